@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The errors that core code raises.
+
+Core code knows nothing of Ansible: it raises one of these, and the edge
+(``module.py`` for modules, an action plugin for itself) turns it into a
+failed task whose message is the error's text. A message is one sentence
+that a person can act on; it names the option and the value, or the host
+and the port.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class ScaleoutError(Exception):
+    """Base of all errors that a user is meant to read.
+
+    :param message: one sentence, without a traceback or a secret.
+    :param facts: values for the failed result, such as ``{"host": "pg1"}``.
+    """
+
+    def __init__(self, message: str, **facts: t.Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+
+class InvalidInput(ScaleoutError):
+    """An option, or a combination of options, that can never work.
+
+    Raised before anything is read or changed.
+    """
+
+    def __init__(self, option: str, value: t.Any, reason: str) -> None:
+        super().__init__(f"{option}: {value!r} {reason}.", option=option)
+
+
+class Unreachable(ScaleoutError):
+    """A server that cannot be reached or that does not let us in."""
+
+    def __init__(self, what: str, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot reach {what} at {host}:{port}: {reason}.", host=host, port=port
+        )
+
+
+class Refused(ScaleoutError):
+    """A request that is understood and not carried out, because it would do harm or cannot succeed."""
+
+
+class Conflict(ScaleoutError):
+    """Somebody else changed the same thing between our read and our write."""
+
+
+class PartlyApplied(ScaleoutError):
+    """An apply that stopped half way; ``facts`` says what was done and what was not."""
