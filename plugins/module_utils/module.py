@@ -10,6 +10,7 @@ mode shows the plan's before and after, never a second reading of the server.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import typing as t
 
@@ -40,12 +41,14 @@ class Plan:
         return bool(self.actions)
 
 
-class Task(t.Protocol):
+class Task(abc.ABC):
     """What a module hands to :func:`run`."""
 
+    @abc.abstractmethod
     def plan(self) -> Plan:
         """Read the present state once and plan; changes nothing."""
 
+    @abc.abstractmethod
     def apply(self, plan: Plan) -> dict | None:
         """Carry out ``plan.actions``; may return values that update the result."""
 
