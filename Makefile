@@ -1,0 +1,46 @@
+# What a person types. `make help` explains itself.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+LAB := $(PYTHON) -m tools.lab
+
+.DEFAULT_GOAL := help
+.PHONY: help up smoke down test test-all lint bench env unit integration molecule end-to-end
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## from nothing to a running platform: environment, engine, image, VMs, roles; again: nothing changes
+	@$(LAB) up
+
+smoke: ## real requests through nginx, each row looked up in the shard and the replica where it belongs
+	@ansible-playbook playbooks/smoke.yml
+
+down: ## remove the lab's VMs and networks
+	@$(LAB) down
+
+env: ## only the virtual environment with the pinned packages
+	@$(LAB) env
+
+lint: env ## every static check, no rule skipped
+	@tools/ci/lint
+
+test: env unit integration molecule end-to-end ## what CI runs
+
+unit: env ## planners: tables and properties
+	@pytest -q tests/unit
+
+integration: ## each module against a real PostgreSQL and Consul
+	@$(LAB) prepare
+	@tests/integration/run
+
+molecule: ## one role by itself
+	@$(LAB) prepare
+	@tests/molecule
+
+end-to-end: ## the whole lab: up, smoke, second run, faults under load
+	@$(LAB) prepare
+	@pytest -q -s tests/end_to_end
+
+bench: ## our modules beside one-object tasks, as ratios
+	@$(LAB) prepare
+	@tests/bench/run

@@ -1,0 +1,49 @@
+"""The virtual environment with every pinned package, and the checkout's place among the collections."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+
+from .paths import COLLECTION_LINK, ROOT, VENV
+from .shell import NeedsHelp, install, run, succeeds
+
+
+def ensure() -> str:
+    """Make the environment, or make it anew when ``requirements.txt`` changed.
+
+    :returns: what was done, in a few words.
+    """
+    link_collection()
+    requirements = ROOT / "requirements.txt"
+    wanted = hashlib.sha256(f"{sys.version}{ROOT}{requirements.read_text()}".encode()).hexdigest()
+    stamp = VENV / "stamp"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return "is there"
+    if sys.version_info < (3, 11):
+        raise NeedsHelp(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}: try make PYTHON=python3.11 …")
+    if not succeeds(sys.executable, "-c", "import ensurepip"):
+        install(f"python3.{sys.version_info.minor}-venv")
+    shutil.rmtree(VENV, ignore_errors=True)
+    run(sys.executable, "-m", "venv", str(VENV))
+    # pip may print warnings about the machine's own settings; they are shown only when it fails.
+    run(str(VENV / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
+    stamp.write_text(wanted)
+    return "built"
+
+
+def link_collection() -> None:
+    """Put the checkout where Ansible looks for ``scaleout.platform``."""
+    COLLECTION_LINK.parent.mkdir(parents=True, exist_ok=True)
+    if not COLLECTION_LINK.is_symlink():
+        COLLECTION_LINK.symlink_to("../../../..")
+
+
+def ansible(*arguments: str, **environment: str) -> int:
+    """Run a program of the environment in the checkout and return its status."""
+    import os
+
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(arguments, cwd=ROOT, env={**os.environ, "PATH": path, **environment}).returncode

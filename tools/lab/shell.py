@@ -1,0 +1,53 @@
+"""Running commands on this machine, as root where that is needed, with one sentence when something is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+
+class NeedsHelp(Exception):
+    """Something that only the person at the keyboard can mend; the message says what."""
+
+
+def run(*command: str, quiet: bool = True, check: bool = True, **options) -> subprocess.CompletedProcess:
+    """Run a command.
+
+    :param quiet: keep its output and show it only when it fails.
+    :raises NeedsHelp: when it fails and ``check`` is set.
+    """
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT if quiet else None, text=True, **options)
+    if check and done.returncode != 0:
+        tail = "\n".join((done.stdout or "").strip().splitlines()[-15:])
+        raise NeedsHelp(f"'{' '.join(command)}' failed with status {done.returncode}.\n{tail}".rstrip())
+    return done
+
+
+def succeeds(*command: str) -> bool:
+    """Whether a command exists and ends with status 0."""
+    return shutil.which(command[0]) is not None and run(*command, check=False).returncode == 0
+
+
+def as_root() -> Sequence[str]:
+    """The words to put before a command that needs root.
+
+    :raises NeedsHelp: when this account can neither be root nor become it without a password.
+    """
+    if os.geteuid() == 0:
+        return ()
+    if succeeds("sudo", "-n", "true"):
+        return ("sudo", "-n")
+    raise NeedsHelp("root is needed to install packages and start the Docker engine: run as root, or allow sudo.")
+
+
+def install(*packages: str) -> None:
+    """Install Debian packages."""
+    root = as_root()
+    if shutil.which("apt-get") is None:
+        raise NeedsHelp(f"install {', '.join(packages)} first: this machine has no apt-get to do it with.")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run(*root, "apt-get", "update", "-qq", env=environment)
+    run(*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, env=environment)
