@@ -20,7 +20,7 @@ class _DirectImports(Contract):
     def refused(self, graph) -> list[tuple[str, str]]:
         """Return the pairs (importer, imported) that break the contract."""
 
-    def check(self, graph, verbose: bool) -> ContractCheck:
+    def check(self, graph, verbose: bool) -> ContractCheck:  # noqa: ARG002 (the interface)
         """Collect the refused imports with the lines that hold them."""
         broken = [
             (importer, detail["line_number"], imported)
@@ -64,7 +64,7 @@ class AllowList(_DirectImports):
 class Inward(_DirectImports):
     """A file below ``root`` imports, of the whole project, only files of its own package and of packages around it.
 
-    So rooms do not reach sideways, shared files do not know the rooms that use them, and nothing reaches out of ``root``.
+    So rooms do not reach sideways, shared files do not know the rooms that use them, and nothing leaves ``root``.
     """
 
     root = fields.StringField()
