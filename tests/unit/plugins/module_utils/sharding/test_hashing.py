@@ -11,9 +11,10 @@ import sys
 import uuid
 
 import pytest
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing
 
 VECTORS = json.loads((pathlib.Path(__file__).parents[4] / "vectors" / "buckets.json").read_text(encoding="utf-8"))
 
@@ -74,7 +75,8 @@ def test_keys_spread_evenly():
     counts = [0] * 8
     for number in range(8000):
         counts[hashing.bucket_of(uuid.UUID(int=number), buckets=8)] += 1
-    assert min(counts) > 850 and max(counts) < 1150
+    assert min(counts) > 850
+    assert max(counts) < 1150
 
 
 @pytest.mark.parametrize(

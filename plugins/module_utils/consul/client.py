@@ -1,0 +1,163 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A small client of Consul's HTTP API: read a key, and write it only if nobody else has.
+
+One connection serves all requests of a client, and no proxy is asked: the agent is on the host itself or near it.
+It speaks what Consul 1.8 knew already.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import ssl
+import typing as t
+import urllib.parse
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, Unreachable
+
+#: The options of every module that talks to Consul; ``doc_fragments/consul.py`` documents them.
+ARGUMENTS: dict[str, dict] = {
+    "consul_host": {"type": "str", "default": "127.0.0.1"},
+    "consul_port": {"type": "int", "default": 8500},
+    "consul_scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},
+    "consul_token": {"type": "str", "no_log": True},
+    "consul_timeout": {"type": "float", "default": 10.0, "aliases": ["timeout"]},
+    "consul_ca_file": {"type": "path"},
+    "consul_validate_certs": {"type": "bool", "default": True},
+}
+
+#: So much of what Consul says about an error is passed on.
+_REASON_LENGTH = 200
+
+
+class Entry(t.NamedTuple):
+    """A key's value and the index of its last change, which a compare-and-set names."""
+
+    value: bytes
+    modify_index: int
+
+
+class Consul:
+    """A connection to one agent.
+
+    :param token: the ACL token's SecretID; it is sent as a header and never part of a message.
+    :param timeout: seconds that a connection or a silence may take.
+    :raises InvalidInput: an option that can never work.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        token: str | None = None,
+        timeout: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        if not 1 <= port <= 65535:
+            raise InvalidInput("consul_port", port, "is not a port")
+        if not timeout > 0:
+            raise InvalidInput("consul_timeout", timeout, "is not a number of seconds above 0")
+        if token and not (token.isascii() and token.isprintable() and " " not in token):
+            # http.client would say so too, and print the token.
+            raise Refused("consul_token: the token has characters that an HTTP header cannot hold.")
+        self.host = host
+        self.port = port
+        self._token = token
+        self._timeout = timeout
+        if tls is None:
+            self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        else:
+            self._connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
+
+    @classmethod
+    def from_options(cls, options: t.Mapping[str, t.Any]) -> Consul:
+        """Make a client from a module's options, those in :data:`ARGUMENTS`."""
+        tls = None
+        if options["consul_scheme"] == "https":
+            try:
+                tls = ssl.create_default_context(cafile=options["consul_ca_file"])
+            except (OSError, ValueError) as error:
+                raise InvalidInput("consul_ca_file", options["consul_ca_file"], f"cannot be used: {error}") from error
+            if not options["consul_validate_certs"]:
+                tls.check_hostname = False
+                tls.verify_mode = ssl.CERT_NONE
+        try:
+            return cls(
+                options["consul_host"], options["consul_port"], options["consul_token"], options["consul_timeout"], tls
+            )
+        except http.client.InvalidURL:
+            raise InvalidInput("consul_host", options["consul_host"], "is not the name or address of a host") from None
+
+    def get(self, key: str) -> Entry | None:
+        """Read a key; None where there is none.
+
+        :raises Unreachable: no answer, an answer that is none of Consul's, or no permission.
+        """
+        status, body = self._request("GET", key)
+        if status == 404:
+            return None
+        try:
+            (entry,) = json.loads(body)
+            return Entry(base64.b64decode(entry["Value"] or "", validate=True), int(entry["ModifyIndex"]))
+        except (ValueError, TypeError, KeyError):
+            raise self._unreachable("what answers there is not Consul") from None
+
+    def put(self, key: str, value: bytes, modify_index: int) -> bool:
+        """Write a key if its last change is still the one of ``modify_index``; 0 if it must not exist yet.
+
+        :returns: False where somebody else was faster; nothing is written then.
+        :raises Unreachable: as :meth:`get`; after a time-out the value may have been written or not.
+        """
+        try:
+            _status, body = self._request("PUT", key, {"cas": modify_index}, value)
+            return {b"true": True, b"false": False}[body.strip()]
+        except KeyError:
+            raise self._unreachable("what answers there is not Consul") from None
+
+    def close(self) -> None:
+        """Close the connection; the client can be used again."""
+        self._connection.close()
+
+    def _request(
+        self, method: str, key: str, query: t.Mapping[str, t.Any] | None = None, body: bytes | None = None
+    ) -> tuple[int, bytes]:
+        """Send one request to the KV store and return its status (200 or 404) and its body."""
+        path = "/v1/kv/" + urllib.parse.quote(key, safe="/")
+        if query:
+            path += "?" + urllib.parse.urlencode(query)
+        headers = {"X-Consul-Token": self._token} if self._token else {}
+        try:
+            self._connection.request(method, path, body, headers)
+            response = self._connection.getresponse()
+            answer = response.read()
+        except socket.timeout:
+            self.close()
+            doubt = "; whether the key was written is not known" if method == "PUT" else ""
+            raise self._unreachable(f"no answer within {self._timeout:g} s{doubt}") from None
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
+            self.close()
+            raise self._unreachable(_reason(error)) from error
+        if response.status == 200 or (response.status == 404 and method == "GET" and not answer.strip()):
+            return response.status, answer
+        said = " ".join(answer.decode("utf-8", "replace").split())[:_REASON_LENGTH] or response.reason
+        if self._token:
+            said = said.replace(self._token, "********")
+        raise self._unreachable(f"it answered {response.status} ({said})")
+
+    def _unreachable(self, reason: str) -> Unreachable:
+        return Unreachable("Consul", self.host, self.port, reason)
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong without the class names that only a programmer knows."""
+    if isinstance(error, (UnicodeError, http.client.InvalidURL)):
+        return "this is not the name of a host"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it closed the connection without an answer"
+    if isinstance(error, http.client.HTTPException):
+        return "what answers there does not speak HTTP"
+    strerror = getattr(error, "strerror", None)
+    return str(strerror or error).rstrip(".")
