@@ -66,7 +66,7 @@ def bucket_of(key: t.Any, kind: str = "uuid", buckets: int = hashing.BUCKETS) ->
     try:
         return hashing.bucket_of(keys.from_template(key, kind), kind, buckets)
     except (TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"bucket_of: {error}.") from error
+        raise AnsibleFilterError(f"bucket_of: {error}.") from None
 
 
 class FilterModule:

@@ -79,7 +79,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding import 
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
 
-def shard_of(key: t.Any, map: t.Any, kind: str = "uuid") -> dict[str, t.Any]:  # noqa: A002 (the option's name)
+def shard_of(key: t.Any, map: t.Any, kind: str = "uuid") -> dict[str, t.Any]:
     """Return the shard of a key.
 
     :raises AnsibleFilterError: the map is not one, or the key is no value of ``kind``.
@@ -88,9 +88,9 @@ def shard_of(key: t.Any, map: t.Any, kind: str = "uuid") -> dict[str, t.Any]:  #
         shard_map = shard_maps.decode(map) if isinstance(map, (str, bytes)) else shard_maps.read(map)
         bucket = hashing.bucket_of(keys.from_template(key, kind), kind, shard_map.buckets)
     except shard_maps.InvalidMap as error:
-        raise AnsibleFilterError(f"shard_of: the map is not a shard map. {error.message}") from error
+        raise AnsibleFilterError(f"shard_of: the map is not a shard map. {error.message}") from None
     except (TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"shard_of: {error}.") from error
+        raise AnsibleFilterError(f"shard_of: {error}.") from None
     shard_id = str(shard_map.owner(bucket).id)
     return {"id": int(shard_id), "bucket": bucket, **shard_map.document()["shards"][shard_id]}
 
