@@ -37,13 +37,19 @@ class InvalidInput(ScaleoutError):
         super().__init__(f"{option}: {value!r} {reason}.", option=option)
 
 
+class MissingLibrary(ScaleoutError):
+    """A Python library that the module needs and the host lacks; ``library`` is its name."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__(f"The Python library {library} is not installed.")
+        self.library = library
+
+
 class Unreachable(ScaleoutError):
     """A server that cannot be reached or that does not let us in."""
 
     def __init__(self, what: str, host: str, port: int, reason: str) -> None:
-        super().__init__(
-            f"Cannot reach {what} at {host}:{port}: {reason}.", host=host, port=port
-        )
+        super().__init__(f"Cannot reach {what} at {host}:{port}: {reason}.", host=host, port=port)
 
 
 class Refused(ScaleoutError):

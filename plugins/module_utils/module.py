@@ -3,7 +3,7 @@
 """The one way a module of this collection runs: plan, check, diff, apply, fail.
 
 A module supplies a *task*: an object with ``plan()``, which reads the present
-state and returns a :class:`Plan`, and ``apply(plan)``, which carries the plan
+state and returns a :class:`~.plan.Plan`, and ``apply(plan)``, which carries the plan
 out once. Check mode stops before ``apply`` and returns the same plan; diff
 mode shows the plan's before and after, never a second reading of the server.
 """
@@ -11,34 +11,12 @@ mode shows the plan's before and after, never a second reading of the server.
 from __future__ import annotations
 
 import abc
-import dataclasses
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What a task is going to do; a value without I/O.
-
-    :param before: the part of the present state that the task governs, as the diff shows it.
-    :param after: the same part once the plan is applied; equal to ``before`` when nothing changes.
-    :param actions: what to carry out, in order; the task gives them their meaning.
-    :param result: what the module returns beside ``changed`` and ``diff``, the same in check mode.
-    :param warnings: sentences for the user that do not stop the task.
-    """
-
-    before: t.Any
-    after: t.Any
-    actions: tuple = ()
-    result: dict = dataclasses.field(default_factory=dict)
-    warnings: tuple = ()
-
-    @property
-    def changed(self) -> bool:
-        return bool(self.actions)
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import MissingLibrary, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
 
 class Task(abc.ABC):
@@ -68,9 +46,7 @@ def run(
     :param argument_spec: the module's options.
     :param module_options: passed on to ``AnsibleModule`` (``required_if`` and the like).
     """
-    module = AnsibleModule(
-        argument_spec=argument_spec, supports_check_mode=True, **module_options
-    )
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
     task = None
     try:
         task = build(module)
@@ -78,6 +54,8 @@ def run(
         result = dict(plan.result)
         if plan.changed and not module.check_mode:
             result.update(task.apply(plan) or {})
+    except MissingLibrary as error:
+        module.fail_json(msg=missing_required_lib(error.library))
     except ScaleoutError as error:
         module.fail_json(msg=error.message, **error.facts)
     finally:

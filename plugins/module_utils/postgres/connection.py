@@ -1,0 +1,188 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One connection to a PostgreSQL server, and its failures in our own words.
+
+This is the only file of the collection that imports psycopg2, and it does so
+when the first connection is made: documentation, argument checks and the pure
+planners work without the driver.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    InvalidInput,
+    MissingLibrary,
+    Refused,
+    ScaleoutError,
+    Unreachable,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
+
+CONNECT_TIMEOUT = 10
+"""Seconds until an address that does not answer counts as unreachable; libpq itself waits for ever."""
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
+ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
+    "login_host": {"type": "str", "default": ""},
+    "login_port": {"type": "int", "default": 5432},
+    "login_unix_socket": {"type": "path"},
+    "login_user": {"type": "str", "default": ""},
+    "login_password": {"type": "str", "default": "", "no_log": True},
+    "login_db": {"type": "str", "default": "postgres"},
+    "ssl_mode": {"type": "str", "default": "prefer", "choices": list(SSL_MODES)},
+    "ca_cert": {"type": "path"},
+}
+"""The options of the ``scaleout.platform.postgres`` documentation fragment."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """Where a server is and who we are to it.
+
+    :param host: a host name or address, the directory of a unix socket, or
+        ``""`` for the driver's default socket.
+    :param user: ``""`` for the operating system's user, as ``peer`` wants it.
+    """
+
+    host: str = ""
+    port: int = 5432
+    user: str = ""
+    password: str = dataclasses.field(default="", repr=False)
+    database: str = "postgres"
+    ssl_mode: str = "prefer"
+    ca_cert: str = ""
+
+    @classmethod
+    def of(cls, params: t.Mapping[str, t.Any]) -> Endpoint:
+        """The endpoint that the ``login_*`` options describe.
+
+        :raises InvalidInput: the options contradict each other.
+        """
+        socket = params.get("login_unix_socket") or ""
+        if socket and params["login_host"]:
+            raise InvalidInput("login_unix_socket", socket, "and login_host exclude each other")
+        if not 0 < params["login_port"] < 65536:
+            raise InvalidInput("login_port", params["login_port"], "is not a port")
+        return cls(
+            host=socket or params["login_host"],
+            port=params["login_port"],
+            user=params["login_user"],
+            password=params["login_password"],
+            database=params["login_db"],
+            ssl_mode=params["ssl_mode"],
+            ca_cert=params.get("ca_cert") or "",
+        )
+
+    def in_database(self, database: str) -> Endpoint:
+        """The same server and user, another database."""
+        return dataclasses.replace(self, database=database)
+
+    @property
+    def place(self) -> str:
+        """The host or socket directory, for messages."""
+        return self.host or "the default unix socket"
+
+    def dsn(self) -> dict[str, t.Any]:
+        """The driver's connection parameters; what is empty is left to libpq."""
+        given = {
+            "host": self.host,
+            "port": self.port,
+            "user": self.user,
+            "password": self.password,
+            "dbname": self.database,
+            "sslmode": self.ssl_mode,
+            "sslrootcert": self.ca_cert,
+            "connect_timeout": CONNECT_TIMEOUT,
+            "fallback_application_name": "scaleout.platform",
+        }
+        return {key: value for key, value in given.items() if value != ""}
+
+
+class Session:
+    """A connection in autocommit: each statement stands for itself.
+
+    ALTER SYSTEM and the functions that create slots demand that anyway.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        """Connect.
+
+        :raises MissingLibrary: psycopg2 is not installed where the module runs.
+        :raises Unreachable: no server there, or it does not let us in.
+        :raises Refused: the server is older than what we support.
+        """
+        self.endpoint = endpoint
+        self._driver = _driver()
+        try:
+            self._connection = self._driver.connect(**endpoint.dsn())
+        except self._driver.Error as error:
+            raise self._unreachable(error) from None
+        self._connection.autocommit = True
+        self.version: int = self._connection.server_version
+        """As PostgreSQL counts: 150004 is 15.4."""
+        try:
+            versions.require(self.version)
+        except ScaleoutError:
+            self.close()
+            raise
+
+    @property
+    def sql(self) -> t.Any:
+        """The driver's composer, :mod:`psycopg2.sql`, through which every identifier goes."""
+        from psycopg2 import sql
+
+        return sql
+
+    def rows(self, statement: t.Any, parameters: t.Any = None) -> list[dict]:
+        """Run one statement and return its rows as dicts by column name.
+
+        :param statement: text, or a :mod:`psycopg2.sql` composition.
+        :raises Unreachable: the connection broke.
+        :raises Refused: the server refused the statement.
+        """
+        with self._connection.cursor() as cursor:
+            self._execute(cursor, statement, parameters)
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row)) for row in cursor]
+
+    def run(self, statement: t.Any, parameters: t.Any = None) -> None:
+        """Run one statement for its effect; errors as in :meth:`rows`."""
+        with self._connection.cursor() as cursor:
+            self._execute(cursor, statement, parameters)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _execute(self, cursor: t.Any, statement: t.Any, parameters: t.Any) -> None:
+        try:
+            cursor.execute(statement, parameters)
+        except self._driver.Error as error:
+            # A statement that the server refuses leaves the connection open.
+            if self._connection.closed:
+                raise self._unreachable(error) from None
+            raise Refused(
+                f"PostgreSQL at {self.endpoint.place}:{self.endpoint.port} refused: {_sentence(error)}.",
+                sqlstate=error.pgcode,
+            ) from None
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable("PostgreSQL", self.endpoint.place, self.endpoint.port, _sentence(error))
+
+
+def _driver() -> t.Any:
+    try:
+        import psycopg2
+    except ImportError:
+        raise MissingLibrary("psycopg2") from None
+    return psycopg2
+
+
+def _sentence(error: t.Any) -> str:
+    """The first thing that the server or libpq says, on one line and without the final stop."""
+    diagnosis = getattr(error, "diag", None)
+    text = (diagnosis and diagnosis.message_primary) or str(error)
+    return " ".join(text.split()).rstrip(".") or "no reason given"

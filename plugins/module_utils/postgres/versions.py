@@ -1,0 +1,37 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What PostgreSQL learned in which version.
+
+Versions are numbers as PostgreSQL counts them: 150004 is 15.4. Code asks
+these names, never a bare number, so that each fact stands in one place.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+
+OLDEST = 140000
+"""pg_terminate_backend() can wait for the end of the backend from here on."""
+
+PARAMETER_PRIVILEGES = 150000
+"""GRANT ALTER SYSTEM ON PARAMETER, and has_parameter_privilege() to ask for it."""
+
+LOGICAL_SLOTS_ON_STANDBY = 160000
+"""Logical slots can be created on a standby."""
+
+
+def text(version: int) -> str:
+    """``150004`` as people write it: ``15.4``."""
+    return f"{version // 10000}.{version % 10000}"
+
+
+def require(version: int) -> None:
+    """Stop where the server is older than what our queries need.
+
+    :raises Refused: naming both versions.
+    """
+    if version < OLDEST:
+        raise Refused(
+            f"PostgreSQL {text(version)} is too old: {OLDEST // 10000} or newer is needed.",
+            version=text(version),
+        )
