@@ -14,6 +14,7 @@ import abc
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import MissingLibrary, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
@@ -34,9 +35,27 @@ class Task(abc.ABC):
         """Give connections back; called in every case."""
 
 
+class _Module(AnsibleModule):
+    """Knows of secrets that are only a part of an option, so that ``no_log`` cannot name them.
+
+    Ansible logs the options to the target's journal while it is being
+    constructed; ``log`` is the one place to stop a secret on its way there.
+    """
+
+    def __init__(self, secrets_in: t.Callable[[dict], set[str]], **options: t.Any) -> None:
+        self._secrets_in = secrets_in
+        super().__init__(**options)
+        self.no_log_values |= secrets_in(self.params)
+
+    def log(self, msg: str, log_args: dict | None = None) -> None:
+        self.no_log_values |= self._secrets_in(self.params)
+        super().log(msg, remove_values(log_args, self.no_log_values))
+
+
 def run(
     build: t.Callable[[AnsibleModule], Task],
     argument_spec: dict,
+    secrets_in: t.Callable[[dict], set[str]] = lambda _params: set(),
     **module_options: t.Any,
 ) -> None:
     """Run a module from its options to its result.
@@ -44,9 +63,10 @@ def run(
     :param build: makes the task from the module's checked parameters; it may
         raise :class:`~.errors.InvalidInput` and must not change anything.
     :param argument_spec: the module's options.
+    :param secrets_in: finds, in the options, texts that may appear neither in the result nor in a log.
     :param module_options: passed on to ``AnsibleModule`` (``required_if`` and the like).
     """
-    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, **module_options)
+    module = _Module(secrets_in, argument_spec=argument_spec, supports_check_mode=True, **module_options)
     task = None
     try:
         task = build(module)

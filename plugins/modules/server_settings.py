@@ -43,7 +43,7 @@ notes:
   - A setting of an extension, such as C(pg_stat_statements.track), is known to the server only when the library is
     loaded. Set C(shared_preload_libraries) first, restart, then set it.
   - Passwords inside a value, as in C(primary_conninfo), are replaced with asterisks in all that the module returns.
-    The module does not log its options to the target's journal.
+    The same holds for the target's journal, where Ansible logs the options.
   - The user needs to be a superuser, or to have C(ALTER SYSTEM) on the settings, C(SELECT) on C(pg_file_settings) with
     C(EXECUTE) on C(pg_show_all_file_settings()), and C(EXECUTE) on C(pg_reload_conf()).
 seealso:
@@ -159,18 +159,19 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import plan, secrets, server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import secrets, server
 
 
 class ServerSettings(Task):
     def __init__(self, endpoint: connection.Endpoint, settings: dict, reload: bool) -> None:
-        plan.check_names(settings)
+        planner.check_names(settings)
         self.settings = settings
         self.reload = reload
         self.session = connection.Session(endpoint)
 
     def plan(self) -> Plan:
-        return plan.plan(self.settings, server.read(self.session, self.settings), self.reload)
+        return planner.plan(self.settings, server.read(self.session, self.settings), self.reload)
 
     def apply(self, plan: Plan) -> None:
         server.apply(self.session, plan.actions)
@@ -180,10 +181,14 @@ class ServerSettings(Task):
 
 
 def build(module: AnsibleModule) -> ServerSettings:
-    settings = module.params["settings"]
-    for name, value in settings.items():
-        module.no_log_values |= secrets.found_in(str(name), str(value))
-    return ServerSettings(connection.Endpoint.of(module.params), settings, module.params["reload"])
+    params = module.params
+    return ServerSettings(connection.Endpoint.of(params), params["settings"], params["reload"])
+
+
+def secrets_in(params: dict) -> set[str]:
+    """The passwords inside values, such as that of ``primary_conninfo``."""
+    settings = params["settings"].items()
+    return {secret for name, value in settings for secret in secrets.found_in(str(name), str(value))}
 
 
 def main() -> None:
@@ -194,8 +199,7 @@ def main() -> None:
             settings={"type": "dict", "required": True},
             reload={"type": "bool", "default": True},
         ),
-        # Values may hold passwords, and Ansible would write the options to the target's journal before we can look.
-        no_log=True,
+        secrets_in=secrets_in,
     )
 
 

@@ -1,0 +1,238 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: replication_slot
+short_description: Create and drop any number of PostgreSQL replication slots in one task
+version_added: 0.1.0
+description:
+  - Creates and drops physical and logical replication slots, all of them over one connection; logical slots in another
+    database than O(login_db) need one more connection for each such database.
+  - All slots are checked before the first one is touched. A slot that exists with another type, plugin or database,
+    or that has lost its WAL, is an error and left alone, since a slot cannot be altered.
+  - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, and what is needed.
+  - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
+    PostgreSQL 16 on.
+author:
+  - The scaleout.platform team
+extends_documentation_fragment:
+  - scaleout.platform.postgres
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.planned
+options:
+  name:
+    description:
+      - Name of one slot, 1 to 63 lower-case letters, digits and underscores.
+      - One of O(name) and O(slots) is required.
+    type: str
+  slot_type:
+    description: Type of the slot O(name); V(physical) when not given.
+    type: str
+    choices: [physical, logical]
+  plugin:
+    description: Output plugin of a logical slot, which needs one.
+    type: str
+  database:
+    description: Database of a logical slot, which needs one.
+    type: str
+  reserve_wal:
+    description:
+      - Whether a physical slot keeps WAL from its creation on.
+      - When not given it keeps WAL from the first connection of its standby on.
+      - It counts at creation only and is not compared with a slot that exists.
+    type: bool
+  state:
+    description: Whether the slot O(name) shall exist; V(present) when not given.
+    type: str
+    choices: [present, absent]
+  force:
+    description:
+      - Whether the slot O(name) is dropped even while a standby or a subscriber uses it.
+      - The process that uses it is ended, and a warning names it.
+    type: bool
+  slots:
+    description: Any number of slots; excludes all options for one slot.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the slot, 1 to 63 lower-case letters, digits and underscores.
+        type: str
+        required: true
+      slot_type:
+        description: Type of the slot; V(physical) when not given.
+        type: str
+        choices: [physical, logical]
+      plugin:
+        description: Output plugin of a logical slot, which needs one.
+        type: str
+      database:
+        description: Database of a logical slot, which needs one.
+        type: str
+      reserve_wal:
+        description: Whether a physical slot keeps WAL from its creation on, as in O(reserve_wal).
+        type: bool
+      state:
+        description: Whether the slot shall exist; V(present) when not given.
+        type: str
+        choices: [present, absent]
+      force:
+        description: Whether the slot is dropped even while it is used, as in O(force).
+        type: bool
+notes:
+  - The user needs to be a superuser or to have the C(REPLICATION) attribute; to end the process that uses a slot it
+    needs C(pg_signal_backend) as well.
+  - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that.
+  - Creating a logical slot waits for the transactions that are open at that moment.
+seealso:
+  - module: community.postgresql.postgresql_slot
+    description: Creates or drops one slot a task.
+  - module: scaleout.platform.server_settings
+    description: Sets C(max_replication_slots), C(wal_level) and C(max_slot_wal_keep_size).
+"""
+
+EXAMPLES = r"""
+- name: A slot for a standby
+  scaleout.platform.replication_slot:
+    name: replica_1_slot
+    reserve_wal: true
+  become: true
+  become_user: postgres
+
+- name: Slots for two standbys and a subscriber
+  scaleout.platform.replication_slot:
+    slots:
+      - name: replica_1_slot
+      - name: replica_2_slot
+      - name: reports
+        slot_type: logical
+        plugin: pgoutput
+        database: shard_0
+  become: true
+  become_user: postgres
+
+- name: No slot for a standby that is gone, even if it still clings to it
+  scaleout.platform.replication_slot:
+    name: replica_2_slot
+    state: absent
+    force: true
+  become: true
+  become_user: postgres
+"""
+
+RETURN = r"""
+slots:
+  description:
+    - The listed slots in the order given.
+    - For a slot that check mode would create, the values that only the server knows are V(null); for a dropped one they
+      are the last ones.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the slot.
+      type: str
+      sample: replica_1_slot
+    slot_type:
+      description: V(physical) or V(logical).
+      type: str
+      sample: physical
+    plugin:
+      description: Output plugin of a logical slot.
+      type: str
+      sample: pgoutput
+    database:
+      description: Database of a logical slot.
+      type: str
+      sample: shard_0
+    active:
+      description: Whether a process uses the slot.
+      type: bool
+      sample: true
+    restart_lsn:
+      description: The oldest WAL that the slot keeps; V(null) while it keeps none.
+      type: str
+      sample: 0/3000060
+    wal_status:
+      description: V(reserved), V(extended), V(unreserved) or V(lost), as in C(pg_replication_slots).
+      type: str
+      sample: reserved
+    safe_wal_size:
+      description: Bytes that can be written before the slot may lose WAL; V(null) when there is no bound.
+      type: int
+      sample: 1073741824
+    action:
+      description: What the task did, or would do in check mode; V(created), V(dropped) or V(none).
+      type: str
+      sample: created
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
+
+# Without defaults here: an option that was given must be told from one that was not. plan.Wish has the defaults.
+SLOT_SPEC = {
+    "name": {"type": "str"},
+    "slot_type": {"type": "str", "choices": ["physical", "logical"]},
+    "plugin": {"type": "str"},
+    "database": {"type": "str"},
+    "reserve_wal": {"type": "bool"},
+    "state": {"type": "str", "choices": ["present", "absent"]},
+    "force": {"type": "bool"},
+}
+
+
+class ReplicationSlots(Task):
+    def __init__(self, endpoint: connection.Endpoint, wishes: tuple) -> None:
+        self.wishes = wishes
+        self.session = connection.Session(endpoint)
+        self.before: dict = {}
+
+    def plan(self) -> Plan:
+        databases = {wish.database for wish in self.wishes if wish.database}
+        state = server.read(self.session, databases)
+        self.before = state.slots
+        return planner.plan(self.wishes, state)
+
+    def apply(self, plan: Plan) -> dict:
+        server.apply(self.session, plan.actions)
+        return {"slots": planner.result(self.wishes, self.before, server.read_slots(self.session))}
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def build(module: AnsibleModule) -> ReplicationSlots:
+    params = module.params
+    one = {option: params[option] for option in SLOT_SPEC}
+    slots = [one] if params["slots"] is None else params["slots"]
+    return ReplicationSlots(connection.Endpoint.of(params), planner.wishes_of(slots))
+
+
+def main() -> None:
+    run(
+        build,
+        dict(
+            connection.ARGUMENT_SPEC,
+            **SLOT_SPEC,
+            slots={
+                "type": "list",
+                "elements": "dict",
+                "options": dict(SLOT_SPEC, name={"type": "str", "required": True}),
+            },
+        ),
+        required_one_of=[("name", "slots")],
+        mutually_exclusive=[(option, "slots") for option in SLOT_SPEC],
+    )
+
+
+if __name__ == "__main__":
+    main()
