@@ -43,20 +43,13 @@ options:
     type: list
     elements: str
     default: [docker, static]
+extends_documentation_fragment:
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.info
 attributes:
   action:
     description: Has a part that runs on the controller.
     support: full
-  check_mode:
-    description: Can run in C(check_mode) and return the changed status prediction without modifying the target.
-    support: full
-    details:
-      - It changes nothing.
-  diff_mode:
-    description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
-    support: N/A
-    details:
-      - It changes nothing.
 notes:
   - For every host it reads C(platform_address), C(ansible_host) and C(fleet_provider); for database servers also
     C(postgres_role) (C(primary) or C(standby)), C(postgres_primary) (of a standby), C(postgres_shards) (of a primary),
@@ -95,7 +88,7 @@ topology:
           primary: {name: pg1, host: 192.0.2.11, port: 5432}
           replicas: [{name: pg1r, host: 192.0.2.12, port: 5432}]
     primaries:
-      description: For each primary its C(name), C(host), C(port), the ids of its C(shards) and names of its C(standbys).
+      description: For each primary its C(name), C(host), C(port), the ids of its C(shards) and the C(standbys).
       type: dict
       sample: {pg1: {name: pg1, host: 192.0.2.11, port: 5432, shards: [0], standbys: [pg1r]}}
     standbys:

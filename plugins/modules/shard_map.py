@@ -97,6 +97,8 @@ options:
     default: present
 extends_documentation_fragment:
   - scaleout.platform.consul
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.planned
 seealso:
   - plugin: scaleout.platform.bucket_of
     plugin_type: filter
@@ -179,7 +181,8 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Plan, Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.options import wanted_shards

@@ -37,7 +37,7 @@ def divide(weights: t.Mapping[int, int], buckets: int, held: t.Sequence[BucketRa
     """Divide the buckets among shards in proportion to their weights, moving as few of them as that allows.
 
     Numbers are rounded by the method of largest remainders, so a shard is never a whole bucket away from its
-    part; where remainders are equal, a shard that holds more keeps more.
+    part; where remainders are equal, the shard that holds the bucket keeps it.
 
     :param weights: weight by shard id; a shard of weight 0 gets nothing.
     :param held: who owns what now; empty at first, and then each shard gets one range, in order of the ids.
@@ -74,7 +74,13 @@ def _targets(weights: t.Mapping[int, int], buckets: int, held: t.Mapping[int, in
         raise InvalidMap("No shard has a weight above 0, so nobody would own the buckets.")
     targets = {shard_id: buckets * weight // total for shard_id, weight in weights.items()}
     by_remainder = sorted(
-        weights, key=lambda shard_id: (-(buckets * weights[shard_id] % total), -held.get(shard_id, 0), shard_id)
+        weights,
+        # Of equal remainders, one bucket more goes to a shard that would otherwise have to give it away.
+        key=lambda shard_id: (
+            -(buckets * weights[shard_id] % total),
+            held.get(shard_id, 0) <= targets[shard_id],
+            shard_id,
+        ),
     )
     for shard_id in by_remainder[: buckets - sum(targets.values())]:
         targets[shard_id] += 1
