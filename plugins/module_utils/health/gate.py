@@ -1,0 +1,85 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judges, from one look at a service, whether it is ready, may still become so, or never will."""
+
+from __future__ import annotations
+
+import dataclasses
+
+#: After so many restarts by systemd within one wait, the process is not going to stay.
+HOPELESS_RESTARTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the health path gave.
+
+    :param status: HTTP status, or 0 when there was no answer.
+    :param text: the beginning of the body, or why there was none.
+    """
+
+    status: int = 0
+    text: str = ""
+
+    @property
+    def healthy(self) -> bool:
+        """Consul's rule for an HTTP check as well."""
+        return 200 <= self.status < 300
+
+    def __str__(self) -> str:
+        if not self.status:
+            return f"did not answer ({self.text})"
+        return f"answered {self.status}" + (f" ({self.text})" if self.text else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """One look at a unit and at its health path.
+
+    :param active: systemd's ActiveState, such as ``active`` or ``activating``.
+    :param enabled: whether it starts with the machine.
+    :param restarts: how often systemd has started it again by itself.
+    :param result: systemd's Result, such as ``success``, ``exit-code`` or ``signal``.
+    :param status: exit status, or number of the signal, of the last main process that ended.
+    :param strangers: who listens on the port when none of the unit's processes does, such as ``nginx (pid 12)``.
+    :param answer: what the health path gave; None when it was not asked, for the unit has no process.
+    """
+
+    active: str = "inactive"
+    enabled: bool = False
+    restarts: int = 0
+    result: str = "success"
+    status: int = 0
+    strangers: tuple = ()
+    answer: Answer | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What follows from an observation: the wait is over when one of the two holds."""
+
+    ready: bool
+    hopeless: bool
+    reason: str
+
+
+def judge(seen: Observation, path: str, restarts_before: int = 0) -> Verdict:
+    """Judge one observation.
+
+    :param path: the health path, for the reason.
+    :param restarts_before: ``restarts`` when the wait began.
+    """
+    ended = f"its process ended ({seen.result}, status {seen.status})"
+    if seen.active in ("failed", "inactive"):
+        if seen.result == "success" and seen.status == 0:
+            return Verdict(False, True, "it is not running, and its process did not report an error")
+        return Verdict(False, True, f"it is not running: {ended}")
+    if seen.restarts - restarts_before >= HOPELESS_RESTARTS:
+        return Verdict(False, True, f"{ended} and did so again after each restart")
+    if seen.strangers:
+        return Verdict(False, True, f"its port is held by {', '.join(seen.strangers)}")
+    if seen.active != "active" or seen.answer is None:
+        return Verdict(False, False, ended if seen.restarts > restarts_before else f"it is {seen.active}")
+    if not seen.answer.healthy:
+        return Verdict(False, False, f"{path} {seen.answer}")
+    return Verdict(True, False, "")

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads sources, writes and unpacks archives: the file system's side of ``archive.py``."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import os
+import shutil
+import stat
+import tarfile
+import typing as t
+import zlib
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import (
+    DIRECTORY,
+    FILE,
+    Entry,
+    digest,
+    is_excluded,
+    is_safe,
+    ordered,
+)
+
+_CHUNK = 1 << 20
+#: What goes wrong with a file that is not an archive, or no longer a whole one.
+_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error)
+
+
+class _Hashing:
+    """A readable file that remembers the SHA-256 of what was read from it."""
+
+    def __init__(self, stream: t.BinaryIO) -> None:
+        self._stream = stream
+        self._total = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._total.update(data)
+        return data
+
+    @property
+    def sha256(self) -> str:
+        return self._total.hexdigest()
+
+
+def _hash(stream: t.BinaryIO) -> str:
+    hashing = _Hashing(stream)
+    while hashing.read(_CHUNK):
+        pass
+    return hashing.sha256
+
+
+def scan(source: str, exclude: t.Sequence[str], empty: bool = False) -> list[Entry]:
+    """Read a directory as the entries of a release. Links are followed, wherever they lead.
+
+    :param empty: whether a directory without files will do.
+    :raises InvalidInput: ``source`` is not a directory that can be read, or has no file.
+    :raises Refused: something below it cannot be read or cannot be part of a release.
+    """
+    if not os.path.isdir(source):
+        raise InvalidInput("src", source, "is not a directory" if os.path.lexists(source) else "does not exist")
+    entries: list[Entry] = []
+    _scan_directory(source, "", exclude, (), entries)
+    if not empty and all(entry.kind == DIRECTORY for entry in entries):
+        raise InvalidInput("src", source, "has no files to deploy")
+    return ordered(entries)
+
+
+def _scan_directory(source: str, below: str, exclude: t.Sequence[str], parents: tuple, entries: list[Entry]) -> None:
+    directory = os.path.join(source, below) if below else source
+    itself = os.stat(directory)
+    identity = (itself.st_dev, itself.st_ino)
+    if identity in parents:
+        raise Refused(f"{directory} is a link to a directory that it is in itself.", path=directory)
+    try:
+        names = os.listdir(directory)
+    except OSError as error:
+        raise Refused(f"Cannot read {directory}: {error.strerror}.", path=directory) from error
+    for name in names:
+        path = f"{below}/{name}" if below else name
+        if is_excluded(path, exclude):
+            continue
+        full = os.path.join(source, path)
+        try:
+            mode = os.stat(full).st_mode
+        except OSError as error:
+            if os.path.islink(full):
+                raise Refused(f"{full} is a broken link (to {os.readlink(full)}).", path=full) from error
+            raise Refused(f"Cannot read {full}: {error.strerror}.", path=full) from error
+        if stat.S_ISDIR(mode):
+            entries.append(Entry(path, DIRECTORY))
+            _scan_directory(source, path, exclude, (*parents, identity), entries)
+        elif stat.S_ISREG(mode):
+            entries.append(Entry(path, FILE, bool(mode & stat.S_IXUSR), _hash_file(full)))
+        else:
+            raise Refused(f"{full} is neither a file nor a directory.", path=full)
+
+
+def _hash_file(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return _hash(stream)
+    except OSError as error:
+        raise Refused(f"Cannot read {path}: {error.strerror}.", path=path) from error
+
+
+def pack(source: str, entries: t.Sequence[Entry], dest: str) -> None:
+    """Write the entries, read from ``source``, to the archive ``dest``; the same entries give the same bytes.
+
+    ``dest`` appears whole or not at all.
+
+    :raises Conflict: a file is no longer what its entry says.
+    :raises Refused: the archive cannot be written.
+    """
+    partial = f"{dest}.{os.getpid()}.partial"
+    try:
+        try:
+            os.makedirs(os.path.dirname(dest) or ".", exist_ok=True)
+            with _archive(partial) as tar:
+                for entry in ordered(entries):
+                    _pack_entry(tar, source, entry)
+            os.replace(partial, dest)
+        except OSError as error:
+            raise Refused(f"Cannot write {dest}: {error.strerror or error}.", path=dest) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+
+
+@contextlib.contextmanager
+def _archive(path: str) -> t.Iterator[tarfile.TarFile]:
+    """Open a new archive whose header has neither a name nor a time."""
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(open(path, "wb"))
+        packed = stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
+        yield stack.enter_context(tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8"))
+
+
+def _pack_entry(tar: tarfile.TarFile, source: str, entry: Entry) -> None:
+    # A fresh TarInfo belongs to root, with time 0: nothing of the source but what the entry says.
+    info = tarfile.TarInfo(entry.path)
+    info.mode = entry.mode
+    if entry.kind == DIRECTORY:
+        info.type = tarfile.DIRTYPE
+        tar.addfile(info)
+        return
+    path = os.path.join(source, entry.path)
+    with open(path, "rb") as stream:
+        info.size = os.fstat(stream.fileno()).st_size
+        content = _Hashing(stream)
+        tar.addfile(info, t.cast(t.BinaryIO, content))
+    if content.sha256 != entry.sha256:
+        raise Conflict(f"{path} changed while it was being packed; run again.", path=path)
+
+
+def entries_of(archive: str) -> list[Entry]:
+    """Read an archive's entries.
+
+    :raises Refused: it cannot be read to its end, or holds what no release holds.
+    """
+    return _walk(archive, None)
+
+
+def unpack(archive: str, into: str, expected: str) -> None:
+    """Unpack an archive into the new directory ``into``, which is there only once all of it is on the disk.
+
+    :param expected: the digest that the contents must have.
+    :raises Refused: the archive is damaged, or not the expected one; ``into`` is not there then.
+    """
+    partial = os.path.join(os.path.dirname(into), f".incoming-{os.path.basename(into)}")
+    remove_tree(partial)
+    try:
+        os.mkdir(partial, 0o755)
+        found = digest(_walk(archive, partial))
+        if found != expected:
+            raise Refused(f"The archive {archive} holds {found}, not {expected}.", path=archive)
+        # Without it a power cut could leave the new name with empty files behind it.
+        os.sync()
+        os.rename(partial, into)
+    finally:
+        remove_tree(partial)
+
+
+def _walk(archive: str, into: str | None) -> list[Entry]:
+    entries = []
+    try:
+        with tarfile.open(archive, "r:gz", encoding="utf-8") as tar:
+            for member in tar:
+                entries.append(_walk_member(archive, tar, member, into))
+    except _DAMAGE as error:
+        raise Refused(f"Cannot read the archive {archive}: {error}.", path=archive) from error
+    return ordered(entries)
+
+
+def _walk_member(archive: str, tar: tarfile.TarFile, member: tarfile.TarInfo, into: str | None) -> Entry:
+    if not is_safe(member.name) or not (member.isdir() or member.isreg()):
+        raise Refused(f"The archive {archive} holds {member.name!r}, which cannot be in a release.", path=archive)
+    target = None if into is None else os.path.join(into, member.name)
+    if member.isdir():
+        if target is not None:
+            os.mkdir(target)
+            os.chmod(target, 0o755)
+        return Entry(member.name, DIRECTORY)
+    content = _Hashing(t.cast(t.BinaryIO, tar.extractfile(member)))
+    if target is None:
+        while content.read(_CHUNK):
+            pass
+        return Entry(member.name, FILE, bool(member.mode & stat.S_IXUSR), content.sha256)
+    # "x": a name that comes twice must not replace what was hashed before.
+    with open(target, "xb") as stream:
+        for chunk in iter(lambda: content.read(_CHUNK), b""):
+            stream.write(chunk)
+    entry = Entry(member.name, FILE, bool(member.mode & stat.S_IXUSR), content.sha256)
+    os.chmod(target, entry.mode)
+    return entry
+
+
+def remove_tree(path: str) -> None:
+    """Remove a file, a link, or a directory with all that is in it; nothing happens when it is not there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Decides how one host's releases get from what is there to what is wanted.
+
+A deployment is a small transaction. *Staged*, the release is unpacked and its
+files lie beside those in force. *Active*, files and link have been exchanged,
+and what was there before is in the undo journal. The journal ends when the
+release is *confirmed* by a health gate or has been *reverted*; a run that
+finds a journal knows that an earlier one was cut short, whatever the files say.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+
+#: The files of an application beside its release, in the order in which a diff shows them.
+ENVIRONMENT = "environment"
+SECRETS = "secrets"
+UNIT = "unit"
+FILES = (ENVIRONMENT, SECRETS, UNIT)
+
+#: Secrets and settings are read by systemd, as root; a unit is everybody's to read, and systemd warns otherwise.
+MODES = {ENVIRONMENT: 0o600, SECRETS: 0o600, UNIT: 0o644}
+
+# Actions of a plan. UNPACK, MEND, PREPARE and STAGE leave what is in force alone.
+MAKE = "make"  # the directories
+UNPACK = "unpack"  # the release, which is missing
+MEND = "mend"  # unpack it again, to replace the one that was edited
+STAGE = "stage"  # write the wanted files beside those in force
+UNSTAGE = "unstage"  # forget files that were staged and are not wanted
+JOURNAL = "journal"  # write down what is in force
+EXCHANGE = "exchange"  # put the staged files in force
+LINK = "link"  # point ``current`` at the release
+RESTORE = "restore"  # put back what the journal holds
+CONFIRM = "confirm"  # end the journal, remember the release before
+PRUNE = "prune"  # remove a release: (PRUNE, version)
+REMOVE = "remove"  # everything
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """A release that is complete on the host.
+
+    :param version: the name of its directory.
+    :param digest: what was unpacked, as noted then; empty when the note is missing.
+    :param found: the digest of what is there now; empty when nobody asked.
+    :param used: when it was unpacked or last put in force, seconds since the epoch.
+    """
+
+    version: str
+    digest: str
+    found: str = ""
+    used: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file as it is: its text and permission bits. A file of somebody else's has the mode -1."""
+
+    text: str
+    mode: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Present:
+    """What is there.
+
+    :param tree: whether the directories are there, as they should be.
+    :param current: where the link ``current`` leads: a version, the path of something else, or None without a link.
+    :param previous: the version that was in force before the current one, or None.
+    :param files: the files in force by name; a missing one is missing.
+    :param staged: whether an earlier run staged files that are not in force.
+    :param journal: what was in force before an exchange that nobody has confirmed, or None.
+    """
+
+    tree: bool = False
+    releases: tuple = ()
+    current: str | None = None
+    previous: str | None = None
+    files: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
+    staged: bool = False
+    journal: Journal | None = None
+
+    def release(self, version: str) -> Release | None:
+        return next((release for release in self.releases if release.version == version), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Journal:
+    """What was in force before the exchange: the link's version (None when it was the first) and files."""
+
+    current: str | None
+    files: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a deployment asks for.
+
+    :param version: name of the release.
+    :param digest: digest of its contents.
+    :param files: text of each file, by name.
+    """
+
+    version: str
+    digest: str
+    files: t.Mapping[str, str]
+
+
+def stage(present: Present, wanted: Wanted) -> Plan:
+    """Bring the release and its files onto the host; nothing that is in force changes.
+
+    The result's ``pending`` says whether an exchange and a restart have to follow, ``missing`` whether the archive is
+    needed.
+
+    :raises Refused: the version is there with other contents.
+    """
+    release = present.release(wanted.version)
+    if release is not None and release.digest and release.digest != wanted.digest:
+        raise Refused(
+            f"Release {wanted.version} is already there with other contents ({release.digest[:12]}, "
+            f"not {wanted.digest[:12]}); releases never change, so choose another version.",
+            version=wanted.version,
+        )
+    edited = release is not None and release.found != wanted.digest
+    differing = [name for name in FILES if _differs(present.files.get(name), wanted.files[name], MODES[name])]
+    pending = bool(differing) or edited or present.current != wanted.version or present.journal is not None
+    actions = []
+    if not present.tree:
+        actions.append(MAKE)
+    if release is None:
+        actions.append(UNPACK)
+    elif edited:
+        actions.append(MEND)
+    if pending:
+        actions.append(STAGE)
+    elif present.staged:
+        actions.append(UNSTAGE)
+    before, after = _shown(present, wanted, edited, differing)
+    return Plan(before, after, tuple(actions), {"pending": pending, "missing": release is None or edited})
+
+
+def activate(present: Present, version: str) -> Plan:
+    """Exchange what is in force for what was staged, journalling it first.
+
+    :raises Refused: the release was never staged.
+    """
+    if not present.staged:
+        if present.current == version and present.journal is None:
+            return Plan("", "")
+        raise Refused(f"Release {version} is not staged.", version=version)
+    actions = (EXCHANGE, LINK) if present.journal is not None else (JOURNAL, EXCHANGE, LINK)
+    return Plan(f"current: {present.current or 'none'}\n", f"current: {version}\n", actions)
+
+
+def revert(present: Present) -> Plan:
+    """Put back what was in force before the exchange that the journal tells of."""
+    forget = (UNSTAGE,) if present.staged else ()
+    if present.journal is None:
+        return Plan("", "", forget)
+    return Plan(
+        f"current: {present.current or 'none'}\n",
+        f"current: {present.journal.current or 'none'}\n",
+        (RESTORE, *forget),
+    )
+
+
+def confirm(present: Present, keep: int) -> Plan:
+    """End the journal and remove the releases that are neither in force, nor the one before, nor among the newest.
+
+    :param keep: how many releases to keep, the one in force included.
+    """
+    before = present.previous
+    if present.journal is not None and present.journal.current not in (None, present.current):
+        before = present.journal.current
+    surplus = prune(present.releases, keep, (present.current, before))
+    actions = ((CONFIRM,) if present.journal is not None else ()) + tuple((PRUNE, version) for version in surplus)
+    names = sorted(release.version for release in present.releases)
+    return Plan(_listing(names), _listing([name for name in names if name not in surplus]), actions)
+
+
+def prune(releases: t.Sequence[Release], keep: int, needed: t.Container) -> list[str]:
+    """Return the versions to remove, the longest unused first. Needed ones count among those that are kept."""
+    newest = sorted(releases, key=lambda release: (release.version in needed, release.used), reverse=True)
+    return [release.version for release in reversed(newest[keep:]) if release.version not in needed]
+
+
+def remove(present: Present) -> Plan:
+    """Remove releases, link and files."""
+    if not (present.releases or present.current or present.files or present.tree):
+        return Plan("", "")
+    return Plan(f"current: {present.current or 'none'}\n", "", (REMOVE,))
+
+
+def _differs(file: File | None, text: str, mode: int) -> bool:
+    return file is None or file.text != text or file.mode != mode
+
+
+def _listing(names: t.Sequence[str]) -> str:
+    return "".join(f"release: {name}\n" for name in names)
+
+
+def _shown(present: Present, wanted: Wanted, edited: bool, differing: t.Sequence[str]) -> tuple[str, str]:
+    """Write the two sides of the diff: the release and each file that differs, but never a secret."""
+    note = " (edited on the host)" if edited else ""
+    if present.journal is not None:
+        note += " (not confirmed)"
+    before = f"current: {present.current or 'none'}{note if present.current else ''}\n"
+    after = f"current: {wanted.version}\n"
+    for name in differing:
+        file = present.files.get(name)
+        title = f"\n{name}, mode "
+        if file is not None:
+            mode = "of somebody else's" if file.mode < 0 else f"{file.mode:04o}"
+            before += title + mode + "\n" + ("(not shown)\n" if name == SECRETS else file.text)
+        hidden = "(not shown)\n" if file is not None and file.text == wanted.files[name] else "(not shown, changed)\n"
+        after += title + f"{MODES[name]:04o}\n" + (hidden if name == SECRETS else wanted.files[name])
+    return before, after

@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: health_gate
+short_description: Wait until a service is healthy, or say why it is not
+version_added: 0.1.0
+description:
+  - Waits until a systemd unit runs, its health path on the loopback address answers 2xx, and it is the unit itself
+    that holds the port.
+  - Does not wait for what cannot come any more, such as a process that ends after each restart or a port that another
+    process holds.
+  - With O(timeout=0) it looks once and does not fail.
+options:
+  unit:
+    description: Name of the systemd unit, with its suffix.
+    type: str
+    required: true
+  port:
+    description: Port on which the service listens.
+    type: int
+    required: true
+  path:
+    description: Path that answers 2xx when the service is healthy.
+    type: str
+    default: /healthz
+  timeout:
+    description: Seconds to wait.
+    type: float
+    default: 60.0
+  journal_lines:
+    description: How many of the last lines in the journal belong to the message of a failure.
+    type: int
+    default: 10
+  hide:
+    description: Values that must not appear in the result, should the service have written them to the journal.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.info
+author:
+  - The scaleout.platform team (@scaleout)
+"""
+
+EXAMPLES = r"""
+- name: Wait for the shop
+  scaleout.platform.health_gate:
+    unit: shop.service
+    port: 8000
+    path: /healthz
+    timeout: 30
+    hide: "{{ shop_secrets.values() }}"
+"""
+
+RETURN = r"""
+ready:
+  description: Whether the service is healthy.
+  returned: always
+  type: bool
+reason:
+  description: Why it is not, as the end of a sentence; empty when it is.
+  returned: always
+  type: str
+  sample: /healthz answered 500 (no database)
+active:
+  description: Whether the unit runs, healthy or not.
+  returned: always
+  type: bool
+enabled:
+  description: Whether the unit starts with the machine.
+  returned: always
+  type: bool
+journal:
+  description: The last lines that the service wrote to the journal.
+  returned: failure
+  type: list
+  elements: str
+"""
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class HealthGate(Task):
+    def __init__(self, module: AnsibleModule) -> None:
+        params = module.params
+        if not 1 <= params["port"] <= 65535:
+            raise InvalidInput("port", params["port"], "must be between 1 and 65535")
+        if not params["path"].startswith("/"):
+            raise InvalidInput("path", params["path"], "must begin with a slash")
+        self._params = params
+        self._service = Service(params["unit"], params["port"], params["path"])
+
+    def plan(self) -> Plan:
+        seen, verdict = self._service.wait(self._params["timeout"])
+        result = {
+            "ready": verdict.ready,
+            "reason": verdict.reason,
+            "active": seen.active in ("active", "activating", "reloading"),
+            "enabled": seen.enabled,
+        }
+        if not verdict.ready and self._params["timeout"] > 0:
+            words = self._service.last_words(self._params["journal_lines"]).splitlines()
+            raise Refused(
+                f"{self._params['unit']} is not healthy after {self._params['timeout']:g} s: {verdict.reason}.",
+                journal=words,
+                **result,
+            )
+        return Plan(before={}, after={}, result=result)
+
+    def apply(self, _plan: Plan) -> None:
+        """Nothing ever changes."""
+
+
+def main() -> None:
+    run(
+        HealthGate,
+        {
+            "unit": {"type": "str", "required": True},
+            "port": {"type": "int", "required": True},
+            "path": {"type": "str", "default": "/healthz"},
+            "timeout": {"type": "float", "default": 60.0},
+            "journal_lines": {"type": "int", "default": 10},
+            "hide": {"type": "list", "elements": "str", "default": [], "no_log": True},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,353 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Keep an application's releases side by side on a host
+version_added: 0.1.0
+description:
+  - Keeps C(releases/VERSION) side by side under O(path), with a link C(current) to the one in force, and beside them
+    the files that systemd reads, which are an environment, secrets and a unit.
+  - Going from one release to the next is a small transaction. O(state=staged) brings everything onto the host and
+    leaves what is in force alone. O(state=active) exchanges the files and the link, after writing down what was in
+    force before. O(state=confirmed) ends the transaction and O(state=reverted) takes it back. A run that was cut
+    short in between is noticed by the next one.
+  - It restarts nothing. The role P(scaleout.platform.app#role) does that between the states, one host after another.
+options:
+  name:
+    description: Name of the application; the default of the three paths follows from it.
+    type: str
+    required: true
+  state:
+    description:
+      - With V(staged) the release is unpacked when it is missing, and files that differ are laid beside those in
+        force. RV(pending) tells whether V(active) and a restart have to follow.
+      - With V(active) what was staged comes into force.
+      - With V(confirmed) there is no way back any more, and surplus releases are removed.
+      - With V(reverted) what was in force before V(active) is in force again.
+      - With V(absent) releases, link, environment, secrets and unit are removed.
+    type: str
+    choices: [staged, active, confirmed, reverted, absent]
+    default: staged
+  version:
+    description:
+      - Name of the release, which becomes a directory's.
+      - A release never changes. The same version with another O(digest) is refused; one whose files were edited on
+        the host is unpacked again.
+    type: str
+  digest:
+    description: What the release must contain, as M(scaleout.platform.release_archive) returns it.
+    type: str
+  archive:
+    description:
+      - Archive of M(scaleout.platform.release_archive) on the controller. It is transferred only to hosts that lack
+        it.
+    type: path
+  exclude:
+    description:
+      - What M(scaleout.platform.release_archive) left out of the archive. Files that match may appear below a release
+        without making it count as edited.
+    type: list
+    elements: str
+    default:
+      [.git, .hg, .svn, .venv, __pycache__, '*.pyc', .mypy_cache, .pytest_cache, .ruff_cache, .DS_Store]
+  environment:
+    description: Environment variables, as text, numbers or booleans. Each value arrives as it is, or is refused.
+    type: dict
+    default: {}
+  secrets:
+    description: Environment variables that nobody may see; they have a file of their own that only root can read.
+    type: dict
+    default: {}
+  unit:
+    description: Text of the systemd unit. C(systemd-analyze verify) checks it before it is staged.
+    type: str
+  keep:
+    description:
+      - How many releases to keep. The one in force counts, and it and the one before it are always kept.
+    type: int
+    default: 5
+  path:
+    description: Directory of the releases; without it C(/srv/NAME).
+    type: path
+  config_path:
+    description: Directory of environment and secrets; without it C(/etc/NAME).
+    type: path
+  unit_path:
+    description: File of the unit; without it C(/etc/systemd/system/NAME.service).
+    type: path
+extends_documentation_fragment:
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.planned
+attributes:
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+notes:
+  - Diff mode shows environment and unit, and of secrets only that they differ.
+author:
+  - The scaleout.platform team (@scaleout)
+seealso:
+  - module: scaleout.platform.release_archive
+  - module: community.general.deploy_helper
+    description: Keeps releases and the link as well; it leaves unpacking, files, the way back and the checks to
+      others.
+"""
+
+EXAMPLES = r"""
+- name: Bring the release onto the host
+  scaleout.platform.release:
+    name: shop
+    version: "{{ shop.version }}"
+    digest: "{{ shop.digest }}"
+    archive: "{{ shop.path }}"
+    environment:
+      PORT: 8000
+    secrets:
+      DATABASE_PASSWORD: "{{ shop_database_password }}"
+    unit: "{{ lookup('ansible.builtin.template', 'shop.service.j2') }}"
+  register: release
+
+- name: Put it in force
+  scaleout.platform.release:
+    name: shop
+    version: "{{ shop.version }}"
+    state: active
+  when: release.pending
+"""
+
+RETURN = r"""
+pending:
+  description: Whether what is in force, or what a run that was cut short left behind, is not yet what is wanted.
+  returned: O(state=staged)
+  type: bool
+missing:
+  description: Whether the archive is needed to get there.
+  returned: O(state=staged)
+  type: bool
+prepared:
+  description: Whether the mark that the release has been prepared on this host is there.
+  returned: O(state=staged)
+  type: bool
+current:
+  description: The version that C(current) points at once the task is done, or none.
+  returned: success
+  type: str
+  sample: 8f434346648f
+previous:
+  description: The version that was in force before it, or none.
+  returned: success
+  type: str
+  sample: 0e5751c026e5
+path:
+  description: Directory of the release O(version).
+  returned: O(state=staged)
+  type: str
+  sample: /srv/shop/releases/8f434346648f
+environment_files:
+  description: The files with the wanted environment and secrets, staged or in force, for a command that runs before
+    the release is active.
+  returned: O(state=staged)
+  type: list
+  elements: str
+  sample: [/etc/shop/staged/environment, /etc/shop/staged/secrets]
+prepared_mark:
+  description: The file to make once the release has been prepared on this host.
+  returned: O(state=staged)
+  type: str
+  sample: /srv/shop/releases/.prepared-8f434346648f
+"""
+
+import abc
+import dataclasses
+import os
+import re
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import JUNK
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.environment import environment_file
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.server import Host, Places
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}\Z")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
+
+
+class Release(Task):
+    """What the states have in common: where the application is, and what is there."""
+
+    def __init__(self, params: dict) -> None:
+        self._params = params
+        self._version: str = params["version"] or ""
+        name = params["name"]
+        self._places = Places(
+            root=params["path"] or f"/srv/{name}",
+            config=params["config_path"] or f"/etc/{name}",
+            unit=params["unit_path"] or f"/etc/systemd/system/{name}.service",
+        )
+        self._host = Host(self._places, params["exclude"])
+        self._present = planner.Present()
+
+    def plan(self) -> Plan:
+        self._present = self._host.present(self._version if self._params["state"] == "staged" else None)
+        plan = self._decide(self._present)
+        return dataclasses.replace(plan, result={**self._links(self._present), **plan.result})
+
+    @abc.abstractmethod
+    def _decide(self, present: planner.Present) -> Plan:
+        """Plan for what is there."""
+
+    def apply(self, plan: Plan) -> dict:
+        for action in plan.actions:
+            self._carry_out(action)
+        return self._links(self._host.present())
+
+    @abc.abstractmethod
+    def _carry_out(self, action: t.Any) -> None:
+        """Carry out one action of the plan."""
+
+    @staticmethod
+    def _links(present: planner.Present) -> dict:
+        return {"current": present.current, "previous": present.previous}
+
+
+class Staged(Release):
+    def __init__(self, params: dict) -> None:
+        super().__init__(params)
+        environment, secrets = params["environment"], params["secrets"]
+        twice = sorted(set(environment) & set(secrets))
+        if twice:
+            raise Refused(f"{twice[0]} is in both environment and secrets; it can have one value only.")
+        self._wanted = planner.Wanted(
+            self._version,
+            params["digest"],
+            {
+                planner.ENVIRONMENT: environment_file("environment", environment),
+                planner.SECRETS: environment_file("secrets", secrets),
+                planner.UNIT: params["unit"].rstrip("\n") + "\n",
+            },
+        )
+
+    def _decide(self, present: planner.Present) -> Plan:
+        plan = planner.stage(present, self._wanted)
+        place = self._places.waiting if plan.result["pending"] else self._places.in_force
+        mark = self._places.prepared(self._version)
+        facts = {
+            "path": self._places.release(self._version),
+            "environment_files": [place(planner.ENVIRONMENT), place(planner.SECRETS)],
+            "prepared": os.path.exists(mark),
+            "prepared_mark": mark,
+        }
+        return dataclasses.replace(plan, result={**plan.result, **facts})
+
+    def _carry_out(self, action: str) -> None:
+        if action == planner.MAKE:
+            self._host.make()
+        elif action == planner.UNPACK:
+            self._host.unpack(self._archive, self._version, self._wanted.digest)
+        elif action == planner.MEND:
+            self._host.mend(self._archive, self._version, self._wanted.digest)
+        elif action == planner.STAGE:
+            self._host.stage(self._wanted.files, self._version)
+        elif action == planner.UNSTAGE:
+            self._host.unstage()
+
+    @property
+    def _archive(self) -> str:
+        archive = self._params["archive"]
+        if not archive:
+            raise Refused(f"Release {self._version} is not on this host, and no archive was given.")
+        return archive
+
+
+class Active(Release):
+    def _decide(self, present: planner.Present) -> Plan:
+        return planner.activate(present, self._version)
+
+    def _carry_out(self, action: str) -> None:
+        if action == planner.JOURNAL:
+            self._host.write_journal(self._present)
+        elif action == planner.EXCHANGE:
+            self._host.exchange(self._version)
+        elif action == planner.LINK:
+            self._host.link(self._version)
+
+
+class Reverted(Release):
+    def _decide(self, present: planner.Present) -> Plan:
+        return planner.revert(present)
+
+    def _carry_out(self, action: str) -> None:
+        if action == planner.RESTORE:
+            self._host.restore(t.cast(planner.Journal, self._present.journal))
+        elif action == planner.UNSTAGE:
+            self._host.unstage()
+
+
+class Confirmed(Release):
+    def _decide(self, present: planner.Present) -> Plan:
+        return planner.confirm(present, self._params["keep"])
+
+    def _carry_out(self, action: t.Any) -> None:
+        if action == planner.CONFIRM:
+            self._host.confirm(self._present)
+        else:
+            self._host.prune(action[1])
+
+
+class Absent(Release):
+    def _decide(self, present: planner.Present) -> Plan:
+        return planner.remove(present)
+
+    def _carry_out(self, action: str) -> None:
+        if action == planner.REMOVE:
+            self._host.remove()
+
+
+_STATES = {"staged": Staged, "active": Active, "confirmed": Confirmed, "reverted": Reverted, "absent": Absent}
+
+
+def build(module: AnsibleModule) -> Release:
+    params = module.params
+    if not _NAME.match(params["name"]):
+        raise InvalidInput("name", params["name"], "must be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter")
+    if params["version"] and not _VERSION.match(params["version"]):
+        raise InvalidInput("version", params["version"], "must be 1 to 64 letters, digits and ._+-, no dot first")
+    if params["keep"] < 1:
+        raise InvalidInput("keep", params["keep"], "must be at least 1")
+    return _STATES[params["state"]](params)
+
+
+def main() -> None:
+    run(
+        build,
+        {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": list(_STATES), "default": "staged"},
+            "version": {"type": "str"},
+            "digest": {"type": "str"},
+            "archive": {"type": "path"},
+            "exclude": {"type": "list", "elements": "str", "default": list(JUNK)},
+            "environment": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "unit": {"type": "str"},
+            "keep": {"type": "int", "default": 5, "no_log": False},
+            "path": {"type": "path"},
+            "config_path": {"type": "path"},
+            "unit_path": {"type": "path"},
+        },
+        required_if=[("state", "staged", ("version", "digest", "unit")), ("state", "active", ("version",))],
+    )
+
+
+if __name__ == "__main__":
+    main()
