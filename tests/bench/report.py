@@ -31,9 +31,11 @@ def measured(run: dict) -> dict[tuple[str, str], dict[str, list[float]]]:
             subject, who, what = parts
             changed = any(host.get("changed", False) for host in task["hosts"].values())
             if changed != (what == "apply"):
-                raise ValueError(f"{task['task']['name']}: changed={changed}, so the figure would be of something else")
+                raise ValueError(f"{task['task']['name']}: changed={changed}, not what the figure is of")
             duration = task["task"]["duration"]
-            started, ended = (datetime.fromisoformat(duration[edge].replace("Z", "+00:00")) for edge in ("start", "end"))
+            started, ended = (
+                datetime.fromisoformat(duration[edge].replace("Z", "+00:00")) for edge in ("start", "end")
+            )
             figures[subject, what][who].append((ended - started).total_seconds())
     return figures
 

@@ -23,7 +23,7 @@ def ensure() -> str:
     if stamp.exists() and stamp.read_text() == wanted:
         return "is there"
     if sys.version_info < (3, 11):
-        raise NeedsHelp(f"Python 3.11 or later is needed, this is {sys.version.split()[0]}: try make PYTHON=python3.11 …")
+        raise NeedsHelp(f"Python 3.11 or later is needed, not {sys.version.split()[0]}: make PYTHON=python3.11 …")
     if not succeeds(sys.executable, "-c", "import ensurepip"):
         install(f"python3.{sys.version_info.minor}-venv")
     shutil.rmtree(VENV, ignore_errors=True)
