@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Puts the parts together."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from fastapi import FastAPI
+
+from . import __version__, errors, health
+from .cluster import Cluster
+from .envelope import Envelope
+from .freshness import RecentWrites
+from .metrics import Metrics
+from .routers import tasks, users
+from .settings import Settings
+from .shards import Shared
+from .uuid7 import Uuid7
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the ASGI application; it connects to Consul and the databases when it is started."""
+    cluster = Cluster(settings)
+    metrics = Metrics()
+    metrics.observe(cluster)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> t.AsyncIterator[None]:
+        cluster.start()
+        yield
+        await cluster.stop()
+
+    # No documentation pages: they would load their scripts from somebody else's servers.
+    app = FastAPI(title="reference API", version=__version__, docs_url=None, redoc_url=None)
+    # FastAPI takes a lifespan argument only from 0.93 on.
+    app.router.lifespan_context = lifespan
+    app.state.cluster = cluster
+    app.state.metrics = metrics
+    app.state.shared = Shared(cluster, metrics, RecentWrites(settings.replica_max_lag), Uuid7())
+    errors.install(app)
+    app.add_middleware(Envelope, metrics=metrics)
+    for router in (health.router, users.router, tasks.router):
+        app.include_router(router)
+    return app

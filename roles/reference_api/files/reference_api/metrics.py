@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Prometheus scrapes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+
+from .cluster import Cluster
+
+_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter("reference_api_requests", "Requests answered.", ["method", "route", "status"],
+                                registry=self.registry)
+        self.seconds = Histogram("reference_api_request_seconds", "Time to answer a request.", ["method", "route"],
+                                 buckets=_BUCKETS, registry=self.registry)
+        self.reads = Counter("reference_api_reads", "Reads that a database answered, by its role.", ["role"],
+                             registry=self.registry)
+
+    def observe(self, cluster: Cluster) -> None:
+        """Let each scrape show the state of the cluster."""
+        self.registry.register(_ClusterCollector(cluster))
+
+
+class _ClusterCollector:
+    """Reads the state at the time of the scrape, so that nothing has to be kept up to date in between."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def describe(self) -> t.Iterable[GaugeMetricFamily]:
+        return ()
+
+    def collect(self) -> t.Iterable[GaugeMetricFamily]:
+        yield GaugeMetricFamily("reference_api_shard_map_version", "Version of the map in force; 0 is none.",
+                                value=self._cluster.map_version)
+        up = GaugeMetricFamily("reference_api_server_up", "Whether a shard's server is up.",
+                               labels=["shard", "server", "role"])
+        age = GaugeMetricFamily("reference_api_replica_age_seconds", "How old a replica's data may be at the most.",
+                                labels=["shard", "server"])
+        in_use = GaugeMetricFamily("reference_api_replica_in_use", "Whether a replica serves every caller.",
+                                   labels=["shard", "server"])
+        for shard_id, watch in self._cluster.watches.items():
+            up.add_metric([shard_id, watch.primary.name, "primary"], float(bool(watch.primary.up)))
+            for replica in watch.replicas:
+                up.add_metric([shard_id, replica.name, "replica"], float(bool(replica.up)))
+                age.add_metric([shard_id, replica.name], watch.age(replica))
+                in_use.add_metric([shard_id, replica.name], float(watch.in_use(replica)))
+        yield from (up, age, in_use)
+
+        pool = GaugeMetricFamily("reference_api_pool", "State of the connection pools, in psycopg_pool's terms.",
+                                 labels=["server", "database", "what"])
+        for address, server in self._cluster.servers.items():
+            stats = server.pool_stats()
+            for what in ("pool_size", "pool_available", "requests_waiting"):
+                pool.add_metric([address.name, address.database, what], float(stats.get(what, 0)))
+        yield pool

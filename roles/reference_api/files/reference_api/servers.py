@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One database of one server: its pool of connections, its state, and one message to it within a time limit.
+
+Whether a server is up is decided by the watch (``watch.py``) alone. A server that is down has no pool: requests that
+wait for a connection fail at once, and when it is back a new pool starts from nothing, without the dead connections and
+the growing back-off of the old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import socket
+import typing as t
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from . import messages
+from .messages import Message, Parameters, Reply, Rows
+from .settings import Settings
+from .shard_map import Address
+
+log = logging.getLogger(__name__)
+
+Connection = t.Any  # psycopg.AsyncConnection, whose type parameters differ between releases
+
+#: Seconds that a server may be late with saying that a statement took too long, before its connection is cut.
+GRACE = 0.25
+#: Seconds for which a server that left the map still serves the requests that were on their way to it.
+RETIREMENT = 5.0
+#: Seconds after which the pool gives up connecting and waits for the next request to ask for it.
+_RECONNECT = 1.0
+
+# What a server answers when it cannot work now, though the statement is fine: nothing was changed.
+_CANNOT_NOW = (
+    psycopg.errors.QueryCanceled, psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.OperationalError,
+    psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn,
+)
+
+
+class Unavailable(Exception):
+    """The message was not carried out, for sure; the text is a clause such as ``pg1 cannot be reached``."""
+
+
+class Lost(Exception):
+    """The connection was lost while the message was under way."""
+
+
+def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]:
+    return {
+        "host": address.host, "port": address.port, "dbname": address.database,
+        "user": settings.database_user, "password": settings.database_password,
+        "application_name": "reference_api",
+        # Whole seconds, for the driver knows no others.
+        "connect_timeout": max(1, round(settings.pool_connect_timeout)),
+        "autocommit": True,
+        "prepare_threshold": None,
+        "row_factory": dict_row,
+        "cursor_factory": psycopg.AsyncClientCursor,
+    }
+
+
+class Server:
+    """
+    ``up`` is None until the first verdict of the watch; ``reason`` says why it is down.
+    """
+
+    def __init__(self, address: Address, settings: Settings) -> None:
+        self.address = address
+        self.up: bool | None = None
+        self.reason = "has not been reached yet"
+        self._settings = settings
+        self._pool: AsyncConnectionPool | None = None
+        self._verdict = asyncio.Event()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    @property
+    def name(self) -> str:
+        return self.address.name
+
+    async def mark_up(self) -> None:
+        if self.up:
+            return
+        self._pool = AsyncConnectionPool(
+            kwargs=connection_options(self.address, self._settings),
+            min_size=self._settings.pool_min, max_size=self._settings.pool_max,
+            max_idle=self._settings.pool_idle_timeout, timeout=self._settings.pool_connect_timeout,
+            reconnect_timeout=_RECONNECT, name=str(self.address), open=False,
+        )
+        await self._pool.open()
+        self._decide(True, "is up")
+
+    def mark_down(self, reason: str) -> None:
+        if self.up is not False or reason != self.reason:
+            self._decide(False, reason)
+        self._close_pool(after=0.0)
+
+    def retire(self) -> None:
+        """The map names this server no longer."""
+        self._close_pool(after=RETIREMENT)
+
+    async def close(self) -> None:
+        self._close_pool(after=0.0)
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def pool_stats(self) -> dict[str, int]:
+        return self._pool.get_stats() if self._pool else {}
+
+    async def send(self, message: Message, deadline: float) -> Reply:
+        """Send a message and take its reply apart.
+
+        :param deadline: when to give up, on the event loop's clock.
+        :raises Unavailable: nothing was changed.
+        :raises Lost: the connection was lost under way.
+        :raises psycopg.Error: the server refuses the statement itself; nothing was changed.
+        """
+        pool, connection = await self._connection(deadline)
+        try:
+            limit = min(deadline - asyncio.get_running_loop().time(), self._settings.statement_timeout)
+            if limit <= 0:
+                raise Unavailable(f"{self.name} has no connection free")
+            with cut_off(connection, deadline + GRACE):
+                results = await self._exchange(connection, message, {"milliseconds": math.ceil(limit * 1000)})
+        finally:
+            if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+                await connection.close()
+            await pool.putconn(connection)
+        return messages.parse_reply(message, results)
+
+    async def _connection(self, deadline: float) -> tuple[AsyncConnectionPool, Connection]:
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.wait_for(self._verdict.wait(), deadline - loop.time())
+            while True:
+                pool = self._pool
+                if pool is None:
+                    raise Unavailable(f"{self.name} {self.reason}")
+                wait = min(deadline - loop.time(), self._settings.pool_connect_timeout)
+                connection = await pool.getconn(timeout=max(wait, 0.001))
+                if _is_alive(connection):
+                    return pool, connection
+                await connection.close()
+                await pool.putconn(connection)
+        except (TimeoutError, PoolTimeout, TooManyRequests):
+            raise Unavailable(f"{self.name} has no connection free") from None
+        except PoolClosed:
+            raise Unavailable(f"{self.name} {self.reason}") from None
+
+    async def _exchange(self, connection: Connection, message: Message, limits: Parameters) -> list[Rows]:
+        try:
+            cursor = await connection.execute(message.text, {**message.parameters, **limits})
+            results: list[Rows] = []
+            while True:
+                results.append(await cursor.fetchall() if cursor.description else [])
+                if not cursor.nextset():
+                    return results
+        except psycopg.Error as error:
+            if _is_broken(connection):
+                log.warning("lost a connection to %s: %s", self.address, one_line(error))
+                raise Lost(f"the connection to {self.name} was lost") from error
+            with contextlib.suppress(psycopg.Error):
+                await connection.rollback()
+            if isinstance(error, _CANNOT_NOW):
+                log.warning("%s cannot work now: %s", self.address, one_line(error))
+                raise Unavailable(f"{self.name} cannot work now ({type(error).__name__})") from error
+            raise
+
+    def _decide(self, up: bool, reason: str) -> None:
+        self.up, self.reason = up, reason
+        self._verdict.set()
+        log.log(logging.INFO if up else logging.WARNING, "%s %s", self.address, reason)
+
+    def _close_pool(self, after: float) -> None:
+        pool, self._pool = self._pool, None if after == 0 else self._pool
+        if pool is not None and not pool.closed:
+            task = asyncio.ensure_future(_close(pool, after))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+
+async def _close(pool: AsyncConnectionPool, after: float) -> None:
+    try:
+        await asyncio.sleep(after)
+    finally:
+        await pool.close(timeout=1.0)
+
+
+@contextlib.contextmanager
+def cut_off(connection: Connection, deadline: float) -> t.Iterator[None]:
+    """Cut the connection at the deadline, so that whoever waits on it gets an ordinary error.
+
+    Cancelling the waiting task instead would leave a half-read connection behind, and psycopg 3.2 answers a
+    cancellation by talking to the server, which is just what does not answer.
+    """
+    def cut() -> None:
+        with contextlib.suppress(OSError, psycopg.Error), \
+                socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_at(deadline, cut)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _is_alive(connection: Connection) -> bool:
+    """Look, without a round trip, whether the server has closed a connection that was idle."""
+    try:
+        # Once for a farewell that may have arrived, once more for the end of the stream behind it.
+        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()
+    except psycopg.Error:
+        return False
+    return not _is_broken(connection)
+
+
+def _is_broken(connection: Connection) -> bool:
+    return connection.closed or connection.pgconn.transaction_status == TransactionStatus.UNKNOWN
+
+
+def one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

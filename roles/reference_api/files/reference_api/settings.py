@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The configuration: environment variables only, read once at the start."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+
+class SettingsError(Exception):
+    """A variable that is missing or makes no sense; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All times are in seconds.
+
+    :param database_user: the role that owns every shard's database.
+    :param port: the TCP port of the HTTP server, on all addresses.
+    :param shard_map_key: the key in Consul's KV that holds the shard map.
+    :param consul_http_addr: the local Consul agent, ``http://host:port``.
+    :param consul_http_token: a token that may read the key; empty for an anonymous reader.
+    :param pool_min: connections kept open to each database of each server.
+    :param pool_max: the most connections to one database of one server.
+    :param pool_idle_timeout: how long a connection above ``pool_min`` stays unused before it is closed.
+    :param pool_connect_timeout: the longest that a request waits for a connection.
+    :param statement_timeout: the longest that PostgreSQL works on one statement.
+    :param replica_max_lag: a replica that is further behind serves nobody without a proof (see ``freshness.py``).
+    """
+
+    database_user: str
+    database_password: str
+    port: int = 8000
+    shard_map_key: str = "scaleout/shard_map"
+    consul_http_addr: str = "http://127.0.0.1:8500"
+    consul_http_token: str = ""
+    pool_min: int = 1
+    pool_max: int = 10
+    pool_idle_timeout: float = 300.0
+    pool_connect_timeout: float = 2.0
+    statement_timeout: float = 2.0
+    replica_max_lag: float = 1.0
+
+    @classmethod
+    def from_environment(cls, environment: t.Mapping[str, str]) -> Settings:
+        """Read the settings; a variable has the name of its field in capitals.
+
+        :raises SettingsError: on the first variable that is missing or wrong.
+        """
+        read = _Reader(environment)
+        settings = cls(
+            database_user=read.text("DATABASE_USER"),
+            database_password=read.text("DATABASE_PASSWORD"),
+            port=read.whole("PORT", cls.port, 1, 65535),
+            shard_map_key=read.text("SHARD_MAP_KEY", cls.shard_map_key),
+            consul_http_addr=read.text("CONSUL_HTTP_ADDR", cls.consul_http_addr),
+            consul_http_token=environment.get("CONSUL_HTTP_TOKEN", ""),
+            pool_min=read.whole("POOL_MIN", cls.pool_min, 0, 1000),
+            pool_max=read.whole("POOL_MAX", cls.pool_max, 1, 1000),
+            pool_idle_timeout=read.seconds("POOL_IDLE_TIMEOUT", cls.pool_idle_timeout, 1, 86400),
+            pool_connect_timeout=read.seconds("POOL_CONNECT_TIMEOUT", cls.pool_connect_timeout, 0.1, 60),
+            statement_timeout=read.seconds("STATEMENT_TIMEOUT", cls.statement_timeout, 0.1, 60),
+            replica_max_lag=read.seconds("REPLICA_MAX_LAG", cls.replica_max_lag, 0.1, 3600),
+        )
+        if settings.pool_min > settings.pool_max:
+            raise SettingsError(f"POOL_MIN is {settings.pool_min}, more than POOL_MAX, which is {settings.pool_max}.")
+        return settings
+
+
+class _Reader:
+    def __init__(self, environment: t.Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._environment.get(name) or default
+        if value is None:
+            raise SettingsError(f"The environment variable {name} is not set.")
+        return value
+
+    def whole(self, name: str, default: int, least: int, most: int) -> int:
+        return self._number(name, int, "a whole number", default, least, most)
+
+    def seconds(self, name: str, default: float, least: float, most: float) -> float:
+        return self._number(name, float, "a number of seconds", default, least, most)
+
+    def _number(self, name: str, kind: t.Callable[[str], t.Any], what: str, default: t.Any, least: float,
+                most: float) -> t.Any:
+        text = self._environment.get(name, "")
+        if not text:
+            return default
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        # NaN compares as false, so it is refused here as well.
+        if value is None or not least <= value <= most:
+            raise SettingsError(f"The environment variable {name} is {text!r}, not {what} from {least} to {most}.")
+        return value

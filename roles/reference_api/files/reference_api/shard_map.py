@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The shard map: which shard owns a bucket, and where a shard's servers are. Pure: no I/O.
+
+The document is what the module ``scaleout.platform.shard_map`` publishes::
+
+    {"format": 1, "version": 7, "buckets": 4096,
+     "shards": {"0": {"database": "shard_0", "primary": {"name": "pg1", "host": "10.0.0.1", "port": 5432},
+                      "replicas": [{"name": "pg1r", "host": "10.0.0.2", "port": 5432}]}},
+     "ranges": [[0, 4095, "0"]]}
+
+The reader checks everything that it relies on: a map that does not cover every bucket once would send
+rows to the wrong place.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+import uuid
+from dataclasses import dataclass
+
+from .hashing import bucket_of
+
+FORMAT = 1
+
+
+class InvalidMap(Exception):
+    """A document that is not a shard map; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One database of one server: what a pool is for. ``name`` is the server's name in the inventory."""
+
+    name: str
+    host: str
+    port: int
+    database: str
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.database}"
+
+
+@dataclass(frozen=True)
+class Shard:
+    id: str
+    primary: Address
+    replicas: tuple[Address, ...]
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return (self.primary, *self.replicas)
+
+
+class ShardMap:
+    """A complete map; every bucket has exactly one owner.
+
+    :param owners: the shard of each bucket, by bucket number.
+    """
+
+    def __init__(self, version: int, shards: t.Iterable[Shard], owners: t.Sequence[Shard]) -> None:
+        self.version = version
+        #: The shards by id, in the numeric order of their ids.
+        self.shards = {shard.id: shard for shard in sorted(shards, key=lambda shard: int(shard.id))}
+        self._owners = tuple(owners)
+
+    @property
+    def buckets(self) -> int:
+        return len(self._owners)
+
+    def shard_of(self, user_id: uuid.UUID) -> Shard:
+        return self._owners[bucket_of(user_id, "uuid", len(self._owners))]
+
+    @classmethod
+    def parse(cls, document: str | bytes) -> ShardMap:
+        """
+        :raises InvalidMap: it is not JSON, has another format or does not give every bucket one owner.
+        """
+        try:
+            data = json.loads(document)
+            if data["format"] != FORMAT:
+                raise InvalidMap(f"The shard map has format {data['format']!r}; this release reads format {FORMAT}.")
+            shards = {shard_id: _shard(shard_id, entry) for shard_id, entry in data["shards"].items()}
+            owners = _owners(int(data["buckets"]), data["ranges"], shards)
+            return cls(int(data["version"]), shards.values(), owners)
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise InvalidMap(f"The shard map cannot be read: {type(error).__name__}: {error}.") from error
+
+
+def _shard(shard_id: str, entry: t.Mapping[str, t.Any]) -> Shard:
+    int(shard_id)  # The ids have a numeric order, which the listing of users walks along.
+    database = entry["database"]
+
+    def address(server: t.Mapping[str, t.Any]) -> Address:
+        return Address(str(server["name"]), str(server["host"]), int(server["port"]), str(database))
+
+    return Shard(shard_id, address(entry["primary"]), tuple(address(server) for server in entry["replicas"]))
+
+
+def _owners(buckets: int, ranges: t.Iterable[t.Sequence[t.Any]], shards: t.Mapping[str, Shard]) -> list[Shard]:
+    owners: list[Shard] = []
+    for first, last, shard_id in ranges:
+        if first != len(owners) or not first <= last < buckets:
+            raise InvalidMap(f"The shard map has a range from {first} to {last} where one from {len(owners)} belongs.")
+        if shard_id not in shards:
+            raise InvalidMap(f"The shard map gives buckets to shard {shard_id!r}, which it does not describe.")
+        owners.extend([shards[shard_id]] * (last - first + 1))
+    if len(owners) != buckets or not owners:
+        raise InvalidMap(f"The shard map has {buckets} buckets and owners for {len(owners)}.")
+    return owners

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a request reaches its rows: which shard, which of its servers, and what happens when one of them fails.
+
+- A write goes to the primary.
+- A read goes to a replica that is in use (see ``watch.py``) and has the caller's own writes, else to the primary. What
+  a replica does not have, the primary is asked for.
+- With the primary out of reach a replica answers only callers whose token proves that it has all their writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+import typing as t
+import uuid
+from dataclasses import dataclass
+
+import psycopg
+
+from . import messages
+from .cluster import Cluster
+from .errors import OutcomeUnknown, ShardUnavailable
+from .exchange import Exchange
+from .freshness import PRIMARY, RecentWrites
+from .messages import Message, Parameters, Reply, Rows
+from .metrics import Metrics
+from .servers import Lost, Server, Unavailable
+from .shard_map import Shard, ShardMap
+from .uuid7 import Uuid7
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a request waits for a shard, apart from ``servers.GRACE``.
+PATIENCE = 2.0
+#: Seconds that a replica gets: of these, so that some are left for the primary, or after them, in the primary's place.
+REPLICA_PATIENCE = 0.75
+
+Found = t.Callable[[list[Rows]], bool]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all requests of the process have in common."""
+
+    cluster: Cluster
+    metrics: Metrics
+    recent: RecentWrites
+    new_id: Uuid7
+
+
+class Session:
+    """The shards as one request sees them.
+
+    :raises NoMap: there is no shard map yet.
+    """
+
+    def __init__(self, shared: Shared, exchange: Exchange) -> None:
+        self.new_id = shared.new_id
+        self._exchange = exchange
+        self._in_force = shared.cluster.in_force()
+        self._metrics = shared.metrics
+        self._recent = shared.recent
+
+    @property
+    def map(self) -> ShardMap:
+        return self._in_force.map
+
+    async def write(self, user_id: uuid.UUID, statement: str, parameters: Parameters, row_id: uuid.UUID) -> Rows:
+        """Run one statement for one user on the primary, and return its rows once it is committed.
+
+        :param row_id: what to look for when the outcome is unknown.
+        :raises ShardUnavailable: it did not happen.
+        :raises OutcomeUnknown: nobody knows whether it happened.
+        :raises psycopg.Error: PostgreSQL refuses it, such as for a foreign key.
+        """
+        shard = self._shard_of(user_id)
+        version = self.map.version
+        message = messages.write([statement], parameters)
+        try:
+            reply = await self._send(shard, self._in_force.watch_of(shard).primary, message, _deadline(PATIENCE))
+        except Lost:
+            self._recent.note(user_id, shard.id, version, PRIMARY, time.monotonic())
+            self._exchange.write_in_doubt(shard.id)
+            raise OutcomeUnknown(shard.id, row_id) from None
+        self._recent.note(user_id, shard.id, version, reply.lsn, time.monotonic())
+        self._exchange.wrote(shard.id, version, reply.lsn)
+        return reply.rows[0]
+
+    async def read_primary(self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters) -> list[Rows]:
+        """
+        :raises ShardUnavailable: the primary cannot answer.
+        """
+        return await self._from_primary(self._shard_of(user_id), statements, parameters, _deadline(PATIENCE))
+
+    async def read_user(self, user_id: uuid.UUID, statement: str, parameters: Parameters) -> Rows:
+        """Read a user's row from wherever it is fresh enough; no rows means that the primary has none.
+
+        :raises ShardUnavailable: nobody can answer rightly.
+        """
+        shard = self._shard_of(user_id)
+        need = self._recent.need_of_user(user_id, self.map.version, time.monotonic())
+        (rows,) = await self._read(shard, [statement], parameters, need, found=_a_row)
+        return rows
+
+    async def read_page(self, shard: Shard, statement: str, parameters: Parameters) -> Rows:
+        """Read rows of many users from one shard, from wherever they are fresh enough.
+
+        :raises ShardUnavailable: nobody can answer rightly.
+        """
+        self._exchange.uses(shard.id)
+        need = self._recent.need_of_shard(shard.id, self.map.version, time.monotonic())
+        (rows,) = await self._read(shard, [statement], parameters, need, found=_anything)
+        return rows
+
+    def _shard_of(self, user_id: uuid.UUID) -> Shard:
+        shard = self.map.shard_of(user_id)
+        self._exchange.uses(shard.id)
+        return shard
+
+    async def _read(self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, need_of_process: float,
+                    found: Found) -> list[Rows]:
+        deadline = _deadline(PATIENCE)
+        watch = self._in_force.watch_of(shard)
+        need_of_caller = self._exchange.token.need(shard.id, self.map.version)
+        need = max(need_of_caller, need_of_process)
+
+        in_use = [replica for replica in watch.replicas if watch.in_use(replica)]
+        if in_use and need < PRIMARY:
+            rows = await self._from_replica(shard, random.choice(in_use), statements, parameters, need)
+            if rows is not None and found(rows):
+                return rows
+        try:
+            return await self._from_primary(shard, statements, parameters, deadline)
+        except ShardUnavailable:
+            # Only the caller's own token is a proof: that this process wrote nothing lately says nothing of the others.
+            if not 0 < need_of_caller < PRIMARY:
+                raise
+            for replica in watch.replicas:
+                if replica.up:
+                    rows = await self._from_replica(shard, replica, statements, parameters, need)
+                    if rows is not None and found(rows):
+                        return rows
+            raise
+
+    async def _from_primary(self, shard: Shard, statements: t.Sequence[str], parameters: Parameters,
+                            deadline: float) -> list[Rows]:
+        primary = self._in_force.watch_of(shard).primary
+        message = messages.read_primary(statements, parameters)
+        try:
+            reply = await self._send(shard, primary, message, deadline)
+        except Lost as error:
+            raise ShardUnavailable(shard.id, str(error)) from None
+        if not reply.guard:
+            raise ShardUnavailable(shard.id, f"{primary.name} is in recovery and no primary")
+        self._served(primary, "primary")
+        return reply.rows
+
+    async def _from_replica(self, shard: Shard, replica: Server, statements: t.Sequence[str],
+                            parameters: Parameters, need: float) -> list[Rows] | None:
+        """Return None when the replica cannot answer or has not got that far."""
+        message = messages.read_replica(statements, parameters, int(need))
+        try:
+            reply = await replica.send(message, _deadline(REPLICA_PATIENCE))
+        except (Unavailable, Lost, psycopg.Error) as error:
+            log.warning("shard %s: replica %s: %s", shard.id, replica.name, error)
+            return None
+        if not reply.guard:
+            return None
+        self._served(replica, "replica")
+        return reply.rows
+
+    async def _send(self, shard: Shard, server: Server, message: Message, deadline: float) -> Reply:
+        try:
+            return await server.send(message, deadline)
+        except Unavailable as error:
+            raise ShardUnavailable(shard.id, f"its primary {error}") from None
+
+    def _served(self, server: Server, role: str) -> None:
+        self._exchange.read_from = server.name
+        self._metrics.reads.labels(role).inc()
+
+
+def _a_row(rows: list[Rows]) -> bool:
+    return bool(rows[0])
+
+
+def _anything(_rows: list[Rows]) -> bool:
+    return True
+
+
+def _deadline(patience: float) -> float:
+    return asyncio.get_running_loop().time() + patience

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The watch over one shard's servers: twice a second it learns who is up, in which role, and how far each replica is.
+
+It has a connection of its own to each server, so that a busy pool does not look like a dead server. A server that
+refuses is down at once; one that does not answer has a second chance, since a moment's stall is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import typing as t
+
+import psycopg
+
+from .freshness import PrimaryHistory
+from .messages import POSITION
+from .servers import Connection, Server, connection_options, cut_off, one_line
+from .settings import Settings
+from .shard_map import Shard
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 0.5
+#: Seconds for one answer.
+PATIENCE = 1.0
+#: Answers that may stay out before a server counts as down.
+SILENCES = 2
+#: Seconds after which a replica is asked, once its primary has answered: time for the log to travel.
+_TRAVEL = 0.02
+
+
+class Probe:
+    """One connection to one server that asks for its role and position."""
+
+    def __init__(self, server: Server, settings: Settings) -> None:
+        self._options = {**connection_options(server.address, settings), "application_name": "reference_api watch"}
+        self._connection: Connection = None
+
+    async def ask(self) -> tuple[bool, int]:
+        """Return whether the server is a standby, and its position.
+
+        :raises TimeoutError: (asyncio's) it does not answer.
+        :raises psycopg.Error: it refuses.
+        """
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                return await self._query()
+            # It may have closed just this connection: a fresh one tells.
+            await self.close()
+        try:
+            self._connection = await asyncio.wait_for(psycopg.AsyncConnection.connect(**self._options), PATIENCE)
+        except psycopg.errors.ConnectionTimeout as error:
+            raise TimeoutError from error
+        return await self._query()
+
+    async def _query(self) -> tuple[bool, int]:
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        try:
+            with cut_off(self._connection, deadline):
+                cursor = await self._connection.execute(POSITION)
+                row = await cursor.fetchone()
+        except psycopg.Error as error:
+            if asyncio.get_running_loop().time() < deadline:
+                raise
+            await self.close()
+            raise TimeoutError from error
+        return row["standby"], row["lsn"]
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+class Watch:
+    """Watches one shard of the map, from :meth:`start` to :meth:`stop`.
+
+    :param primary: the shard's primary; the other servers are its replicas.
+    """
+
+    def __init__(self, shard: Shard, primary: Server, replicas: t.Sequence[Server], settings: Settings) -> None:
+        self.shard = shard
+        self.primary = primary
+        self.replicas = tuple(replicas)
+        self._settings = settings
+        self._history = PrimaryHistory()
+        self._as_of = {server: float("-inf") for server in self.replicas}
+        self._primary_answered = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.ensure_future(self._watch_primary())]
+        self._tasks += [asyncio.ensure_future(self._watch_replica(server)) for server in self.replicas]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def age(self, replica: Server) -> float:
+        """How many seconds old the replica's data may be at the most; infinite when nothing is known."""
+        return time.monotonic() - self._as_of[replica]
+
+    def in_use(self, replica: Server) -> bool:
+        """Whether the replica may serve callers who can prove nothing."""
+        return bool(replica.up) and self.age(replica) <= self._settings.replica_max_lag
+
+    async def _watch_primary(self) -> None:
+        async def observe(asked_at: float, standby: bool, lsn: int) -> None:
+            if standby:
+                self.primary.mark_down("is in recovery and no primary")
+                return
+            self._history.add(asked_at, lsn)
+            await self.primary.mark_up()
+
+        async def next_turn() -> None:
+            self._primary_answered.set()
+            self._primary_answered.clear()
+            await asyncio.sleep(INTERVAL)
+
+        await self._watch(self.primary, observe, next_turn)
+
+    async def _watch_replica(self, replica: Server) -> None:
+        async def observe(_asked_at: float, standby: bool, lsn: int) -> None:
+            if not standby:
+                replica.mark_down("is not in recovery and no replica")
+                return
+            self._as_of[replica] = max(self._as_of[replica], self._history.as_of(lsn))
+            await replica.mark_up()
+
+        async def next_turn() -> None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._primary_answered.wait(), INTERVAL)
+            await asyncio.sleep(_TRAVEL)
+
+        await self._watch(replica, observe, next_turn)
+
+    async def _watch(self, server: Server, observe: t.Callable[[float, bool, int], t.Awaitable[None]],
+                     next_turn: t.Callable[[], t.Awaitable[None]]) -> None:
+        probe = Probe(server, self._settings)
+        silences = 0
+        try:
+            while True:
+                asked_at = time.monotonic()
+                try:
+                    standby, lsn = await probe.ask()
+                    silences = 0
+                    await observe(asked_at, standby, lsn)
+                except TimeoutError:
+                    silences += 1
+                    if silences >= SILENCES:
+                        server.mark_down("does not answer")
+                except psycopg.Error as error:
+                    log.debug("%s: %s", server.address, one_line(error))
+                    server.mark_down("cannot be reached")
+                except Exception:
+                    # The watch must outlive everything, or its last verdict would stand for ever.
+                    log.exception("the watch over %s failed", server.address)
+                await next_turn()
+        finally:
+            await probe.close()
