@@ -8,7 +8,11 @@ import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import names
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import Inventory, together
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
+    Inventory,
+    Unevaluated,
+    together,
+)
 
 _PRIMARY = "primary"
 _STANDBY = "standby"
@@ -122,7 +126,7 @@ class _Reader:
 
     def _fault(self, host: str, variable: str, text: str) -> None:
         """Note a fault, unless it only follows from a template that failed: that one is told elsewhere."""
-        if variable not in self._inventory.hosts[host] or self._value(host, variable) is not None:
+        if not isinstance(self._inventory.hosts[host].get(variable), Unevaluated):
             self.faults.append(f"{variable} of {host}{text}.")
 
     def _role(self, host: str) -> str | None:
