@@ -192,6 +192,6 @@ def bucket_of(key: uuid.UUID | str | int, kind: str = "uuid", buckets: int = BUC
         row_hash = _HASHES[kind]
     except (KeyError, TypeError):
         raise ValueError(f"{kind!r} is not a kind of key: choose one of {', '.join(KINDS)}") from None
-    if buckets < 1:
-        raise ValueError(f"{buckets} is not a number of buckets")
+    if not isinstance(buckets, int) or buckets < 1:
+        raise ValueError(f"{buckets!r} is not a number of buckets")
     return (row_hash(key) + _COMBINE & _MASK_64) % buckets
