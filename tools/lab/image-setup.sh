@@ -46,6 +46,10 @@ printf 'Package: *\nPin: release n=bullseye\nPin-Priority: -1\n\nPackage: consul
 mkdir -p /etc/systemd/system/redis-server.service.d
 printf '[Service]\nPrivateUsers=no\n' > /etc/systemd/system/redis-server.service.d/lab.conf
 
+# The image brings a package index, so that VMs that are made within its life need not fetch one each.
+apt-get update -qq
+apt-get clean
+
 # Parts of a machine that a container does not have.
 systemctl mask systemd-udevd.service systemd-logind.service getty.target console-getty.service \
   systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer >/dev/null 2>&1

@@ -31,7 +31,7 @@ trap 'rm -rf "$work"' EXIT
 command='["/sbin/init"]'
 [ "$release" = bookworm ] || command='["/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]'
 
-mmdebstrap --quiet --variant=minbase \
+mmdebstrap --quiet --variant=minbase --skip=cleanup/apt \
   --include=systemd,systemd-sysv,dbus,python3,python3-apt,sudo,iproute2,ca-certificates,procps,openssh-server,libpam-systemd \
   --setup-hook='mkdir -p "$1/etc/dpkg/dpkg.cfg.d"; printf "force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n" > "$1/etc/dpkg/dpkg.cfg.d/lab"' \
   --customize-hook="cp '$here/image-setup.sh' \"\$1/tmp/setup\" && chroot \"\$1\" bash /tmp/setup '$release' '$mirror' && rm \"\$1/tmp/setup\"" \

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 
 from .paths import PHASES
+
+
+LOCK = threading.Lock()
 
 
 def timed(name: str, step: Callable[[], str]) -> None:
@@ -16,15 +20,9 @@ def timed(name: str, step: Callable[[], str]) -> None:
     outcome = step()
     seconds = time.monotonic() - started
     print(f"{name:<14} {outcome}, {seconds:.1f} s", flush=True)
-    record(name, seconds)
-
-
-def record(name: str, seconds: float) -> None:
-    """Add to a phase's time."""
-    times = read()
-    times[name] = times.get(name, 0.0) + seconds
-    PHASES.parent.mkdir(exist_ok=True)
-    PHASES.write_text(json.dumps(times))
+    with LOCK:
+        PHASES.parent.mkdir(exist_ok=True)
+        PHASES.write_text(json.dumps({**read(), name: seconds}))
 
 
 def read() -> dict[str, float]:
@@ -35,13 +33,10 @@ def read() -> dict[str, float]:
         return {}
 
 
-def reset() -> None:
-    """Begin a run."""
-    PHASES.unlink(missing_ok=True)
+def table(seconds: float) -> str:
+    """The phases as a table that a person reads.
 
-
-def table() -> str:
-    """The phases as a table that a person reads."""
-    times = read()
-    rows = [f"  {name:<14} {seconds:7.1f} s" for name, seconds in times.items()]
-    return "\n".join(["Phases", *rows, f"  {'in all':<14} {sum(times.values()):7.1f} s"])
+    :param seconds: how long the run took; environment and image are made side by side, so it is less than the sum.
+    """
+    rows = [f"  {name:<14} {seconds:7.1f} s" for name, seconds in read().items()]
+    return "\n".join(["Phases", *rows, f"  {'in all':<14} {seconds:7.1f} s"])
