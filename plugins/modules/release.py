@@ -128,6 +128,15 @@ missing:
   description: Whether the archive is needed to get there.
   returned: O(state=staged)
   type: bool
+fallback:
+  description: The version that V(reverted) would go back to after V(active), or none.
+  returned: O(state=staged)
+  type: str
+  sample: 0e5751c026e5
+restored:
+  description: Whether there was anything to put back.
+  returned: O(state=reverted)
+  type: bool
 prepared:
   description: Whether the mark that the release has been prepared on this host is there.
   returned: O(state=staged)

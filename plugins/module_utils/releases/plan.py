@@ -88,6 +88,12 @@ class Present:
     def release(self, version: str) -> Release | None:
         return next((release for release in self.releases if release.version == version), None)
 
+    @property
+    def fallback(self) -> str | None:
+        """The version that was last confirmed, or None when there is none to go back to."""
+        version = self.current if self.journal is None else self.journal.current
+        return version if version is not None and self.release(version) is not None else None
+
 
 @dataclasses.dataclass(frozen=True)
 class Journal:
@@ -115,7 +121,7 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     """Bring the release and its files onto the host; nothing that is in force changes.
 
     The result's ``pending`` says whether an exchange and a restart have to follow, ``missing`` whether the archive is
-    needed.
+    needed, and ``fallback`` what a failed exchange would go back to.
 
     :raises Refused: the version is there with other contents.
     """
@@ -141,7 +147,8 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     elif present.staged:
         actions.append(UNSTAGE)
     before, after = _shown(present, wanted, edited, differing)
-    return Plan(before, after, tuple(actions), {"pending": pending, "missing": release is None or edited})
+    result = {"pending": pending, "missing": release is None or edited, "fallback": present.fallback}
+    return Plan(before, after, tuple(actions), result)
 
 
 def activate(present: Present, version: str) -> Plan:
@@ -161,11 +168,12 @@ def revert(present: Present) -> Plan:
     """Put back what was in force before the exchange that the journal tells of."""
     forget = (UNSTAGE,) if present.staged else ()
     if present.journal is None:
-        return Plan("", "", forget)
+        return Plan("", "", forget, {"restored": False})
     return Plan(
         f"current: {present.current or 'none'}\n",
         f"current: {present.journal.current or 'none'}\n",
         (RESTORE, *forget),
+        {"restored": True},
     )
 
 

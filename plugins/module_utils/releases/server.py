@@ -209,8 +209,7 @@ class Host:
         os.mkdir(partial, 0o700)
         for name, file in present.files.items():
             _write(os.path.join(partial, name), file.text, 0o600)
-        current = present.current if present.current and present.release(present.current) else None
-        _write(os.path.join(partial, "current"), json.dumps(current), 0o600)
+        _write(os.path.join(partial, "current"), json.dumps(present.fallback), 0o600)
         os.rename(partial, self.places.journal)
 
     def _read_journal(self) -> plan.Journal | None:
