@@ -43,6 +43,7 @@ SELECT json_build_object(
     'max_prepared_transactions', current_setting('max_prepared_transactions')::int,
     'max_wal_senders', current_setting('max_wal_senders')::int,
     'max_worker_processes', current_setting('max_worker_processes')::int),
+  'restart_pending', EXISTS (SELECT FROM pg_settings WHERE pending_restart),
   'hba_unread', (pg_stat_file(current_setting('hba_file'))).modification > pg_conf_load_time(),
   'hba_errors', (SELECT coalesce(json_agg(format('line %s: %s', line_number, error)), '[]')
                  FROM pg_hba_file_rules WHERE error IS NOT NULL))
