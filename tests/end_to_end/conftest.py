@@ -1,0 +1,26 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lab end to end: from nothing to a platform that was asked, run again, bent, broken and mended.
+
+The files are numbered: each finds the lab as the one before left it. Any but the first can be run by itself on a lab
+that is up. What playbooks print is kept in .lab/logs; here only what it comes to.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.end_to_end import lab
+
+
+@pytest.fixture(scope="session")
+def platform():
+    """A lab that answers; without one there is nothing to learn from a test."""
+    answer = lab.get("/users?limit=1")
+    if answer.status != 200:
+        pytest.exit(f"The lab does not answer ({answer.status or answer.error}): `make up` says why.", returncode=1)

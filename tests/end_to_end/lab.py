@@ -1,0 +1,174 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The lab as a tester reaches it: its hosts over SSH, its API over HTTP, its VMs through the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tools.lab.paths import LAB, ROOT
+from tools.ledger.http import Client
+from tools.ledger.judge import Answer
+
+LOGS = LAB / "logs"
+
+#: The reference API as the lab deploys it.
+APP = "reference-api"
+PORT = 8000
+
+
+@functools.cache
+def inventory() -> Mapping[str, Any]:
+    """The lab's inventory, as Ansible reads it."""
+    return json.loads(local("ansible-inventory", "--list"))
+
+
+def hosts(group: str | None = None) -> list[str]:
+    """The names of a group's hosts, or of all."""
+    return list(inventory()[group]["hosts"]) if group else list(inventory()["_meta"]["hostvars"])
+
+
+def variables(host: str) -> Mapping[str, Any]:
+    """A host's variables, templates as they stand in the inventory."""
+    return inventory()["_meta"]["hostvars"][host]
+
+
+def address(host: str) -> str:
+    """Where a host is."""
+    return variables(host)["ansible_host"]
+
+
+def url() -> str:
+    """Where the platform answers."""
+    return f"http://{address(hosts('loadbalancer')[0])}"
+
+
+def local(*command: str) -> str:
+    """Run a command on this machine and return what it printed."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{shlex.join(command)}: {done.stderr or done.stdout}"
+    return done.stdout
+
+
+@functools.cache
+def _sockets() -> tempfile.TemporaryDirectory:
+    """Where the connections to the hosts are kept while the tests run."""
+    return tempfile.TemporaryDirectory(prefix="lab-")
+
+
+def _ssh_options() -> list[str]:
+    settings = {
+        "BatchMode": "yes",
+        "ConnectTimeout": "5",
+        "ControlMaster": "auto",
+        "ControlPath": f"{_sockets().name}/%h",
+        "ControlPersist": "60",
+        "IdentityFile": LAB / "id_ed25519",
+        "ServerAliveInterval": "2",
+        "UserKnownHostsFile": LAB / "known_hosts",
+    }
+    return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+
+
+def ssh(host: str, command: str, check: bool = True) -> str:
+    """Run a shell command as root on a host, and return what it printed.
+
+    :param check: fail when it does.
+    """
+    done = subprocess.run(
+        ["ssh", *_ssh_options(), f"ops@{address(host)}", f"sudo sh -c {shlex.quote(command)}"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0 or not check, f"{host}: {command}: {done.stderr or done.stdout}"
+    return done.stdout.strip()
+
+
+def everywhere(command: str, names: Iterable[str] | None = None) -> dict[str, str]:
+    """Run a shell command on many hosts at once; returns what each printed."""
+    chosen = list(names or hosts())
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        return dict(zip(chosen, pool.map(lambda host: ssh(host, command), chosen), strict=True))
+
+
+def sql(host: str, database: str, query: str) -> list[list[str]]:
+    """Ask a server's database over SSH, as its superuser; returns rows of text."""
+    printed = ssh(host, f"cd / && sudo -u postgres psql -XAtq -d {database} -c {shlex.quote(query)}")
+    return [line.split("|") for line in printed.splitlines()]
+
+
+def ask(method: str, path: str, body: Any = None, base: str | None = None, timeout: float = 15.0, **headers) -> Answer:
+    """Send one request; a failure is an answer too.
+
+    :param base: where to, if not through the load balancer.
+    :param headers: with underscores for hyphens.
+    """
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return asyncio.run(Client(base or url(), timeout).ask(method, path, body, named))
+
+
+def get(path: str, base: str | None = None, timeout: float = 15.0, **headers) -> Answer:
+    """Read something."""
+    return ask("GET", path, None, base, timeout, **headers)
+
+
+def healthy(host: str) -> bool:
+    """Whether an API server itself answers in time, asked past the load balancer."""
+    return get("/healthz", f"http://{address(host)}:{PORT}", 1.0).status == 200
+
+
+def listed(service: str = "api") -> str:
+    """The upstream that nginx has now."""
+    return ssh(hosts("loadbalancer")[0], f"cat /etc/nginx/upstreams/{service}.conf")
+
+
+def is_listed(host: str, port: int = PORT, service: str = "api") -> bool:
+    """Whether nginx sends requests for a service to a host."""
+    return f"server {address(host)}:{port} " in listed(service)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> float | None:
+    """Look twice a second; returns the seconds until the condition held, None when it did not in time."""
+    begin = time.monotonic()
+    while True:
+        if condition():
+            return time.monotonic() - begin
+        if time.monotonic() - begin > seconds:
+            return None
+        time.sleep(0.5)
+
+
+def services() -> dict[tuple[str, str], str]:
+    """When each running service of each host was started, and each database server by its own account."""
+    shown = everywhere(
+        "systemctl list-units --type=service --state=running --plain --no-legend | cut -d' ' -f1"
+        " | xargs systemctl show -p Id,MainPID,ActiveEnterTimestampMonotonic"
+    )
+    started = {}
+    for host, text in shown.items():
+        for block in text.split("\n\n"):
+            unit = dict(line.split("=", 1) for line in block.splitlines())
+            started[host, unit["Id"]] = f"{unit['MainPID']} at {unit['ActiveEnterTimestampMonotonic']}"
+    for host in hosts("postgres"):
+        started[host, "postmaster"] = sql(host, "postgres", "SELECT pg_postmaster_start_time()")[0][0]
+    return started
+
+
+def engine(*command: str) -> str:
+    """Ask the Docker engine."""
+    return local("docker", *command)
+
+
+def container(host: str) -> str:
+    """The container that is a host's VM."""
+    return f"scaleout-lab-{host}"

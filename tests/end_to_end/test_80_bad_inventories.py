@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A wrong inventory stops in preflight, with one sentence that names what is wrong, before any host is spoken to."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import yaml
+
+from tests.end_to_end import lab, playbooks
+
+
+class Inventory:
+    """A copy of the lab's inventory, to be spoilt."""
+
+    def __init__(self, path):
+        self.path = path
+        shutil.copytree(lab.ROOT / "inventories/lab", path)
+        self._hosts = yaml.safe_load((path / "hosts.yml").read_text())
+
+    def host(self, name):
+        return next(group["hosts"][name] for group in self._hosts["all"]["children"].values() if name in group["hosts"])
+
+    def group(self, name):
+        return self._hosts["all"]["children"][name]["hosts"]
+
+    def every(self, **variables):
+        self._hosts["all"].setdefault("vars", {}).update(variables)
+
+    def forget_secret(self, name):
+        file = self.path / "group_vars/all/secrets.yml"
+        file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith(f"{name}:")))
+
+    def save(self):
+        (self.path / "hosts.yml").write_text(yaml.safe_dump(self._hosts))
+
+
+def no_primary(inventory):
+    for name in ("pg1", "pg2"):
+        inventory.host(name).update(postgres_role="standby", postgres_primary="pg1", postgres_shards=[])
+
+
+def no_database_servers(inventory):
+    inventory.group("postgres").clear()
+
+
+def two_primaries_for_a_shard(inventory):
+    inventory.host("pg2")["postgres_shards"] = [1, 2, 3]
+
+
+def a_standby_without_primary(inventory):
+    del inventory.host("pg2r")["postgres_primary"]
+
+
+def a_gap_in_the_buckets(inventory):
+    inventory.every(platform_shard_buckets={0: [[0, 1023]], 1: [[1024, 2047]], 2: [[2049, 3071]], 3: [[3072, 4095]]})
+
+
+def an_unknown_provider(inventory):
+    inventory.host("api2")["fleet_provider"] = "cloud"
+
+
+def a_missing_secret(inventory):
+    inventory.forget_secret("postgres_replicator_password")
+
+
+def an_empty_secret(inventory):
+    inventory.host("lb1")["consul_gossip_key"] = ""
+
+
+def a_hostile_host(inventory):
+    inventory.group("api")['api"; DROP TABLE users; --'] = {"ansible_host": "172.29.84.24"}
+
+
+def a_hostile_owner(inventory):
+    inventory.host("pg1")["postgres_database_owner"] = 'a"; DROP ROLE postgres; --'
+
+
+def a_long_owner(inventory):
+    inventory.host("pg1")["postgres_database_owner"] = "a" * 64
+
+
+def two_hosts_with_one_address(inventory):
+    inventory.host("pg1r")["ansible_host"] = lab.address("pg1")
+
+
+CASES = [
+    (no_primary, ["postgres_primary", "pg1"]),
+    (no_database_servers, ["postgres", "no primary"]),
+    (two_primaries_for_a_shard, ["pg1", "pg2", "shard 1"]),
+    (a_standby_without_primary, ["postgres_primary", "pg2r"]),
+    (a_gap_in_the_buckets, ["bucket", "2048"]),
+    (an_unknown_provider, ["fleet_provider", "api2", "cloud"]),
+    (a_missing_secret, ["postgres_replicator_password"]),
+    (an_empty_secret, ["consul_gossip_key", "lb1"]),
+    (a_hostile_host, ["DROP TABLE"]),
+    (a_hostile_owner, ["postgres_database_owner", "pg1"]),
+    (a_long_owner, ["postgres_database_owner", "pg1", "63"]),
+    (two_hosts_with_one_address, ["pg1", "pg1r"]),
+]
+
+
+@pytest.mark.parametrize(("spoil", "named"), CASES, ids=[spoil.__name__ for spoil, _ in CASES])
+def test_it_stops_in_preflight(spoil, named, tmp_path):
+    inventory = Inventory(tmp_path / "inventory")
+    spoil(inventory)
+    inventory.save()
+    # Instead of SSH: whoever is called leaves a mark.
+    mark = tmp_path / "called"
+    trap = tmp_path / "ssh"
+    trap.write_text(f"#!/bin/sh\necho \"$@\" >> '{mark}'\nexit 255\n")
+    trap.chmod(0o755)
+
+    run = playbooks.playbook(
+        "site.yml",
+        "-i",
+        str(inventory.path / "hosts.yml"),
+        f"--extra-vars=ansible_ssh_executable={trap}",
+        log=f"80-{spoil.__name__}",
+    )
+
+    assert run.status != 0
+    assert not mark.exists(), mark.read_text()
+    assert "PLAY [Base" not in run.text
+    assert '"name":"Base and packages"' not in run.text
+    assert [failure.split(":")[0] for failure in run.failures] == ["localhost"], run.tail()
+    sentence = run.failures[0].split(": ", 2)[2]
+    print(f"\n{spoil.__name__}: {sentence}")
+    assert "\n" not in sentence
+    assert "Traceback" not in run.text
+    for name in named:
+        assert name in sentence
+    assert not run.changes
