@@ -29,6 +29,9 @@ ARGUMENTS: dict[str, dict] = {
     "consul_validate_certs": {"type": "bool", "default": True},
 }
 
+#: In seconds. Sockets refuse what is very much longer, and what is no number at all.
+_LONGEST_TIMEOUT = 86400
+
 #: So much of what Consul says about an error is passed on.
 _REASON_LENGTH = 200
 
@@ -58,8 +61,10 @@ class Consul:
     ) -> None:
         if not 1 <= port <= 65535:
             raise InvalidInput("consul_port", port, "is not a port")
-        if not timeout > 0:
-            raise InvalidInput("consul_timeout", timeout, "is not a number of seconds above 0")
+        if not 0 < timeout <= _LONGEST_TIMEOUT:
+            raise InvalidInput(
+                "consul_timeout", timeout, f"is not a number of seconds between 0 and {_LONGEST_TIMEOUT}"
+            )
         if token and not (token.isascii() and token.isprintable() and " " not in token):
             # http.client would say so too, and print the token.
             raise Refused("consul_token: the token has characters that an HTTP header cannot hold.")

@@ -184,8 +184,9 @@ def test_what_is_no_host_is_an_error(host):
     [
         ({"consul_port": 0}, "consul_port: 0 is not a port."),
         ({"consul_port": 65536}, "consul_port: 65536 is not a port."),
-        ({"consul_timeout": 0.0}, "consul_timeout: 0.0 is not a number of seconds above 0."),
-        ({"consul_timeout": float("nan")}, "consul_timeout: nan is not a number of seconds above 0."),
+        ({"consul_timeout": 0.0}, "consul_timeout: 0.0 is not a number of seconds between 0 and 86400."),
+        ({"consul_timeout": 1e300}, "consul_timeout: 1e+300 is not a number of seconds between 0 and 86400."),
+        ({"consul_timeout": float("nan")}, "consul_timeout: nan is not a number of seconds between 0 and 86400."),
         (
             {"consul_scheme": "https", "consul_ca_file": "/nowhere/ca.pem"},
             "consul_ca_file: '/nowhere/ca.pem' cannot be used: [Errno 2] No such file or directory.",
