@@ -25,7 +25,7 @@ TAIL = 40
 class Change:
     """A task that changed something on a host.
 
-    :param task: the role's name before it, as in `nginx : Write the configuration`; a host's task is named once.
+    :param task: after its role's name, as in `nginx : Write the configuration`.
     """
 
     host: str
@@ -114,7 +114,8 @@ def _read_events(made: Run) -> None:
         for host, result in event["hosts"].items():
             tasks[host] += 1
             if result.get("changed"):
-                made.changes.append(Change(host, task["name"], result["action"], task["id"] in handlers))
+                name = task["name"].removeprefix("scaleout.platform.")
+                made.changes.append(Change(host, name, result["action"], task["id"] in handlers))
             if kind in ("v2_runner_on_failed", "v2_runner_on_unreachable"):
                 made.failures.append(f"{host}: {task['name']}: {_message(result)}")
     made.tasks, made.stats = dict(tasks), dict(stats)

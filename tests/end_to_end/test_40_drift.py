@@ -1,0 +1,112 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One drift for each role: a check finds exactly those, a run mends them, and the rest of the lab is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.end_to_end import lab, playbooks
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What somebody did by hand.
+
+    :param look: shows the state that the drift changes.
+    :param tasks: which find it.
+    """
+
+    host: str
+    plant: str
+    look: str
+    tasks: frozenset[str]
+
+
+def _psql(query: str) -> str:
+    return f'cd / && sudo -u postgres psql -XAtq -c "{query}"'
+
+
+DRIFTS = {
+    "base": Drift(
+        "consul1",
+        "sed -i 's/^SystemMaxUse.*/SystemMaxUse = 42M/' /etc/systemd/journald.conf",
+        "grep SystemMaxUse /etc/systemd/journald.conf",
+        frozenset({"base : Bound the journal"}),
+    ),
+    "consul": Drift(
+        "api1",
+        "echo >> /etc/consul.d/scaleout.json",
+        "sha256sum < /etc/consul.d/scaleout.json",
+        frozenset({"consul : Write the configuration", "consul : Run the agents"}),
+    ),
+    "postgres": Drift(
+        "pg1",
+        f"{_psql('ALTER SYSTEM SET random_page_cost = 3')} && {_psql('SELECT pg_reload_conf()')}",
+        _psql("SHOW random_page_cost"),
+        frozenset({"postgres : Change the settings"}),
+    ),
+    "nginx": Drift(
+        "lb1",
+        "sed -i 's/least_conn/ip_hash/; $ a # by hand' /etc/nginx/nginx.conf",
+        "sha256sum < /etc/nginx/nginx.conf",
+        frozenset({"nginx : Write the configuration", "nginx : Run nginx"}),
+    ),
+    "app": Drift(
+        "api2",
+        f"echo BY_HAND=1 >> /etc/{lab.APP}/environment",
+        f"cat /etc/{lab.APP}/environment",
+        frozenset({"app : Bring the release onto the host", "app : Run the application"}),
+    ),
+    "reference_api": Drift(
+        "api3",
+        f"echo '# by hand' >> /srv/{lab.APP}/current/reference_api/app.py",
+        f"sha256sum < /srv/{lab.APP}/current/reference_api/app.py",
+        frozenset({"app : Bring the release onto the host", "app : Run the application"}),
+    ),
+}
+
+
+def look() -> dict[str, str]:
+    """Everything that is about to drift, as it is."""
+    return {role: lab.ssh(drift.host, drift.look) for role, drift in DRIFTS.items()}
+
+
+@pytest.fixture(scope="module")
+def before():
+    return look()
+
+
+@pytest.fixture(scope="module")
+def planted(platform, before):
+    for drift in DRIFTS.values():
+        lab.ssh(drift.host, drift.plant)
+    now = look()
+    assert not [role for role in DRIFTS if now[role] == before[role]], "a drift was not planted"
+    return now
+
+
+def found(run: playbooks.Run) -> set[tuple[str, str]]:
+    return {(change.host, change.task) for change in run.changed}
+
+
+EXPECTED = {(drift.host, task) for drift in DRIFTS.values() for task in drift.tasks}
+
+
+def test_a_check_finds_exactly_what_drifted(planted):
+    check = playbooks.playbook("site.yml", "--check", "--diff", log="40-check-drift").succeeded()
+    print(f"\ncheck in {check.seconds:.0f} s:")
+    print("\n".join(f"  {change}" for change in sorted(check.changed)))
+    assert found(check) == EXPECTED
+    assert look() == planted, "a check changed something"
+
+
+def test_a_run_mends_it(planted, before):
+    mended = playbooks.playbook("site.yml", log="40-mend").succeeded()
+    print(f"\nmended in {mended.seconds:.0f} s:")
+    print("\n".join(f"  {change}" for change in sorted(mended.changed)))
+    assert look() == before
+    assert {change.host for change in mended.changed} == {drift.host for drift in DRIFTS.values()}
+    assert lab.get("/users?limit=1").status == 200
