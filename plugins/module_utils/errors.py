@@ -62,3 +62,15 @@ class Conflict(ScaleoutError):
 
 class PartlyApplied(ScaleoutError):
     """An apply that stopped half way; ``facts`` says what was done and what was not."""
+
+    @classmethod
+    def stopped_by(cls, error: ScaleoutError, done: t.Sequence[str], not_done: t.Sequence[str]) -> ScaleoutError:
+        """What to raise when ``error`` ends an apply: itself, as long as nothing was done.
+
+        :param done: what was carried out, such as ``["drop a", "create b"]``.
+        :param not_done: what was not, beginning with what failed.
+        """
+        if not done:
+            return error
+        facts = dict(error.facts, changed=True, done=list(done), not_done=list(not_done))
+        return cls(f"{error.message} Done before: {', '.join(done)}. Not done: {', '.join(not_done)}.", **facts)

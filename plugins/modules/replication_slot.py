@@ -12,7 +12,8 @@ description:
     database than O(login_db) need one more connection for each such database.
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin or database,
     or that has lost its WAL, is an error and left alone, since a slot cannot be altered.
-  - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, and what is needed.
+  - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
+    installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
     PostgreSQL 16 on.
 author:
@@ -81,11 +82,16 @@ options:
       force:
         description: Whether the slot is dropped even while it is used, as in O(force).
         type: bool
+  timeout:
+    description:
+      - Seconds that the creation of one slot may take, V(0) for no limit.
+      - A logical slot begins at a moment when no transaction is open, so its creation waits for those that are.
+    type: int
+    default: 60
 notes:
   - The user needs to be a superuser or to have the C(REPLICATION) attribute; to end the process that uses a slot it
     needs C(pg_signal_backend) as well.
   - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that.
-  - Creating a logical slot waits for the transactions that are open at that moment.
 seealso:
   - module: community.postgresql.postgresql_slot
     description: Creates or drops one slot a task.
@@ -178,7 +184,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres import 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
 
-# Without defaults here: an option that was given must be told from one that was not. plan.Wish has the defaults.
+# Without defaults here: an option that was given must be told from one that was not. Wish has the defaults.
 SLOT_SPEC = {
     "name": {"type": "str"},
     "slot_type": {"type": "str", "choices": ["physical", "logical"]},
@@ -191,19 +197,19 @@ SLOT_SPEC = {
 
 
 class ReplicationSlots(Task):
-    def __init__(self, endpoint: connection.Endpoint, wishes: tuple) -> None:
+    def __init__(self, endpoint: connection.Endpoint, wishes: tuple, timeout: int) -> None:
         self.wishes = wishes
+        self.timeout = timeout
         self.session = connection.Session(endpoint)
         self.before: dict = {}
 
     def plan(self) -> Plan:
-        databases = {wish.database for wish in self.wishes if wish.database}
-        state = server.read(self.session, databases)
+        state = server.read(self.session, self.wishes)
         self.before = state.slots
         return planner.plan(self.wishes, state)
 
     def apply(self, plan: Plan) -> dict:
-        server.apply(self.session, plan.actions)
+        server.apply(self.session, plan.actions, self.timeout)
         return {"slots": planner.result(self.wishes, self.before, server.read_slots(self.session))}
 
     def close(self) -> None:
@@ -214,7 +220,7 @@ def build(module: AnsibleModule) -> ReplicationSlots:
     params = module.params
     one = {option: params[option] for option in SLOT_SPEC}
     slots = [one] if params["slots"] is None else params["slots"]
-    return ReplicationSlots(connection.Endpoint.of(params), planner.wishes_of(slots))
+    return ReplicationSlots(connection.Endpoint.of(params), planner.wishes_of(slots), params["timeout"])
 
 
 def main() -> None:
@@ -223,6 +229,7 @@ def main() -> None:
         dict(
             connection.ARGUMENT_SPEC,
             **SLOT_SPEC,
+            timeout={"type": "int", "default": 60},
             slots={
                 "type": "list",
                 "elements": "dict",

@@ -10,6 +10,7 @@ planners work without the driver.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
@@ -23,6 +24,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres import 
 
 CONNECT_TIMEOUT = 10
 """Seconds until an address that does not answer counts as unreachable; libpq itself waits for ever."""
+
+_PLACE = re.compile(r"^connection to server .*? failed: ")
+"""How libpq begins when it cannot connect."""
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -119,7 +123,7 @@ class Session:
         self._driver = _driver()
         try:
             self._connection = self._driver.connect(**endpoint.dsn())
-        except self._driver.Error as error:
+        except (self._driver.Error, ValueError) as error:
             raise self._unreachable(error) from None
         self._connection.autocommit = True
         self.version: int = self._connection.server_version
@@ -160,6 +164,8 @@ class Session:
     def _execute(self, cursor: t.Any, statement: t.Any, parameters: t.Any) -> None:
         try:
             cursor.execute(statement, parameters)
+        except ValueError as error:  # a zero byte, or half of a surrogate pair
+            raise Refused(f"PostgreSQL cannot take a text of this request: {_sentence(error)}.") from None
         except self._driver.Error as error:
             # A statement that the server refuses leaves the connection open.
             if self._connection.closed:
@@ -182,7 +188,11 @@ def _driver() -> t.Any:
 
 
 def _sentence(error: t.Any) -> str:
-    """The first thing that the server or libpq says, on one line and without the final stop."""
+    """The first thing that the server or libpq says, without what our own message says already."""
     diagnosis = getattr(error, "diag", None)
-    text = (diagnosis and diagnosis.message_primary) or str(error)
+    if diagnosis and diagnosis.message_primary:
+        more = [part.rstrip(".") for part in (diagnosis.message_detail, diagnosis.message_hint) if part]
+        text = diagnosis.message_primary + (f" ({'; '.join(more)})" if more else "")
+    else:
+        text = _PLACE.sub("", str(error)).strip().split("\n")[0]
     return " ".join(text.split()).rstrip(".") or "no reason given"

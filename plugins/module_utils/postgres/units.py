@@ -21,6 +21,7 @@ _MEMORY = {"TB": 1024**4, "GB": 1024**3, "MB": 1024**2, "kB": 1024, "B": 1}
 _TIME = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
 
 _INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_HEX_REAL = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?\d+)?")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 INTEGER_RANGE = (-(2**31), 2**31 - 1)
@@ -106,10 +107,11 @@ def _split(text: str, integer: bool) -> tuple[Fraction, str]:
         octal = len(digits) > 1 and digits[0] == "0" and digits[1] in "01234567"
         number = Fraction(sign * int(digits, 8 if octal else 0))
     else:
-        match = _DECIMAL.match(text)
+        hexadecimal = None if integer else _HEX_REAL.match(text)
+        match = hexadecimal or _DECIMAL.match(text)
         if not match:
             raise BadNumber("is not a number")
-        number = Fraction(match.group())
+        number = Fraction(float.fromhex(match.group()) if hexadecimal else match.group())
     return number, text[match.end() :].strip()
 
 

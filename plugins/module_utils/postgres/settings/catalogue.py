@@ -11,6 +11,7 @@ from __future__ import annotations
 QUOTED_LISTS = frozenset(
     {
         "local_preload_libraries",
+        "output_plugin_libraries",
         "search_path",
         "session_preload_libraries",
         "shared_preload_libraries",
@@ -39,15 +40,26 @@ PLAIN_LISTS = frozenset(
         "wal_consistency_checking",
     }
 )
-"""Lists that the server takes as one text with commas (GUC_LIST_INPUT alone)."""
+"""Lists that the server takes as one text with commas (GUC_LIST_INPUT alone); capitals mean nothing in them."""
 
-EMPTY_ELEMENT_IS_HARMLESS = frozenset({"search_path", "temp_tablespaces"})
-"""Quoted lists where ``''``, which the server stores as one element without a name, means the empty list.
+IDENTIFIER_LISTS = frozenset({"search_path", "temp_tablespaces"})
+"""Quoted lists of SQL identifiers: what is not quoted has no capitals.
 
-Elsewhere it names a library or a directory without a name, and the server does not start.
+Here ``''``, which the server stores as one element without a name, means the
+empty list. In other quoted lists it is a library or a directory without a
+name, and the server does not start.
 """
 
-NOT_IN_AUTO_CONF = frozenset({"config_file", "data_directory"})
+NOT_IN_AUTO_CONF = frozenset(
+    {
+        "allow_alter_system",
+        "config_file",
+        "data_directory",
+        "transaction_deferrable",
+        "transaction_isolation",
+        "transaction_read_only",
+    }
+)
 """Settings that ALTER SYSTEM refuses although their context is not ``internal``."""
 
 REWRITTEN = frozenset(
@@ -65,7 +77,24 @@ REWRITTEN = frozenset(
 )
 """Texts that the server may show otherwise than they were written (``iso`` as ``ISO, MDY``)."""
 
+OCTAL = frozenset({"log_file_mode", "unix_socket_permissions"})
+"""Integers that the server shows as a file mode."""
+
+NOT_BELOW_PRIMARY = frozenset(
+    {
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_prepared_transactions",
+        "max_wal_senders",
+        "max_worker_processes",
+    }
+)
+"""A standby does not start with less of these than its primary had when it wrote the WAL."""
+
 ENUM_ALIASES = {
+    ("wal_level", "archive"): "replica",
+    ("wal_level", "hot_standby"): "replica",
+    ("icu_validation_level", "debug"): "debug2",
     ("wal_compression", "on"): "pglz",
     ("client_min_messages", "debug"): "debug2",
     ("log_min_messages", "debug"): "debug2",

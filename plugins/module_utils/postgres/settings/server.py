@@ -7,30 +7,31 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.plan import (
-    Entry,
-    Reload,
-    Reset,
-    Set,
-    State,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Entry, Set
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.plan import Reload, State
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 RELOAD_TIMEOUT = 10.0
 """Seconds that the server has to read its files again; it takes milliseconds."""
 
+_SERVER = """
+SELECT pg_is_in_recovery() AS in_recovery,
+       coalesce(current_setting('allow_alter_system', true), 'on') = 'on' AS may_alter,
+       has_function_privilege('pg_reload_conf()', 'EXECUTE') AS may_reload
+"""
+
 _DEFINITIONS = """
-SELECT name, vartype, context, setting, boot_val, source, unit, min_val, max_val,
+SELECT name, vartype, context, reset_val AS setting, boot_val, source, unit, min_val, max_val,
        coalesce(enumvals, '{{}}') AS enumvals, pending_restart, {alterable} AS alterable
 FROM pg_settings
 WHERE lower(name) = ANY(%(names)s) OR pending_restart
 """
 
-# A line with an error and no name is a syntax error; an unknown name stops a reload as well. Both leave the server
-# with all its old values. Other errors concern their own line only.
+# A line with an error and no name is a syntax error; a name that nobody knows stops a reload as well. Both leave the
+# server with all its old values. Other errors concern their own line only. The server does not translate these texts.
 _FILES = """
 SELECT name, setting AS text, sourcefile, sourceline, error,
        sourcefile = current_setting('data_directory') || '/postgresql.auto.conf' AS automatic,
@@ -47,12 +48,12 @@ def read(session: Session, names: t.Iterable[str]) -> State:
     alterable = "true"
     if session.version >= versions.PARAMETER_PRIVILEGES:
         alterable = "has_parameter_privilege(name, 'ALTER SYSTEM')"
+    server = session.rows(_SERVER)[0]
     definitions = [
         Definition(**dict(row, enumvals=tuple(row["enumvals"])))
         for row in session.rows(_DEFINITIONS.format(alterable=alterable), asked)
     ]
     lines = session.rows(_FILES, asked)
-    rights = session.rows("SELECT has_function_privilege('pg_reload_conf()', 'EXECUTE') AS may_reload")[0]
     return State(
         definitions={definition.key: definition for definition in definitions},
         entries=tuple(
@@ -63,43 +64,51 @@ def read(session: Session, names: t.Iterable[str]) -> State:
         file_errors=tuple(
             "{sourcefile} line {sourceline}: {error}".format(**line) for line in lines if line["blocking"]
         ),
-        **rights,
+        **server,
     )
 
 
 def apply(session: Session, actions: t.Sequence[t.Any]) -> None:
     """Carry the actions out in order.
 
+    The server checks some values only when they are written. When it refuses
+    one, those written before it are taken back, so that nothing is changed.
+
+    :raises Refused: the server refused a value; all is as it was.
     :raises PartlyApplied: naming what was done and what was not.
     """
     for position, action in enumerate(actions):
         try:
             _carry_out(session, action)
         except ScaleoutError as error:
+            if isinstance(error, Refused) and _take_back(session, actions[:position]):
+                raise Refused(f"{error.message} No setting was changed.", **error.facts) from None
             done = [_describe(action) for action in actions[:position]]
             not_done = [_describe(action) for action in actions[position:]]
-            raise PartlyApplied(
-                f"{error.message} Done: {', '.join(done) or 'nothing'}. Not done: {', '.join(not_done)}.",
-                changed=bool(done),
-                done=done,
-                not_done=not_done,
-                **{key: value for key, value in error.facts.items() if key not in ("changed", "done", "not_done")},
-            ) from None
+            raise PartlyApplied.stopped_by(error, done, not_done) from None
+
+
+def _take_back(session: Session, actions: t.Sequence[t.Any]) -> bool:
+    """Whether all the actions could be undone."""
+    try:
+        for action in reversed(actions):
+            _carry_out(session, action.undo)
+    except ScaleoutError:
+        return False
+    return True
 
 
 def _carry_out(session: Session, action: t.Any) -> None:
     sql = session.sql
-    if isinstance(action, Set):
-        session.run(
-            sql.SQL("ALTER SYSTEM SET {} = {}").format(
-                sql.Identifier(*action.name.split(".")),
-                sql.SQL(", ").join(sql.Literal(literal) for literal in action.literals),
-            )
-        )
-    elif isinstance(action, Reset):
-        session.run(sql.SQL("ALTER SYSTEM RESET {}").format(sql.Identifier(*action.name.split("."))))
-    else:
+    if isinstance(action, Reload):
         _reload(session)
+        return
+    name = sql.Identifier(*action.name.split("."))
+    if isinstance(action, Set):
+        values = sql.SQL(", ").join(sql.Literal(literal) for literal in action.literals)
+        session.run(sql.SQL("ALTER SYSTEM SET {} = {}").format(name, values))
+    else:
+        session.run(sql.SQL("ALTER SYSTEM RESET {}").format(name))
 
 
 def _reload(session: Session) -> None:

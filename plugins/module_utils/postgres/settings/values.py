@@ -22,7 +22,9 @@ class BadValue(ValueError):
 class Definition:
     """What the server says of a setting: a row of ``pg_settings``.
 
-    :param setting: the value in force for our session, in the base unit.
+    :param setting: the value in force, in the base unit, that a session starts with (``reset_val``).
+        ``pg_settings.setting`` is no good: it may be the one of our session's kind of connection
+        (``tcp_keepalives_idle`` is 0 over a socket) or a remark (``archive_command`` is ``(disabled)``).
     :param boot_val: the built-in default, in the base unit.
     :param alterable: whether our user may change it.
     """
@@ -44,10 +46,6 @@ class Definition:
     def key(self) -> str:
         """The name without regard to case, as the server compares names."""
         return self.name.lower()
-
-    @property
-    def is_list(self) -> bool:
-        return self.key in catalogue.QUOTED_LISTS or self.key in catalogue.PLAIN_LISTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +69,14 @@ def parse(definition: Definition, wanted: t.Any) -> Value:
         value: text, number, boolean or, for a text setting, a list.
     :raises BadValue: the server would refuse it.
     """
-    if isinstance(wanted, (list, tuple)):
-        if definition.vartype != "string":
-            raise BadValue("is a list, and the setting takes one value")
-        elements = tuple(_text(element) for element in wanted)
-        return _list(definition, elements, ", ".join(elements))
-    text = _text(wanted)
-    return _PARSERS[definition.vartype](definition, text)
+    if not isinstance(wanted, (list, tuple)):
+        return _PARSERS[definition.vartype](definition, _text(wanted))
+    elements = tuple(_text(element) for element in wanted)
+    if definition.key in catalogue.QUOTED_LISTS:
+        return _quoted_list(elements)
+    if definition.key in catalogue.PLAIN_LISTS:
+        return _plain_list(", ".join(elements))
+    raise BadValue("is a list, and the setting takes one value")
 
 
 def _text(value: t.Any) -> str:
@@ -116,7 +115,8 @@ def _number(definition: Definition, text: str) -> Value:
             f"is outside the server's bounds {definition.min_val} to {definition.max_val}"
             + (f", counted in {definition.unit}" if definition.unit else "")
         )
-    return Value((text.strip(),), number, units.show(number, definition.unit))
+    shown = f"{number:04o}" if definition.key in catalogue.OCTAL else units.show(number, definition.unit)
+    return Value((text.strip(),), number, shown)
 
 
 def _enum(definition: Definition, text: str) -> Value:
@@ -133,25 +133,50 @@ def _enum(definition: Definition, text: str) -> Value:
 
 
 def _string(definition: Definition, text: str) -> Value:
-    if not definition.is_list:
-        return Value((text,), text, text)
-    return _list(definition, split_list(text), text)
-
-
-def _list(definition: Definition, elements: tuple, text: str) -> Value:
     if definition.key in catalogue.QUOTED_LISTS:
-        return Value(elements or ("",), elements, text)
+        return _quoted_list(split_list(text, fold=definition.key in catalogue.IDENTIFIER_LISTS))
     if definition.key in catalogue.PLAIN_LISTS:
-        return Value((text,), tuple(element.lower() for element in elements), text)
+        return _plain_list(text)
     return Value((text,), text, text)
 
 
-def split_list(text: str) -> tuple:
-    """The elements of a list as the server writes it: commas part them, double quotes protect."""
+def _quoted_list(elements: tuple) -> Value:
+    return Value(elements or ("",), elements, ", ".join(_quoted(element) for element in elements))
+
+
+def _plain_list(text: str) -> Value:
+    # Each of these has a grammar of its own, so the text goes to the server as it is.
+    return Value((text,), tuple(element.strip().lower() for element in text.split(",")), text)
+
+
+def split_list(text: str, fold: bool = False) -> tuple:
+    """The elements of a quoted list: commas part them, double quotes protect.
+
+    :param fold: take capitals that are not quoted away, as the server does with identifiers.
+    :raises BadValue: a quote that is not closed, or text beside the quotes.
+    """
     elements = []
-    for quoted, bare in re.findall(r'\s*(?:"((?:[^"]|"")*)"|([^",][^,]*))\s*(?:,|$)', text):
-        elements.append(quoted.replace('""', '"') if quoted else bare.strip())
+    rest = text.strip()
+    while rest:
+        match = _ELEMENT.match(rest)
+        if not match:
+            raise BadValue("is not a list: commas part its elements, and double quotes are around a whole element")
+        bare = match["bare"]
+        if bare is None:
+            elements.append(match["quoted"].replace('""', '"'))
+        else:
+            elements.append(bare.strip().lower() if fold else bare.strip())
+        rest = rest[match.end() :]
     return tuple(element for element in elements if element)
+
+
+_ELEMENT = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<bare>[^",\s][^",]*))\s*(?:,|\Z)')
+
+
+def _quoted(element: str) -> str:
+    if re.match(r"[a-z0-9_/.-]+\Z", element):
+        return element
+    return '"' + element.replace('"', '""') + '"'
 
 
 _PARSERS: dict[str, t.Callable[[Definition, str], Value]] = {

@@ -52,7 +52,7 @@ class Wish:
         for option in ("plugin", "database"):
             value = getattr(self, option)
             if logical and not value:
-                raise InvalidInput(option, value, f"is missing for the logical slot {self.name}")
+                raise InvalidInput(option, value, f"does not do for the logical slot {self.name}, which needs one")
             if not logical and value:
                 raise InvalidInput(option, value, f"does not go with the physical slot {self.name}")
         if logical and self.reserve_wal:
@@ -87,9 +87,11 @@ class State:
 
     :param version: as PostgreSQL counts, 150004 for 15.4.
     :param in_recovery: whether the server is a standby.
-    :param may_replicate: whether our user may create and drop slots.
-    :param databases: names of those among the wished databases that exist.
     :param slots: every slot by name; they all count towards ``max_replication_slots``.
+    :param databases: names of those among the wished databases that exist.
+    :param allowed_plugins: what ``output_plugin_libraries`` lists; ``None`` where the server has no such setting.
+    :param missing_plugins: those among the wished plugins that are not installed, as far as our user can find out.
+    :param may_replicate: whether our user may create and drop slots.
     """
 
     version: int
@@ -98,6 +100,8 @@ class State:
     max_replication_slots: int
     slots: t.Mapping[str, Slot]
     databases: frozenset = frozenset()
+    allowed_plugins: frozenset | None = None
+    missing_plugins: frozenset = frozenset()
     may_replicate: bool = True
 
 
@@ -187,9 +191,10 @@ def result(wishes: t.Sequence[Wish], before: t.Mapping[str, Slot], now: t.Mappin
         elif wish.state == "present" and wish.name not in before:
             action = "created"
         known = before if action == "dropped" else now
-        slot = known.get(wish.name) or _after(wish, None) or Slot(wish.name, wish.slot_type)
-        row = {field: getattr(slot, field) for field in RESULT_FIELDS}
-        rows.append(dict(row, action=action, active=slot.active and action != "dropped"))
+        slot = known.get(wish.name) or _after(wish, None)
+        row = {field: getattr(slot, field, None) for field in RESULT_FIELDS}
+        active = slot is not None and slot.active and action != "dropped"
+        rows.append(dict(row, name=wish.name, active=active, action=action))
     return rows
 
 
@@ -267,6 +272,13 @@ def _check_create(wish: Wish, state: State) -> None:
         )
     if wish.database not in state.databases:
         raise Refused(f"The logical slot {wish.name} is for the database {wish.database!r}, which does not exist.")
+    if wish.plugin in state.missing_plugins:
+        raise Refused(f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which is not installed.")
+    if state.allowed_plugins is not None and wish.plugin not in state.allowed_plugins:
+        raise Refused(
+            f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which this server does not allow; add it "
+            "to the setting output_plugin_libraries and reload the server."
+        )
 
 
 def _check_room(drops: int, creates: int, state: State) -> None:

@@ -4,41 +4,68 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Create, Drop, Slot, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
+    Create,
+    Drop,
+    Slot,
+    State,
+    Wish,
+)
 
 RELEASE_TIMEOUT = 10.0
 """Seconds in which a process that we end has to let go of its slot."""
 
 _OBJECT_IN_USE = "55006"
+_QUERY_CANCELED = "57014"
+_UNDEFINED_FILE = "58P01"
 
 _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('wal_level') AS wal_level,
        current_setting('max_replication_slots')::int AS max_replication_slots,
+       current_setting('is_superuser')::bool AS superuser,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
-       ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s)) AS databases
+       ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s) AND datallowconn) AS databases,
+       string_to_array(regexp_replace(current_setting('output_plugin_libraries', true), '["\\s]', '', 'g'), ',')
+           AS allowed_plugins
 """
 
 _SLOTS = """
 SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, s.active, s.active_pid, s.temporary,
        s.restart_lsn::text, s.wal_status, s.safe_wal_size,
        CASE WHEN s.active THEN format('%%s %%s (pid %%s%%s)', coalesce(a.backend_type, 'a process'),
-                                      coalesce(nullif(a.application_name, ''), '?'), s.active_pid,
+                                      coalesce(nullif(a.application_name, ''), 'without a name'), s.active_pid,
                                       coalesce(', from ' || host(a.client_addr), '')) END AS "user"
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
 """
 
 
-def read(session: Session, databases: t.Iterable[str] = ()) -> State:
-    """Everything that the planner wants to know, in two queries however many slots."""
-    facts = session.rows(_SERVER, {"databases": list(databases)})[0]
+def read(session: Session, wishes: t.Sequence[Wish]) -> State:
+    """Everything that the planner wants to know, in two queries however many slots.
+
+    Each output plugin that no slot uses yet costs one more, as the server has
+    no list of those that are installed.
+    """
+    wanted = {"databases": list({wish.database for wish in wishes if wish.database})}
+    server = session.rows(_SERVER, wanted)[0]
+    slots = read_slots(session)
+    superuser = server.pop("superuser")
+    allowed = server.pop("allowed_plugins")
+    new = {wish.plugin for wish in wishes if wish.plugin and wish.state == "present" and wish.name not in slots}
+    new -= {slot.plugin for slot in slots.values()}
     return State(
-        version=session.version, slots=read_slots(session), **dict(facts, databases=frozenset(facts["databases"]))
+        version=session.version,
+        slots=slots,
+        databases=frozenset(server.pop("databases")),
+        allowed_plugins=None if allowed is None else frozenset(allowed),
+        missing_plugins=frozenset(plugin for plugin in new if superuser and not _installed(session, plugin)),
+        **server,
     )
 
 
@@ -47,42 +74,84 @@ def read_slots(session: Session) -> dict[str, Slot]:
     return {row["name"]: Slot(**row) for row in session.rows(_SLOTS, ())}
 
 
-def apply(session: Session, actions: t.Sequence[t.Any]) -> None:
+def _installed(session: Session, plugin: str) -> bool:
+    """Whether the server finds a library; to load it has an effect on our session alone."""
+    try:
+        session.run(session.sql.SQL("LOAD {}").format(session.sql.Literal(plugin)))
+    except Refused as error:
+        return error.facts.get("sqlstate") != _UNDEFINED_FILE
+    return True
+
+
+def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     """Carry the actions out in order.
 
     A logical slot is created over a connection to its database; there is one
     for each database at most.
 
+    :param timeout: seconds that one slot may take, 0 for as long as it takes.
     :raises PartlyApplied: naming what was done and what was not.
     """
-    other: Session | None = None
+    connections = _Connections(session, timeout)
     try:
         for position, action in enumerate(actions):
             try:
                 if isinstance(action, Drop):
-                    _drop(session, action)
-                    continue
-                database = action.database or session.endpoint.database
-                if database == session.endpoint.database:
-                    _create(session, action)
-                    continue
-                if other is None or other.endpoint.database != database:
-                    if other is not None:
-                        other.close()
-                    other = Session(session.endpoint.in_database(database))
-                _create(other, action)
+                    _drop(connections.to(None), action)
+                else:
+                    _create(connections.to(action.database), action, timeout)
             except ScaleoutError as error:
-                raise _partly(actions, position, error) from None
+                done = [_describe(action) for action in actions[:position]]
+                not_done = [_describe(action) for action in actions[position:]]
+                raise PartlyApplied.stopped_by(error, done, not_done) from None
     finally:
-        if other is not None:
-            other.close()
+        connections.close()
 
 
-def _create(session: Session, action: Create) -> None:
-    if action.plugin:
-        session.run("SELECT pg_create_logical_replication_slot(%s, %s)", (action.name, action.plugin))
-    else:
-        session.run("SELECT pg_create_physical_replication_slot(%s, %s)", (action.name, action.reserve_wal))
+@dataclasses.dataclass
+class _Connections:
+    """The task's own connection, and one to the other database that is at its turn."""
+
+    session: Session
+    timeout: int
+    other: Session | None = None
+    limited: bool = False
+
+    def to(self, database: str | None) -> Session:
+        """The connection to a database; ``None`` where any will do."""
+        if database in (None, self.session.endpoint.database):
+            if not self.limited:
+                self.limited = True
+                self._limit(self.session)
+            return self.session
+        if self.other is None or self.other.endpoint.database != database:
+            self.close()
+            self.other = Session(self.session.endpoint.in_database(database))
+            self._limit(self.other)
+        return self.other
+
+    def _limit(self, session: Session) -> None:
+        session.run("SELECT set_config('statement_timeout', %s, false)", (f"{self.timeout}s",))
+
+    def close(self) -> None:
+        if self.other is not None:
+            self.other.close()
+
+
+def _create(session: Session, action: Create, timeout: int) -> None:
+    try:
+        if action.plugin:
+            session.run("SELECT pg_create_logical_replication_slot(%s, %s)", (action.name, action.plugin))
+        else:
+            session.run("SELECT pg_create_physical_replication_slot(%s, %s)", (action.name, action.reserve_wal))
+    except Refused as error:
+        if error.facts.get("sqlstate") != _QUERY_CANCELED:
+            raise
+        raise Refused(
+            f"The slot {action.name} was not created within {timeout} s: a logical slot begins where no transaction is "
+            "open, and one is still running. End it, or give the task a longer timeout.",
+            slot=action.name,
+        ) from None
 
 
 def _drop(session: Session, action: Drop) -> None:
@@ -102,15 +171,6 @@ def _drop(session: Session, action: Drop) -> None:
                 raise
         else:
             return
-
-
-def _partly(actions: t.Sequence[t.Any], position: int, error: ScaleoutError) -> PartlyApplied:
-    done = [_describe(action) for action in actions[:position]]
-    not_done = [_describe(action) for action in actions[position:]]
-    return PartlyApplied(
-        f"{error.message} Done: {', '.join(done) or 'nothing'}. Not done: {', '.join(not_done)}.",
-        **dict(error.facts, changed=bool(done), done=done, not_done=not_done),
-    )
 
 
 def _describe(action: t.Any) -> str:

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Decides what becomes of one setting; pure.
+
+*Configured* is what the next start of the server would use: the last line
+for the setting in the configuration files (``postgresql.auto.conf`` is read
+last), else the default. A wish is compared with that, so a value that is
+written and waits for a restart is not written again. *In force* is what the
+server uses now; where the two differ, the decision says what it takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import catalogue, secrets, values
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
+
+_SESSION_SOURCES = frozenset({"client", "database", "database user", "global", "interactive", "session", "user"})
+"""Sources that hide the server-wide value from our session."""
+
+_COMPUTED_SOURCES = frozenset({"default", "override"})
+"""Sources of values that the server worked out at its start, where the setting itself says -1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A line of a configuration file, as ``pg_file_settings`` reads it.
+
+    :param automatic: whether the file is ``postgresql.auto.conf``, which ALTER SYSTEM writes.
+    """
+
+    name: str
+    text: str
+    automatic: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Set:
+    """ALTER SYSTEM SET.
+
+    :param literals: one for each element of a quoted list, else one.
+    :param undo: the action that takes this one back.
+    """
+
+    name: str
+    literals: tuple
+    undo: t.Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Reset:
+    """ALTER SYSTEM RESET; ``undo`` as in :class:`Set`."""
+
+    name: str
+    undo: t.Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What becomes of one setting; texts are as people read them, without secrets.
+
+    :param restart_reason: why the value counts only after a restart; empty when it does not need one.
+    :param needs_reload: whether the value is configured and would be in force after a reload.
+    """
+
+    name: str
+    before: str | None
+    after: str | None
+    unit: str | None
+    context: str
+    action: t.Any = None
+    restart_reason: str = ""
+    needs_reload: bool = False
+
+
+def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.Sequence[Entry]) -> Decision:
+    """Decide on one wish.
+
+    :param wanted: the value as YAML has it; ``None`` to reset the setting.
+    :param definition: what the server says of the setting, if it knows it.
+    :param entries: the lines for it in the configuration files, in the order in which the server reads them.
+    :raises BadValue: the wish cannot be granted.
+    """
+    if definition is None:
+        return _decide_unknown(name, wanted, entries)
+    if definition.context == "internal" or definition.key in catalogue.NOT_IN_AUTO_CONF:
+        raise values.BadValue("cannot be set: ALTER SYSTEM does not reach this setting")
+
+    configured = entries[-1].text if entries else _without_files(definition)
+    if wanted is None:
+        action, target = _reset(definition, entries)
+    else:
+        action, target = _set(definition, wanted, configured, entries)
+    if action and not definition.alterable:
+        raise values.BadValue(f"cannot be set by this user, who lacks ALTER SYSTEM on {definition.name}")
+    if action and definition.source == "command line":
+        raise values.BadValue("would have no effect: the server was started with this setting on its command line")
+
+    in_force = _in_force(definition, target)
+    needs_restart = definition.context == "postmaster" and not in_force
+    before, after = _shown(definition, configured), _shown(definition, target)
+    if action and before == after and secrets.MASK in (after or ""):
+        after = f"{after} (with another secret)"
+    return Decision(
+        name=definition.name,
+        before=before,
+        after=after,
+        unit=definition.unit,
+        context=definition.context,
+        action=action,
+        restart_reason=_restart_reason(definition, target, bool(action)) if needs_restart else "",
+        needs_reload=not in_force and not needs_restart,
+    )
+
+
+def _decide_unknown(name: str, wanted: t.Any, entries: t.Sequence[Entry]) -> Decision:
+    """A name that ``pg_settings`` lacks; it may still stand in a file, for an extension that is not loaded."""
+    if "." not in name:
+        raise values.BadValue("is for a setting that the server does not know")
+    if wanted is not None:
+        library = name.split(".", 1)[0]
+        raise values.BadValue(
+            f"is for a setting that the server does not know; is the library {library!r} not loaded yet? "
+            "Put it in shared_preload_libraries and restart the server first"
+        )
+    before = secrets.mask(name, entries[-1].text) if entries else None
+    action = Reset(name, undo=_undo(name, entries, None)) if _automatic(entries) else None
+    below = [entry for entry in entries if not entry.automatic]
+    after = secrets.mask(name, below[-1].text) if below else None
+    return Decision(name, before, after, unit=None, context="user", action=action)
+
+
+def _set(
+    definition: Definition, wanted: t.Any, configured: str | None, entries: t.Sequence[Entry]
+) -> tuple[t.Any, str | None]:
+    """The action, if one is needed, and the value that is configured then."""
+    value = values.parse(definition, wanted)
+    # Some defaults are computed when the server starts: -1 is configured, another number is in force.
+    computed = not entries and definition.source in _COMPUTED_SOURCES and definition.vartype in ("integer", "real")
+    if _same(definition, value, configured) or (computed and _same(definition, value, definition.boot_val)):
+        return None, configured
+    undo = _undo(definition.name, entries, definition)
+    empty = definition.key in catalogue.QUOTED_LISTS and value.literals == ("",)
+    if not empty or definition.key in catalogue.IDENTIFIER_LISTS:
+        return Set(definition.name, value.literals, undo), value.shown
+    action, target = _reset(definition, entries)
+    if action and not values.split_list(target or ""):
+        return action, target
+    raise values.BadValue(
+        "is an empty list, which ALTER SYSTEM cannot store for this setting; take it out of the configuration file"
+    )
+
+
+def _reset(definition: Definition, entries: t.Sequence[Entry]) -> tuple[t.Any, str | None]:
+    """The same for a value that shall come from elsewhere than ``postgresql.auto.conf``."""
+    below = [entry for entry in entries if not entry.automatic]
+    target = below[-1].text if below else _without_files(definition)
+    if not _automatic(entries):
+        return None, target
+    return Reset(definition.name, _undo(definition.name, entries, definition)), target
+
+
+def _undo(name: str, entries: t.Sequence[Entry], definition: Definition | None) -> t.Any:
+    """What brings ``postgresql.auto.conf`` back to what it says now."""
+    automatic = _automatic(entries)
+    if not automatic:
+        return Reset(name)
+    if definition is not None and definition.key in catalogue.QUOTED_LISTS:
+        return Set(name, values.split_list(automatic[-1].text) or ("",))
+    return Set(name, (automatic[-1].text,))
+
+
+def _automatic(entries: t.Sequence[Entry]) -> list:
+    return [entry for entry in entries if entry.automatic]
+
+
+def _without_files(definition: Definition) -> str | None:
+    """The value that counts when no file names the setting, as far as our session can see it."""
+    hidden = definition.source in _SESSION_SOURCES or definition.source == "configuration file"
+    return definition.boot_val if hidden else definition.setting
+
+
+def _same(definition: Definition, value: values.Value, text: str | None) -> bool:
+    """Whether a text of the server's means the value."""
+    if text is None:
+        return False
+    try:
+        other = values.parse(definition, text)
+    except values.BadValue:
+        return False
+    # The server shows a real number with six digits, so two that look the same are the same.
+    return value.meaning == other.meaning or (definition.vartype == "real" and value.shown == other.shown)
+
+
+def _in_force(definition: Definition, target: str | None) -> bool:
+    """Whether the server uses the target already; true as well where our session cannot see it."""
+    if target is None or target == definition.setting:
+        return True
+    if definition.source in _SESSION_SOURCES or definition.source == "command line":
+        return True
+    if definition.vartype == "string" and (definition.key in catalogue.REWRITTEN or "." in definition.name):
+        return definition.source != "default" and not definition.pending_restart
+    try:
+        value = values.parse(definition, target)
+    except values.BadValue:
+        return not definition.pending_restart
+    computed = definition.source in _COMPUTED_SOURCES and _same(definition, value, definition.boot_val)
+    return computed or _same(definition, value, definition.setting)
+
+
+def _restart_reason(definition: Definition, target: str | None, now: bool) -> str:
+    return "{} is read only when the server starts: {} {} and {} is still in force".format(
+        definition.name,
+        _shown(definition, target) or "an empty value",
+        "is set now" if now else "was set earlier",
+        _shown(definition, definition.setting) or "an empty value",
+    )
+
+
+def _shown(definition: Definition, text: str | None) -> str | None:
+    try:
+        shown = None if text is None else values.parse(definition, text).shown
+    except values.BadValue:
+        shown = text
+    return secrets.mask(definition.name, shown)
