@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from .paths import PHASES
 
-
 LOCK = threading.Lock()
 
 

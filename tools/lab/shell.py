@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
+
+#: apt serves one caller at a time, and two steps of the lab may need it at once.
+APT = threading.Lock()
 
 
 class NeedsHelp(Exception):
@@ -49,5 +53,6 @@ def install(*packages: str) -> None:
     if shutil.which("apt-get") is None:
         raise NeedsHelp(f"install {', '.join(packages)} first: this machine has no apt-get to do it with.")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(*root, "apt-get", "update", "-qq", env=environment)
-    run(*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, env=environment)
+    with APT:
+        run(*root, "apt-get", "update", "-qq", env=environment)
+        run(*root, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, env=environment)
