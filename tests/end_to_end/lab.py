@@ -25,6 +25,9 @@ LOGS = LAB / "logs"
 APP = "reference-api"
 PORT = 8000
 
+#: Where the connections to the hosts are kept while the tests run.
+_SOCKETS = tempfile.TemporaryDirectory(prefix="lab-")
+
 
 @functools.cache
 def inventory() -> Mapping[str, Any]:
@@ -59,18 +62,12 @@ def local(*command: str) -> str:
     return done.stdout
 
 
-@functools.cache
-def _sockets() -> tempfile.TemporaryDirectory:
-    """Where the connections to the hosts are kept while the tests run."""
-    return tempfile.TemporaryDirectory(prefix="lab-")
-
-
 def _ssh_options() -> list[str]:
     settings = {
         "BatchMode": "yes",
         "ConnectTimeout": "5",
         "ControlMaster": "auto",
-        "ControlPath": f"{_sockets().name}/%h",
+        "ControlPath": f"{_SOCKETS.name}/%h",
         "ControlPersist": "60",
         "IdentityFile": LAB / "id_ed25519",
         "ServerAliveInterval": "2",
