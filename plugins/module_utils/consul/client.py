@@ -114,7 +114,7 @@ class Consul:
         """Write a key if its last change is still the one of ``modify_index``; 0 if it must not exist yet.
 
         :returns: False where somebody else was faster; nothing is written then.
-        :raises Unreachable: as :meth:`get`; after a time-out the value may have been written or not.
+        :raises Unreachable: as :meth:`get`; the message says so when the value may have been written all the same.
         """
         try:
             _status, body = self._request("PUT", key, {"cas": modify_index}, value)
@@ -134,35 +134,34 @@ class Consul:
         if query:
             path += "?" + urllib.parse.urlencode(query)
         headers = {"X-Consul-Token": self._token} if self._token else {}
+        sent = False
         try:
             self._connection.request(method, path, body, headers)
+            sent = True
             response = self._connection.getresponse()
             answer = response.read()
-        except socket.timeout:
-            self.close()
-            doubt = "; whether the key was written is not known" if method == "PUT" else ""
-            raise self._unreachable(f"no answer within {self._timeout:g} s{doubt}") from None
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             self.close()
-            raise self._unreachable(_reason(error)) from error
+            doubt = "; whether the key was written is not known" if sent and method == "PUT" else ""
+            raise self._unreachable(f"{self._reason(error)}{doubt}") from error
         if response.status == 200 or (response.status == 404 and method == "GET" and not answer.strip()):
             return response.status, answer
-        said = " ".join(answer.decode("utf-8", "replace").split())[:_REASON_LENGTH] or response.reason
+        said = " ".join(answer.decode("utf-8", "replace").split()) or response.reason
         if self._token:
             said = said.replace(self._token, "********")
-        raise self._unreachable(f"it answered {response.status} ({said})")
+        raise self._unreachable(f"it answered {response.status} ({said[:_REASON_LENGTH]})")
 
     def _unreachable(self, reason: str) -> Unreachable:
         return Unreachable("Consul", self.host, self.port, reason)
 
-
-def _reason(error: Exception) -> str:
-    """Say what went wrong without the class names that only a programmer knows."""
-    if isinstance(error, (UnicodeError, http.client.InvalidURL)):
-        return "this is not the name of a host"
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "it closed the connection without an answer"
-    if isinstance(error, http.client.HTTPException):
-        return "what answers there does not speak HTTP"
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or error).rstrip(".")
+    def _reason(self, error: Exception) -> str:
+        """Say what went wrong without the class names that only a programmer knows."""
+        if isinstance(error, socket.timeout):
+            return f"no answer within {self._timeout:g} s"
+        if isinstance(error, (UnicodeError, http.client.InvalidURL)):
+            return "this is not the name of a host"
+        if isinstance(error, http.client.RemoteDisconnected):
+            return "it closed the connection without an answer"
+        if isinstance(error, http.client.HTTPException):
+            return "what answers there does not speak HTTP"
+        return str(getattr(error, "strerror", None) or error).rstrip(".")

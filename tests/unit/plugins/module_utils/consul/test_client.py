@@ -139,8 +139,9 @@ def _listener():
 def test_a_closed_port_is_an_error(listener):
     port = listener.getsockname()[1]
     listener.close()
-    with pytest.raises(Unreachable, match=f"Cannot reach Consul at 127.0.0.1:{port}: Connection refused"):
-        Consul("127.0.0.1", port).get("key")
+    for request in (lambda consul: consul.get("key"), lambda consul: consul.put("key", b"", 0)):
+        with pytest.raises(Unreachable, match=rf"^Cannot reach Consul at 127\.0\.0\.1:{port}: Connection refused\.$"):
+            request(Consul("127.0.0.1", port))
 
 
 def test_silence_is_an_error_and_leaves_a_write_in_doubt(listener):
@@ -162,9 +163,13 @@ def test_what_does_not_speak_http_is_an_error(listener, answer, reason):
         connection.sendall(answer)
         connection.close()
 
+    consul = Consul("127.0.0.1", listener.getsockname()[1], timeout=5)
     threading.Thread(target=serve, daemon=True).start()
-    with pytest.raises(Unreachable, match=reason):
-        Consul("127.0.0.1", listener.getsockname()[1], timeout=5).get("key")
+    with pytest.raises(Unreachable, match=rf"{reason}\.$"):
+        consul.get("key")
+    threading.Thread(target=serve, daemon=True).start()
+    with pytest.raises(Unreachable, match=rf"{reason}; whether the key was written is not known\.$"):
+        consul.put("key", b"", 0)
 
 
 def test_tls_to_a_plain_port_is_an_error(fake):
