@@ -190,7 +190,7 @@ class _Reader:
         for shard_id, hosts in sorted(claims.items()):
             if len(hosts) > 1:
                 self.faults.append(
-                    f"postgres_shards of {together(hosts)} all claim shard {shard_id}; one primary holds it."
+                    f"postgres_shards of {together(hosts)} claim the same shard {shard_id}; one primary can hold it."
                 )
         if not claims and not self.faults:
             self.faults.append(f"postgres_shards of {together(list(shards))} names no shard, and a platform needs one.")

@@ -125,7 +125,7 @@ LONG = "a" * 64
         (
             {"pg2": {"postgres_shards": [1, 2]}},
             {},
-            "postgres_shards of pg1 and pg2 all claim shard 1; one primary holds it.",
+            "postgres_shards of pg1 and pg2 claim the same shard 1; one primary can hold it.",
         ),
         ({"pg1": {"postgres_shards": [1, "1"]}}, {}, "postgres_shards of pg1 names shard 1 twice."),
         ({"pg1": {"postgres_role": KeyError}}, {}, "postgres_role of pg1 is not set; say primary or standby."),
