@@ -31,8 +31,13 @@ def found_in(name: str, text: str) -> set[str]:
     """The passwords in a setting's text, so that the edge can keep them out of everything else too."""
     if _is_secret(name):
         return {text} if text else set()
-    secrets = {match["secret"] or match["user_secret"] for match in _PASSWORD.finditer(text)}
-    return secrets | {secret.strip("'") for secret in secrets if secret.strip("'")}
+    found = set()
+    for match in _PASSWORD.finditer(text):
+        secret = match["secret"] or match["user_secret"]
+        bare = secret[1:-1] if secret.startswith("'") else secret
+        # As it is written, and as it reads without the escapes of a connection string.
+        found |= {bare, re.sub(r"\\(.)", r"\1", bare)}
+    return found - {""}
 
 
 def _is_secret(name: str) -> bool:

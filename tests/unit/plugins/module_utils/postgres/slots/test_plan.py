@@ -1,0 +1,204 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which slots are dropped and created, and what is refused before the first one is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Create, Drop, Slot, State
+
+STANDBY = Slot("standby", "physical", active=True, active_pid=7, user="walsender pg1r (pid 7)", restart_lsn="0/30")
+IDLE = Slot("idle", "physical")
+REPORTS = Slot("reports", "logical", "pgoutput", "shard_0", restart_lsn="0/20", wal_status="reserved")
+LOST = Slot("lost", "physical", wal_status="lost")
+BRIEF = Slot("brief", "physical", temporary=True, active=True, user="client backend psql (pid 9)")
+
+SERVER = State(
+    version=150004,
+    in_recovery=False,
+    wal_level="logical",
+    max_replication_slots=7,
+    slots={slot.name: slot for slot in (STANDBY, IDLE, REPORTS, LOST, BRIEF)},
+    databases=frozenset({"shard_0", "shard_1"}),
+)
+
+
+def logical(name, database="shard_0", plugin="pgoutput", **options):
+    return {"name": name, "slot_type": "logical", "plugin": plugin, "database": database, **options}
+
+
+def absent(name, **options):
+    return {"name": name, "state": "absent", **options}
+
+
+def planned(*slots, **facts):
+    return planner.plan(planner.wishes_of(slots), dataclasses.replace(SERVER, **facts))
+
+
+@pytest.mark.parametrize(
+    ("slots", "actions"),
+    [
+        ([{"name": "new"}], [Create("new")]),
+        ([{"name": "new", "reserve_wal": True}], [Create("new", reserve_wal=True)]),
+        ([logical("new")], [Create("new", "pgoutput", "shard_0")]),
+        ([{"name": "idle"}], []),
+        ([{"name": "idle", "reserve_wal": True}], []),
+        ([{"name": "standby"}, logical("reports")], []),
+        ([absent("idle")], [Drop("idle")]),
+        ([absent("none")], []),
+        ([absent("lost")], [Drop("lost")]),
+        ([absent("standby", force=True)], [Drop("standby", force=True)]),
+        # What is dropped makes room for what is created, wherever it stands in the list.
+        ([{"name": "a"}, {"name": "b"}, {"name": "c"}, absent("idle")], [Drop("idle"), *map(Create, "abc")]),
+        # One connection for each database: its slots are neighbours.
+        (
+            [logical("a", "shard_1"), logical("b", "shard_0"), logical("c", "shard_1"), absent("idle"), absent("lost")],
+            [
+                Drop("idle"),
+                Drop("lost"),
+                Create("b", "pgoutput", "shard_0"),
+                Create("a", "pgoutput", "shard_1"),
+                Create("c", "pgoutput", "shard_1"),
+            ],
+        ),
+    ],
+)
+def test_actions(slots, actions):
+    plan = planned(*slots)
+    assert list(plan.actions) == actions
+    assert plan.changed == bool(actions)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"name": ""}, "not a slot name"),
+        ({"name": "Capital"}, "not a slot name"),
+        ({"name": "a-b"}, "not a slot name"),
+        ({"name": "a\n"}, "not a slot name"),
+        ({"name": "ä"}, "not a slot name"),
+        ({"name": "x" * 64}, "not a slot name"),
+        ({"name": "x'; DROP TABLE y; --"}, "not a slot name"),
+        ({"name": "x", "slot_type": "logical", "database": "d"}, "plugin: None does not do"),
+        ({"name": "x", "slot_type": "logical", "plugin": "pgoutput"}, "database: None does not do"),
+        ({"name": "x", "plugin": "pgoutput"}, "does not go with the physical slot x"),
+        ({"name": "x", "database": "d"}, "does not go with the physical slot x"),
+        (logical("x", reserve_wal=True), "does not go with the logical slot x"),
+    ],
+)
+def test_slots_that_can_never_be(options, reason):
+    with pytest.raises(InvalidInput, match=reason):
+        planner.wishes_of([options])
+
+
+def test_names_up_to_the_limit_and_only_once():
+    assert planner.wishes_of([{"name": "x" * 63}, {"name": "0_"}])
+    with pytest.raises(InvalidInput, match="named twice"):
+        planner.wishes_of([{"name": "x"}, absent("x")])
+
+
+def test_what_is_not_given_has_the_default():
+    nothing = dict.fromkeys(("slot_type", "plugin", "database", "reserve_wal", "state", "force"))
+    assert planner.wishes_of([{"name": "x", **nothing}]) == planner.wishes_of([{"name": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("slot", "facts", "reason"),
+    [
+        # What exists otherwise, or is of no use any more.
+        (logical("idle"), {}, "slot idle exists with slot_type 'physical' and not 'logical'"),
+        ({"name": "reports"}, {}, "slot reports exists with slot_type 'logical' and not 'physical'"),
+        (logical("reports", plugin="wal2json"), {}, "plugin 'pgoutput' and not 'wal2json'"),
+        (logical("reports", "shard_1"), {}, "database 'shard_0' and not 'shard_1'"),
+        ({"name": "lost"}, {}, "slot lost is lost"),
+        ({"name": "brief"}, {}, "temporary one of client backend psql"),
+        # What is in use.
+        (absent("standby"), {}, "slot standby is in use by walsender pg1r .pid 7.; with force: true"),
+        # What the server cannot do.
+        ({"name": "new"}, {"wal_level": "minimal"}, "needs wal_level replica or logical"),
+        (logical("new"), {"wal_level": "replica"}, "needs wal_level logical; this server has replica"),
+        (logical("new"), {"in_recovery": True}, "on a standby before PostgreSQL 16; this one runs 15.4"),
+        (logical("new", "nowhere"), {}, "database 'nowhere', which does not exist"),
+        (logical("new", plugin="gone"), {"missing_plugins": frozenset({"gone"})}, "'gone', which is not installed"),
+        (logical("new"), {"allowed_plugins": frozenset({"wal2json"})}, "output_plugin_libraries"),
+        ({"name": "new"}, {"may_replicate": False}, "REPLICATION"),
+        (absent("idle"), {"may_replicate": False}, "REPLICATION"),
+        (
+            {"name": "new"},
+            {"max_replication_slots": 5},
+            "max_replication_slots is 5 and 6 are needed: 5 slots exist, 0 ",
+        ),
+    ],
+)
+def test_refused(slot, facts, reason):
+    with pytest.raises(Refused, match=reason):
+        planned(slot, **facts)
+
+
+@pytest.mark.parametrize(
+    ("slot", "facts"),
+    [
+        ({"name": "new"}, {"in_recovery": True}),
+        (logical("new"), {"in_recovery": True, "version": 160000}),
+        (absent("idle"), {"in_recovery": True}),
+        (logical("new"), {"allowed_plugins": frozenset({"pgoutput"})}),
+        # Nothing to create, so nothing stands in the way.
+        ({"name": "idle"}, {"max_replication_slots": 1, "may_replicate": False}),
+        (absent("idle"), {"max_replication_slots": 1}),
+    ],
+)
+def test_granted(slot, facts):
+    planned(slot, **facts)
+
+
+def test_the_number_needed_counts_all_of_them():
+    with pytest.raises(Refused, match="8 are needed: 5 slots exist, 1 to be dropped, 4 to be created") as refusal:
+        planned(*({"name": name} for name in "abcd"), absent("idle"))
+    assert refusal.value.facts == {"needed": 8, "max_replication_slots": 7}
+
+
+def test_the_diff_shows_what_does_not_move_by_itself():
+    plan = planned({"name": "standby"}, logical("new"), absent("idle"), absent("none"))
+    assert plan.before == {
+        "standby": {"slot_type": "physical"},
+        "new": None,
+        "idle": {"slot_type": "physical"},
+        "none": None,
+    }
+    assert plan.after == {
+        "standby": {"slot_type": "physical"},
+        "new": {"slot_type": "logical", "plugin": "pgoutput", "database": "shard_0"},
+        "idle": None,
+        "none": None,
+    }
+
+
+def test_whoever_is_ended_is_named():
+    assert planned(absent("idle", force=True)).warnings == ()
+    assert (
+        "in use by walsender pg1r (pid 7); that process is ended" in planned(absent("standby", force=True)).warnings[0]
+    )
+
+
+def test_the_result_before_and_after_the_apply():
+    slots = [logical("reports"), {"name": "new"}, absent("standby", force=True), absent("none")]
+    wishes = planner.wishes_of(slots)
+    rows = planned(*slots).result["slots"]
+    assert [(row["name"], row["action"], row["active"]) for row in rows] == [
+        ("reports", "none", False),
+        ("new", "created", False),
+        ("standby", "dropped", False),
+        ("none", "none", False),
+    ]
+    assert [row["slot_type"] for row in rows] == ["logical", "physical", "physical", None]
+    assert [row["restart_lsn"] for row in rows] == ["0/20", None, "0/30", None]
+
+    now = {"reports": REPORTS, "new": Slot("new", "physical", restart_lsn="0/40")}
+    after = planner.result(wishes, SERVER.slots, now)
+    assert [row["restart_lsn"] for row in after] == ["0/20", "0/40", "0/30", None]
+    assert [row["action"] for row in after] == [row["action"] for row in rows]
