@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keeps nginx's upstream of one service equal to the instances that pass Consul's checks.
+"""Brings nginx's upstream of one service to the instances that pass Consul's checks.
 
-``consul watch`` starts this on each change and writes the passing instances to
+``consul watch`` runs this on each change and writes the passing instances to
 its standard input. A new file is put in place, tested together with the rest
 of nginx's configuration, and taken back when the test fails. No instance at
 all means that Consul or the checks are in trouble, rarely that every server
@@ -31,10 +31,11 @@ UPSTREAMS = pathlib.Path("/etc/nginx/upstreams")
 #: nginx refuses an upstream without servers; with this one it starts, and answers 502.
 PLACEHOLDER = "server 127.0.0.1:1 down;"
 
-#: Seconds to wait before the watch is allowed to try a refused upstream again.
-RETRY_SECONDS = 5
+#: Seconds to pause after a failure. The watch ends with it and systemd starts it again: not every second for hours.
+PAUSE_SECONDS = 5
 
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.I)
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.I | re.ASCII)
 _ALL_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
 _SERVER_LINE = re.compile(r"^\s*server (\S+) max_fails=", re.M)
 
@@ -145,11 +146,11 @@ def listed(text: str) -> set[str]:
     return set(_SERVER_LINE.findall(text))
 
 
-def describe(name: str, before: str, after: str) -> str:
+def describe(before: str, after: str) -> str:
     """One line for the journal: who joined and who left between two texts of an upstream."""
     old, new = listed(before), listed(after)
     parts = [f"{word} {', '.join(sorted(who))}" for word, who in (("joined", new - old), ("left", old - new)) if who]
-    return f"{name}: {'; '.join(parts) or 'settings changed'} ({len(new)} servers)"
+    return f"{'; '.join(parts) or 'settings changed'} ({len(new)} in all)"
 
 
 def _place(each: Server) -> tuple:
@@ -199,7 +200,7 @@ def follow(path: pathlib.Path, servers: t.Sequence[Server], options: Options, ng
     before = path.read_text(encoding="utf-8") if path.exists() else None
     after = render(name, servers or [parse(each) for each in listed(before or "")], options)
     if after == before:
-        return "" if servers else f"{name}: no instance passes its checks; the last servers stay"
+        return "" if servers else "no instance passes its checks, the last servers stay"
     replace(path, after)
     problem = nginx.test() or nginx.reload()
     if problem:
@@ -208,7 +209,7 @@ def follow(path: pathlib.Path, servers: t.Sequence[Server], options: Options, ng
         else:
             replace(path, before)
         raise Refused(f"nginx does not take the new upstream, the old one is back: {problem}")
-    return describe(name, before or "", after)
+    return describe(before or "", after)
 
 
 def seed(path: pathlib.Path, servers: list[Server], options: Options) -> None:
@@ -226,38 +227,35 @@ def service_name(text: str) -> str:
 
 
 def arguments() -> argparse.ArgumentParser:
+    default = Options()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("service", type=service_name)
     parser.add_argument("--seed", nargs="*", metavar="HOST:PORT", help="write the first file and do nothing else")
-    parser.add_argument("--max-fails", type=int, default=Options().max_fails)
-    for option in ("fail-timeout", "keepalive-timeout"):
-        parser.add_argument(f"--{option}", default=getattr(Options(), option.replace("-", "_")))
-    parser.add_argument("--keepalive", type=int, default=Options().keepalive)
+    parser.add_argument("--max-fails", type=int, default=default.max_fails)
+    parser.add_argument("--fail-timeout", default=default.fail_timeout)
+    parser.add_argument("--keepalive", type=int, default=default.keepalive)
+    parser.add_argument("--keepalive-timeout", default=default.keepalive_timeout)
     return parser
 
 
-def main() -> int:
+def main() -> None:
     given = arguments().parse_args()
     path = UPSTREAMS / f"{given.service}.conf"
     options = Options(given.max_fails, given.fail_timeout, given.keepalive, given.keepalive_timeout)
     try:
         if given.seed is not None:
             seed(path, [parse(each) for each in given.seed], options)
-            return 0
-        servers, reasons = instances(json.load(sys.stdin))
-        for reason in reasons:
-            print(f"{given.service}: ignored: {reason}", file=sys.stderr)
-        line = follow(path, servers, options, Nginx())
-    except (Refused, OSError, ValueError) as error:
-        print(f"{given.service}: {error}", file=sys.stderr)
+            return
+        servers, notes = instances(json.load(sys.stdin))
+        notes.append(follow(path, servers, options, Nginx()))
+    except (OSError, ValueError) as error:
+        print(f"{given.service}: {error}", file=sys.stderr, flush=True)
         if given.seed is None:
-            # The watch ends with this process and systemd starts it again; not every second for hours.
-            time.sleep(RETRY_SECONDS)
-        return 1
-    if line:
-        print(line)
-    return 0
+            time.sleep(PAUSE_SECONDS)
+        sys.exit(1)
+    for note in filter(None, notes):
+        print(f"{given.service}: {note}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
