@@ -112,10 +112,9 @@ class HealthGate(Task):
             "enabled": seen.enabled,
         }
         if not verdict.ready and self._params["timeout"] > 0:
-            words = self._service.last_words(self._params["journal_lines"]).splitlines()
             raise Refused(
-                f"{self._params['unit']} is not healthy after {self._params['timeout']:g} s: {verdict.reason}.",
-                journal=words,
+                f"{self._params['unit']} did not become healthy: {verdict.reason}.",
+                journal=self._service.last_words(self._params["journal_lines"]),
                 **result,
             )
         return Plan(before={}, after={}, result=result)

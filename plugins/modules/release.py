@@ -18,7 +18,7 @@ description:
   - It restarts nothing. The role P(scaleout.platform.app#role) does that between the states, one host after another.
 options:
   name:
-    description: Name of the application; the default of the three paths follows from it.
+    description: Name of the application; the defaults of the paths follow from it.
     type: str
     required: true
   state:
@@ -79,6 +79,16 @@ options:
   unit_path:
     description: File of the unit; without it C(/etc/systemd/system/NAME.service).
     type: path
+  state_path:
+    description: Directory that the application writes, home of its account; without it C(/var/lib/NAME).
+    type: path
+  account:
+    description:
+      - Whether the application has an account of its own, named like it.
+      - An account, a state directory or a unit of that name that belong to something else are a reason to refuse the
+        name, as are files in O(config_path) that this module does not write.
+    type: bool
+    default: true
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.planned
@@ -202,6 +212,8 @@ class Release(Task):
             root=params["path"] or f"/srv/{name}",
             config=params["config_path"] or f"/etc/{name}",
             unit=params["unit_path"] or f"/etc/systemd/system/{name}.service",
+            state=params["state_path"] or f"/var/lib/{name}",
+            account=name if params["account"] else "",
         )
         self._host = Host(self._places, params["exclude"])
         self._present = planner.Present()
@@ -353,6 +365,8 @@ def main() -> None:
             "path": {"type": "path"},
             "config_path": {"type": "path"},
             "unit_path": {"type": "path"},
+            "state_path": {"type": "path"},
+            "account": {"type": "bool", "default": True},
         },
         required_if=[("state", "staged", ("version", "digest", "unit")), ("state", "active", ("version",))],
     )

@@ -9,6 +9,9 @@ import dataclasses
 #: After so many restarts by systemd within one wait, the process is not going to stay.
 HOPELESS_RESTARTS = 3
 
+#: So many good looks in a row make a service ready; the seed's number for load balancers as well.
+PASSES = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
@@ -41,7 +44,7 @@ class Observation:
     :param restarts: how often systemd has started it again by itself.
     :param result: systemd's Result, such as ``success``, ``exit-code`` or ``signal``.
     :param status: exit status, or number of the signal, of the last main process that ended.
-    :param strangers: who listens on the port when none of the unit's processes does, such as ``nginx (pid 12)``.
+    :param strangers: the users who listen on the port when the unit's own does not.
     :param answer: what the health path gave; None when it was not asked, for the unit has no process.
     """
 
@@ -69,15 +72,14 @@ def judge(seen: Observation, path: str, restarts_before: int = 0) -> Verdict:
     :param path: the health path, for the reason.
     :param restarts_before: ``restarts`` when the wait began.
     """
-    ended = f"its process ended ({seen.result}, status {seen.status})"
+    clean = seen.result == "success" and not seen.status
+    ended = "its process ended" + ("" if clean else f" ({seen.result}, status {seen.status})")
     if seen.active in ("failed", "inactive"):
-        if seen.result == "success" and seen.status == 0:
-            return Verdict(False, True, "it is not running, and its process did not report an error")
-        return Verdict(False, True, f"it is not running: {ended}")
+        return Verdict(False, True, f"it is not running: {ended}" + (" without an error" if clean else ""))
     if seen.restarts - restarts_before >= HOPELESS_RESTARTS:
         return Verdict(False, True, f"{ended} and did so again after each restart")
     if seen.strangers:
-        return Verdict(False, True, f"its port is held by {', '.join(seen.strangers)}")
+        return Verdict(False, True, f"its port is held by a process of {', '.join(seen.strangers)}")
     if seen.active != "active" or seen.answer is None:
         return Verdict(False, False, ended if seen.restarts > restarts_before else f"it is {seen.active}")
     if not seen.answer.healthy:

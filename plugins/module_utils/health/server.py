@@ -4,20 +4,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import os
+import pwd
 import subprocess
 import time
-import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.health.gate import Answer, Observation, Verdict, judge
+from ansible_collections.scaleout.platform.plugins.module_utils.health.gate import (
+    PASSES,
+    Answer,
+    Observation,
+    Verdict,
+    judge,
+)
 
-#: Seconds between two looks, and the most that the health path may take to answer one.
-_PAUSE = 0.25
+#: Seconds between the first two looks and, by and by, between the last; a service may write a line for each.
+_FIRST_PAUSE = 0.25
+_LAST_PAUSE = 2.0
+#: Seconds that the health path may take to answer one look.
 _PATIENCE = 5.0
+#: How far back in the journal to search for lines that are not about our own looking.
+_HORIZON = 500
 _EXCERPT = 200
-_PROPERTIES = ("ActiveState", "UnitFileState", "NRestarts", "Result", "ExecMainStatus")
+_PROPERTIES = ("ActiveState", "UnitFileState", "NRestarts", "Result", "ExecMainStatus", "UID")
+#: The state of a listening socket in /proc/net/tcp.
+_LISTEN = "0A"
 
 
 class Service:
@@ -47,28 +60,38 @@ class Service:
             restarts=int(shown["NRestarts"] or 0),
             result=shown["Result"],
             status=int(shown["ExecMainStatus"] or 0),
-            strangers=self._strangers() if running else (),
+            strangers=self._strangers(shown["UID"]) if running else (),
             answer=self._ask(patience) if running else None,
         )
 
     def wait(self, timeout: float) -> tuple[Observation, Verdict]:
-        """Look until the service is ready, or cannot become so, or ``timeout`` seconds have passed."""
-        end = time.monotonic() + timeout
+        """Look until the service is ready, or cannot become so, or ``timeout`` seconds have passed.
+
+        Without a timeout one look decides; otherwise it takes :data:`PASSES` good ones in a row.
+        """
+        end, pause = time.monotonic() + timeout, _FIRST_PAUSE
         seen = self.look(min(_PATIENCE, max(1.0, timeout)))
-        restarts = seen.restarts
+        restarts, failure, passes = seen.restarts, seen, 0
         while True:
+            if seen.result != "success" or seen.status:
+                failure = seen
+            elif seen.restarts > restarts:
+                # Just started once more: what it ended with is the last look's to tell.
+                seen = dataclasses.replace(seen, result=failure.result, status=failure.status)
             verdict = judge(seen, self._path, restarts)
+            passes = passes + 1 if verdict.ready else 0
             left = end - time.monotonic()
-            if verdict.ready or verdict.hopeless or left <= 0:
+            if passes == PASSES or verdict.hopeless or left <= 0:
                 return seen, verdict
-            time.sleep(min(_PAUSE, left))
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LAST_PAUSE)
             seen = self.look(min(_PATIENCE, max(1.0, left)))
 
-    def last_words(self, lines: int) -> str:
-        """Return the last lines that the service itself wrote to the journal, oldest first."""
-        return _output(
-            ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={lines}", f"_SYSTEMD_UNIT={self._unit}"]
-        ).strip()
+    def last_words(self, lines: int) -> list[str]:
+        """Return the last lines that the service wrote to the journal, oldest first, without its log of our looking."""
+        command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={_HORIZON}"]
+        words = _output([*command, f"_SYSTEMD_UNIT={self._unit}"]).splitlines()
+        return [line for line in words if f"GET {self._path}" not in line][-lines:]
 
     def _properties(self) -> dict[str, str]:
         output = _output(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", self._unit])
@@ -88,15 +111,15 @@ class Service:
         finally:
             connection.close()
 
-    def _strangers(self) -> tuple:
-        """Name who listens on the port, when somebody does and it is not the unit."""
-        listening = _listening(self._port)
-        if not listening:
-            return ()
-        owners = [owner for owner in _owners(listening) if owner is not None]
-        if any(self._unit in cgroup.split("/") for _name, cgroup in owners):
-            return ()
-        return tuple(sorted({name for name, _cgroup in owners}))
+    def _strangers(self, uid: str) -> tuple:
+        """Name whose processes listen on the port, when somebody's do and none is of the unit's user.
+
+        The kernel tells a socket's user to everybody; its process it tells only to who may trace it, and
+        root in a container may not.
+        """
+        listening = _listening_users(self._port)
+        own = int(uid) if uid.isdigit() else 0
+        return () if own in listening else tuple(sorted(map(_user_name, listening)))
 
 
 def _output(command: list[str]) -> str:
@@ -113,9 +136,9 @@ def _output(command: list[str]) -> str:
         raise ScaleoutError(f"Cannot run {command[0]}: {error.strerror}.") from error
 
 
-def _listening(port: int) -> set[str]:
-    """Return the inodes of the sockets that listen on a TCP port (proc(5), /proc/net/tcp)."""
-    inodes = set()
+def _listening_users(port: int) -> set[int]:
+    """Return the users whose sockets listen on a TCP port (proc(5), /proc/net/tcp)."""
+    users = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         if not os.path.exists(table):
             continue
@@ -123,25 +146,13 @@ def _listening(port: int) -> set[str]:
             next(lines)
             for line in lines:
                 fields = line.split()
-                if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-                    inodes.add(f"socket:[{fields[9]}]")
-    return inodes
+                if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                    users.add(int(fields[7]))
+    return users
 
 
-def _owners(inodes: set[str]) -> t.Iterator[tuple[str, str] | None]:
-    """Yield name and control group of each process that has one of the sockets open."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if any(os.readlink(link.path) in inodes for link in os.scandir(f"/proc/{pid}/fd")):
-                yield _process(pid)
-        except OSError:
-            # It ended while we looked, or it is not ours to look at.
-            continue
-
-
-def _process(pid: str) -> tuple[str, str]:
-    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
-        name = stream.read().strip()
-    with open(f"/proc/{pid}/cgroup", encoding="utf-8", errors="replace") as stream:
-        groups = [line.rstrip("\n").split(":", 2)[2] for line in stream]
-    return f"{name} (pid {pid})", "/".join(groups)
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -75,6 +75,7 @@ class Present:
     :param files: the files in force by name; a missing one is missing.
     :param staged: whether an earlier run staged files that are not in force.
     :param journal: what was in force before an exchange that nobody has confirmed, or None.
+    :param foreign: what has the application's name and belongs to something else, for a sentence; or empty.
     """
 
     tree: bool = False
@@ -84,6 +85,7 @@ class Present:
     files: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
     staged: bool = False
     journal: Journal | None = None
+    foreign: str = ""
 
     def release(self, version: str) -> Release | None:
         return next((release for release in self.releases if release.version == version), None)
@@ -123,8 +125,9 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     The result's ``pending`` says whether an exchange and a restart have to follow, ``missing`` whether the archive is
     needed, and ``fallback`` what a failed exchange would go back to.
 
-    :raises Refused: the version is there with other contents.
+    :raises Refused: the version is there with other contents, or the application's name is taken.
     """
+    _refuse_foreign(present)
     release = present.release(wanted.version)
     if release is not None and release.digest and release.digest != wanted.digest:
         raise Refused(
@@ -198,10 +201,19 @@ def prune(releases: t.Sequence[Release], keep: int, needed: t.Container) -> list
 
 
 def remove(present: Present) -> Plan:
-    """Remove releases, link and files."""
+    """Remove releases, link and files.
+
+    :raises Refused: the application's name is something else's.
+    """
+    _refuse_foreign(present)
     if not (present.releases or present.current or present.files or present.tree):
         return Plan("", "")
     return Plan(f"current: {present.current or 'none'}\n", "", (REMOVE,))
+
+
+def _refuse_foreign(present: Present) -> None:
+    if present.foreign:
+        raise Refused(f"This host has something else of that name, {present.foreign}; choose another name.")
 
 
 def _differs(file: File | None, text: str, mode: int) -> bool:

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import pwd
 import shutil
 import stat
 import subprocess
@@ -31,11 +32,15 @@ class Places:
     :param root: its releases and links, such as ``/srv/shop``.
     :param config: its environment and secrets, such as ``/etc/shop``.
     :param unit: its systemd unit, such as ``/etc/systemd/system/shop.service``.
+    :param state: what it writes itself, such as ``/var/lib/shop``, the home of its account.
+    :param account: the name of the account that is its own, or empty when it uses another's.
     """
 
     root: str
     config: str
     unit: str
+    state: str
+    account: str
 
     @property
     def releases(self) -> str:
@@ -105,7 +110,27 @@ class Host:
             files={name: file for name in plan.FILES for file in [_file(places.in_force(name))] if file is not None},
             staged=os.path.isdir(places.staged),
             journal=self._read_journal(),
+            foreign=next(self._foreign(), ""),
         )
+
+    def _foreign(self) -> t.Iterator[str]:
+        """Find what an application of the name ``ssh`` or ``backup`` would take from its owner."""
+        places = self.places
+        ours = {"environment", "secrets", "staged", "staged.partial", "journal", "journal.partial"}
+        for name in sorted(os.listdir(places.config) if os.path.isdir(places.config) else []):
+            if name not in ours and not name.startswith("."):
+                yield f"with {os.path.join(places.config, name)}"
+        for directory in ("/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system"):
+            vendor = os.path.join(directory, os.path.basename(places.unit))
+            if os.path.exists(vendor):
+                yield f"with {vendor}"
+        if not places.account:
+            return
+        account = next((entry for entry in pwd.getpwall() if entry.pw_name == places.account), None)
+        if account is not None and account.pw_dir != places.state:
+            yield f"with an account whose home is {account.pw_dir}"
+        if os.path.isdir(places.state) and (account is None or os.stat(places.state).st_uid != account.pw_uid):
+            yield f"with {places.state}"
 
     def _directories(self) -> list[tuple[str, int]]:
         return [(self.places.root, 0o755), (self.places.releases, 0o755), (self.places.config, 0o700)]
