@@ -201,11 +201,11 @@ def _in_force(definition: Definition, target: str | None) -> bool:
     if definition.source in _SESSION_SOURCES or definition.source == "command line":
         return True
     if definition.vartype == "string" and (definition.key in catalogue.REWRITTEN or "." in definition.name):
-        return definition.source != "default" and not definition.pending_restart
+        return definition.source != "default" and not definition.pending
     try:
         value = values.parse(definition, target)
     except values.BadValue:
-        return not definition.pending_restart
+        return not definition.pending
     computed = definition.source in _COMPUTED_SOURCES and _same(definition, value, definition.boot_val)
     return computed or _same(definition, value, definition.setting)
 

@@ -129,9 +129,7 @@ def _result(decisions: t.Sequence[Decision], state: State, reloaded: bool) -> di
             decision.name: decision.restart_reason for decision in decisions if decision.restart_reason
         },
         "pending_restart_elsewhere": sorted(
-            definition.name
-            for key, definition in state.definitions.items()
-            if definition.pending_restart and key not in listed
+            definition.name for key, definition in state.definitions.items() if definition.pending and key not in listed
         ),
         "reloaded": reloaded,
     }

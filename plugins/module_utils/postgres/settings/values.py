@@ -26,6 +26,7 @@ class Definition:
         ``pg_settings.setting`` is no good: it may be the one of our session's kind of connection
         (``tcp_keepalives_idle`` is 0 over a socket) or a remark (``archive_command`` is ``(disabled)``).
     :param boot_val: the built-in default, in the base unit.
+    :param pending: whether another value waits for a restart.
     :param alterable: whether our user may change it.
     """
 
@@ -39,7 +40,7 @@ class Definition:
     min_val: str | None = None
     max_val: str | None = None
     enumvals: tuple = ()
-    pending_restart: bool = False
+    pending: bool = False
     alterable: bool = True
 
     @property

@@ -45,7 +45,7 @@ def planned(wishes, *entries, reload=True, **facts):
 
 
 AUTO = True
-PENDING = {"pending_restart": True}
+PENDING = {"pending": True}
 FROM_FILE = {"source": "configuration file"}
 
 
