@@ -21,7 +21,8 @@ used() {
 
 # Other clusters that are configured for the port of ours.
 others() {
-  grep -El "^[[:space:]]*port[[:space:]]*=[[:space:]]*$port([^0-9]|\$)" /etc/postgresql/*/*/postgresql.conf 2>/dev/null |
+  grep -El "^[[:space:]]*port[[:space:]]*=[[:space:]]*$port([^0-9]|\$)" /etc/postgresql/*/*/postgresql.conf \
+    2>/dev/null |
     grep -Fxv "$own" | sed 's|^/etc/postgresql/||; s|/postgresql.conf$||' | paste -sd, -
 }
 
