@@ -112,7 +112,7 @@ def test_addresses_and_names_are_taken(host, expected):
         "fe80::1%eth0",
         "[fd00::1]",
         "ⅷ.example",
-        "ſ.example",  # a long s, which is an s to a regular expression that ignores case
+        "\u017f.example",  # a long s, which is an s to a regular expression that ignores case
         None,
         7,
         ["10.0.0.1"],
@@ -228,7 +228,7 @@ def test_an_edit_by_hand_is_undone(path):
 def test_a_file_that_nginx_does_not_take_is_taken_back(path, trouble):
     old = render(Server("10.0.0.1", 1))
     path.write_text(old)
-    with pytest.raises(watch.Refused, match="host not found|job failed"):
+    with pytest.raises(watch.Refused, match=r"host not found|job failed"):
         follow(path, [Server("gone.lan", 1)], FakeNginx(**trouble))
     assert path.read_text() == old
     assert [each.name for each in path.parent.iterdir()] == ["api.conf"]
