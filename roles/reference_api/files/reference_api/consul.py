@@ -12,7 +12,6 @@ import asyncio
 import base64
 import json
 import ssl
-import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -40,12 +39,14 @@ class Entry:
 async def read_key(address: str, token: str, key: str, index: int, wait: int) -> Entry:
     """Read a key; with an index from an earlier answer, wait up to ``wait`` seconds for something newer.
 
+    :param address: of the agent, such as ``http://127.0.0.1:8500``.
     :raises Error: no usable answer.
     """
     path = f"/v1/kv/{quote(key)}?index={index}&wait={wait}s"
     try:
         # A sixteenth is Consul's own jitter.
-        status, headers, body = await asyncio.wait_for(_get(address, token, path), wait + wait / 16 + _LATE)
+        async with asyncio.timeout(wait + wait / 16 + _LATE):
+            status, headers, body = await _get(address, token, path)
     except TimeoutError:
         raise Error(f"Consul at {address} does not answer.") from None
     except (OSError, ValueError, asyncio.IncompleteReadError) as error:
@@ -62,10 +63,11 @@ async def read_key(address: str, token: str, key: str, index: int, wait: int) ->
 
 
 async def _get(address: str, token: str, path: str) -> tuple[int, dict[str, str], bytes]:
-    url = urlsplit(address if "//" in address else f"http://{address}")
+    url = urlsplit(address)
     secure = ssl.create_default_context() if url.scheme == "https" else None
     host, port = url.hostname or "127.0.0.1", url.port or (443 if secure else 80)
-    reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=secure), _CONNECT)
+    async with asyncio.timeout(_CONNECT):
+        reader, writer = await asyncio.open_connection(host, port, ssl=secure)
     try:
         lines = [f"GET {path} HTTP/1.0", f"Host: {url.netloc}", "Accept: application/json"]
         if token:
@@ -91,6 +93,8 @@ async def _read_all(reader: asyncio.StreamReader) -> bytes:
 
 
 def _parse(answer: bytes) -> tuple[int, dict[str, str], bytes]:
+    if not answer:
+        raise ValueError("it closed the connection")
     head, separator, body = answer.partition(b"\r\n\r\n")
     first, *rest = head.decode("latin-1").split("\r\n")
     words = first.split(" ", 2)
@@ -103,6 +107,3 @@ def _parse(answer: bytes) -> tuple[int, dict[str, str], bytes]:
     if len(body) < int(headers.get("content-length", "0")):
         raise ValueError("the answer was cut off")
     return int(words[1]), headers, body
-
-
-__all__: t.Sequence[str] = ("Entry", "Error", "read_key")

@@ -75,5 +75,5 @@ class MapReader:
 
     def _report(self, trouble: str) -> None:
         if trouble != self.trouble:
-            log.warning("%s The last good map stays in force.", trouble)
+            log.warning("%s Version %s of the map stays in force.", trouble, self._version or "no")
         self.trouble = trouble

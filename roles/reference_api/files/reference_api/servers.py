@@ -14,6 +14,7 @@ import contextlib
 import logging
 import math
 import os
+import select
 import socket
 import typing as t
 
@@ -80,13 +81,14 @@ class Server:
         self._pool: AsyncConnectionPool | None = None
         self._verdict = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
+        self._retired = False
 
     @property
     def name(self) -> str:
         return self.address.name
 
     async def mark_up(self) -> None:
-        if self.up:
+        if self.up or self._retired:
             return
         self._pool = AsyncConnectionPool(
             kwargs=connection_options(self.address, self._settings),
@@ -104,6 +106,7 @@ class Server:
 
     def retire(self) -> None:
         """The map names this server no longer."""
+        self._retired = True
         self._close_pool(after=RETIREMENT)
 
     async def close(self) -> None:
@@ -137,14 +140,15 @@ class Server:
     async def _connection(self, deadline: float) -> tuple[AsyncConnectionPool, Connection]:
         loop = asyncio.get_running_loop()
         try:
-            await asyncio.wait_for(self._verdict.wait(), deadline - loop.time())
+            async with asyncio.timeout_at(deadline):
+                await self._verdict.wait()
             while True:
                 pool = self._pool
                 if pool is None:
                     raise Unavailable(f"{self.name} {self.reason}")
                 wait = min(deadline - loop.time(), self._settings.pool_connect_timeout)
                 connection = await pool.getconn(timeout=max(wait, 0.001))
-                if _is_alive(connection):
+                if _is_quiet(connection):
                     return pool, connection
                 await connection.close()
                 await pool.putconn(connection)
@@ -211,15 +215,15 @@ def cut_off(connection: Connection, deadline: float) -> t.Iterator[None]:
         timer.cancel()
 
 
-def _is_alive(connection: Connection) -> bool:
-    """Look, without a round trip, whether the server has closed a connection that was idle."""
-    try:
-        # Once for a farewell that may have arrived, once more for the end of the stream behind it.
-        connection.pgconn.consume_input()
-        connection.pgconn.consume_input()
-    except psycopg.Error:
-        return False
-    return not _is_broken(connection)
+def _is_quiet(connection: Connection) -> bool:
+    """Look, without a round trip, whether the server has left an idle connection alone, as it should.
+
+    A server that has something to say to an idle connection says farewell. Its farewell can be read a moment before the
+    end of the stream, so what counts is that there is anything to read at all.
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 def _is_broken(connection: Connection) -> bool:

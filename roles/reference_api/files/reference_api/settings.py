@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ class Settings:
             database_password=read.text("DATABASE_PASSWORD"),
             port=read.whole("PORT", cls.port, 1, 65535),
             shard_map_key=read.text("SHARD_MAP_KEY", cls.shard_map_key),
-            consul_http_addr=read.text("CONSUL_HTTP_ADDR", cls.consul_http_addr),
+            consul_http_addr=read.address("CONSUL_HTTP_ADDR", cls.consul_http_addr),
             consul_http_token=environment.get("CONSUL_HTTP_TOKEN", ""),
             pool_min=read.whole("POOL_MIN", cls.pool_min, 0, 1000),
             pool_max=read.whole("POOL_MAX", cls.pool_max, 1, 1000),
@@ -77,6 +78,12 @@ class _Reader:
         if value is None:
             raise SettingsError(f"The environment variable {name} is not set.")
         return value
+
+    def address(self, name: str, default: str) -> str:
+        text = self.text(name, default)
+        if not re.fullmatch(r"https?://[^/?#\s]+/?", text):
+            raise SettingsError(f"The environment variable {name} is {text!r}, not an address such as {default}.")
+        return text
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         return self._number(name, int, "a whole number", default, least, most)

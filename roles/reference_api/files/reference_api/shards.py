@@ -135,12 +135,12 @@ class Session:
         try:
             return await self._from_primary(shard, statements, parameters, deadline)
         except ShardUnavailable:
-            # Only the caller's own token is a proof: that this process wrote nothing lately says nothing of the others.
+            # Only the caller's own token is a proof: what this process wrote says nothing of the other processes.
             if not 0 < need_of_caller < PRIMARY:
                 raise
             for replica in watch.replicas:
                 if replica.up:
-                    rows = await self._from_replica(shard, replica, statements, parameters, need)
+                    rows = await self._from_replica(shard, replica, statements, parameters, need_of_caller)
                     if rows is not None and found(rows):
                         return rows
             raise

@@ -52,7 +52,8 @@ class Probe:
             # It may have closed just this connection: a fresh one tells.
             await self.close()
         try:
-            self._connection = await asyncio.wait_for(psycopg.AsyncConnection.connect(**self._options), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                self._connection = await psycopg.AsyncConnection.connect(**self._options)
         except psycopg.errors.ConnectionTimeout as error:
             raise TimeoutError from error
         return await self._query()
@@ -91,12 +92,15 @@ class Watch:
         self._as_of = {server: float("-inf") for server in self.replicas}
         self._primary_answered = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = False
 
     def start(self) -> None:
         self._tasks = [asyncio.ensure_future(self._watch_primary())]
         self._tasks += [asyncio.ensure_future(self._watch_replica(server)) for server in self.replicas]
 
     async def stop(self) -> None:
+        # The flag, because psycopg 3.1 may swallow a cancellation (its asyncio.wait_for does, before Python 3.12).
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -133,10 +137,12 @@ class Watch:
             await replica.mark_up()
 
         async def next_turn() -> None:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._primary_answered.wait(), INTERVAL)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL):
+                    await self._primary_answered.wait()
             await asyncio.sleep(_TRAVEL)
 
+        await next_turn()
         await self._watch(replica, observe, next_turn)
 
     async def _watch(self, server: Server, observe: t.Callable[[float, bool, int], t.Awaitable[None]],
@@ -144,7 +150,7 @@ class Watch:
         probe = Probe(server, self._settings)
         silences = 0
         try:
-            while True:
+            while not self._stopped:
                 asked_at = time.monotonic()
                 try:
                     standby, lsn = await probe.ask()

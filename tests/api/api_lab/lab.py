@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The whole of it: two primaries with a standby each, four shards, Consul with their map, and two API servers."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+from reference_api.shard_map import ShardMap
+
+from .consul import Consul
+from .postgres import Postgres
+from .server import ApiServer, environment, run
+from .waiting import until
+
+KEY = "scaleout/shard_map"
+
+
+class Lab:
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        self.postgres = {name: Postgres(name, directory) for name in ("pg1", "pg1r", "pg2", "pg2r")}
+        self.pg1, self.pg1r, self.pg2, self.pg2r = self.postgres.values()
+        self.consul = Consul(directory)
+        self.a = ApiServer(self.consul.address, directory / "api-a.log")
+        self.b = ApiServer(self.consul.address, directory / "api-b.log")
+        self.version = 0
+
+    def start(self) -> None:
+        with ThreadPoolExecutor() as executor:
+            jobs = [executor.submit(self._start_pair, self.pg1, self.pg1r, (0, 1)),
+                    executor.submit(self._start_pair, self.pg2, self.pg2r, (2, 3)),
+                    executor.submit(self.consul.start)]
+            for job in jobs:
+                job.result()
+        self.publish()
+        migration = run("reference_api.migrate", environment(self.consul.address))
+        assert migration.returncode == 0, migration.stderr
+        for api in (self.a, self.b):
+            api.start()
+
+    @staticmethod
+    def _start_pair(primary: Postgres, standby: Postgres, shards: t.Iterable[int]) -> None:
+        primary.create_primary([f"shard_{shard}" for shard in shards])
+        standby.create_standby(primary)
+
+    def stop(self) -> None:
+        for api in (self.a, self.b):
+            api.kill()
+        self.consul.stop()
+        for server in self.postgres.values():
+            if (server.data / "postmaster.pid").exists():
+                server.thaw()
+                server.stop()
+
+    def document(self, **changes: t.Any) -> dict[str, t.Any]:
+        """The map of the lab, with another version than any before.
+
+        :param changes: replace fields of the document.
+        """
+        self.version += 1
+        shards = {str(shard): self.shard(shard) for shard in range(4)}
+        ranges = [[shard * 1024, shard * 1024 + 1023, str(shard)] for shard in range(4)]
+        return {"format": 1, "version": self.version, "buckets": 4096, "shards": shards, "ranges": ranges, **changes}
+
+    def shard(self, shard: int, with_replica: bool = True) -> dict[str, t.Any]:
+        primary, replica = (self.pg1, self.pg1r) if shard < 2 else (self.pg2, self.pg2r)
+        return {"database": f"shard_{shard}", "primary": self._endpoint(primary),
+                "replicas": [self._endpoint(replica)] if with_replica else []}
+
+    @staticmethod
+    def _endpoint(server: Postgres) -> dict[str, t.Any]:
+        return {"name": server.name, "host": "127.0.0.1", "port": server.port}
+
+    def publish(self, document: t.Mapping[str, t.Any] | None = None) -> int:
+        """Publish a map (the lab's own when none is given) and return its version."""
+        document = document or self.document()
+        self.consul.put(KEY, json.dumps(document).encode())
+        return int(document["version"])
+
+    def publish_and_wait(self, document: t.Mapping[str, t.Any] | None = None) -> None:
+        version = self.publish(document)
+        for api in (self.a, self.b):
+            until(lambda api=api: api.get("/readyz").body["map"] == {"version": version, "trouble": ""}, 5,
+                  f"map version {version} is in force")
+
+    def heal(self) -> None:
+        """Wait until nothing of what a test did is left."""
+        for primary, standby in ((self.pg1, self.pg1r), (self.pg2, self.pg2r)):
+            standby.wait_for_replay_of(primary)
+        for api in (self.a, self.b):
+            until(lambda api=api: all_in_use(api), 10, "every replica is in use")
+
+    def shard_of(self, user_id: str) -> str:
+        return ShardMap.parse(json.dumps(self.document())).shard_of(uuid.UUID(user_id)).id
+
+    def primary_of(self, shard: str) -> Postgres:
+        return self.pg1 if shard in "01" else self.pg2
+
+    def replica_of(self, shard: str) -> Postgres:
+        return self.pg1r if shard in "01" else self.pg2r
+
+    def user_on(self, shard: str, api: ApiServer | None = None, name: str = "Ann") -> tuple[str, str]:
+        """Make a user whose shard this is; return the id and the token of the write."""
+        for _ in range(200):
+            answer = (api or self.a).post("/users", {"name": name, "email": "ann@example.org"})
+            assert answer.status == 201, answer.body
+            if answer.shard == shard:
+                return answer.body["id"], answer.token
+        raise AssertionError(f"no user fell on shard {shard}")
+
+    def row(self, server: Postgres, shard: str, user_id: str) -> list[tuple[t.Any, ...]]:
+        return server.execute("SELECT name, email FROM users WHERE id = %s", [user_id], f"shard_{shard}")
+
+
+def all_in_use(api: ApiServer) -> bool:
+    report = api.get("/readyz").body
+    replicas = [replica for shard in report["shards"].values() for replica in shard["replicas"]]
+    return report["status"] == "ready" and len(replicas) == 4 and all(replica["in_use"] for replica in replicas)

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The process: how it starts, what it says of itself, how it ends; and the migrations."""
+
+from __future__ import annotations
+
+import json
+import threading
+import typing as t
+
+from api_lab.lab import Lab
+from api_lab.server import ApiServer, environment, run
+from api_lab.waiting import until
+
+
+def test_a_missing_setting_ends_it_with_one_sentence() -> None:
+    result = run("reference_api", environment("http://127.0.0.1:1", DATABASE_USER=""))
+    assert (result.returncode, result.stderr) == (78, "The environment variable DATABASE_USER is not set.\n")
+
+
+def test_it_is_alive_before_it_is_ready(another: t.Callable[..., ApiServer], lab: Lab) -> None:
+    api = another()
+    lab.consul.delete("scaleout/shard_map")
+    try:
+        api.start(wait=False)
+        until(lambda: _answers(api), 10, "the process answers")
+        assert api.get("/healthz").body == {"status": "alive"}
+        report = api.get("/readyz")
+        assert (report.status, report.body["status"], report.body["map"]["version"]) == (503, "unavailable", 0)
+        for answer in (api.get("/users"), api.post("/users", {"name": "Ann", "email": "a@example.org"})):
+            assert (answer.status, answer.code, answer.headers["Retry-After"]) == (503, "no_shard_map", "1")
+    finally:
+        lab.publish_and_wait()
+    until(api.is_ready, 4, "it is ready")
+
+
+def test_it_is_not_ready_when_it_can_serve_no_shard(lab: Lab) -> None:
+    """One lost shard leaves it in the load balancer (test_failures.py); the loss of all takes it out."""
+    nowhere = {"name": "nowhere", "host": "127.0.0.1", "port": 1}
+    shards = {str(shard): {**lab.shard(shard), "primary": nowhere} for shard in range(4)}
+    try:
+        lab.publish_and_wait(lab.document(shards=shards))
+        until(lambda: lab.a.get("/readyz").status == 503, 3, "it says that it cannot serve")
+        report = lab.a.get("/readyz").body
+        assert report["status"] == "unavailable"
+        assert report["shards"]["0"]["primary"] == {"server": "nowhere", "up": False, "reason": "cannot be reached"}
+        assert report["shards"]["0"]["replicas"][0]["up"]
+    finally:
+        lab.publish_and_wait()
+
+
+def test_it_finishes_its_requests_before_it_ends(another: t.Callable[..., ApiServer], lab: Lab) -> None:
+    user_id, _ = lab.user_on("0")
+    api = another()
+    api.start()
+    connection = lab.pg1.connect("shard_0")
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", [user_id])
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(api.patch(f"/users/{user_id}", {"name": "last"})))
+    thread.start()
+    until(lambda: lab.pg1.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 2, "it waits")
+    threading.Timer(0.5, connection.close).start()
+    assert api.stop() == 0
+    thread.join()
+    assert answers[0].status == 200
+    assert lab.row(lab.pg1, "0", user_id)[0][0] == "last"
+    assert "Traceback" not in api.log.read_text()
+
+
+def test_its_metrics(lab: Lab) -> None:
+    user_id, _ = lab.user_on("0")
+    lab.a.get(f"/users/{user_id}")
+    lab.a.get("/users/nonsense")
+    lab.a.get("/nothing/at/all")
+    lab.a.call("BREW", "/users")
+    metrics = lab.a.get("/metrics").body
+    for line in (
+        'reference_api_requests_total{method="POST",route="/users",status="201"}',
+        'reference_api_requests_total{method="GET",route="/users/{user_id}",status="422"}',
+        'reference_api_requests_total{method="GET",route="unmatched",status="404"}',
+        'reference_api_requests_total{method="other",route="/users",status="405"}',
+        'reference_api_request_seconds_bucket{le="0.1",method="GET",route="/users/{user_id}"}',
+        'reference_api_pool{database="shard_0",server="pg1",what="pool_size"}',
+        f"reference_api_shard_map_version {float(lab.version)}",
+        'reference_api_server_up{role="primary",server="pg1",shard="0"} 1.0',
+        'reference_api_replica_in_use{server="pg1r",shard="0"}',
+        'reference_api_replica_age_seconds{server="pg1r",shard="0"}',
+        'reference_api_reads_total{role="replica"}',
+    ):
+        assert line in metrics
+    assert user_id not in metrics
+
+
+def test_the_description_of_the_api_is_complete(lab: Lab) -> None:
+    paths = lab.a.get("/openapi.json").body["paths"]
+    assert {"/users", "/users/{user_id}", "/users/{user_id}/tasks", "/users/{user_id}/tasks/{task_id}"} <= set(paths)
+
+
+def test_migrations_change_nothing_the_second_time(lab: Lab) -> None:
+    variables = environment(lab.consul.address)
+    results = [None, None, None]
+
+    def migrate(number: int) -> None:
+        results[number] = run("reference_api.migrate", variables)
+
+    threads = [threading.Thread(target=migrate, args=[number]) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.splitlines() == [f"shard {shard} on pg{1 + shard // 2}: up to date" for shard in range(4)]
+
+
+def test_migrations_at_the_same_time_apply_each_once(lab: Lab) -> None:
+    """Three at once on a database that has nothing yet."""
+    lab.pg1.execute("CREATE DATABASE shard_9 OWNER reference_api")
+    entry = {"database": "shard_9", "primary": lab.shard(0)["primary"], "replicas": []}
+    document = lab.document(shards={"9": entry}, ranges=[[0, 4095, "9"]])
+    key = "scaleout/another_map"
+    lab.consul.put(key, json.dumps(document).encode())
+    variables = environment(lab.consul.address, SHARD_MAP_KEY=key)
+    outputs: list[str] = []
+    threads = [threading.Thread(target=lambda: outputs.append(run("reference_api.migrate", variables).stdout))
+               for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outputs) == ["shard 9 on pg1: 001_users_and_tasks\n"] + ["shard 9 on pg1: up to date\n"] * 2
+    tables = lab.pg1.execute("SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+                             database="shard_9")
+    assert tables == [(table, "reference_api") for table in ("schema_migrations", "tasks", "users")]
+
+
+def test_a_migration_that_cannot_reach_a_shard_says_which(lab: Lab) -> None:
+    entry = lab.shard(0)
+    entry["primary"] = {"name": "pg7", "host": "127.0.0.1", "port": 1}
+    key = "scaleout/broken_map"
+    lab.consul.put(key, json.dumps(lab.document(shards={"0": entry}, ranges=[[0, 4095, "0"]])).encode())
+    result = run("reference_api.migrate", environment(lab.consul.address, SHARD_MAP_KEY=key))
+    assert result.returncode == 1
+    assert "pg7/shard_0 at 127.0.0.1:1" in result.stderr
+    assert "Traceback" not in result.stderr
+    missing = run("reference_api.migrate", environment(lab.consul.address, SHARD_MAP_KEY="scaleout/none"))
+    assert (missing.returncode, missing.stderr) == (1, "There is no key scaleout/none in Consul.\n")
+
+
+def _answers(api: ApiServer) -> bool:
+    try:
+        return api.get("/healthz").status == 200
+    except OSError:
+        return False
