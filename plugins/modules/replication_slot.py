@@ -17,7 +17,7 @@ description:
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
     PostgreSQL 16 on.
 author:
-  - The scaleout.platform team
+  - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
   - scaleout.platform.attributes

@@ -19,7 +19,7 @@ description:
     with the server's own bounds in the message.
   - The module never restarts a server. It returns which settings need that, and why.
 author:
-  - The scaleout.platform team
+  - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
   - scaleout.platform.attributes

@@ -64,7 +64,11 @@ def test_a_lost_primary(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
         report = lab.a.get("/readyz")
         assert (report.status, report.body["status"]) == (200, "degraded")
         assert {shard: state["primary"]["up"] for shard, state in report.body["shards"].items()} == {
-            "0": False, "1": False, "2": True, "3": True}
+            "0": False,
+            "1": False,
+            "2": True,
+            "3": True,
+        }
         assert lab.a.get("/healthz").status == 200
     finally:
         lab.pg1.start()
@@ -112,7 +116,7 @@ def test_a_hung_primary(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
 
 
 def test_a_write_that_meets_the_end_of_its_connection_is_in_doubt(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
-    user_id, _ = users["0"]
+    user_id, _unused = users["0"]
     with row_lock(lab, "0", user_id):
         answers = in_background(lambda: lab.a.patch(f"/users/{user_id}", {"name": "x"}))
         kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
@@ -124,7 +128,7 @@ def test_a_write_that_meets_the_end_of_its_connection_is_in_doubt(lab: Lab, user
 
 
 def test_a_write_that_takes_too_long_did_not_happen(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
-    user_id, _ = users["0"]
+    user_id, _unused = users["0"]
     with row_lock(lab, "0", user_id):
         answer = lab.a.patch(f"/users/{user_id}", {"name": "too late"})
         assert_shard_unavailable(answer, "0")
@@ -133,7 +137,7 @@ def test_a_write_that_takes_too_long_did_not_happen(lab: Lab, users: dict[str, t
 
 
 def test_connections_that_were_closed_while_idle_fail_nobody(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
-    user_id, _ = users["0"]
+    user_id, _unused = users["0"]
     path = f"/users/{user_id}"
     killed = 0
     for number in range(5):
@@ -148,27 +152,38 @@ def test_a_primary_that_is_none_is_not_written_to_nor_read(lab: Lab, users: dict
     user_id, token = users["0"]
     document = lab.document()
     for shard in "01":
-        document["shards"][shard] = {**document["shards"][shard], "primary": lab.shard(int(shard))["replicas"][0],
-                                     "replicas": []}
+        document["shards"][shard] = {
+            **document["shards"][shard],
+            "primary": lab.shard(int(shard))["replicas"][0],
+            "replicas": [],
+        }
     try:
         lab.publish_and_wait(document)
-        for answer in (lab.a.get(f"/users/{user_id}"), lab.a.get(f"/users/{user_id}", token=token),
-                       lab.a.patch(f"/users/{user_id}", {"name": "x"}), lab.a.get(f"/users/{user_id}/tasks")):
+        for answer in (
+            lab.a.get(f"/users/{user_id}"),
+            lab.a.get(f"/users/{user_id}", token=token),
+            lab.a.patch(f"/users/{user_id}", {"name": "x"}),
+            lab.a.get(f"/users/{user_id}/tasks"),
+        ):
             assert_shard_unavailable(answer, "0")
     finally:
         lab.publish_and_wait()
     until(lambda: lab.a.get(f"/users/{user_id}").status == 200, HEALING, "the shard is served again")
 
 
-def test_a_full_pool_makes_others_wait_and_then_refuses(lab: Lab, users: dict[str, tuple[str, str]],
-                                                        another: t.Callable[..., ApiServer]) -> None:
-    user_id, _ = users["0"]
+def test_a_full_pool_makes_others_wait_and_then_refuses(
+    lab: Lab, users: dict[str, tuple[str, str]], another: t.Callable[..., ApiServer]
+) -> None:
+    user_id, _unused = users["0"]
     api = another(POOL_MAX="2", POOL_CONNECT_TIMEOUT="0.4")
     api.start()
     with row_lock(lab, "0", user_id):
-        waiting = [in_background(lambda: api.patch(f"/users/{user_id}", {"name": "x"})) for _ in range(2)]
-        until(lambda: lab.pg1.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [(2,)],
-              2, "the pool is used up")
+        waiting = [in_background(lambda: api.patch(f"/users/{user_id}", {"name": "x"})) for _unused in range(2)]
+        until(
+            lambda: lab.pg1.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [(2,)],
+            2,
+            "the pool is used up",
+        )
         refused = api.get(f"/users/{user_id}/tasks")
         assert_shard_unavailable(refused, "0")
         assert 0.3 < refused.seconds < 1.0

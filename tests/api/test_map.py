@@ -68,11 +68,20 @@ def test_a_user_is_looked_for_where_the_new_map_says(restored: Lab) -> None:
     restored.pg2.execute("DELETE FROM users WHERE id = %s", [user_id], "shard_2")
 
 
-@pytest.mark.parametrize("document", [
-    b"", b"{", b"null", b"[]", b'{"format": 1}', b'{"format": 2, "version": 9}', b"\xff",
-])
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'{"format": 1}',
+        b'{"format": 2, "version": 9}',
+        b"\xff",
+    ],
+)
 def test_a_map_that_cannot_be_read_changes_nothing(restored: Lab, document: bytes) -> None:
-    user_id, _ = restored.user_on("0")
+    user_id, _unused = restored.user_on("0")
     restored.consul.put(KEY, document)
     report = until(lambda: _trouble(restored), 3, "the trouble is reported")
     assert (report["version"], restored.a.get(f"/users/{user_id}").status) == (restored.version, 200)

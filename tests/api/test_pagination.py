@@ -36,8 +36,11 @@ def test_the_pages_of_users_hold_each_user_once(lab: Lab, limit: int) -> None:
     for number in range(12):
         assert lab.a.post("/users", {"name": f"user {number}", "email": "u@example.org"}).status == 201
     listed = [user["id"] for page in pages(lab.a, "/users", limit) for user in page]
-    stored = [str(row[0]) for shard in "0123"
-              for row in lab.primary_of(shard).execute("SELECT id FROM users ORDER BY id", database=f"shard_{shard}")]
+    stored = [
+        str(row[0])
+        for shard in "0123"
+        for row in lab.primary_of(shard).execute("SELECT id FROM users ORDER BY id", database=f"shard_{shard}")
+    ]
     assert listed == stored
     assert len(set(listed)) == len(listed)
 
@@ -54,7 +57,7 @@ def test_a_cursor_fits_only_its_own_listing(api: ApiServer) -> None:
 
 def test_a_row_of_another_shard_is_not_listed(lab: Lab) -> None:
     """While buckets move, the old shard and the new one both have the rows."""
-    user_id, _ = lab.user_on("0")
+    user_id, _unused = lab.user_on("0")
     copy = "INSERT INTO users (id, name, email) VALUES (%s, 'copy', 'c@example.org')"
     lab.pg2.execute(copy, [user_id], "shard_2")
     try:

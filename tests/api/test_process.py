@@ -50,7 +50,7 @@ def test_it_is_not_ready_when_it_can_serve_no_shard(lab: Lab) -> None:
 
 
 def test_it_finishes_its_requests_before_it_ends(another: t.Callable[..., ApiServer], lab: Lab) -> None:
-    user_id, _ = lab.user_on("0")
+    user_id, _unused = lab.user_on("0")
     api = another()
     api.start()
     connection = lab.pg1.connect("shard_0")
@@ -69,7 +69,7 @@ def test_it_finishes_its_requests_before_it_ends(another: t.Callable[..., ApiSer
 
 
 def test_its_metrics(lab: Lab) -> None:
-    user_id, _ = lab.user_on("0")
+    user_id, _unused = lab.user_on("0")
     lab.a.get(f"/users/{user_id}")
     lab.a.get("/users/nonsense")
     lab.a.get("/nothing/at/all")
@@ -123,15 +123,18 @@ def test_migrations_at_the_same_time_apply_each_once(lab: Lab) -> None:
     lab.consul.put(key, json.dumps(document).encode())
     variables = environment(lab.consul.address, SHARD_MAP_KEY=key)
     outputs: list[str] = []
-    threads = [threading.Thread(target=lambda: outputs.append(run("reference_api.migrate", variables).stdout))
-               for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: outputs.append(run("reference_api.migrate", variables).stdout))
+        for _unused in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert sorted(outputs) == ["shard 9 on pg1: 001_users_and_tasks\n"] + ["shard 9 on pg1: up to date\n"] * 2
-    tables = lab.pg1.execute("SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
-                             database="shard_9")
+    tables = lab.pg1.execute(
+        "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'public' ORDER BY 1", database="shard_9"
+    )
     assert tables == [(table, "reference_api") for table in ("schema_migrations", "tasks", "users")]
 
 

@@ -92,7 +92,7 @@ def test_a_token_knows_the_last_write_to_each_shard(writes: list[tuple[str, int,
         for version in (1, 2, 3):
             if last.get(shard, (0,))[0] == version:
                 assert token.need(shard, version) == last[shard][1]
-            elif any(written != version for written, _ in last.values()):
+            elif any(written != version for written, _unused in last.values()):
                 assert token.need(shard, version) == PRIMARY
             else:
                 assert token.need(shard, version) == 0
@@ -147,7 +147,7 @@ def test_recent_writes_are_remembered_as_long_as_a_replica_may_lag() -> None:
 
 def test_the_memory_of_writes_is_bounded() -> None:
     recent = RecentWrites(max_lag=1.0, most=10)
-    users = [uuid.uuid4() for _ in range(100)]
+    users = [uuid.uuid4() for _unused in range(100)]
     for number, user in enumerate(users):
         recent.note(user, "0", 1, number, now=100.0)
     assert len(recent) == 10
@@ -168,10 +168,13 @@ def document(**changes: t.Any) -> str:
     def server(name: str) -> dict[str, t.Any]:
         return {"name": name, "host": "10.0.0.1", "port": 5432}
 
-    shards = {name: {"database": f"shard_{name}", "primary": server("pg1"), "replicas": [server("pg1r")]}
-              for name in ("10", "2")}
-    return json.dumps({"format": 1, "version": 7, "buckets": 8, "shards": shards,
-                       "ranges": [[0, 2, "10"], [3, 7, "2"]], **changes})
+    shards = {
+        name: {"database": f"shard_{name}", "primary": server("pg1"), "replicas": [server("pg1r")]}
+        for name in ("10", "2")
+    }
+    return json.dumps(
+        {"format": 1, "version": 7, "buckets": 8, "shards": shards, "ranges": [[0, 2, "10"], [3, 7, "2"]], **changes}
+    )
 
 
 def test_a_map_gives_each_bucket_its_owner() -> None:
@@ -183,13 +186,30 @@ def test_a_map_gives_each_bucket_its_owner() -> None:
     assert {shard_map.shard_of(uuid.UUID(int=number)).id for number in range(50)} == {"2", "10"}
 
 
-@pytest.mark.parametrize("changes", [
-    {"format": 2}, {"version": None}, {"buckets": 9}, {"buckets": 7}, {"buckets": 0, "ranges": []}, {"ranges": []},
-    {"ranges": [[0, 7, "9"]]}, {"ranges": [[1, 7, "2"]]}, {"ranges": [[0, 3, "2"], [3, 7, "10"]]},
-    {"ranges": [[0, 2, "2"], [4, 7, "10"]]}, {"ranges": [[0, 10**12, "2"]]}, {"ranges": [[0, -1, "2"]]},
-    {"ranges": [["0", "7", "2"]]}, {"ranges": [[0, 7, ["2"]]]}, {"ranges": None}, {"shards": {}}, {"shards": []},
-    {"shards": {"a": {}}}, {"shards": {"2": {"database": "x"}}},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": 2},
+        {"version": None},
+        {"buckets": 9},
+        {"buckets": 7},
+        {"buckets": 0, "ranges": []},
+        {"ranges": []},
+        {"ranges": [[0, 7, "9"]]},
+        {"ranges": [[1, 7, "2"]]},
+        {"ranges": [[0, 3, "2"], [3, 7, "10"]]},
+        {"ranges": [[0, 2, "2"], [4, 7, "10"]]},
+        {"ranges": [[0, 10**12, "2"]]},
+        {"ranges": [[0, -1, "2"]]},
+        {"ranges": [["0", "7", "2"]]},
+        {"ranges": [[0, 7, ["2"]]]},
+        {"ranges": None},
+        {"shards": {}},
+        {"shards": []},
+        {"shards": {"a": {}}},
+        {"shards": {"2": {"database": "x"}}},
+    ],
+)
 def test_maps_that_are_none(changes: dict[str, t.Any]) -> None:
     with pytest.raises(InvalidMap):
         ShardMap.parse(document(**changes))
@@ -205,16 +225,36 @@ def test_migrations_are_numbered_without_a_gap(tmp_path: pathlib.Path) -> None:
 def test_every_setting_has_its_default() -> None:
     settings = Settings.from_environment({"DATABASE_USER": "u", "DATABASE_PASSWORD": "p"})
     assert settings == Settings("u", "p")
-    changed = Settings.from_environment({"DATABASE_USER": "u", "DATABASE_PASSWORD": "p", "PORT": "81", "POOL_MIN": "0",
-                                         "REPLICA_MAX_LAG": "0.5", "CONSUL_HTTP_TOKEN": "t"})
+    changed = Settings.from_environment(
+        {
+            "DATABASE_USER": "u",
+            "DATABASE_PASSWORD": "p",
+            "PORT": "81",
+            "POOL_MIN": "0",
+            "REPLICA_MAX_LAG": "0.5",
+            "CONSUL_HTTP_TOKEN": "t",
+        }
+    )
     assert (changed.port, changed.pool_min, changed.replica_max_lag, changed.consul_http_token) == (81, 0, 0.5, "t")
 
 
-@pytest.mark.parametrize(("name", "value"), [
-    ("DATABASE_USER", ""), ("DATABASE_PASSWORD", ""), ("PORT", "http"), ("PORT", "0"), ("PORT", "65536"),
-    ("POOL_MIN", "11"), ("POOL_MAX", "0"), ("POOL_MAX", "1.5"), ("STATEMENT_TIMEOUT", "nan"),
-    ("REPLICA_MAX_LAG", "-1"), ("POOL_CONNECT_TIMEOUT", "soon"), ("CONSUL_HTTP_ADDR", "ftp://consul"),
-])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_USER", ""),
+        ("DATABASE_PASSWORD", ""),
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("POOL_MIN", "11"),
+        ("POOL_MAX", "0"),
+        ("POOL_MAX", "1.5"),
+        ("STATEMENT_TIMEOUT", "nan"),
+        ("REPLICA_MAX_LAG", "-1"),
+        ("POOL_CONNECT_TIMEOUT", "soon"),
+        ("CONSUL_HTTP_ADDR", "ftp://consul"),
+    ],
+)
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     environment = {"DATABASE_USER": "u", "DATABASE_PASSWORD": "the password", name: value}
     with pytest.raises(SettingsError, match=name) as caught:

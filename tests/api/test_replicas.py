@@ -63,7 +63,7 @@ def test_a_token_gathers_the_writes_to_several_shards(paused: Lab) -> None:
 
 
 def test_a_caller_without_a_token_sees_the_writes_through_the_same_server(paused: Lab) -> None:
-    user_id, _ = paused.user_on("0")
+    user_id, _unused = paused.user_on("0")
     path = f"/users/{user_id}"
     assert paused.a.patch(path, {"name": "changed"}).status == 200
     assert paused.a.get(path).body["name"] == "changed"
@@ -75,13 +75,13 @@ def test_a_caller_without_a_token_sees_the_writes_through_the_same_server(paused
 
 def test_a_new_row_is_never_not_found(paused: Lab) -> None:
     """Another server, no token, and the replica does not have the row yet."""
-    user_id, _ = paused.user_on("0")
+    user_id, _unused = paused.user_on("0")
     answer = paused.b.get(f"/users/{user_id}")
     assert (answer.status, answer.read_from) == (200, "pg1")
 
 
 def test_a_replica_that_falls_behind_goes_out_of_use_in_time_and_comes_back(lab: Lab) -> None:
-    user_id, _ = lab.user_on("0", name="old")
+    user_id, _unused = lab.user_on("0", name="old")
     lab.heal()
     path = f"/users/{user_id}"
     assert lab.b.get(path).read_from == "pg1r"
@@ -132,7 +132,7 @@ def test_a_lost_replica_costs_nothing_but_the_primary(lab: Lab) -> None:
 
 
 def test_a_hung_replica_costs_a_moment_and_then_nothing(lab: Lab) -> None:
-    user_id, _ = lab.user_on("0")
+    user_id, _unused = lab.user_on("0")
     path = f"/users/{user_id}"
     lab.heal()
     lab.pg1r.freeze()

@@ -36,8 +36,8 @@ def test_a_user_is_made_read_changed_and_deleted(api: ApiServer) -> None:
 
 def test_a_row_is_on_the_shard_that_the_map_names_and_on_no_other(lab: Lab) -> None:
     for shard in "0123":
-        for _ in range(3):
-            user_id, _ = lab.user_on(shard)
+        for _unused in range(3):
+            user_id, _unused = lab.user_on(shard)
             assert shard == lab.shard_of(user_id)
             for other in "0123":
                 assert bool(lab.row(lab.primary_of(other), other, user_id)) == (other == shard)

@@ -87,7 +87,12 @@ def run(*command: str, log: str, as_json: bool = True, **environment: str) -> Ru
     begin = time.monotonic()
     with path.open("w") as output:
         done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **told, **environment}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env={**os.environ, **told, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
     made = Run(done.returncode, time.monotonic() - begin, path, path.read_text())
     if as_json:

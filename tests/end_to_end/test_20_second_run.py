@@ -21,7 +21,7 @@ def test_a_second_run_is_boring(platform):
         name: (started, started) for name, started in before.items()
     }
     essential = {"nginx.service", "consul.service", f"{lab.APP}.service", "nginx-upstream@api.service", "postmaster"}
-    assert essential <= {service for _, service in before}
+    assert essential <= {service for _unused, service in before}
 
     shown = again.text
     assert f"{lab.url()}/" in shown

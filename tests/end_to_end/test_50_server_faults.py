@@ -96,4 +96,4 @@ def test_a_server_is_lost_and_comes_back(platform, fault):
     )
     load.assert_right(told)
     assert told["failed"]["total"] < 0.3 * told["requests"]
-    assert host in {lab.get("/users?limit=1").headers.get("X-Served-By") for _ in range(30)}
+    assert host in {lab.get("/users?limit=1").headers.get("X-Served-By") for _unused in range(30)}

@@ -99,7 +99,7 @@ def test_it_is_deployed_and_answers_and_goes(platform, site):
     traces_before = lab.everywhere(TRACES, HOSTS)
     deployed = playbooks.playbook(str(site / "deploy.yml"), log="70-deploy").succeeded()
     assert lab.wait_for(lambda: all(lab.is_listed(host, PORT, "hello") for host in HOSTS), 20) is not None
-    answers = {greeting() for _ in range(20)}
+    answers = {greeting() for _unused in range(20)}
     assert answers == {f"Hello from {host}, 6 secret bytes" for host in HOSTS}
     assert lab.get("/users?limit=1").status == 200
     print(f"\ndeployed in {deployed.seconds:.0f} s; {sorted(answers)}")

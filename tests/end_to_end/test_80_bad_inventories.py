@@ -102,7 +102,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "named"), CASES, ids=[spoil.__name__ for spoil, _ in CASES])
+@pytest.mark.parametrize(("spoil", "named"), CASES, ids=[spoil.__name__ for spoil, _unused in CASES])
 def test_it_stops_in_preflight(spoil, named, tmp_path):
     inventory = Inventory(tmp_path / "inventory")
     spoil(inventory)

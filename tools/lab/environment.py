@@ -46,4 +46,4 @@ def ansible(*arguments: str, **environment: str) -> int:
     import os
 
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(arguments, cwd=ROOT, env={**os.environ, "PATH": path, **environment}).returncode
+    return subprocess.run(arguments, cwd=ROOT, env={**os.environ, "PATH": path, **environment}, check=False).returncode

@@ -23,7 +23,8 @@ def run(*command: str, quiet: bool = True, check: bool = True, **options) -> sub
     :raises NeedsHelp: when it fails and ``check`` is set.
     """
     output = subprocess.PIPE if quiet else None
-    done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT if quiet else None, text=True, **options)
+    errors = subprocess.STDOUT if quiet else None
+    done = subprocess.run(command, stdout=output, stderr=errors, text=True, check=False, **options)
     if check and done.returncode != 0:
         tail = "\n".join((done.stdout or "").strip().splitlines()[-15:])
         raise NeedsHelp(f"'{' '.join(command)}' failed with status {done.returncode}.\n{tail}".rstrip())

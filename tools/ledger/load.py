@@ -90,7 +90,7 @@ class Load:
             self._all.append(session)
             return await self._take(session, sessions.create_task(session, self._values))
 
-        made = await _in_turns(make, [Session() for _ in range(self._options.users)])
+        made = await _in_turns(make, [Session() for _unused in range(self._options.users)])
         bad = [sample for sample in made if sample.outcome is not Outcome.OK]
         if bad:
             raise CannotStart(f"{len(bad)} of {len(made)} users could not be made: {bad[0].kind} {bad[0].detail}")

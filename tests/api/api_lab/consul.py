@@ -28,8 +28,19 @@ class Consul:
         ports = [f"-{name}-port={port}" for name, port in self._ports.items()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                ["consul", "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", "-dns-port=-1", "-grpc-port=-1",
-                 *ports], stdout=log, stderr=log)
+                [
+                    "consul",
+                    "agent",
+                    "-dev",
+                    "-bind=127.0.0.1",
+                    "-client=127.0.0.1",
+                    "-dns-port=-1",
+                    "-grpc-port=-1",
+                    *ports,
+                ],
+                stdout=log,
+                stderr=log,
+            )
         until(self._has_leader, 20, "Consul has a leader")
 
     def stop(self) -> None:

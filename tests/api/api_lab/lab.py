@@ -32,9 +32,11 @@ class Lab:
 
     def start(self) -> None:
         with ThreadPoolExecutor() as executor:
-            jobs = [executor.submit(self._start_pair, self.pg1, self.pg1r, (0, 1)),
-                    executor.submit(self._start_pair, self.pg2, self.pg2r, (2, 3)),
-                    executor.submit(self.consul.start)]
+            jobs = [
+                executor.submit(self._start_pair, self.pg1, self.pg1r, (0, 1)),
+                executor.submit(self._start_pair, self.pg2, self.pg2r, (2, 3)),
+                executor.submit(self.consul.start),
+            ]
             for job in jobs:
                 job.result()
         self.publish()
@@ -69,8 +71,11 @@ class Lab:
 
     def shard(self, shard: int, with_replica: bool = True) -> dict[str, t.Any]:
         primary, replica = (self.pg1, self.pg1r) if shard < 2 else (self.pg2, self.pg2r)
-        return {"database": f"shard_{shard}", "primary": self._endpoint(primary),
-                "replicas": [self._endpoint(replica)] if with_replica else []}
+        return {
+            "database": f"shard_{shard}",
+            "primary": self._endpoint(primary),
+            "replicas": [self._endpoint(replica)] if with_replica else [],
+        }
 
     @staticmethod
     def _endpoint(server: Postgres) -> dict[str, t.Any]:
@@ -85,8 +90,11 @@ class Lab:
     def publish_and_wait(self, document: t.Mapping[str, t.Any] | None = None) -> None:
         version = self.publish(document)
         for api in (self.a, self.b):
-            until(lambda api=api: api.get("/readyz").body["map"] == {"version": version, "trouble": ""}, 5,
-                  f"map version {version} is in force")
+            until(
+                lambda api=api: api.get("/readyz").body["map"] == {"version": version, "trouble": ""},
+                5,
+                f"map version {version} is in force",
+            )
 
     def heal(self) -> None:
         """Wait until nothing of what a test did is left."""
@@ -106,7 +114,7 @@ class Lab:
 
     def user_on(self, shard: str, api: ApiServer | None = None, name: str = "Ann") -> tuple[str, str]:
         """Make a user whose shard this is; return the id and the token of the write."""
-        for _ in range(200):
+        for _unused in range(200):
             answer = (api or self.a).post("/users", {"name": name, "email": "ann@example.org"})
             assert answer.status == 201, answer.body
             if answer.shard == shard:

@@ -7,7 +7,7 @@ import socket
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _unused in range(count)]
     try:
         for each in sockets:
             each.bind(("127.0.0.1", 0))

@@ -64,8 +64,23 @@ class Postgres:
             self.execute(f"CREATE DATABASE {database} OWNER {APPLICATION}")
 
     def create_standby(self, primary: Postgres) -> None:
-        self._run("pg_basebackup", "-h", "127.0.0.1", "-p", primary.port, "-U", "postgres", "-D", self.data, "-R",
-                  "-C", "-S", self.name, "--checkpoint=fast", "--no-sync")
+        self._run(
+            "pg_basebackup",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            primary.port,
+            "-U",
+            "postgres",
+            "-D",
+            self.data,
+            "-R",
+            "-C",
+            "-S",
+            self.name,
+            "--checkpoint=fast",
+            "--no-sync",
+        )
         self._configure()
         self.start()
 
@@ -95,19 +110,24 @@ class Postgres:
                 os.kill(pid, number)
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[t.Any]:
-        return psycopg.connect(host="127.0.0.1", port=self.port, user="postgres", dbname=database, autocommit=True,
-                               row_factory=tuple_row)
+        return psycopg.connect(
+            host="127.0.0.1", port=self.port, user="postgres", dbname=database, autocommit=True, row_factory=tuple_row
+        )
 
-    def execute(self, query: str, parameters: t.Sequence[t.Any] = (),
-                database: str = "postgres") -> list[tuple[t.Any, ...]]:
+    def execute(
+        self, query: str, parameters: t.Sequence[t.Any] = (), database: str = "postgres"
+    ) -> list[tuple[t.Any, ...]]:
         with self.connect(database) as connection:
             cursor = connection.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
     def wait_for_replay_of(self, primary: Postgres) -> None:
         (position,) = primary.execute("SELECT pg_current_wal_flush_lsn()::text")[0]
-        until(lambda: self.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position])[0][0], 10,
-              f"{self.name} has replayed {position}")
+        until(
+            lambda: self.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position])[0][0],
+            10,
+            f"{self.name} has replayed {position}",
+        )
 
     def pause_replay(self) -> None:
         self.execute("SELECT pg_wal_replay_pause()")

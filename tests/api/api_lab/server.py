@@ -35,8 +35,9 @@ def environment(consul_address: str, **more: str) -> dict[str, str]:
 
 
 def run(module: str, variables: t.Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", module], env=variables, capture_output=True, text=True, timeout=30,
-                          check=False)
+    return subprocess.run(
+        [sys.executable, "-m", module], env=variables, capture_output=True, text=True, timeout=30, check=False
+    )
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ class ApiServer:
 
     def start(self, wait: bool = True) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "reference_api"], env=self._variables, stdout=log,
-                                            stderr=log)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "reference_api"], env=self._variables, stdout=log, stderr=log
+            )
         if wait:
             until(self.is_ready, 20, "the API is ready")
 
@@ -127,5 +129,9 @@ class ApiServer:
         finally:
             connection.close()
         is_json = response.headers.get("Content-Type", "").startswith("application/json")
-        return Answer(response.status, response.headers, json.loads(content) if is_json else content.decode(),
-                      time.monotonic() - started)
+        return Answer(
+            response.status,
+            response.headers,
+            json.loads(content) if is_json else content.decode(),
+            time.monotonic() - started,
+        )

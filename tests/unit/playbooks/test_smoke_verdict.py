@@ -134,7 +134,7 @@ def an_api_server_was_silent(evidence):
 )
 def test_unsound_evidence(verdict, evidence, spoil, told):
     spoil(evidence)
-    _, problems = verdict.judge(evidence)
+    _unused, problems = verdict.judge(evidence)
     assert any(told in problem for problem in problems), problems
 
 

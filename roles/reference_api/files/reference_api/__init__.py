@@ -14,6 +14,7 @@ How a request travels, and where to read about each step:
 
 Everything is asyncio in one process; nothing here is made for threads.
 """
+
 from __future__ import annotations
 
 __version__ = "0.1.0"

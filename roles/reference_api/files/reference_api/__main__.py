@@ -30,8 +30,15 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     # The pool reports each lost connection at length; the watch says the same once.
     logging.getLogger("psycopg").setLevel(logging.ERROR)
-    uvicorn.run(create_app(settings), host="0.0.0.0", port=settings.port, timeout_keep_alive=KEEP_ALIVE,
-                access_log=False, server_header=False, log_config=None)
+    uvicorn.run(
+        create_app(settings),
+        host="0.0.0.0",
+        port=settings.port,
+        timeout_keep_alive=KEEP_ALIVE,
+        access_log=False,
+        server_header=False,
+        log_config=None,
+    )
     return 0
 
 

@@ -70,8 +70,9 @@ class Cluster:
         addresses = {address for shard in shard_map.shards.values() for address in shard.addresses}
         retired = [server for address, server in self.servers.items() if address not in addresses]
         servers = {address: self.servers.get(address) or Server(address, self._settings) for address in addresses}
-        kept = {shard_id: watch for shard_id, watch in self.watches.items()
-                if shard_map.shards.get(shard_id) == watch.shard}
+        kept = {
+            shard_id: watch for shard_id, watch in self.watches.items() if shard_map.shards.get(shard_id) == watch.shard
+        }
         ended = [watch for shard_id, watch in self.watches.items() if shard_id not in kept]
         started = {shard.id: self._watch(shard, servers) for shard in shard_map.shards.values() if shard.id not in kept}
 

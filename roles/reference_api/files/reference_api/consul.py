@@ -102,7 +102,7 @@ def _parse(answer: bytes) -> tuple[int, dict[str, str], bytes]:
         raise ValueError("the answer is not HTTP")
     headers: dict[str, str] = {}
     for line in rest:
-        name, _, value = line.partition(":")
+        name, _unused, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
     if len(body) < int(headers.get("content-length", "0")):
         raise ValueError("the answer was cut off")

@@ -88,7 +88,8 @@ class OutcomeUnknown(ApiError):
         super().__init__(
             f"The outcome is unknown: shard {shard} was lost during the write."
             f" Read {row_id} to learn whether it happened.",
-            shard=shard, id=str(row_id),
+            shard=shard,
+            id=str(row_id),
         )
 
 
@@ -99,8 +100,14 @@ def body(code: str, message: str, request_id: str, **extra: t.Any) -> dict[str, 
 def install(app: FastAPI) -> None:
     """Give every error that FastAPI, Starlette or a router raises its one shape."""
 
-    def answer(request: Request, status: int, code: str, message: str, headers: t.Mapping[str, str] | None = None,
-               **extra: t.Any) -> JSONResponse:
+    def answer(
+        request: Request,
+        status: int,
+        code: str,
+        message: str,
+        headers: t.Mapping[str, str] | None = None,
+        **extra: t.Any,
+    ) -> JSONResponse:
         content = body(code, message, request.state.exchange.request_id, **extra)
         return JSONResponse(content, status, headers=dict(headers or {}))
 

@@ -92,8 +92,10 @@ class SessionToken:
             if len(text) > _LONGEST_TOKEN:
                 raise ValueError("too long")
             padded = (text + "=" * (-len(text) % 4)).encode("ascii")
-            marks = {str(shard): Mark(int(version), int(lsn), int(at))
-                     for shard, version, lsn, at in json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))}
+            marks = {
+                str(shard): Mark(int(version), int(lsn), int(at))
+                for shard, version, lsn, at in json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            }
             return cls(marks)
         except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError):
             return cls(readable=False)
@@ -144,7 +146,7 @@ class RecentWrites:
     def _need(self, key: uuid.UUID | str, version: int, now: float) -> float:
         if key not in self._writes or self._expired(key, now):
             return 0
-        _, written_under, lsn = self._writes[key]
+        _unused, written_under, lsn = self._writes[key]
         return lsn if written_under == version else PRIMARY
 
     def _expired(self, key: uuid.UUID | str, now: float) -> bool:

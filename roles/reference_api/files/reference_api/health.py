@@ -55,6 +55,8 @@ def readiness(cluster: Cluster) -> dict[str, t.Any]:
 def _shard(watch: Watch) -> dict[str, t.Any]:
     return {
         "primary": {"server": watch.primary.name, "up": bool(watch.primary.up), "reason": watch.primary.reason},
-        "replicas": [{"server": replica.name, "up": bool(replica.up), "reason": replica.reason,
-                      "in_use": watch.in_use(replica)} for replica in watch.replicas],
+        "replicas": [
+            {"server": replica.name, "up": bool(replica.up), "reason": replica.reason, "in_use": watch.in_use(replica)}
+            for replica in watch.replicas
+        ],
     }

@@ -55,8 +55,9 @@ class MapReader:
 
     async def _follow(self, index: int) -> int:
         settings = self._settings
-        entry = await consul.read_key(settings.consul_http_addr, settings.consul_http_token, settings.shard_map_key,
-                                      index, WAIT)
+        entry = await consul.read_key(
+            settings.consul_http_addr, settings.consul_http_token, settings.shard_map_key, index, WAIT
+        )
         if entry.value is None:
             raise InvalidMap(f"There is no key {settings.shard_map_key} in Consul.")
         if entry.value != self._document:

@@ -52,8 +52,10 @@ _LIMIT = "SET LOCAL statement_timeout TO %(milliseconds)s"
 # Not the flushed position: with synchronous_commit = off a commit is visible before it is flushed.
 _POSITION_AFTER = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS lsn"
 # A promoted replica has a log of its own, with which no position compares.
-_REPLICA_GUARD = ("SELECT pg_is_in_recovery()"
-                  " AND coalesce(pg_last_wal_replay_lsn() >= '0/0'::pg_lsn + %(needed_lsn)s::numeric, false) AS guard")
+_REPLICA_GUARD = (
+    "SELECT pg_is_in_recovery()"
+    " AND coalesce(pg_last_wal_replay_lsn() >= '0/0'::pg_lsn + %(needed_lsn)s::numeric, false) AS guard"
+)
 # A primary that came back as somebody's standby may be far behind.
 _PRIMARY_GUARD = "SELECT NOT pg_is_in_recovery() AS guard"
 

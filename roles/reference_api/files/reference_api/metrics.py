@@ -17,12 +17,19 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter("reference_api_requests", "Requests answered.", ["method", "route", "status"],
-                                registry=self.registry)
-        self.seconds = Histogram("reference_api_request_seconds", "Time to answer a request.", ["method", "route"],
-                                 buckets=_BUCKETS, registry=self.registry)
-        self.reads = Counter("reference_api_reads", "Reads that a database answered, by its role.", ["role"],
-                             registry=self.registry)
+        self.requests = Counter(
+            "reference_api_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "reference_api_request_seconds",
+            "Time to answer a request.",
+            ["method", "route"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.reads = Counter(
+            "reference_api_reads", "Reads that a database answered, by its role.", ["role"], registry=self.registry
+        )
 
     def observe(self, cluster: Cluster) -> None:
         """Let each scrape show the state of the cluster."""
@@ -39,14 +46,22 @@ class _ClusterCollector:
         return ()
 
     def collect(self) -> t.Iterable[GaugeMetricFamily]:
-        yield GaugeMetricFamily("reference_api_shard_map_version", "Version of the map in force; 0 is none.",
-                                value=self._cluster.map_version)
-        up = GaugeMetricFamily("reference_api_server_up", "Whether a shard's server is up.",
-                               labels=["shard", "server", "role"])
-        age = GaugeMetricFamily("reference_api_replica_age_seconds", "How old a replica's data may be at the most.",
-                                labels=["shard", "server"])
-        in_use = GaugeMetricFamily("reference_api_replica_in_use", "Whether a replica serves every caller.",
-                                   labels=["shard", "server"])
+        yield GaugeMetricFamily(
+            "reference_api_shard_map_version",
+            "Version of the map in force; 0 is none.",
+            value=self._cluster.map_version,
+        )
+        up = GaugeMetricFamily(
+            "reference_api_server_up", "Whether a shard's server is up.", labels=["shard", "server", "role"]
+        )
+        age = GaugeMetricFamily(
+            "reference_api_replica_age_seconds",
+            "How old a replica's data may be at the most.",
+            labels=["shard", "server"],
+        )
+        in_use = GaugeMetricFamily(
+            "reference_api_replica_in_use", "Whether a replica serves every caller.", labels=["shard", "server"]
+        )
         for shard_id, watch in self._cluster.watches.items():
             up.add_metric([shard_id, watch.primary.name, "primary"], float(bool(watch.primary.up)))
             for replica in watch.replicas:
@@ -55,8 +70,11 @@ class _ClusterCollector:
                 in_use.add_metric([shard_id, replica.name], float(watch.in_use(replica)))
         yield from (up, age, in_use)
 
-        pool = GaugeMetricFamily("reference_api_pool", "State of the connection pools, in psycopg_pool's terms.",
-                                 labels=["server", "database", "what"])
+        pool = GaugeMetricFamily(
+            "reference_api_pool",
+            "State of the connection pools, in psycopg_pool's terms.",
+            labels=["server", "database", "what"],
+        )
         for address, server in self._cluster.servers.items():
             stats = server.pool_stats()
             for what in ("pool_size", "pool_available", "requests_waiting"):

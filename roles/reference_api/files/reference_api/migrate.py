@@ -69,10 +69,16 @@ def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migrati
     :raises MigrationError: the database cannot be reached, or refuses.
     """
     try:
-        with psycopg.connect(host=address.host, port=address.port, dbname=address.database,
-                             user=settings.database_user, password=settings.database_password,
-                             connect_timeout=_CONNECT_TIMEOUT, autocommit=True,
-                             application_name="reference_api migrate") as connection:
+        with psycopg.connect(
+            host=address.host,
+            port=address.port,
+            dbname=address.database,
+            user=settings.database_user,
+            password=settings.database_password,
+            connect_timeout=_CONNECT_TIMEOUT,
+            autocommit=True,
+            application_name="reference_api migrate",
+        ) as connection:
             # A transaction's lock rather than a session's, so that a transaction pooler may sit between.
             applied: list[str] = []
             for migration in migrations:
@@ -83,8 +89,10 @@ def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migrati
                     connection.execute(_HISTORY)
                     if not _is_applied(connection, migration):
                         connection.execute(migration.sql)
-                        connection.execute("INSERT INTO schema_migrations (version, name) VALUES (%s, %s)",
-                                           (migration.version, migration.name))
+                        connection.execute(
+                            "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)",
+                            (migration.version, migration.name),
+                        )
                         applied.append(migration.name)
             return applied
     except psycopg.Error as error:
@@ -101,8 +109,11 @@ def read_map(settings: Settings) -> ShardMap:
     :raises MigrationError: there is no usable map in Consul.
     """
     try:
-        entry = asyncio.run(consul.read_key(settings.consul_http_addr, settings.consul_http_token,
-                                            settings.shard_map_key, index=0, wait=5))
+        entry = asyncio.run(
+            consul.read_key(
+                settings.consul_http_addr, settings.consul_http_token, settings.shard_map_key, index=0, wait=5
+            )
+        )
         if entry.value is None:
             raise MigrationError(f"There is no key {settings.shard_map_key} in Consul.")
         return ShardMap.parse(entry.value)

@@ -41,8 +41,11 @@ _RECONNECT = 1.0
 
 # What a server answers when it cannot work now, though the statement is fine: nothing was changed.
 _CANNOT_NOW = (
-    psycopg.errors.QueryCanceled, psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.OperationalError,
-    psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.OperationalError,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
 )
 
 
@@ -56,8 +59,11 @@ class Lost(Exception):
 
 def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]:
     return {
-        "host": address.host, "port": address.port, "dbname": address.database,
-        "user": settings.database_user, "password": settings.database_password,
+        "host": address.host,
+        "port": address.port,
+        "dbname": address.database,
+        "user": settings.database_user,
+        "password": settings.database_password,
         "application_name": "reference_api",
         # Whole seconds, for the driver knows no others.
         "connect_timeout": max(1, round(settings.pool_connect_timeout)),
@@ -92,9 +98,13 @@ class Server:
             return
         self._pool = AsyncConnectionPool(
             kwargs=connection_options(self.address, self._settings),
-            min_size=self._settings.pool_min, max_size=self._settings.pool_max,
-            max_idle=self._settings.pool_idle_timeout, timeout=self._settings.pool_connect_timeout,
-            reconnect_timeout=_RECONNECT, name=str(self.address), open=False,
+            min_size=self._settings.pool_min,
+            max_size=self._settings.pool_max,
+            max_idle=self._settings.pool_idle_timeout,
+            timeout=self._settings.pool_connect_timeout,
+            reconnect_timeout=_RECONNECT,
+            name=str(self.address),
+            open=False,
         )
         await self._pool.open()
         self._decide(True, "is up")
@@ -203,9 +213,12 @@ def cut_off(connection: Connection, deadline: float) -> t.Iterator[None]:
     Cancelling the waiting task instead would leave a half-read connection behind, and psycopg 3.2 answers a
     cancellation by talking to the server, which is just what does not answer.
     """
+
     def cut() -> None:
-        with contextlib.suppress(OSError, psycopg.Error), \
-                socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
+        ):
             duplicate.shutdown(socket.SHUT_RDWR)
 
     timer = asyncio.get_running_loop().call_at(deadline, cut)

@@ -91,8 +91,9 @@ class _Reader:
     def seconds(self, name: str, default: float, least: float, most: float) -> float:
         return self._number(name, float, "a number of seconds", default, least, most)
 
-    def _number(self, name: str, kind: t.Callable[[str], t.Any], what: str, default: t.Any, least: float,
-                most: float) -> t.Any:
+    def _number(
+        self, name: str, kind: t.Callable[[str], t.Any], what: str, default: t.Any, least: float, most: float
+    ) -> t.Any:
         text = self._environment.get(name, "")
         if not text:
             return default

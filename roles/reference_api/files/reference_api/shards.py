@@ -120,8 +120,9 @@ class Session:
         self._exchange.uses(shard.id)
         return shard
 
-    async def _read(self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, need_of_process: float,
-                    found: Found) -> list[Rows]:
+    async def _read(
+        self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, need_of_process: float, found: Found
+    ) -> list[Rows]:
         deadline = _deadline(PATIENCE)
         watch = self._in_force.watch_of(shard)
         need_of_caller = self._exchange.token.need(shard.id, self.map.version)
@@ -145,8 +146,9 @@ class Session:
                         return rows
             raise
 
-    async def _from_primary(self, shard: Shard, statements: t.Sequence[str], parameters: Parameters,
-                            deadline: float) -> list[Rows]:
+    async def _from_primary(
+        self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, deadline: float
+    ) -> list[Rows]:
         primary = self._in_force.watch_of(shard).primary
         message = messages.read_primary(statements, parameters)
         try:
@@ -158,8 +160,9 @@ class Session:
         self._served(primary, "primary")
         return reply.rows
 
-    async def _from_replica(self, shard: Shard, replica: Server, statements: t.Sequence[str],
-                            parameters: Parameters, need: float) -> list[Rows] | None:
+    async def _from_replica(
+        self, shard: Shard, replica: Server, statements: t.Sequence[str], parameters: Parameters, need: float
+    ) -> list[Rows] | None:
         """Return None when the replica cannot answer or has not got that far."""
         message = messages.read_replica(statements, parameters, int(need))
         try:

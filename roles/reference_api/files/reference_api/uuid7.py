@@ -27,8 +27,11 @@ class Uuid7:
     :param random_bits: returns that many random bits as a number.
     """
 
-    def __init__(self, clock: t.Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-                 random_bits: t.Callable[[int], int] = secrets.randbits) -> None:
+    def __init__(
+        self,
+        clock: t.Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        random_bits: t.Callable[[int], int] = secrets.randbits,
+    ) -> None:
         self._clock = clock
         self._random_bits = random_bits
         self._millisecond = -1

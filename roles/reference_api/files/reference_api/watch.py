@@ -145,8 +145,12 @@ class Watch:
         await next_turn()
         await self._watch(replica, observe, next_turn)
 
-    async def _watch(self, server: Server, observe: t.Callable[[float, bool, int], t.Awaitable[None]],
-                     next_turn: t.Callable[[], t.Awaitable[None]]) -> None:
+    async def _watch(
+        self,
+        server: Server,
+        observe: t.Callable[[float, bool, int], t.Awaitable[None]],
+        next_turn: t.Callable[[], t.Awaitable[None]],
+    ) -> None:
         probe = Probe(server, self._settings)
         silences = 0
         try:

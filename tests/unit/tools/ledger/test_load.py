@@ -53,7 +53,7 @@ class Api:
     async def __call__(self, reader, writer):
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            method, path, _ = head[0].split()
+            method, path, _unused = head[0].split()
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
             self.tokens.append(headers.get("session-token"))
             body = json.loads(await reader.readexactly(int(headers.get("content-length", 0))) or "null")

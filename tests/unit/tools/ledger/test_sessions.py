@@ -42,7 +42,7 @@ def session(values):
 
 
 def test_values_never_repeat(values):
-    made = [values.fresh("x") for _ in range(100)] + [values.email() for _ in range(100)]
+    made = [values.fresh("x") for _turn in range(100)] + [values.email() for _turn in range(100)]
     assert len(set(made)) == 200
 
 
@@ -105,8 +105,8 @@ def test_the_token_and_the_shard_of_the_last_answer_that_had_them_count(session)
 
 def test_every_kind_of_request_is_made(session, values):
     chance = random.Random(1)
-    made = {sessions.next_write(session, chance, values).name for _ in range(200)}
-    made |= {sessions.next_read(session, chance).name for _ in range(200)}
+    made = {sessions.next_write(session, chance, values).name for _unused in range(200)}
+    made |= {sessions.next_read(session, chance).name for _unused in range(200)}
     assert made == {"change user", "change task", "create task", "delete task", "read user", "read task", "list tasks"}
 
 
