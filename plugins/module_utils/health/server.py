@@ -28,7 +28,7 @@ _PATIENCE = 5.0
 #: How far back in the journal to search for lines that are not about our own looking.
 _HORIZON = 500
 _EXCERPT = 200
-_PROPERTIES = ("ActiveState", "UnitFileState", "NRestarts", "Result", "ExecMainStatus", "UID")
+_PROPERTIES = ("ActiveState", "UnitFileState", "NRestarts", "Result", "ExecMainStatus", "UID", "InvocationID")
 #: The state of a listening socket in /proc/net/tcp.
 _LISTEN = "0A"
 
@@ -88,10 +88,17 @@ class Service:
             seen = self.look(min(_PATIENCE, max(1.0, left)))
 
     def last_words(self, lines: int) -> list[str]:
-        """Return the last lines that the service wrote to the journal, oldest first, without its log of our looking."""
-        command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={_HORIZON}"]
-        words = _output([*command, f"_SYSTEMD_UNIT={self._unit}"]).splitlines()
-        return [line for line in words if f"GET {self._path}" not in line][-lines:]
+        """Return what the last process wrote last to the journal, oldest line first, without its log of our looking.
+
+        When it has written nothing, those of the processes before it.
+        """
+        process = f"_SYSTEMD_INVOCATION_ID={self._properties()['InvocationID']}"
+        for match in (process, f"_SYSTEMD_UNIT={self._unit}"):
+            command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={_HORIZON}", match]
+            words = [line for line in _output(command).splitlines() if f"GET {self._path}" not in line]
+            if words:
+                return words[-lines:]
+        return []
 
     def _properties(self) -> dict[str, str]:
         output = _output(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", self._unit])
