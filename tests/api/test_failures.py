@@ -127,6 +127,17 @@ def test_a_write_that_meets_the_end_of_its_connection_is_in_doubt(lab: Lab, user
     assert lab.a.get(f"/users/{user_id}", token=answer.token).read_from == "pg1"
 
 
+def test_a_write_that_fails_behind_its_commit_is_in_doubt(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
+    user_id, _ = users["0"]
+    lab.pg1.execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC", database="shard_0")
+    try:
+        answer = lab.a.patch(f"/users/{user_id}", {"name": "written"})
+    finally:
+        lab.pg1.execute("GRANT EXECUTE ON FUNCTION pg_current_wal_insert_lsn() TO PUBLIC", database="shard_0")
+    assert (answer.status, answer.code) == (503, "outcome_unknown")
+    assert lab.row(lab.pg1, "0", user_id)[0][0] == "written"
+
+
 def test_a_write_that_takes_too_long_did_not_happen(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
     user_id, _unused = users["0"]
     with row_lock(lab, "0", user_id):

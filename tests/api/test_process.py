@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import typing as t
 
@@ -61,7 +62,8 @@ def test_it_finishes_its_requests_before_it_ends(another: t.Callable[..., ApiSer
     thread.start()
     until(lambda: lab.pg1.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"), 2, "it waits")
     threading.Timer(0.5, connection.close).start()
-    assert api.stop() == 0
+    # Newer releases of uvicorn end by the signal itself, once all is done; systemd takes both for a clean end.
+    assert api.stop() in (0, -signal.SIGTERM)
     thread.join()
     assert answers[0].status == 200
     assert lab.row(lab.pg1, "0", user_id)[0][0] == "last"

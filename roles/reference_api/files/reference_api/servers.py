@@ -54,7 +54,7 @@ class Unavailable(Exception):
 
 
 class Lost(Exception):
-    """The connection was lost while the message was under way."""
+    """The connection was lost while the message was under way, or a write failed at its very end."""
 
 
 def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]:
@@ -179,6 +179,11 @@ class Server:
             if _is_broken(connection):
                 log.warning("lost a connection to %s: %s", self.address, one_line(error))
                 raise Lost(f"the connection to {self.name} was lost") from error
+            # A transaction that the server failed is still open. Where none is, it failed with or after the COMMIT.
+            ended = error.sqlstate and connection.pgconn.transaction_status != TransactionStatus.INERROR
+            if ended and message.is_write:
+                log.warning("%s failed at the end of a write: %s", self.address, one_line(error))
+                raise Lost(f"{self.name} failed at the end of the write") from error
             with contextlib.suppress(psycopg.Error):
                 await connection.rollback()
             if isinstance(error, _CANNOT_NOW):
