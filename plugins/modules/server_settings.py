@@ -44,8 +44,8 @@ notes:
     loaded. Set C(shared_preload_libraries) first, restart, then set it.
   - Passwords inside a value, as in C(primary_conninfo), are replaced with asterisks in all that the module returns.
     The same holds for the target's journal, where Ansible logs the options.
-  - The user needs to be a superuser, or to have C(ALTER SYSTEM) on the settings, C(SELECT) on C(pg_file_settings) with
-    C(EXECUTE) on C(pg_show_all_file_settings()), and C(EXECUTE) on C(pg_reload_conf()).
+  - The user needs to be a superuser, or to have C(pg_read_all_settings), C(ALTER SYSTEM) on the settings, C(SELECT) on
+    C(pg_file_settings) with C(EXECUTE) on C(pg_show_all_file_settings()), and C(EXECUTE) on C(pg_reload_conf()).
 seealso:
   - module: community.postgresql.postgresql_set
     description: Changes one setting a task.

@@ -66,7 +66,9 @@ def read(session: Session, names: t.Iterable[str]) -> State:
             if line["name"] and line["name"].lower() in asked["names"]
         ),
         file_errors=tuple(
-            "{sourcefile} line {sourceline}: {error}".format(**line) for line in lines if line["blocking"]
+            "{sourcefile} line {sourceline}: {error}".format(**line) + (f" {line['name']}" if line["name"] else "")
+            for line in lines
+            if line["blocking"]
         ),
         **server,
     )

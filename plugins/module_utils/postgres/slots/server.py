@@ -25,6 +25,8 @@ _OBJECT_IN_USE = "55006"
 _QUERY_CANCELED = "57014"
 _UNDEFINED_FILE = "58P01"
 
+# output_plugin_libraries came with a minor release. pg_settings shows it to those who may read it; current_setting()
+# would fail for the others.
 _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('wal_level') AS wal_level,
@@ -32,8 +34,8 @@ SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('is_superuser')::bool AS superuser,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
        ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s) AND datallowconn) AS databases,
-       string_to_array(regexp_replace(current_setting('output_plugin_libraries', true), '["\\s]', '', 'g'), ',')
-           AS allowed_plugins
+       (SELECT string_to_array(regexp_replace(setting, '["\\s]', '', 'g'), ',')
+        FROM pg_settings WHERE %(logical)s AND name = 'output_plugin_libraries') AS allowed_plugins
 """
 
 _SLOTS = """
@@ -52,8 +54,8 @@ def read(session: Session, wishes: t.Sequence[Wish]) -> State:
     Each output plugin that no slot uses yet costs one more, as the server has
     no list of those that are installed.
     """
-    wanted = {"databases": list({wish.database for wish in wishes if wish.database})}
-    server = session.rows(_SERVER, wanted)[0]
+    databases = list({wish.database for wish in wishes if wish.database})
+    server = session.rows(_SERVER, {"databases": databases, "logical": bool(databases)})[0]
     slots = read_slots(session)
     superuser = server.pop("superuser")
     allowed = server.pop("allowed_plugins")
@@ -149,7 +151,8 @@ def _create(session: Session, action: Create, timeout: int) -> None:
             raise
         raise Refused(
             f"The slot {action.name} was not created within {timeout} s: a logical slot begins where no transaction is "
-            "open, and one is still running. End it, or give the task a longer timeout.",
+            "open, and one is still running. End it, or give the task a longer timeout. A standby waits for its "
+            "primary to log the running transactions, which pg_log_standby_snapshot() does there.",
             slot=action.name,
         ) from None
 
