@@ -77,6 +77,7 @@ def test_a_lost_primary(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
 
 
 def test_a_listing_stops_at_the_lost_shard_and_leaves_nothing_out(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
+    lab.user_on("1")
     lab.pg2.stop()
     try:
         until(lambda: not lab.a.get("/readyz").body["shards"]["2"]["primary"]["up"], 3, "the loss is noticed")
