@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""When a service is ready, when the wait goes on, and when there is nothing left to wait for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.health.gate import Answer, Observation, judge
+
+HEALTHY = Observation("active", True, answer=Answer(200, "ok"))
+READY, WAIT, HOPELESS = (True, False), (False, False), (False, True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "reason"),
+    [
+        ({}, READY, ""),
+        ({"answer": Answer(204)}, READY, ""),
+        ({"enabled": False}, READY, ""),
+        # It has had trouble before the wait began, which is over.
+        ({"restarts": 7}, READY, ""),
+        ({"answer": Answer(500, "no database")}, WAIT, "/healthz answered 500 (no database)"),
+        ({"answer": Answer(302)}, WAIT, "/healthz answered 302"),
+        ({"answer": Answer(0, "Connection refused")}, WAIT, "/healthz did not answer (Connection refused)"),
+        ({"active": "activating", "answer": None}, WAIT, "it is activating"),
+        (
+            {"active": "activating", "answer": None, "restarts": 8, "result": "exit-code", "status": 3},
+            WAIT,
+            "its process ended (exit-code, status 3)",
+        ),
+        (
+            {"restarts": 10, "result": "exit-code", "status": 3},
+            HOPELESS,
+            "its process ended (exit-code, status 3) and did so again after each restart",
+        ),
+        ({"restarts": 10}, HOPELESS, "its process ended and did so again after each restart"),
+        ({"active": "inactive", "answer": None}, HOPELESS, "it is not running: its process ended without an error"),
+        (
+            {"active": "failed", "answer": None, "result": "signal", "status": 9},
+            HOPELESS,
+            "it is not running: its process ended (signal, status 9)",
+        ),
+        ({"strangers": ("www-data",)}, HOPELESS, "its port is held by a process of www-data"),
+    ],
+)
+def test_verdicts(facts, verdict, reason):
+    judged = judge(dataclasses.replace(HEALTHY, **facts), "/healthz", restarts_before=7)
+    assert (judged.ready, judged.hopeless) == verdict
+    assert judged.reason == reason
