@@ -129,7 +129,7 @@ def test_a_write_that_meets_the_end_of_its_connection_is_in_doubt(lab: Lab, user
 
 
 def test_a_write_that_fails_behind_its_commit_is_in_doubt(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
-    user_id, _ = users["0"]
+    user_id, _unused = users["0"]
     lab.pg1.execute("REVOKE EXECUTE ON FUNCTION pg_current_wal_insert_lsn() FROM PUBLIC", database="shard_0")
     try:
         answer = lab.a.patch(f"/users/{user_id}", {"name": "written"})
