@@ -98,7 +98,7 @@ def run(*command: str, log: str, as_json: bool = True, **environment: str) -> Ru
     if as_json:
         _read_events(made)
     else:
-        _read_recap(made)
+        _read_screen(made)
     return made
 
 
@@ -138,9 +138,16 @@ def _events(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _read_recap(made: Run) -> None:
-    """Fill in what the recap, and the lab's count of tasks, tell a person."""
+def _read_screen(made: Run) -> None:
+    """Fill in what a person sees: changes, the recap, and the lab's count of tasks."""
+    title, is_handler = "", False
     for line in made.text.splitlines():
+        heading = re.match(r"(TASK|RUNNING HANDLER) \[(?:scaleout\.platform\.)?(.*)\] \*+$", line)
+        if heading:
+            title, is_handler = heading[2], heading[1] != "TASK"
+        changed = re.match(r"changed: \[([^\]]+)\](?! => \(item)", line)
+        if changed:
+            made.changes.append(Change(changed[1].split(" -> ")[0], title, "", is_handler))
         recap = re.match(r"(\S+)\s+: (ok=\d+ .*)", line)
         if recap:
             counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", recap[2])}
