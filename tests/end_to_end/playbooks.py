@@ -145,7 +145,7 @@ def _read_screen(made: Run) -> None:
         heading = re.match(r"(TASK|RUNNING HANDLER) \[(?:scaleout\.platform\.)?(.*)\] \*+$", line)
         if heading:
             title, is_handler = heading[2], heading[1] != "TASK"
-        changed = re.match(r"changed: \[([^\]]+)\](?! => \(item)", line)
+        changed = re.match(r"changed: \[([^\]]+)\]", line)
         if changed:
             made.changes.append(Change(changed[1].split(" -> ")[0], title, "", is_handler))
         recap = re.match(r"(\S+)\s+: (ok=\d+ .*)", line)
