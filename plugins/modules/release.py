@@ -343,6 +343,9 @@ def build(module: AnsibleModule) -> Release:
         raise InvalidInput("name", params["name"], "must be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter")
     if params["version"] and not _VERSION.match(params["version"]):
         raise InvalidInput("version", params["version"], "must be 1 to 64 letters, digits and ._+-, no dot first")
+    for option in ("version", "digest", "unit") if params["state"] == "staged" else ():
+        if not params[option]:
+            raise InvalidInput(option, params[option], "is not enough for a release to be staged")
     if params["keep"] < 1:
         raise InvalidInput("keep", params["keep"], "must be at least 1")
     return _STATES[params["state"]](params)
