@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.end_to_end import things
 from tests.end_to_end.lab import LOGS, ROOT
 
 #: The tail of a log that a failure shows.
@@ -26,12 +27,13 @@ class Change:
     """A task that changed something on a host.
 
     :param task: after its role's name, as in `nginx : Write the configuration`.
+    :param things: see things.py; empty where only the screen told of the change.
     """
 
     host: str
     task: str
-    action: str = field(compare=False)
     is_handler: bool = field(compare=False, default=False)
+    things: tuple[tuple[str, bool], ...] = field(compare=False, default=())
 
     def __str__(self) -> str:
         return f"{self.host}: {self.task}"
@@ -58,6 +60,10 @@ class Run:
     def changed(self) -> set[Change]:
         """The changes by tasks; a handler's are their consequence."""
         return {change for change in self.changes if not change.is_handler}
+
+    def things(self, host: str) -> set[str]:
+        """The packages, files, services and so on that the run left changed on a host."""
+        return things.lasting(thing for change in self.changes if change.host == host for thing in change.things)
 
     def succeeded(self) -> Run:
         """Fail here, with what is needed to understand it, unless the command succeeded."""
@@ -120,7 +126,7 @@ def _read_events(made: Run) -> None:
             tasks[host] += 1
             if result.get("changed"):
                 name = task["name"].removeprefix("scaleout.platform.")
-                made.changes.append(Change(host, name, result["action"], task["id"] in handlers))
+                made.changes.append(Change(host, name, task["id"] in handlers, tuple(things.things(name, result))))
             if kind in ("v2_runner_on_failed", "v2_runner_on_unreachable"):
                 made.failures.append(f"{host}: {task['name']}: {_message(result)}")
     made.tasks, made.stats = dict(tasks), dict(stats)
@@ -147,7 +153,7 @@ def _read_screen(made: Run) -> None:
             title, is_handler = heading[2], heading[1] != "TASK"
         changed = re.match(r"changed: \[([^\]]+)\]", line)
         if changed:
-            made.changes.append(Change(changed[1].split(" -> ")[0], title, "", is_handler))
+            made.changes.append(Change(changed[1].split(" -> ")[0], title, is_handler))
         recap = re.match(r"(\S+)\s+: (ok=\d+ .*)", line)
         if recap:
             counts = {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", recap[2])}
