@@ -130,6 +130,11 @@ def listed(service: str = "api") -> str:
     return ssh(hosts("loadbalancer")[0], f"cat /etc/nginx/upstreams/{service}.conf")
 
 
+def listed_since(service: str = "api") -> float:
+    """When the upstream became what it is; seconds since 1970, by the clock that the lab shares with this machine."""
+    return float(ssh(hosts("loadbalancer")[0], f"stat -c %.Y /etc/nginx/upstreams/{service}.conf"))
+
+
 def is_listed(host: str, port: int = PORT, service: str = "api") -> bool:
     """Whether nginx sends requests for a service to a host."""
     return f"server {address(host)}:{port} " in listed(service)
