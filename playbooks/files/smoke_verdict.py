@@ -53,7 +53,11 @@ def judge(evidence: dict) -> tuple[list[str], list[str]]:
         if expected.get(place) != found.get(place):
             wanted, there = expected.get(place) or {}, found.get(place) or {}
             missing, extra = wanted.keys() - there.keys(), there.keys() - wanted.keys()
-            problems.append(f"{place[0]}, shard {place[1]}: {len(missing)} users missing, {len(extra)} too many")
+            torn = [user for user in wanted.keys() & there.keys() if wanted[user] != there[user]]
+            problems.append(
+                f"{place[0]}, shard {place[1]}: {len(missing)} users missing, {len(extra)} too many, "
+                f"{len(torn)} with another number of tasks"
+            )
     silent = [name for name in evidence["api_servers"] if not written["served_by"].get(name)]
     problems += [f"{name} served no request" for name in silent]
     report = [f"{written['requests']} requests, {written['failed']} failed; map version {shard_map['version']}"]

@@ -8,12 +8,7 @@ that is up. What playbooks print is kept in .lab/logs; here only what it comes t
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.end_to_end import lab
 
