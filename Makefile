@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := $(PYTHON) -m tools.lab
 
 .DEFAULT_GOAL := help
-.PHONY: help up smoke down test test-all lint bench env unit integration molecule end-to-end
+.PHONY: help up smoke down test test-all lint bench env unit integration molecule api end-to-end
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,7 +12,7 @@ help: ## this list
 up: ## from nothing to a running platform: environment, engine, image, VMs, roles; again: nothing changes
 	@$(LAB) up
 
-smoke: ## real requests through nginx, each row looked up in the shard and the replica where it belongs
+smoke: env ## real requests through nginx, each row looked up in the shard and the replica where it belongs
 	@ansible-playbook playbooks/smoke.yml
 
 down: ## remove the lab's VMs and networks
@@ -26,6 +26,12 @@ lint: env ## every static check, no rule skipped
 
 test: env unit integration molecule end-to-end ## what CI runs
 
+test-all: test api ## and the reference API's own tests, and PostgreSQL 17 on Debian 13
+	@$(LAB) prepare trixie
+	@$(LAB) down
+	@LAB_RELEASE=trixie tests/integration/run
+	@MOLECULE_RELEASE=trixie tests/molecule
+
 unit: env ## planners: tables and properties
 	@pytest -q tests/unit
 
@@ -36,6 +42,10 @@ integration: ## each module against a real PostgreSQL and Consul
 molecule: ## one role by itself
 	@$(LAB) prepare
 	@tests/molecule
+
+api: ## the reference API against real PostgreSQL pairs and Consul
+	@$(LAB) prepare
+	@tests/api/run
 
 end-to-end: ## the whole lab: up, smoke, second run, faults under load
 	@$(LAB) prepare
