@@ -17,7 +17,7 @@ NETWORK = "scaleout-lab"
 
 def prepare(release: str = "bookworm") -> None:
     """Everything that must be there before Ansible runs."""
-    if not succeeds("docker", "version") or not succeeds("docker", "image", "inspect", f"scaleout-lab:{release}"):
+    if not succeeds("docker", "version") or image.needs_root(release):
         as_root()  # say what is needed before anything is made
     # Neither of the two needs the other, and each keeps one core busy.
     with concurrent.futures.ThreadPoolExecutor() as pool:

@@ -8,13 +8,23 @@ from .paths import ROOT
 from .shell import as_root, install, run, succeeds
 
 
+def needs_root(release: str = "bookworm") -> bool:
+    """Whether building the image would need root: it is not there, and the engine is not to pull one."""
+    return not _pulled() and not succeeds("docker", "image", "inspect", f"scaleout-lab:{release}")
+
+
+def _pulled() -> bool:
+    """Whether the engine does it all, with LAB_IMAGE_SOURCE=pull, instead of mmdebstrap."""
+    return os.environ.get("LAB_IMAGE_SOURCE") == "pull"
+
+
 def ensure(release: str = "bookworm") -> str:
     """Build the image of a Debian release unless it is there and its recipe did not change.
 
     :returns: what was done, in a few words.
     """
-    if not succeeds("mmdebstrap", "--version") and os.environ.get("LAB_IMAGE_SOURCE") != "pull":
+    root = () if _pulled() else as_root()
+    if not _pulled() and not succeeds("mmdebstrap", "--version"):
         install("mmdebstrap")
-    root = as_root() if os.environ.get("LAB_IMAGE_SOURCE") != "pull" else ()
     done = run(*root, str(ROOT / "tools/lab/image.sh"), release)
     return "is there" if "up to date" in done.stdout else "built"

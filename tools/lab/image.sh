@@ -3,6 +3,8 @@
 #
 #   tools/lab/image.sh RELEASE        (bookworm or trixie)
 #
+# Where a registry is at hand, LAB_IMAGE_SOURCE=pull begins with Debian's own container image instead.
+#
 # The image is tagged scaleout-lab:RELEASE and carries the digest of this folder's recipe, so that a later
 # run builds it again only when the recipe changed. Nothing of a role lives in it; what a cloud image brings, it brings.
 set -euo pipefail
@@ -31,8 +33,24 @@ trap 'rm -rf "$work"' EXIT
 command='["/sbin/init"]'
 [ "$release" = bookworm ] || command='["/sbin/init", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]'
 
+packages=systemd,systemd-sysv,dbus,python3,python3-apt,sudo,iproute2,ca-certificates,procps,openssh-server,libpam-systemd
+
+if [ "${LAB_IMAGE_SOURCE:-mmdebstrap}" = pull ]; then
+  # Debian's container image forbids services to start when they are installed; a VM does not.
+  docker build --quiet --label "scaleout.recipe=$recipe" --tag "$image" --file - "$here" > /dev/null <<DOCKERFILE
+FROM debian:$release
+RUN rm -f /usr/sbin/policy-rc.d /etc/apt/apt.conf.d/docker-* && apt-get update -qq && \
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ${packages//,/ }
+COPY image-setup.sh /root/setup
+RUN bash /root/setup $release $mirror && rm /root/setup
+CMD $command
+DOCKERFILE
+  echo "$image built"
+  exit 0
+fi
+
 mmdebstrap --quiet --variant=minbase --skip=cleanup/apt \
-  --include=systemd,systemd-sysv,dbus,python3,python3-apt,sudo,iproute2,ca-certificates,procps,openssh-server,libpam-systemd \
+  --include="$packages" \
   --setup-hook='mkdir -p "$1/etc/dpkg/dpkg.cfg.d"; printf "force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n" > "$1/etc/dpkg/dpkg.cfg.d/lab"' \
   --customize-hook="cp '$here/image-setup.sh' \"\$1/tmp/setup\" && chroot \"\$1\" bash /tmp/setup '$release' '$mirror' && rm \"\$1/tmp/setup\"" \
   "$release" "$work/root.tar" \
