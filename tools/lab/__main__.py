@@ -51,13 +51,12 @@ def down() -> int:
     if not succeeds("docker", "version"):
         print("No Docker engine runs, so no VM does.")
         return 0
-    for label in ("scaleout.fleet",):
-        found = run("docker", "ps", "-aq", "--filter", f"label={label}").stdout.split()
-        if found:
-            run("docker", "rm", "-f", "-v", *found)
-        networks = run("docker", "network", "ls", "-q", "--filter", f"label={label}").stdout.split()
-        if networks:
-            run("docker", "network", "rm", *networks)
+    found = run("docker", "ps", "-aq", "--filter", "label=scaleout.fleet").stdout.split()
+    if found:
+        run("docker", "rm", "-f", "-v", *found)
+    networks = run("docker", "network", "ls", "-q", "--filter", "label=scaleout.fleet").stdout.split()
+    if networks:
+        run("docker", "network", "rm", *networks)
     (LAB / "known_hosts").unlink(missing_ok=True)
     print("The lab's VMs and networks are gone; `make up` makes them anew.")
     return 0
@@ -69,12 +68,6 @@ def env() -> int:
     return 0
 
 
-def engine_and_image(release: str) -> int:
-    """What molecule and the integration tests need."""
-    prepare(release)
-    return 0
-
-
 def main() -> int:
     """Run one verb; a person's problem is one sentence and status 2."""
     parser = argparse.ArgumentParser(prog="tools.lab", description=__doc__)
@@ -83,7 +76,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         if options.verb == "prepare":
-            return engine_and_image(options.release)
+            prepare(options.release)
+            return 0
         return {"up": up, "down": down, "env": env}[options.verb]()
     except NeedsHelp as problem:
         print(f"\nCannot go on: {problem}", file=sys.stderr)

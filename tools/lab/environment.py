@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -43,7 +44,5 @@ def link_collection() -> None:
 
 def ansible(*arguments: str, **environment: str) -> int:
     """Run a program of the environment in the checkout and return its status."""
-    import os
-
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(arguments, cwd=ROOT, env={**os.environ, "PATH": path, **environment}, check=False).returncode
