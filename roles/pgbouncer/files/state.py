@@ -75,7 +75,8 @@ def modified(path: str) -> float:
 
 def unit() -> dict[str, t.Any]:
     """Return whether the unit runs, starts at boot, and has read the files that are on disk."""
-    names = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,ActiveEnterTimestampMonotonic,NeedDaemonReload"
+    names = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,ActiveEnterTimestampMonotonic"
+    names += ",NeedDaemonReload,MainPID"
     answer = subprocess.run(
         ["systemctl", "show", UNIT, "--property", names], capture_output=True, text=True, check=False
     ).stdout
@@ -86,6 +87,7 @@ def unit() -> dict[str, t.Any]:
         return boot + int(properties.get(name) or 0) / 1e6
 
     return {
+        "process": properties.get("MainPID", "0"),
         "running": properties.get("ActiveState") == "active",
         "enabled": properties.get("UnitFileState") == "enabled",
         # The unit's state changes with each start and each reload.
@@ -95,13 +97,16 @@ def unit() -> dict[str, t.Any]:
     }
 
 
-def listens(address: str, port: str) -> bool:
-    """Return whether a connection to the address is taken."""
+def listens(address: str, port: str, process: str) -> bool:
+    """Return whether it is this process that takes connections to the address."""
     try:
-        socket.create_connection((address, int(port)), timeout=2).close()
-    except OSError:
+        places = {info[4][0] for info in socket.getaddrinfo(address, int(port), type=socket.SOCK_STREAM)}
+        command = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", "sport", "=", f":{port}"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    except (OSError, ValueError, subprocess.CalledProcessError):
         return False
-    return True
+    lines = [line.split() for line in answer.splitlines() if f"pid={process}," in line]
+    return any(line[3].rsplit(":", 1)[0].strip("[]") in places | {"*", "0.0.0.0", "::"} for line in lines)
 
 
 def server(port: str, databases: list[str]) -> dict[str, t.Any] | None:
@@ -138,7 +143,7 @@ def main() -> None:
     state["settings"] = {row[0]: row[1] for row in settings}
     state["fixed"] = [row[0] for row in settings if row[-1] == "no"]
     state["pools"] = sorted(row[0] for row in pools if row[0] != "pgbouncer")
-    state["listens"] = bool(settings) and listens(address, port)
+    state["listens"] = bool(settings) and listens(address, port, state["unit"]["process"])
     failures = {name: query("pgbouncer", SOCKETS, port, name, PROBE)[1] for name in databases if settings}
     state["failures"] = {name: reason for name, reason in failures.items() if reason}
     print(json.dumps(state))
