@@ -17,6 +17,7 @@ import sys
 import time
 import typing as t
 
+USER = "pgbouncer"
 SOCKETS = "/run/pgbouncer"
 UNIT = "pgbouncer.service"
 READ_ON_RELOAD = ("/etc/pgbouncer/pgbouncer.ini", "/etc/pgbouncer/hba.conf")
@@ -75,8 +76,7 @@ def modified(path: str) -> float:
 
 def unit() -> dict[str, t.Any]:
     """Return whether the unit runs, starts at boot, and has read the files that are on disk."""
-    names = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,ActiveEnterTimestampMonotonic"
-    names += ",NeedDaemonReload,MainPID"
+    names = "ActiveState,UnitFileState,StateChangeTimestampMonotonic,ActiveEnterTimestampMonotonic,NeedDaemonReload"
     answer = subprocess.run(
         ["systemctl", "show", UNIT, "--property", names], capture_output=True, text=True, check=False
     ).stdout
@@ -87,7 +87,6 @@ def unit() -> dict[str, t.Any]:
         return boot + int(properties.get(name) or 0) / 1e6
 
     return {
-        "process": properties.get("MainPID", "0"),
         "running": properties.get("ActiveState") == "active",
         "enabled": properties.get("UnitFileState") == "enabled",
         # The unit's state changes with each start and each reload.
@@ -97,15 +96,16 @@ def unit() -> dict[str, t.Any]:
     }
 
 
-def listens(address: str, port: str, process: str) -> bool:
-    """Return whether it is this process that takes connections to the address."""
+def listens(address: str, port: str) -> bool:
+    """Return whether it is PgBouncer's user, not another service, that takes connections to the address."""
     try:
+        owner = f"uid:{pwd.getpwnam(USER).pw_uid}"
         places = {info[4][0] for info in socket.getaddrinfo(address, int(port), type=socket.SOCK_STREAM)}
-        command = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--processes", "sport", "=", f":{port}"]
+        command = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--extended", "sport", "=", f":{port}"]
         answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except (OSError, ValueError, subprocess.CalledProcessError):
+    except (KeyError, OSError, ValueError, subprocess.CalledProcessError):
         return False
-    lines = [line.split() for line in answer.splitlines() if f"pid={process}," in line]
+    lines = [line.split() for line in answer.splitlines() if owner in line.split()]
     return any(line[3].rsplit(":", 1)[0].strip("[]") in places | {"*", "0.0.0.0", "::"} for line in lines)
 
 
@@ -133,18 +133,18 @@ def main() -> None:
     """Print the state."""
     port, address, server_port, *databases = sys.argv[1:]
     try:
-        pwd.getpwnam("pgbouncer")
+        pwd.getpwnam(USER)
         user = True
     except KeyError:
         user = False
     state = {"user": user, "unit": unit(), "server": server(server_port, databases)}
-    settings, state["reason"] = query("pgbouncer", SOCKETS, port, "pgbouncer", "SHOW CONFIG")
-    pools, _reason = query("pgbouncer", SOCKETS, port, "pgbouncer", "SHOW DATABASES") if settings else ([], "")
+    settings, state["reason"] = query(USER, SOCKETS, port, "pgbouncer", "SHOW CONFIG")
+    pools, _reason = query(USER, SOCKETS, port, "pgbouncer", "SHOW DATABASES") if settings else ([], "")
     state["settings"] = {row[0]: row[1] for row in settings}
     state["fixed"] = [row[0] for row in settings if row[-1] == "no"]
     state["pools"] = sorted(row[0] for row in pools if row[0] != "pgbouncer")
-    state["listens"] = bool(settings) and listens(address, port, state["unit"]["process"])
-    failures = {name: query("pgbouncer", SOCKETS, port, name, PROBE)[1] for name in databases if settings}
+    state["listens"] = bool(settings) and listens(address, port)
+    failures = {name: query(USER, SOCKETS, port, name, PROBE)[1] for name in databases if settings}
     state["failures"] = {name: reason for name, reason in failures.items() if reason}
     print(json.dumps(state))
 
