@@ -24,7 +24,7 @@ from reference_api.pagination import (
     encode_tasks,
     encode_users,
 )
-from reference_api.settings import Settings, SettingsError
+from reference_api.settings import AnalyticsDatabase, Amqp, Endpoint, Settings, SettingsError
 from reference_api.shard_map import InvalidMap, ShardMap
 from reference_api.uuid7 import Uuid7, milliseconds_of
 
@@ -238,6 +238,25 @@ def test_every_setting_has_its_default() -> None:
     assert (changed.port, changed.pool_min, changed.replica_max_lag, changed.consul_http_token) == (81, 0, 0.5, "t")
 
 
+def test_the_servers_beside_the_shards_are_optional() -> None:
+    environment = {
+        "DATABASE_USER": "u",
+        "DATABASE_PASSWORD": "p",
+        "CACHES": "tasks=cache1:6379, users=cache2:6380",
+        "AMQP_ADDRESS": "mq1:5672",
+        "AMQP_USER": "events",
+        "AMQP_PASSWORD": "the password",
+        "ANALYTICS_DATABASE": "ana1:5432/analytics",
+    }
+    settings = Settings.from_environment(environment)
+    assert settings.caches == {"tasks": Endpoint("cache1", 6379), "users": Endpoint("cache2", 6380)}
+    assert settings.amqp == Amqp(Endpoint("mq1", 5672), "/", "events", "the password")
+    assert settings.analytics_database == AnalyticsDatabase(Endpoint("ana1", 5432), "analytics")
+    assert "the password" not in repr(settings.amqp)
+    with pytest.raises(SettingsError, match="AMQP_PASSWORD"):
+        Settings.from_environment({**environment, "AMQP_PASSWORD": ""})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -253,6 +272,12 @@ def test_every_setting_has_its_default() -> None:
         ("REPLICA_MAX_LAG", "-1"),
         ("POOL_CONNECT_TIMEOUT", "soon"),
         ("CONSUL_HTTP_ADDR", "ftp://consul"),
+        ("CACHES", "tasks"),
+        ("CACHES", "tasks=cache1:6379,tasks=cache2:6379"),
+        ("CACHES", "notes=cache1:6379"),
+        ("CACHES", "tasks=cache1:0"),
+        ("AMQP_ADDRESS", "mq1"),
+        ("ANALYTICS_DATABASE", "ana1:5432"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:

@@ -39,7 +39,9 @@ class Reply:
     """
     :param rows: the rows of each statement.
     :param guard: whether the server was in the state that the read asked for; always true for a write.
-    :param lsn: a position that the write's commit lies before; 0 for a read.
+    :param lsn: of a write: a position that its commit lies before. Of a read: one that was passed before the rows were
+        looked at. On a replica they show everything up to it. On a primary a commit is in the log a moment before others
+        see it, so they show everything *before* it only.
     """
 
     rows: list[Rows]
@@ -54,10 +56,14 @@ _POSITION_AFTER = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn AS lsn"
 # A promoted replica has a log of its own, with which no position compares.
 _REPLICA_GUARD = (
     "SELECT pg_is_in_recovery()"
-    " AND coalesce(pg_last_wal_replay_lsn() >= '0/0'::pg_lsn + %(needed_lsn)s::numeric, false) AS guard"
+    " AND coalesce(pg_last_wal_replay_lsn() >= '0/0'::pg_lsn + %(needed_lsn)s::numeric, false) AS guard,"
+    " coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0) AS lsn"
 )
 # A primary that came back as somebody's standby may be far behind.
-_PRIMARY_GUARD = "SELECT NOT pg_is_in_recovery() AS guard"
+_PRIMARY_GUARD = (
+    "SELECT NOT pg_is_in_recovery() AS guard,"
+    " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS lsn"
+)
 
 #: Where a server is in its log, and whether it replays another's.
 POSITION = """
@@ -86,4 +92,5 @@ def parse_reply(message: Message, results: list[Rows]) -> Reply:
     """Take the results apart that the server sent for a message, in order: BEGIN, SET, ..., COMMIT, ..."""
     if message.is_write:
         return Reply(results[2:-2], lsn=int(results[-1][0]["lsn"]))
-    return Reply(results[3:-1], guard=bool(results[2][0]["guard"]))
+    (guard,) = results[2]
+    return Reply(results[3:-1], guard=bool(guard["guard"]), lsn=int(guard["lsn"]))

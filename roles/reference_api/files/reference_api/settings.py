@@ -6,11 +6,41 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+#: What may be cached; each kind may have a server of its own.
+CACHED_KINDS = ("tasks", "habits", "goals", "users")
 
 
 class SettingsError(Exception):
     """A variable that is missing or makes no sense; the message is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Amqp:
+    """The message broker; the user needs the right to declare, write and read in the vhost."""
+
+    address: Endpoint
+    vhost: str
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AnalyticsDatabase:
+    """Its user and password are those of the shards."""
+
+    address: Endpoint
+    database: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +58,11 @@ class Settings:
     :param pool_connect_timeout: the longest that a request waits for a connection.
     :param statement_timeout: the longest that PostgreSQL works on one statement.
     :param replica_max_lag: a replica that is further behind serves nobody without a proof (see ``freshness.py``).
+    :param caches: the Redis server for each kind of row that is cached, such as ``tasks``; a kind without one is not.
+    :param cache_password: of every cache; empty for none.
+    :param cache_ttl: the longest that an entry is served, whatever happens (see ``cache/``).
+    :param amqp: the broker of the events; None: they stay in the outbox.
+    :param analytics_database: None: there are no analytics.
     """
 
     database_user: str
@@ -42,6 +77,11 @@ class Settings:
     pool_connect_timeout: float = 2.0
     statement_timeout: float = 2.0
     replica_max_lag: float = 1.0
+    caches: t.Mapping[str, Endpoint] = field(default_factory=dict)
+    cache_password: str = ""
+    cache_ttl: float = 60.0
+    amqp: Amqp | None = None
+    analytics_database: AnalyticsDatabase | None = None
 
     @classmethod
     def from_environment(cls, environment: t.Mapping[str, str]) -> Settings:
@@ -63,6 +103,11 @@ class Settings:
             pool_connect_timeout=read.seconds("POOL_CONNECT_TIMEOUT", cls.pool_connect_timeout, 0.1, 60),
             statement_timeout=read.seconds("STATEMENT_TIMEOUT", cls.statement_timeout, 0.1, 60),
             replica_max_lag=read.seconds("REPLICA_MAX_LAG", cls.replica_max_lag, 0.1, 3600),
+            caches=read.caches("CACHES"),
+            cache_password=environment.get("CACHE_PASSWORD", ""),
+            cache_ttl=read.seconds("CACHE_TTL", cls.cache_ttl, 1, 3600),
+            amqp=read.amqp(),
+            analytics_database=read.analytics_database("ANALYTICS_DATABASE"),
         )
         if settings.pool_min > settings.pool_max:
             raise SettingsError(f"POOL_MIN is {settings.pool_min}, more than POOL_MAX, which is {settings.pool_max}.")
@@ -84,6 +129,41 @@ class _Reader:
         if not re.fullmatch(r"https?://[^/?#\s]+/?", text):
             raise SettingsError(f"The environment variable {name} is {text!r}, not an address such as {default}.")
         return text
+
+    def endpoint(self, name: str, text: str) -> Endpoint:
+        match = re.fullmatch(r"([A-Za-z0-9._-]+):([0-9]{1,5})", text)
+        if not match or not 1 <= int(match.group(2)) <= 65535:
+            raise SettingsError(f"The environment variable {name} has {text!r} where host:port belongs.")
+        return Endpoint(match.group(1), int(match.group(2)))
+
+    def caches(self, name: str) -> dict[str, Endpoint]:
+        caches: dict[str, Endpoint] = {}
+        for part in filter(None, (part.strip() for part in self._environment.get(name, "").split(","))):
+            kind, _unused, address = part.partition("=")
+            if kind not in CACHED_KINDS or kind in caches:
+                known = ", ".join(CACHED_KINDS)
+                raise SettingsError(f"The environment variable {name} has {kind!r} where one of {known} belongs, once.")
+            caches[kind] = self.endpoint(name, address)
+        return caches
+
+    def amqp(self) -> Amqp | None:
+        if not self._environment.get("AMQP_ADDRESS"):
+            return None
+        return Amqp(
+            self.endpoint("AMQP_ADDRESS", self.text("AMQP_ADDRESS")),
+            self.text("AMQP_VHOST", "/"),
+            self.text("AMQP_USER"),
+            self.text("AMQP_PASSWORD"),
+        )
+
+    def analytics_database(self, name: str) -> AnalyticsDatabase | None:
+        text = self._environment.get(name, "")
+        if not text:
+            return None
+        address, _unused, database = text.partition("/")
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", database):
+            raise SettingsError(f"The environment variable {name} is {text!r}, not such as ana1:5432/analytics.")
+        return AnalyticsDatabase(self.endpoint(name, address), database)
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         return self._number(name, int, "a whole number", default, least, most)

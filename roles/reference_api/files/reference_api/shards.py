@@ -27,6 +27,7 @@ from .exchange import Exchange
 from .freshness import PRIMARY, RecentWrites
 from .messages import Message, Parameters, Reply, Rows
 from .metrics import Metrics
+from .outbox import Event, parameters_of, with_events
 from .servers import Lost, Server, Unavailable
 from .shard_map import Shard, ShardMap
 from .uuid7 import Uuid7
@@ -68,17 +69,31 @@ class Session:
     def map(self) -> ShardMap:
         return self._in_force.map
 
-    async def write(self, user_id: uuid.UUID, statement: str, parameters: Parameters, row_id: uuid.UUID) -> Rows:
-        """Run one statement for one user on the primary, and return its rows once it is committed.
+    async def write(
+        self,
+        user_id: uuid.UUID,
+        statement: str,
+        parameters: Parameters,
+        row_id: uuid.UUID,
+        *,
+        events: t.Sequence[Event] = (),
+        before: t.Sequence[str] = (),
+        after: t.Sequence[str] = (),
+    ) -> Rows:
+        """Run a statement for one user on the primary, with its events, and return its rows once it is committed.
 
         :param row_id: what to look for when the outcome is unknown.
+        :param events: written to the outbox for the rows that the statement returns.
+        :param before: statements that come first in the same transaction, such as one that takes a lock.
+        :param after: statements that come last in it; the rows of the last one are returned.
         :raises ShardUnavailable: it did not happen.
         :raises OutcomeUnknown: nobody knows whether it happened.
         :raises psycopg.Error: PostgreSQL refuses it, such as for a foreign key.
         """
         shard = self._shard_of(user_id)
         version = self.map.version
-        message = messages.write([statement], parameters)
+        statements = (*before, with_events(statement, events), *after)
+        message = messages.write(statements, {**parameters, **parameters_of(events, user_id, self.new_id)})
         try:
             reply = await self._send(shard, self._in_force.watch_of(shard).primary, message, _deadline(PATIENCE))
         except Lost:
@@ -87,7 +102,7 @@ class Session:
             raise OutcomeUnknown(shard.id, row_id) from None
         self._recent.note(user_id, shard.id, version, reply.lsn, time.monotonic())
         self._exchange.wrote(shard.id, version, reply.lsn)
-        return reply.rows[0]
+        return reply.rows[-1]
 
     async def read_primary(self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters) -> list[Rows]:
         """
