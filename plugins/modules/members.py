@@ -1,0 +1,404 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: members
+short_description: Keep the record of a group's desired members in Consul
+version_added: 0.1.0
+author: The scaleout.platform team (@scaleout)
+description:
+  - Says which hosts shall join a group and which shall leave it, and records that under one key of Consul's KV before
+    anybody makes or releases a host. The inventory plugin P(scaleout.platform.fleet#inventory) reads the record.
+  - Without a record, the hosts that the inventory names are the group's members. The record names all of them, once
+    there is one, so that each of them can leave.
+  - A member is C(joining) from the record of the intent on until somebody says that it serves, and C(leaving) until
+    somebody says that it is gone. A run that breaks off leaves these behind, and the next one carries them on.
+  - A group grows by the hosts of the inventory that left it earlier, then by further hosts of O(provider). It shrinks
+    by those that do not serve yet, then those that were added last, then those of the inventory, highest name first.
+  - A write is a compare-and-set. When somebody else was faster, the module reads and plans anew, three times at the
+    most. What the key holds already is never overwritten unless it is a valid record.
+options:
+  group:
+    description: The inventory group, such as V(api).
+    type: str
+    required: true
+  state:
+    description:
+      - V(scaled) plans the way to O(count) members and records the intent.
+      - V(settled) records that hosts arrived, O(joined), or are gone, O(left).
+    type: str
+    choices: [scaled, settled]
+    default: scaled
+  count:
+    description: How many members the group shall have; required when O(state=scaled).
+    type: int
+  minimum:
+    description: The fewest members that the group may have.
+    type: int
+    default: 1
+  maximum:
+    description: The most members that the group may have.
+    type: int
+  static_members:
+    description: The hosts that the inventory itself names in the group, those that left it included.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The host's name in the inventory.
+        type: str
+        required: true
+      address:
+        description: The host's address.
+        type: str
+        required: true
+      provider:
+        description: The fleet provider that makes the host; O(provider) by default.
+        type: str
+  provider:
+    description: Where further hosts come from; required when O(state=scaled).
+    type: str
+    choices: [docker, static]
+  pool:
+    description:
+      - The hosts that wait for work, in the order in which they are taken, when O(provider=static).
+      - Those that a record names are skipped.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The host's name in the inventory.
+        type: str
+        required: true
+      address:
+        description: The host's address.
+        type: str
+        required: true
+  address_range:
+    description:
+      - The network from which hosts get the lowest free address, such as V(192.0.2.128/25), when O(provider=docker).
+      - Its first and its last address are left out.
+    type: str
+  name_pattern:
+    description:
+      - The names of hosts that are made, when O(provider=docker); C({n}) stands for the lowest free number from 1 on.
+      - By default, the name of the group and the number.
+    type: str
+  reserved_names:
+    description: Names that no made host may get, such as those of all hosts of the inventory.
+    type: list
+    elements: str
+    default: []
+  reserved_addresses:
+    description: Addresses that no made host may get.
+    type: list
+    elements: str
+    default: []
+  joined:
+    description: Names of the hosts that serve now, when O(state=settled).
+    type: list
+    elements: str
+    default: []
+  left:
+    description:
+      - Names of the hosts that are released, when O(state=settled). They were leaving, or joining and never arrived.
+      - Names that the record does not have are ignored.
+    type: list
+    elements: str
+    default: []
+  provider_ids:
+    description: What the provider calls the hosts in O(joined), by their names.
+    type: dict
+    default: {}
+  prefix:
+    description: The folder of Consul's KV that holds a record for each group.
+    type: str
+    default: scaleout/members
+notes:
+  - Names and addresses of the other groups' records are taken. Two groups that grow in the same moment may still
+    choose the same host, because only a group's own record is compared and set.
+extends_documentation_fragment:
+  - scaleout.platform.consul
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.planned
+seealso:
+  - plugin: scaleout.platform.fleet
+    plugin_type: inventory
+"""
+
+EXAMPLES = r"""
+- name: Plan five servers and record it
+  scaleout.platform.members:
+    consul_token: "{{ consul_management_token }}"
+    group: api
+    count: 5
+    maximum: 8
+    static_members:
+      - {name: api1, address: 192.0.2.21}
+      - {name: api2, address: 192.0.2.22}
+    provider: docker
+    address_range: 192.0.2.128/25
+    reserved_names: "{{ groups['all'] }}"
+  register: scaling
+
+- name: Record which of them serve and which are gone
+  scaleout.platform.members:
+    consul_token: "{{ consul_management_token }}"
+    group: api
+    state: settled
+    joined: "{{ scaling.joining | map(attribute='name') }}"
+    left: "{{ scaling.leaving | map(attribute='name') }}"
+
+- name: Take the third server from VMs that wait for work
+  scaleout.platform.members:
+    consul_token: "{{ consul_management_token }}"
+    group: api
+    count: 3
+    static_members:
+      - {name: api1, address: 192.0.2.21}
+      - {name: api2, address: 192.0.2.22}
+    provider: static
+    pool:
+      - {name: spare1, address: 192.0.2.91}
+"""
+
+RETURN = r"""
+joining:
+  description: The hosts that are to be made and taken into service, those of a run that broke off included.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: api3, address: 192.0.2.129, provider: docker, provider_id: ""}]
+leaving:
+  description: The hosts that are to be drained and released, those of a run that broke off first.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+staying:
+  description: The hosts that serve and stay.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: api1, address: 192.0.2.21, provider: docker, provider_id: ""}]
+record:
+  description:
+    - The document under the key; in check mode, the one that would be there.
+    - Null where there is none, and the group is what the inventory says.
+  returned: success
+  type: dict
+  sample:
+    version: 1
+    group: api
+    members:
+      - {name: api1, address: 192.0.2.21, provider: docker, provider_id: "", state: member, since: null}
+      - name: api3
+        address: 192.0.2.129
+        provider: docker
+        provider_id: ""
+        state: joining
+        since: "2026-03-01T12:00:00Z"
+"""
+
+import json
+import time
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import (
+    Pool,
+    Range,
+    Scaling,
+    compare,
+    plan,
+    settle,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
+    PREFIX,
+    InvalidRecord,
+    Member,
+    Record,
+    decode,
+    fault_of_group,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+#: How often a plan is written before the module gives up against somebody who is always faster.
+_TRIES = 3
+
+
+class KeepRecord(Task):
+    """Reads the records, plans the next one of a group, and writes it if nobody else has written since."""
+
+    def __init__(self, consul: Consul, prefix: str, group: str, decide: t.Callable[..., Scaling]) -> None:
+        self._consul = consul
+        self._prefix = prefix
+        self._group = group
+        self._key = f"{prefix}/{group}"
+        self._decide = decide
+        self._modify_index = 0  # to Consul: the key must not exist yet
+
+    def plan(self) -> Plan:
+        record, others = self._read()
+        scaling = self._decide(record, others)
+        return Plan(
+            before=scaling.before.text() if scaling.before else "",
+            after=scaling.after.text() if scaling.after else "",
+            actions=() if scaling.after == scaling.before else (scaling.after,),
+            result={
+                "joining": [member.summary() for member in scaling.joining],
+                "leaving": [member.summary() for member in scaling.leaving],
+                "staying": [member.summary() for member in scaling.staying],
+                "record": scaling.after.document() if scaling.after else None,
+            },
+        )
+
+    def apply(self, plan: Plan) -> dict | None:
+        for _try in range(_TRIES):
+            if not plan.changed:  # somebody else has written the very same
+                return plan.result
+            (record,) = plan.actions
+            if self._consul.put(self._key, json.dumps(record.document()).encode(), self._modify_index):
+                return plan.result
+            plan = self.plan()
+        raise Conflict(
+            f"Somebody else changed the key {self._key} each of the {_TRIES} times that this task planned; nothing was "
+            "written, and another run starts from what is there now."
+        )
+
+    def close(self) -> None:
+        self._consul.close()
+
+    def _read(self) -> tuple[Record | None, list[Member]]:
+        """Return the group's record and the members of all other groups."""
+        entries = self._consul.entries(self._prefix)
+        # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
+        entry = entries.pop(self._key, None) or self._consul.get(self._key)
+        self._modify_index = entry.modify_index if entry else 0
+        others = [self._decode(key, other.value) for key, other in entries.items() if other.value]
+        return (
+            self._decode(self._key, entry.value) if entry else None,
+            [member for record in others for member in record.members],
+        )
+
+    def _decode(self, key: str, value: bytes) -> Record:
+        try:
+            return decode(value, key[len(self._prefix) + 1 :])
+        except InvalidRecord as error:
+            raise Refused(
+                f"The key {key} in Consul at {self._consul.host}:{self._consul.port} holds something that is not a "
+                f"record of members, and nothing is written: {error.message}"
+            ) from error
+
+
+def build(module: AnsibleModule) -> KeepRecord:
+    params = module.params
+    group, prefix = params["group"], params["prefix"]
+    fault = fault_of_group(group)
+    if fault:
+        raise InvalidInput("group", group, fault)
+    if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
+        raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    decide = _scaled(params, now) if params["state"] == "scaled" else _settled(params, now)
+    return KeepRecord(Consul.from_options(params), prefix, group, decide)
+
+
+def _scaled(params: dict[str, t.Any], now: str) -> t.Callable[..., Scaling]:
+    static = _static_members(params)
+    source = _source(params)
+
+    def decide(record: Record | None, others: list[Member]) -> Scaling:
+        return plan(
+            params["group"],
+            static,
+            record,
+            params["count"],
+            source,
+            now,
+            params["minimum"],
+            params["maximum"],
+            others,
+        )
+
+    return decide
+
+
+def _settled(params: dict[str, t.Any], now: str) -> t.Callable[..., Scaling]:
+    def decide(record: Record | None, _others: list[Member]) -> Scaling:
+        return compare(
+            record,
+            settle(record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
+        )
+
+    return decide
+
+
+def _static_members(params: dict[str, t.Any]) -> tuple[Member, ...]:
+    try:
+        return Record(
+            params["group"],
+            tuple(
+                Member(host["name"], host["address"], host["provider"] or params["provider"])
+                for host in params["static_members"]
+            ),
+        ).members
+    except InvalidRecord as error:
+        raise Refused(f"static_members: {error.message}") from error
+
+
+def _source(params: dict[str, t.Any]) -> Pool | Range:
+    if params["provider"] == "static":
+        return Pool(tuple((host["name"], host["address"]) for host in params["pool"]))
+    return Range(
+        params["address_range"],
+        params["name_pattern"] or params["group"] + "{n}",
+        frozenset(params["reserved_names"] + params["reserved_addresses"]),
+    )
+
+
+def main() -> None:
+    host = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
+    names = {"type": "list", "elements": "str", "default": []}
+    run(
+        build,
+        {
+            "group": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["scaled", "settled"], "default": "scaled"},
+            "count": {"type": "int"},
+            "minimum": {"type": "int", "default": 1},
+            "maximum": {"type": "int"},
+            "static_members": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {**host, "provider": {"type": "str"}},
+            },
+            "provider": {"type": "str", "choices": ["docker", "static"]},
+            "pool": {"type": "list", "elements": "dict", "default": [], "options": host},
+            "address_range": {"type": "str"},
+            "name_pattern": {"type": "str"},
+            "reserved_names": names,
+            "reserved_addresses": names,
+            "joined": names,
+            "left": names,
+            "provider_ids": {"type": "dict", "default": {}},
+            "prefix": {"type": "str", "default": PREFIX},
+            **ARGUMENTS,
+        },
+        required_if=[("state", "scaled", ("count", "provider"))],
+    )
+
+
+if __name__ == "__main__":
+    main()
