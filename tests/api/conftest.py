@@ -11,6 +11,8 @@ import pytest
 from api_lab.lab import Lab
 from api_lab.server import ApiServer
 
+pytest_plugins = ["api_lab.events"]
+
 
 @pytest.fixture(scope="session")
 def running_lab() -> t.Iterator[Lab]:

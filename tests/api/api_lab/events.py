@@ -1,0 +1,112 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What events need beside the lab: RabbitMQ, the analytics database, and workers; and the means to look at all of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import typing as t
+import uuid
+
+import pytest
+
+from .lab import Lab
+from .rabbitmq import RabbitMQ
+from .server import ApiServer
+from .waiting import until
+from .worker import Worker
+
+
+class EventsLab:
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.broker = RabbitMQ(lab.directory)
+        self._workers: list[Worker] = []
+        self._numbers = itertools.count(1)
+
+    def worker(self, **variables: str) -> Worker:
+        """Start another worker; the test's end kills it."""
+        log = self.lab.directory / f"worker-{next(self._numbers)}.log"
+        worker = Worker(self.lab.consul.address, log, **self.broker.variables, **variables)
+        self._workers.append(worker)
+        worker.start()
+        return worker
+
+    def kill_workers(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        self._workers = []
+
+    def happen(
+        self, user_id: str, kind: str = "task.created", number: int = 1, payload: t.Mapping[str, t.Any] | None = None
+    ) -> list[str]:
+        """Write events into the outbox of the user's shard, in one transaction; return their ids."""
+        shard = self.lab.shard_of(user_id)
+        ids = [_uuid7() for _unused in range(number)]
+        content = {"id": str(uuid.uuid4()), "title": "Write", **(payload or {})}
+        self.lab.primary_of(shard).execute(
+            "INSERT INTO outbox (user_id, id, kind, payload) SELECT %s, unnest(%s::uuid[]), %s, %s::jsonb",
+            [user_id, ids, kind, json.dumps(content)],
+            f"shard_{shard}",
+        )
+        return ids
+
+    def outbox(self) -> int:
+        """How many events wait, in all shards."""
+        return sum(
+            int(self.lab.primary_of(shard).execute("SELECT count(*) FROM outbox", [], f"shard_{shard}")[0][0])
+            for shard in "0123"
+        )
+
+    def notified(self, user_id: str) -> list[str]:
+        """The events that the user was told of, in the order of the telling."""
+        shard = self.lab.shard_of(user_id)
+        query = "SELECT event_id::text FROM notifications WHERE user_id = %s ORDER BY id"
+        return [row[0] for row in self.lab.primary_of(shard).execute(query, [user_id], f"shard_{shard}")]
+
+    def until_notified(self, user_id: str, ids: t.Iterable[str], within: float = 15) -> None:
+        """Wait until the user was told of these events, each once and nothing else."""
+        wanted = sorted(ids)
+        until(lambda: sorted(self.notified(user_id)) == wanted, within, f"{len(wanted)} notifications")
+
+    def drain(self) -> None:
+        """Empty every queue and outbox."""
+        for shard in "0123":
+            self.lab.primary_of(shard).execute("DELETE FROM outbox", [], f"shard_{shard}")
+        for queue in ("notifications", "notifications.retry", "analytics", "events.dead"):
+            self.broker.on_channel(lambda channel, queue=queue: _purge(channel, queue))
+
+
+async def _purge(channel: t.Any, queue: str) -> None:
+    await (await channel.get_queue(queue)).purge()
+
+
+def _uuid7() -> str:
+    value = (time.time_ns() // 1_000_000) << 80 | uuid.uuid4().int & ((1 << 80) - 1)
+    return str(uuid.UUID(int=value & ~(0xF << 76) | 7 << 76))
+
+
+@pytest.fixture(scope="session")
+def running_events(running_lab: Lab) -> t.Iterator[EventsLab]:
+    events = EventsLab(running_lab)
+    try:
+        events.broker.start()
+        yield events
+    finally:
+        events.kill_workers()
+        events.broker.stop()
+
+
+@pytest.fixture
+def events(lab: Lab, running_events: EventsLab) -> t.Iterator[EventsLab]:
+    """The lab with RabbitMQ; without a worker yet."""
+    yield running_events
+    running_events.kill_workers()
+
+
+@pytest.fixture
+def user_id(lab: Lab, api: ApiServer) -> str:
+    user_id, _token = lab.user_on("0")
+    return user_id
