@@ -53,7 +53,8 @@ attributes:
 notes:
   - For every host it reads C(platform_address), C(ansible_host) and C(fleet_provider); for database servers also
     C(postgres_role) (C(primary) or C(standby)), C(postgres_primary) (of a standby), C(postgres_shards) (of a primary),
-    C(postgres_port), C(postgres_database_owner), C(postgres_users) and C(platform_shard_buckets).
+    C(postgres_port), C(pgbouncer_port), C(postgres_database_owner), C(postgres_users) and C(platform_shard_buckets).
+  - A C(pgbouncer_port) goes into the shard map, so that clients connect to PgBouncer.
 seealso:
   - module: scaleout.platform.shard_map
 """

@@ -55,6 +55,12 @@ options:
             description: Port of the server.
             type: int
             default: 5432
+          pooler_port:
+            description:
+              - Port of the connection pooler on the same host, such as PgBouncer's V(6432). Clients whose transactions
+                are short connect there; migrations use the port of the server.
+              - By default there is none.
+            type: int
       replicas:
         description: The servers that follow the primary and may answer reads.
         type: list
@@ -74,6 +80,12 @@ options:
             description: Port of the server.
             type: int
             default: 5432
+          pooler_port:
+            description:
+              - Port of the connection pooler on the same host, such as PgBouncer's V(6432). Clients whose transactions
+                are short connect there; migrations use the port of the server.
+              - By default there is none.
+            type: int
       buckets:
         description:
           - The ranges of buckets that the shard owns, each a list of its first and its last bucket.
@@ -248,6 +260,7 @@ def main() -> None:
         "name": {"type": "str"},
         "host": {"type": "str", "required": True},
         "port": {"type": "int", "default": 5432},
+        "pooler_port": {"type": "int"},
     }
     run(
         build,

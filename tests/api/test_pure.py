@@ -24,7 +24,7 @@ from reference_api.pagination import (
     encode_tasks,
     encode_users,
 )
-from reference_api.settings import AnalyticsDatabase, Amqp, Endpoint, Settings, SettingsError
+from reference_api.settings import Amqp, AnalyticsDatabase, Endpoint, Settings, SettingsError
 from reference_api.shard_map import InvalidMap, ShardMap
 from reference_api.uuid7 import Uuid7, milliseconds_of
 

@@ -9,6 +9,8 @@ no two shards share a database. The document is what Consul's KV and every clien
      "shards": {"0": {"database": "shard_0", "primary": {"name": "pg1", "host": "10.0.0.1", "port": 5432},
                       "replicas": [{"name": "pg1r", "host": "10.0.0.2", "port": 5432}]}},
      "ranges": [[0, 4095, "0"]]}
+
+A server with a connection pooler before it has its port as well, ``"pooler_port": 6432``.
 """
 
 from __future__ import annotations
@@ -36,11 +38,17 @@ class InvalidMap(ScaleoutError):
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """A PostgreSQL server as clients reach it: its inventory name, its address and its port."""
+    """A PostgreSQL server as clients reach it.
+
+    :param name: its name in the inventory.
+    :param port: of PostgreSQL itself.
+    :param pooler_port: of the connection pooler on the same host, for clients whose transactions are short.
+    """
 
     name: str
     host: str
     port: int = 5432
+    pooler_port: int | None = None
 
     def __post_init__(self) -> None:
         for field, value in (("name", self.name), ("host", self.host)):
@@ -48,14 +56,23 @@ class Endpoint:
                 raise InvalidMap(f"{value!r} is not the {field} of a server.")
         if not _is_int(self.port) or not 1 <= self.port <= 65535:
             raise InvalidMap(f"{self.port!r} is not a port of the server {self.name}.")
+        if self.pooler_port is not None and (not _is_int(self.pooler_port) or not 1 <= self.pooler_port <= 65535):
+            raise InvalidMap(f"{self.pooler_port!r} is not a port of the pooler of the server {self.name}.")
+        if self.pooler_port == self.port:
+            raise InvalidMap(f"{self.port} cannot be the port of the server {self.name} and of its pooler.")
 
     @property
     def address(self) -> tuple[str, int]:
         return self.host, self.port
 
+    def document(self) -> dict:
+        """Return the fields that have a value."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.name} ({host}:{self.port})"
+        pooler = "" if self.pooler_port is None else f", pooler {self.pooler_port}"
+        return f"{self.name} ({host}:{self.port}{pooler})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,8 +176,8 @@ class ShardMap:
             "shards": {
                 str(shard.id): {
                     "database": shard.database,
-                    "primary": dataclasses.asdict(shard.primary),
-                    "replicas": [dataclasses.asdict(server) for server in shard.replicas],
+                    "primary": shard.primary.document(),
+                    "replicas": [server.document() for server in shard.replicas],
                 }
                 for shard in self.shards
             },
@@ -230,7 +247,7 @@ def _read_shard(shard_id: t.Any, fields: t.Any) -> Shard:
 
 
 def _read_endpoint(fields: t.Any, of: str) -> Endpoint:
-    _fields(fields, of, ("name", "host", "port"))
+    _fields(fields, of, ("name", "host", "port"), optional=("pooler_port",))
     return Endpoint(**fields)
 
 
@@ -246,14 +263,14 @@ def _read_id(value: t.Any) -> int:
     return int(value)
 
 
-def _fields(value: t.Any, of: str, names: tuple[str, ...]) -> None:
+def _fields(value: t.Any, of: str, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
     if not isinstance(value, dict):
         raise InvalidMap(f"The description of {of} is {_kind(value)}, not an object.")
     for name in names:
         if name not in value:
             raise InvalidMap(f"The description of {of} lacks the field {name}.")
     for name in value:
-        if name not in names:
+        if name not in names + optional:
             raise InvalidMap(f"The description of {of} has a field that is not known here: {name!r}.")
 
 

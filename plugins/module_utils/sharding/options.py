@@ -40,7 +40,7 @@ def _wanted(fields: t.Mapping[str, t.Any]) -> Wanted:
 
 def _endpoint(fields: t.Mapping[str, t.Any]) -> Endpoint:
     name = fields.get("name")
-    return Endpoint(fields["host"] if name is None else name, fields["host"], fields["port"])
+    return Endpoint(fields["host"] if name is None else name, fields["host"], fields["port"], fields.get("pooler_port"))
 
 
 def _pair(pair: t.Any) -> tuple[int, int]:

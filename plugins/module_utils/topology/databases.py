@@ -20,11 +20,19 @@ _STANDBY = "standby"
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A PostgreSQL server, by its inventory name and by the address that the other hosts use."""
+    """A PostgreSQL server, by its inventory name and by the address that the other hosts use.
+
+    :param pooler_port: of PgBouncer on the host; None where none is declared.
+    """
 
     name: str
     host: str
     port: int
+    pooler_port: int | None = None
+
+    def document(self) -> dict:
+        """Return the fields that have a value."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +64,8 @@ class Topology:
                 shard = {
                     "id": shard_id,
                     "database": f"shard_{shard_id}",
-                    "primary": dataclasses.asdict(cluster.primary),
-                    "replicas": [dataclasses.asdict(standby) for standby in cluster.standbys],
+                    "primary": cluster.primary.document(),
+                    "replicas": [standby.document() for standby in cluster.standbys],
                 }
                 if self.buckets is not None:
                     shard["buckets"] = self.buckets.get(shard_id, [])
@@ -70,7 +78,7 @@ class Topology:
             "shards": self.shards(),
             "primaries": {
                 cluster.primary.name: {
-                    **dataclasses.asdict(cluster.primary),
+                    **cluster.primary.document(),
                     "shards": list(cluster.shards),
                     "standbys": [standby.name for standby in cluster.standbys],
                 }
@@ -78,7 +86,7 @@ class Topology:
             },
             "standbys": {
                 standby.name: {
-                    **dataclasses.asdict(standby),
+                    **standby.document(),
                     "primary": cluster.primary.name,
                     "slot": names.slot(standby.name),
                 }
@@ -139,12 +147,18 @@ class _Reader:
 
     def _server(self, host: str) -> Server:
         address = self._value(host, "platform_address") or self._value(host, "ansible_host") or host
-        port = self._value(host, "postgres_port")
-        number = 5432 if port is None else _number(port)
+        return Server(host, str(address), self._port(host, "postgres_port") or 5432, self._port(host, "pgbouncer_port"))
+
+    def _port(self, host: str, variable: str) -> int | None:
+        """Return the port that a variable names; None where it is not set, or is wrong."""
+        value = self._value(host, variable)
+        if value is None:
+            return None
+        number = _number(value)
         if number is None or not 1 <= number <= 65535:
-            self._fault(host, "postgres_port", f": {port!r} is not a port")
-            number = 5432
-        return Server(host, str(address), number)
+            self._fault(host, variable, f": {value!r} is not a port")
+            return None
+        return number
 
     def _shards_of(self, host: str) -> tuple[int, ...]:
         value = self._value(host, "postgres_shards")
@@ -213,6 +227,8 @@ class _Reader:
                 self.faults.append(
                     f"platform_address of {other} and {server.name} is the same: {server.host}, port {server.port}."
                 )
+            if server.pooler_port == server.port:
+                self._fault(server.name, "pgbouncer_port", f": {server.port} is the port of PostgreSQL already")
 
     def _check_slots(self, standbys: t.Sequence[str]) -> None:
         taken: dict[str, str] = {}

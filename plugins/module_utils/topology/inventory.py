@@ -17,6 +17,7 @@ VARIABLES = (
     "postgres_primary",
     "postgres_shards",
     "postgres_port",
+    "pgbouncer_port",
     "postgres_database_owner",
     "postgres_users",
 )

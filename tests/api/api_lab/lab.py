@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The whole of it: two primaries with a standby each, four shards, Consul with their map, and two API servers."""
+"""The whole of it: two primaries with a standby each, the second pair behind PgBouncer, four shards, Consul with their
+map, and two API servers."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from reference_api.shard_map import ShardMap
 
 from .consul import Consul
+from .pgbouncer import PgBouncer
 from .postgres import Postgres
 from .server import ApiServer, environment, run
 from .waiting import until
@@ -25,6 +27,7 @@ class Lab:
         self.directory = directory
         self.postgres = {name: Postgres(name, directory) for name in ("pg1", "pg1r", "pg2", "pg2r")}
         self.pg1, self.pg1r, self.pg2, self.pg2r = self.postgres.values()
+        self.poolers = {server.name: PgBouncer(server) for server in (self.pg2, self.pg2r)}
         self.consul = Consul(directory)
         self.a = ApiServer(self.consul.address, directory / "api-a.log")
         self.b = ApiServer(self.consul.address, directory / "api-b.log")
@@ -39,6 +42,8 @@ class Lab:
             ]
             for job in jobs:
                 job.result()
+        for pooler in self.poolers.values():
+            pooler.start()
         self.publish()
         migration = run("reference_api.migrate", environment(self.consul.address))
         assert migration.returncode == 0, migration.stderr
@@ -54,6 +59,8 @@ class Lab:
         for api in (self.a, self.b):
             api.kill()
         self.consul.stop()
+        for pooler in self.poolers.values():
+            pooler.stop()
         for server in self.postgres.values():
             if (server.data / "postmaster.pid").exists():
                 server.thaw()
@@ -77,9 +84,10 @@ class Lab:
             "replicas": [self._endpoint(replica)] if with_replica else [],
         }
 
-    @staticmethod
-    def _endpoint(server: Postgres) -> dict[str, t.Any]:
-        return {"name": server.name, "host": "127.0.0.1", "port": server.port}
+    def _endpoint(self, server: Postgres) -> dict[str, t.Any]:
+        endpoint = {"name": server.name, "host": "127.0.0.1", "port": server.port}
+        pooler = self.poolers.get(server.name)
+        return {**endpoint, "pooler_port": pooler.port} if pooler else endpoint
 
     def publish(self, document: t.Mapping[str, t.Any] | None = None) -> int:
         """Publish a map (the lab's own when none is given) and return its version."""

@@ -20,7 +20,7 @@ from .waiting import until
 
 APPLICATION, PASSWORD = "reference_api", "a password"
 #: PostgreSQL refuses to run as root.
-_SYSTEM_USER = "postgres"
+SYSTEM_USER = "postgres"
 
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -139,8 +139,8 @@ class Postgres:
     def _run(self, program: str, *arguments: t.Any) -> None:
         command = [str(binaries() / program), *map(str, arguments)]
         if os.geteuid() == 0:
-            shutil.chown(self.data.parent, _SYSTEM_USER)
-            command = ["runuser", "-u", _SYSTEM_USER, "--", *command]
+            shutil.chown(self.data.parent, SYSTEM_USER)
+            command = ["runuser", "-u", SYSTEM_USER, "--", *command]
         # The server inherits the output, so that a pipe would never end.
         with open(f"{self.data}.{program}.out", "a+") as output:
             result = subprocess.run(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False)

@@ -40,8 +40,8 @@ class Reply:
     :param rows: the rows of each statement.
     :param guard: whether the server was in the state that the read asked for; always true for a write.
     :param lsn: of a write: a position that its commit lies before. Of a read: one that was passed before the rows were
-        looked at. On a replica they show everything up to it. On a primary a commit is in the log a moment before others
-        see it, so they show everything *before* it only.
+        looked at. On a replica they show everything up to it. On a primary a commit is in the log a moment before
+        others see it, so they show everything *before* it only.
     """
 
     rows: list[Rows]

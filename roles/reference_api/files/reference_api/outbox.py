@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Events that are written together with the row that they tell of. Pure.
 
-A statement that changes rows and the INSERT into ``outbox`` become one statement, so that there is never one without the
-other, whatever fails and whoever pools the connections; a statement that changed no row writes no event. The worker
+A statement that changes rows and the INSERT into ``outbox`` become one statement, so that there is never one without
+the other, whatever fails and whoever pools the connections; a statement that changed no row writes no event. The worker
 publishes what is in the outbox (``events/``).
 
 An event's id is a UUIDv7, made by the process that wrote it: ids of one process keep its order; of two processes they

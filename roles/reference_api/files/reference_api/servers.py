@@ -47,6 +47,8 @@ _CANNOT_NOW = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
 )
+# PgBouncer says farewell with this to a client whose message no server has taken.
+_NOT_PASSED_ON = "query_wait_timeout"
 
 
 class Unavailable(Exception):
@@ -60,7 +62,7 @@ class Lost(Exception):
 def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]:
     return {
         "host": address.host,
-        "port": address.port,
+        "port": address.transaction_port,
         "dbname": address.database,
         "user": settings.database_user,
         "password": settings.database_password,
@@ -178,6 +180,8 @@ class Server:
         except psycopg.Error as error:
             if _is_broken(connection):
                 log.warning("lost a connection to %s: %s", self.address, one_line(error))
+                if _NOT_PASSED_ON in str(error):
+                    raise Unavailable(f"{self.name} cannot be reached by its pooler") from error
                 raise Lost(f"the connection to {self.name} was lost") from error
             # A transaction that the server failed is still open. Where none is, it failed with or after the COMMIT.
             ended = error.sqlstate and connection.pgconn.transaction_status != TransactionStatus.INERROR

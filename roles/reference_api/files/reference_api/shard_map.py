@@ -9,6 +9,8 @@ The document is what the module ``scaleout.platform.shard_map`` publishes::
                       "replicas": [{"name": "pg1r", "host": "10.0.0.2", "port": 5432}]}},
      "ranges": [[0, 4095, "0"]]}
 
+A server with a connection pooler before it has its port as well, ``"pooler_port": 6432``.
+
 The reader checks everything that it relies on: a map that does not cover every bucket once would send
 rows to the wrong place.
 """
@@ -31,12 +33,23 @@ class InvalidMap(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """One database of one server: what a pool is for. ``name`` is the server's name in the inventory."""
+    """One database of one server: what a pool is for.
+
+    :param name: the server's name in the inventory.
+    :param port: of PostgreSQL itself.
+    :param pooler_port: of the transaction pooler before it; None where there is none.
+    """
 
     name: str
     host: str
     port: int
     database: str
+    pooler_port: int | None = None
+
+    @property
+    def transaction_port(self) -> int:
+        """For whoever needs no session that outlives a transaction."""
+        return self.pooler_port or self.port
 
     def __str__(self) -> str:
         return f"{self.name}/{self.database}"
@@ -93,7 +106,14 @@ def _shard(shard_id: str, entry: t.Mapping[str, t.Any]) -> Shard:
     database = entry["database"]
 
     def address(server: t.Mapping[str, t.Any]) -> Address:
-        return Address(str(server["name"]), str(server["host"]), int(server["port"]), str(database))
+        pooler_port = server.get("pooler_port")
+        return Address(
+            name=str(server["name"]),
+            host=str(server["host"]),
+            port=int(server["port"]),
+            database=str(database),
+            pooler_port=None if pooler_port is None else int(pooler_port),
+        )
 
     return Shard(shard_id, address(entry["primary"]), tuple(address(server) for server in entry["replicas"]))
 

@@ -29,7 +29,7 @@ DOCUMENT = {
         },
         "10": {
             "database": "other",
-            "primary": {"name": "pg2", "host": "2001:db8::2", "port": 6432},
+            "primary": {"name": "pg2", "host": "2001:db8::2", "port": 6432, "pooler_port": 6433},
             "replicas": [],
         },
     },
@@ -61,7 +61,7 @@ def test_the_text_has_a_line_for_each_shard():
         "shard 0: database shard_0, primary pg1 (192.0.2.11:5432), replicas pg1r (192.0.2.12:5432), "
         "buckets 0-1023, 2048-4095\n"
         "shard 1: database shard_1, primary pg1 (192.0.2.11:5432), replicas none, buckets 1024-2047\n"
-        "shard 10: database other, primary pg2 ([2001:db8::2]:6432), replicas none, buckets none\n"
+        "shard 10: database other, primary pg2 ([2001:db8::2]:6432, pooler 6433), replicas none, buckets none\n"
     )
 
 
@@ -115,6 +115,14 @@ def test_what_is_not_json_is_refused(text):
         (changed("shards", "0", "replicas", 0, "name", to="pg1"), "Shard 0 names the server pg1 twice."),
         (changed("shards", "0", "primary", "port", to=0), "0 is not a port of the server pg1."),
         (changed("shards", "0", "primary", "port", to="5432"), "'5432' is not a port of the server pg1."),
+        (
+            changed("shards", "0", "primary", "pooler_port", to="6432"),
+            "'6432' is not a port of the pooler of the server pg1.",
+        ),
+        (
+            changed("shards", "0", "primary", "pooler_port", to=5432),
+            "5432 cannot be the port of the server pg1 and of its pooler.",
+        ),
         (changed("shards", "0", "primary", "host", to="a;b"), "'a;b' is not the host of a server."),
         (changed("shards", "0", "primary", "host", to=None), "None is not the host of a server."),
         (changed("shards", "0", "primary", "name", to="-x"), "'-x' is not the name of a server."),

@@ -85,6 +85,14 @@ def test_other_inventories_that_are_right(changes):
     read(inventory(changes))
 
 
+def test_a_pooler_is_published_where_one_is_declared():
+    topology = read(inventory({"pg1": {"pgbouncer_port": 6433}, "pg1r": {"pgbouncer_port": "6434"}}))
+    first, *_more = topology.shards()
+    assert first["primary"] == {**endpoint("pg1", "192.0.2.11"), "pooler_port": 6433}
+    assert first["replicas"] == [{**endpoint("pg1r", "192.0.2.12"), "pooler_port": 6434}]
+    assert "pooler_port" not in topology.shards()[2]["primary"]
+
+
 def test_groups_may_have_other_names():
     groups = {"postgres": [], "consul_server": [], "db": GROUPS["postgres"], "discovery": ["consul1"]}
     names = Groups(postgres="db", consul_server="discovery")
@@ -215,8 +223,14 @@ LONG = "a" * 64
         ({"lb1": {"platform_address": ""}}, {}, "platform_address of lb1: '' is not an address or a host name."),
         ({"lb1": {"platform_address": 7}}, {}, "platform_address of lb1: 7 is not an address or a host name."),
         *(
-            ({"pg1": {"postgres_port": port}}, {}, f"postgres_port of pg1: {port!r} is not a port.")
+            ({"pg1": {variable: port}}, {}, f"{variable} of pg1: {port!r} is not a port.")
+            for variable in ("postgres_port", "pgbouncer_port")
             for port in (0, 65536, "x", -1, True, 5432.0)
+        ),
+        (
+            {"pg1": {"pgbouncer_port": 5432}},
+            {},
+            "pgbouncer_port of pg1: 5432 is the port of PostgreSQL already.",
         ),
         # names
         *(
