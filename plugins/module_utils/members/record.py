@@ -47,6 +47,11 @@ def fault_of_group(name: t.Any) -> str | None:
     return None
 
 
+def fault_of_address(address: t.Any) -> str | None:
+    """Say why a value is no address or host name; None when it is one."""
+    return None if _matches(_ADDRESS, address) else "is not an address or a host name"
+
+
 def natural(name: str) -> tuple:
     """Return a key that sorts ``api10`` after ``api9``."""
     # Texts and numbers take turns in what split returns, so like is compared with like.

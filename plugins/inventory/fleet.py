@@ -1,0 +1,414 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The inventory plugin ``fleet``."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fleet
+short_description: Put the members that Consul's record desires into their groups
+version_added: 0.1.0
+author: The scaleout.platform team (@scaleout)
+description:
+  - Reads the records that M(scaleout.platform.members) keeps in Consul and changes the groups that other inventory
+    files have filled. A group without a record stays as it is.
+  - The file's name ends in C(members.yml) or C(fleet.yml). It has to be read after the files that name the hosts, so
+    its name sorts after theirs in an inventory directory, or its C(-i) comes later.
+  - A member, and a host on its way to be one, is in its group. A host that the inventory does not know is added with
+    C(ansible_host), C(fleet_provider) and O(host_variables). One that it knows keeps its variables.
+  - A host that is leaving is in the group C(fleet_leaving) instead.
+  - A host that the inventory has in the group and the record does not name has been released. It is taken out of the
+    inventory, or put into the group C(fleet_released) when it is in other groups as well.
+  - Each host that a record names has C(fleet_member_state), which is C(joining), C(member) or C(leaving).
+  - All hosts have C(fleet_static_members), a dictionary with the name and the address of each host that the inventory
+    itself has in the group, by group. M(scaleout.platform.members) needs those that left as well.
+  - When Consul cannot be reached, or a record is not valid, the records that were seen last count, with a warning.
+    Without these the inventory counts as it is; that is silent as long as nothing says that there should be a Consul.
+options:
+  plugin:
+    description: Marks the file as one for this plugin.
+    type: str
+    required: true
+    choices: [scaleout.platform.fleet]
+  groups:
+    description: The groups that a record may govern.
+    type: list
+    elements: str
+    default: [api]
+  consul_url:
+    description:
+      - The scheme, host and port of Consul's HTTP API, such as V(https://consul.example.com:8501).
+      - By default, each host of O(consul_server_group) is asked at its C(ansible_host), over HTTP and port 8500, until
+        one answers.
+      - May be a template.
+    type: str
+  consul_server_group:
+    description: The group of Consul's servers.
+    type: str
+    default: consul_server
+  token:
+    description:
+      - SecretID of an ACL token that may read the keys under O(prefix). May be a template.
+      - It goes before O(token_file), which goes before O(token_vars_file).
+    type: str
+    env:
+      - name: CONSUL_HTTP_TOKEN
+  token_file:
+    description: A file that holds the token. A relative path begins at the folder of this configuration.
+    type: str
+    env:
+      - name: CONSUL_HTTP_TOKEN_FILE
+  token_vars_file:
+    description:
+      - A YAML file of variables, possibly encrypted with Ansible Vault, that holds the token. A relative path begins at
+        the folder of this configuration.
+      - Nothing is read where there is no such file.
+    type: str
+  token_variable:
+    description: The variable in O(token_vars_file) that is the token.
+    type: str
+    default: consul_reader_token
+  prefix:
+    description: The folder of Consul's KV that holds a record for each group.
+    type: str
+    default: scaleout/members
+  timeout:
+    description: Seconds that Consul may take to accept the connection, and then to answer.
+    type: float
+    default: 2.0
+  ca_file:
+    description: File with the certificates of the authorities to trust; those of the operating system by default.
+    type: str
+    aliases: [ca_path]
+  validate_certs:
+    description: Whether a certificate that cannot be verified is an error.
+    type: bool
+    default: true
+  cache_file:
+    description:
+      - A file that keeps the records seen last, for the time when Consul cannot be reached.
+      - A relative path begins at the folder of this configuration. Without it, nothing is kept.
+    type: str
+  host_variables:
+    description: Variables of the hosts that the inventory does not know. They may be templates.
+    type: dict
+    default: {}
+  standby_group:
+    description: The group of hosts that wait for work. A host that a record names is not in it.
+    type: str
+    default: fleet_standby
+seealso:
+  - module: scaleout.platform.members
+"""
+
+EXAMPLES = r"""
+# inventories/lab/members.yml, beside hosts.yml: Consul's address comes from the group consul_server in hosts.yml.
+plugin: scaleout.platform.fleet
+groups: [api]
+token_vars_file: group_vars/all/secrets.yml
+cache_file: ../../.lab/members.json
+
+---
+# inventories/production/members.yml. In AWX, let a credential type inject CONSUL_HTTP_TOKEN as an environment variable,
+# attach that credential to an inventory source that is sourced from a project, and choose the inventory's folder.
+plugin: scaleout.platform.fleet
+groups: [api]
+consul_url: https://consul.example.com:8501
+ca_file: files/consul-ca.pem
+host_variables:
+  ansible_user: ops
+  fleet_docker_memory: 1g
+"""
+
+import json
+import os
+import tempfile
+import time
+import typing as t
+import urllib.parse
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.plugins.inventory import BaseInventoryPlugin
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
+    LEAVING,
+    InvalidRecord,
+    Member,
+    Record,
+    decode,
+    fault_of_address,
+    fault_of_group,
+)
+
+if t.TYPE_CHECKING:
+    from ansible.inventory.data import InventoryData
+    from ansible.inventory.group import Group
+    from ansible.inventory.host import Host
+    from ansible.parsing.dataloader import DataLoader
+
+_PORTS = {"http": 8500, "https": 8501}
+
+
+class InventoryModule(BaseInventoryPlugin):
+    """Changes the groups of an inventory as Consul's records say."""
+
+    NAME = "scaleout.platform.fleet"
+
+    def verify_file(self, path: str) -> bool:
+        """Take only files that are named as documented."""
+        names = ("members.yml", "members.yaml", "fleet.yml", "fleet.yaml")
+        return bool(super().verify_file(path)) and path.endswith(names)
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        """Read the records and change the groups."""
+        super().parse(inventory, loader, path, cache)
+        self._read_config_data(path)
+        self._folder = os.path.dirname(os.path.abspath(path))
+        groups = self.get_option("groups")
+        try:
+            for name in groups:
+                fault = fault_of_group(name) or ("is Ansible's own" if name in ("all", "ungrouped") else None)
+                if fault:
+                    raise InvalidInput("groups", name, fault)
+            if not inventory.hosts:
+                self.display.warning(f"fleet: {path} is read before any host is known; its name has to sort last.")
+            records = self._records(groups)
+        except InvalidInput as error:
+            # The client's options are this plugin's, with a prefix.
+            raise AnsibleParserError(error.message.replace("consul_", "", 1)) from None
+        except ScaleoutError as error:
+            raise AnsibleParserError(error.message) from None
+        static = {name: self._hosts(name) for name in groups}
+        inventory.set_variable(
+            "all", "fleet_static_members", {name: [self._describe(host) for host in static[name]] for name in groups}
+        )
+        for name, record in records.items():
+            self._govern(name, record, static[name])
+
+    # What the records say
+
+    def _records(self, groups: list[str]) -> dict[str, Record]:
+        """Return the records of the groups that have one: Consul's, or those seen last, or none."""
+        cached, seen = self._read_cache(groups)
+        url = self.get_option("consul_url")
+        servers = [self._server(str(self.templar.template(url)))] if url else self._servers()
+        token = self._token()
+        trouble: list[ScaleoutError] = []
+        for server in servers:
+            try:
+                found = self._ask(server, token, groups)
+            except (Unreachable, InvalidRecord) as error:
+                trouble.append(error)
+            else:
+                self._write_cache(found)
+                return found
+        if not trouble:
+            return {}
+        reasons = " ".join(error.message for error in trouble)
+        if cached:
+            self.display.warning(f"fleet: {reasons} The members of {seen} count: {', '.join(sorted(cached))}.")
+        elif url or any("it answered" in error.message or isinstance(error, InvalidRecord) for error in trouble):
+            self.display.warning(f"fleet: {reasons} The inventory counts as it is.")
+        else:
+            self.display.v(f"fleet: {reasons} The inventory counts as it is.")
+        return cached
+
+    def _ask(self, server: dict[str, t.Any], token: str | None, groups: list[str]) -> dict[str, Record]:
+        prefix = self.get_option("prefix").strip("/")
+        ca_file = self.get_option("ca_file")
+        consul = Consul.from_options(
+            {
+                **server,
+                "consul_token": token,
+                "consul_timeout": self.get_option("timeout"),
+                "consul_ca_file": self._path(ca_file) if ca_file else None,
+                "consul_validate_certs": self.get_option("validate_certs"),
+            }
+        )
+        try:
+            entries = consul.entries(prefix)
+            found = {}
+            for group in groups:
+                key = f"{prefix}/{group}"
+                # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
+                entry = entries.get(key) or consul.get(key)
+                if entry:
+                    found[group] = self._decode(entry.value, group, f"The key {key} in Consul")
+            return found
+        finally:
+            consul.close()
+
+    @staticmethod
+    def _decode(value: bytes, group: str, where: str) -> Record:
+        try:
+            return decode(value, group)
+        except InvalidRecord as error:
+            raise InvalidRecord(f"{where} is not a record of members: {error.message}") from None
+
+    # Where Consul is, and who asks
+
+    @staticmethod
+    def _server(url: str) -> dict[str, t.Any]:
+        try:
+            parts = urllib.parse.urlsplit(url)
+            port = parts.port or _PORTS[parts.scheme]
+        except (ValueError, KeyError):
+            parts, port = urllib.parse.SplitResult("", "", "", "", ""), 0
+        if not parts.hostname or parts.username or parts.path not in ("", "/") or parts.query:
+            raise ScaleoutError(f"consul_url: {url!r} is not a URL such as http://192.0.2.61:8500.")
+        return {"consul_scheme": parts.scheme, "consul_host": parts.hostname, "consul_port": port}
+
+    def _servers(self) -> list[dict[str, t.Any]]:
+        hosts = self._hosts(self.get_option("consul_server_group"))
+        return [
+            {"consul_scheme": "http", "consul_host": self._address(host), "consul_port": _PORTS["http"]}
+            for host in hosts
+        ]
+
+    def _token(self) -> str | None:
+        """Return the token from the first place that has one."""
+        token = self.get_option("token")
+        if token:
+            return str(self.templar.template(token)).strip() or None
+        try:
+            if self.get_option("token_file"):
+                with open(self._path(self.get_option("token_file")), encoding="utf-8") as file:
+                    return file.read().strip() or None
+            variables = self.get_option("token_vars_file") and self._path(self.get_option("token_vars_file"))
+            if not variables or not os.path.exists(variables):
+                return None
+            content = self.loader.load_from_file(variables, cache="none") or {}
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise ScaleoutError(f"token_file: {self.get_option('token_file')!r} cannot be read: {reason}.") from None
+        except AnsibleError as error:
+            raise ScaleoutError(
+                f"token_vars_file: {self.get_option('token_vars_file')!r} cannot be read: {error}"
+            ) from error
+        token = content.get(self.get_option("token_variable")) if isinstance(content, dict) else None
+        return str(token) if token else None
+
+    def _path(self, path: str) -> str:
+        return os.path.join(self._folder, os.path.expanduser(path))
+
+    # The records seen last
+
+    def _read_cache(self, groups: list[str]) -> tuple[dict[str, Record], str]:
+        path = self.get_option("cache_file")
+        if not path:
+            return {}, ""
+        try:
+            with open(self._path(path), "rb") as file:
+                content = json.loads(file.read())
+            records = {
+                group: self._decode(json.dumps(document).encode(), group, f"The file {path}")
+                for group, document in content["records"].items()
+                if group in groups
+            }
+            return records, str(content["seen"])
+        except FileNotFoundError:
+            return {}, ""
+        except InvalidRecord as error:
+            self.display.warning(f"fleet: {error.message}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.display.warning(f"fleet: cache_file: {path!r} cannot be used: {error}")
+        return {}, ""
+
+    def _write_cache(self, records: dict[str, Record]) -> None:
+        """Keep the records; where there are none, nothing is kept and nobody is warned later."""
+        path = self.get_option("cache_file") and self._path(self.get_option("cache_file"))
+        if not path:
+            return
+        content = {
+            "seen": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "records": {group: record.document() for group, record in records.items()},
+        }
+        try:
+            if not records:
+                if os.path.exists(path):
+                    os.remove(path)
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            # Runs at the same time read the file as one of them wrote it.
+            with tempfile.NamedTemporaryFile(
+                "w", dir=os.path.dirname(path), prefix=".members", delete=False, encoding="utf-8"
+            ) as file:
+                json.dump(content, file, indent=1)
+            os.replace(file.name, path)
+        except OSError as error:
+            self.display.warning(f"fleet: cache_file: {path!r} cannot be written: {error.strerror}")
+
+    # The inventory
+
+    def _govern(self, name: str, record: Record, static: list[Host]) -> None:
+        """Make a group what its record says."""
+        self.inventory.add_group(name)
+        for member in record.members:
+            known = self.inventory.hosts.get(member.name)
+            self._introduce(member, known)
+            if known:
+                self._take_out(known, self.get_option("standby_group"))
+            if member.state != LEAVING:
+                self.inventory.add_host(member.name, group=name)
+            else:
+                if known:
+                    self._take_out(known, name)
+                self.inventory.add_group("fleet_leaving")
+                self.inventory.add_host(member.name, group="fleet_leaving")
+            self.inventory.set_variable(member.name, "fleet_member_state", member.state)
+        for host in static:
+            if record.get(host.name) is None:
+                self._release(host, name)
+
+    def _introduce(self, member: Member, known: Host | None) -> None:
+        """Add a host that the inventory does not know."""
+        if known:
+            address = self._address(known)
+            if address not in (member.address, known.name):
+                self.display.warning(
+                    f"fleet: {member.name} is at {address} in the inventory and at {member.address} in Consul's "
+                    "record; the inventory counts."
+                )
+            return
+        self.inventory.add_host(member.name)
+        variables = {"ansible_host": member.address, "fleet_provider": member.provider}
+        for variable, value in {**self.get_option("host_variables"), **variables}.items():
+            self.inventory.set_variable(member.name, variable, value)
+
+    def _release(self, host: Host, group: str) -> None:
+        self._take_out(host, group)
+        if {other.name for other in host.get_groups()} <= {"all", "ungrouped"}:
+            self.inventory.remove_host(host)
+        else:
+            self.inventory.add_group("fleet_released")
+            self.inventory.add_host(host.name, group="fleet_released")
+
+    def _take_out(self, host: Host, name: str) -> None:
+        """Take a host out of a group and of the groups below it."""
+        group: Group | None = self.inventory.groups.get(name)
+        for each in [*group.get_descendants(), group] if group else []:
+            each.remove_host(host)
+
+    def _hosts(self, group: str) -> list[Host]:
+        return list(self.inventory.groups[group].get_hosts()) if group in self.inventory.groups else []
+
+    def _address(self, host: Host) -> str:
+        """Return a host's address; templates can use its own variables only, since no other is known yet."""
+        variables = host.get_vars()
+        address = variables.get("ansible_host", host.name)
+        self.templar.available_variables = variables
+        try:
+            address = self.templar.template(address)
+        except AnsibleError:
+            return host.name
+        finally:
+            self.templar.available_variables = {}
+        return host.name if fault_of_address(address) else str(address)
+
+    def _describe(self, host: Host) -> dict[str, str]:
+        """Return a host of the inventory as M(scaleout.platform.members) wants it."""
+        described = {"name": host.name, "address": self._address(host)}
+        provider = host.get_vars().get("fleet_provider")
+        return {**described, "provider": provider} if isinstance(provider, str) else described

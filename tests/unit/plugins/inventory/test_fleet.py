@@ -1,0 +1,390 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The inventory that Ansible makes of a folder and a Consul that answers what a test tells it to."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import threading
+import time
+
+import pytest
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.display import Display
+from ansible.vars.manager import VariableManager
+
+TOKEN = "f4c54a26-2b0c-4c8e-9f0e-2c1d9a3e7b11"
+
+HOSTS = """
+all:
+  children:
+    api:
+      hosts:
+        api1: {ansible_host: 192.0.2.21}
+        api2: {ansible_host: 192.0.2.22}
+        api3: {ansible_host: 192.0.2.23, fleet_provider: docker}
+    fleet_standby:
+      hosts:
+        spare1: {ansible_host: 192.0.2.91}
+    consul_server:
+      hosts:
+        consul1: {ansible_host: 192.0.2.61}
+"""
+
+
+class FakeConsul:
+    """Holds keys, hides them from anybody without the token as Consul does, and notes each request."""
+
+    def __init__(self) -> None:
+        self.keys, self.requests, self.silent = {}, [], 0
+        fake = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+                time.sleep(fake.silent)
+                fake.requests.append(self.path)
+                status, body = fake.answer(self.path, self.headers.get("X-Consul-Token"))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *arguments) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def answer(self, path: str, token: str | None) -> tuple[int, bytes]:
+        key, _, query = path[len("/v1/kv/") :].partition("?")
+        allowed = token == TOKEN
+        if not query and not allowed:
+            return 403, b"Permission denied"
+        found = [
+            {"Key": name, "Value": base64.b64encode(value.encode()).decode(), "ModifyIndex": 7}
+            for name, value in self.keys.items()
+            if allowed and (name.startswith(key) if query else name == key)
+        ]
+        return (200, json.dumps(found).encode()) if found else (404, b"")
+
+
+class Messages(list):
+    """What Ansible said while it read the inventory."""
+
+    def about(self, text: str) -> bool:
+        return any(text in message for message in self)
+
+
+@pytest.fixture(name="consul")
+def _consul():
+    fake = FakeConsul()
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()
+
+
+@pytest.fixture(name="warnings")
+def _warnings(monkeypatch):
+    said = Messages()
+    monkeypatch.setattr(Display, "warning", lambda self, msg, *args, **kwargs: said.append(str(msg)))
+    monkeypatch.setattr(Display, "error_as_warning", lambda self, msg, exception, **kwargs: said.append(str(exception)))
+    return said
+
+
+@pytest.fixture(name="read")
+def _read(tmp_path, consul, monkeypatch, warnings):
+    """A function that reads a folder of hosts.yml and members.yml as Ansible does."""
+    for variable in ("CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+
+    def read(**options):
+        options = {"consul_url": consul.url, "token": TOKEN, **options}
+        config = {"plugin": "scaleout.platform.fleet", **{key: value for key, value in options.items() if value}}
+        (tmp_path / "members.yml").write_text(json.dumps(config), encoding="utf-8")
+        return Read(tmp_path)
+
+    return read
+
+
+class Read:
+    """An inventory and the variables of its hosts."""
+
+    def __init__(self, folder) -> None:
+        loader = DataLoader()
+        self.manager = InventoryManager(loader=loader, sources=[str(folder)])
+        self._variables = VariableManager(loader=loader, inventory=self.manager)
+
+    def group(self, name: str) -> list[str]:
+        return self.manager.get_groups_dict().get(name, [])
+
+    @property
+    def hosts(self) -> list[str]:
+        return sorted(self.manager.hosts)
+
+    def variables(self, host: str) -> dict:
+        return self._variables.get_vars(host=self.manager.get_host(host))
+
+
+def member(name, address, state="member", provider="docker"):
+    return {
+        "name": name,
+        "address": address,
+        "provider": provider,
+        "provider_id": "",
+        "state": state,
+        "since": None,
+    }
+
+
+def record(*members, group="api"):
+    return json.dumps({"version": 1, "group": group, "members": list(members)})
+
+
+API1, API2, API3 = (member(f"api{number}", f"192.0.2.2{number}") for number in (1, 2, 3))
+API4 = member("api4", "192.0.2.129", "joining")
+ALL = ["api1", "api2", "api3", "consul1", "spare1"]
+
+
+def test_without_a_record_the_inventory_counts_and_nobody_is_warned(read, consul, warnings):
+    inventory = read(cache_file="seen/members.json")
+    assert inventory.hosts == ALL
+    assert inventory.group("api") == ["api1", "api2", "api3"]
+    assert warnings == []
+    assert "fleet_member_state" not in inventory.variables("api1")
+
+
+def test_members_and_those_on_their_way_are_in_the_group(read, consul, warnings):
+    consul.keys["scaleout/members/api"] = record(API1, API2, API3, API4)
+    inventory = read(host_variables={"ansible_user": "ops", "fleet_host": {"name": "{{ inventory_hostname }}"}})
+    assert inventory.group("api") == ["api1", "api2", "api3", "api4"]
+    variables = inventory.variables("api4")
+    assert variables["ansible_host"] == "192.0.2.129"
+    assert variables["fleet_provider"] == "docker"
+    assert variables["fleet_member_state"] == "joining"
+    assert variables["ansible_user"] == "ops"
+    assert inventory.variables("api1")["fleet_member_state"] == "member"
+    assert "fleet_provider" not in inventory.variables("api1")
+    assert warnings == []
+
+
+def test_one_request_answers_for_all_groups(read, consul):
+    consul.keys["scaleout/members/api"] = record(API1)
+    consul.keys["scaleout/members/cache"] = record(member("cache1", "192.0.2.51"), group="cache")
+    inventory = read(groups=["api", "cache"])
+    assert consul.requests == ["/v1/kv/scaleout/members/?recurse="]
+    assert inventory.group("cache") == ["cache1"]
+
+
+def test_a_released_host_leaves_the_inventory(read, consul, warnings):
+    consul.keys["scaleout/members/api"] = record(API1, API2)
+    inventory = read()
+    assert inventory.hosts == ["api1", "api2", "consul1", "spare1"]
+    assert inventory.group("api") == ["api1", "api2"]
+    assert "api3" not in inventory.group("all")
+    assert "api3" not in inventory.group("ungrouped")
+    assert inventory.manager.list_hosts("api3") == []
+    assert inventory.variables("api1")["fleet_static_members"] == {
+        "api": [
+            {"name": "api1", "address": "192.0.2.21"},
+            {"name": "api2", "address": "192.0.2.22"},
+            {"name": "api3", "address": "192.0.2.23", "provider": "docker"},
+        ]
+    }
+
+
+def test_a_released_host_of_another_group_stays_there(read, consul, tmp_path):
+    (tmp_path / "also.yml").write_text("monitoring: {hosts: {api3: }}", encoding="utf-8")
+    consul.keys["scaleout/members/api"] = record(API1, API2)
+    inventory = read()
+    assert inventory.group("api") == ["api1", "api2"]
+    assert inventory.group("monitoring") == ["api3"]
+    assert inventory.group("fleet_released") == ["api3"]
+
+
+def test_groups_above_and_below_follow(read, consul, tmp_path):
+    (tmp_path / "hosts.yml").write_text(
+        "servers: {children: {api: {children: {api_eu: {hosts: {api1: , api2: , api3: }}}}}}", encoding="utf-8"
+    )
+    consul.keys["scaleout/members/api"] = record(
+        API1, {**API2, "state": "leaving"}, member("api4", "192.0.2.129")
+    )
+    inventory = read()
+    assert inventory.hosts == ["api1", "api2", "api4"]
+    assert inventory.group("api_eu") == ["api1"]
+    assert sorted(inventory.group("servers")) == ["api1", "api4"]
+    assert inventory.group("fleet_leaving") == ["api2"]
+    assert sorted(inventory.variables("api4")["group_names"]) == ["api", "servers"]
+    assert inventory.variables("api2")["group_names"] == ["fleet_leaving"]
+
+
+def test_a_leaving_host_is_there_and_not_in_its_group(read, consul):
+    consul.keys["scaleout/members/api"] = record(
+        API1, API2, {**API3, "state": "leaving"}, member("api4", "192.0.2.129", "leaving")
+    )
+    inventory = read()
+    assert inventory.group("api") == ["api1", "api2"]
+    assert inventory.group("fleet_leaving") == ["api3", "api4"]
+    assert inventory.variables("api4")["ansible_host"] == "192.0.2.129"
+    assert inventory.variables("api3")["fleet_member_state"] == "leaving"
+
+
+@pytest.mark.parametrize(("state", "group"), [("joining", "api"), ("member", "api"), ("leaving", "fleet_leaving")])
+def test_a_host_that_waited_for_work_waits_no_more(read, consul, state, group):
+    consul.keys["scaleout/members/api"] = record(API1, member("spare1", "192.0.2.91", state, "static"))
+    inventory = read()
+    assert "spare1" in inventory.group(group)
+    assert inventory.group("fleet_standby") == []
+    assert inventory.variables("spare1")["ansible_host"] == "192.0.2.91"
+
+
+def test_the_inventorys_address_counts_and_a_difference_is_told(read, consul, warnings):
+    consul.keys["scaleout/members/api"] = record(API1, API2, member("api3", "192.0.2.130"))
+    inventory = read()
+    assert inventory.variables("api3")["ansible_host"] == "192.0.2.23"
+    assert warnings.about("api3 is at 192.0.2.23 in the inventory and at 192.0.2.130 in Consul's record")
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("hello", "It is not JSON."),
+        (record(member("api1;reboot", "192.0.2.21")), "'api1;reboot' is not the name of a host."),
+        (record(member("localhost", "192.0.2.21")), "'localhost' is not the name of a host."),
+        (record(member("api1", "{{ lookup('pipe', 'id') }}")), "is not the address of api1."),
+        (record(API1, group="postgres"), "It is of the group 'postgres', not of api."),
+    ],
+)
+def test_a_record_that_cannot_be_is_not_used(read, consul, warnings, value, says):
+    consul.keys["scaleout/members/api"] = value
+    inventory = read()
+    assert inventory.hosts == ALL
+    assert inventory.group("api") == ["api1", "api2", "api3"]
+    assert warnings.about(f"The key scaleout/members/api in Consul is not a record of members: ")
+    assert warnings.about(says)
+
+
+# When Consul does not answer
+
+
+def test_the_records_seen_last_count_with_a_warning(read, consul, warnings, tmp_path):
+    consul.keys["scaleout/members/api"] = record(API1, API4)
+    assert read(cache_file="seen/members.json").group("api") == ["api1", "api4"]
+    assert warnings == []
+    assert [path.name for path in (tmp_path / "seen").iterdir()] == ["members.json"]
+    consul.silent = 2
+    started = time.monotonic()
+    inventory = read(cache_file="seen/members.json", timeout=0.2)
+    assert time.monotonic() - started < 1.5
+    assert inventory.group("api") == ["api1", "api4"]
+    assert len(warnings) == 1
+    assert warnings.about("no answer within 0.2 s. The members of 2")
+    consul.silent = 0
+    consul.keys["scaleout/members/api"] = "hello"
+    assert read(cache_file="seen/members.json").group("api") == ["api1", "api4"]
+
+
+def test_a_record_that_is_gone_is_forgotten(read, consul, warnings, tmp_path):
+    consul.keys["scaleout/members/api"] = record(API1)
+    read(cache_file="members.json")
+    assert (tmp_path / "members.json").exists()
+    consul.keys.clear()
+    assert read(cache_file="members.json").hosts == ALL
+    assert not (tmp_path / "members.json").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"seen": 1}', '{"seen": 1, "records": {"api": {}}}'])
+def test_a_spoilt_cache_is_not_used(read, consul, warnings, tmp_path, content):
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen" / "members.json").write_text(content, encoding="utf-8")
+    assert read(cache_file="seen/members.json", consul_url="http://127.0.0.1:1").hosts == ALL
+    assert warnings.about("seen/members.json")
+
+
+def test_a_bare_first_run_is_silent(read, warnings, tmp_path):
+    (tmp_path / "hosts.yml").write_text(HOSTS.replace("192.0.2.61", "127.0.0.1"), encoding="utf-8")
+    assert read(consul_url=None, cache_file="seen/members.json").hosts == ALL
+    assert warnings == []
+
+
+def test_a_consul_that_was_named_is_missed(read, warnings):
+    assert read(consul_url="http://127.0.0.1:1").hosts == ALL
+    assert warnings.about("Cannot reach Consul at 127.0.0.1:1: Connection refused. The inventory counts as it is.")
+
+
+def test_without_the_right_token_a_hidden_record_is_not_a_missing_one(read, consul, warnings, tmp_path):
+    consul.keys["scaleout/members/api"] = record(API1)
+    (tmp_path / "seen").mkdir()
+    assert read(cache_file="seen/members.json").group("api") == ["api1"]
+    assert read(cache_file="seen/members.json", token="another").group("api") == ["api1"]
+    assert warnings.about("it answered 403 (Permission denied). The members of 2")
+    assert not warnings.about("another")
+
+
+# Where the token comes from
+
+
+def test_the_token_of_a_file_of_variables(read, consul, tmp_path, warnings):
+    consul.keys["scaleout/members/api"] = record(API1)
+    secrets = tmp_path / "group_vars" / "all"
+    secrets.mkdir(parents=True)
+    options = {"token": None, "token_vars_file": "group_vars/all/secrets.yml"}
+    read(**options)
+    assert warnings.about("it answered 403")
+    (secrets / "secrets.yml").write_text(f"consul_reader_token: {TOKEN}\nmine: x\n", encoding="utf-8")
+    assert read(**options).group("api") == ["api1"]
+    assert read(**options, token_variable="mine").hosts == ALL
+
+
+def test_the_token_of_the_environment_goes_before_a_file(read, consul, tmp_path, monkeypatch):
+    consul.keys["scaleout/members/api"] = record(API1)
+    (tmp_path / "token.txt").write_text("another\n", encoding="utf-8")
+    options = {"token": None, "token_file": "token.txt"}
+    monkeypatch.setenv("CONSUL_HTTP_TOKEN", TOKEN)
+    assert read(**options).group("api") == ["api1"]
+    monkeypatch.delenv("CONSUL_HTTP_TOKEN")
+    assert read(**options).group("api") == ["api1", "api2", "api3"]
+    (tmp_path / "token.txt").write_text(TOKEN + "\n", encoding="utf-8")
+    assert read(**options).group("api") == ["api1"]
+
+
+def test_a_template_is_rendered(read, consul, monkeypatch):
+    consul.keys["scaleout/members/api"] = record(API1)
+    monkeypatch.setenv("MY_CONSUL", consul.url)
+    monkeypatch.setenv("MY_TOKEN", TOKEN)
+    inventory = read(consul_url="{{ lookup('env', 'MY_CONSUL') }}", token="{{ lookup('env', 'MY_TOKEN') }}")
+    assert inventory.group("api") == ["api1"]
+
+
+# Options that cannot be
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"groups": ["a b"]}, "groups: 'a b' is not the name of a group"),
+        ({"groups": ["all"]}, "groups: 'all' is Ansible's own."),
+        ({"consul_url": "consul1:8500"}, "consul_url: 'consul1:8500' is not a URL such as http://192.0.2.61:8500."),
+        ({"consul_url": "http://consul1:port"}, "consul_url: 'http://consul1:port' is not a URL"),
+        ({"consul_url": "ftp://consul1"}, "consul_url: 'ftp://consul1' is not a URL"),
+        ({"timeout": -1}, "timeout: -1.0 is not a number of seconds"),
+        ({"consul_url": "https://consul1", "ca_file": "none.pem"}, "ca_file: "),
+        ({"token": None, "token_file": "none.txt"}, "token_file: 'none.txt' cannot be read: No such file or directory."),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(read, warnings, options, says):
+    assert read(**options).hosts == ALL
+    assert warnings.about(says)
+
+
+def test_a_file_that_is_read_too_early_says_so(read, consul, tmp_path, warnings):
+    (tmp_path / "hosts.yml").rename(tmp_path / "zzz.yml")
+    read()
+    assert warnings.about("is read before any host is known; its name has to sort last")
