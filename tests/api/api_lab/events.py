@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What events need beside the lab: RabbitMQ, the analytics database, and workers; and the means to look at all of it."""
+"""What events need beside the lab: RabbitMQ, the analytics database, and workers; and the means to look at it all."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import json
 import time
 import typing as t
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from .lab import Lab
+from .postgres import Postgres
 from .rabbitmq import RabbitMQ
-from .server import ApiServer
+from .server import ApiServer, environment, run
 from .waiting import until
 from .worker import Worker
 
@@ -23,13 +25,31 @@ class EventsLab:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.broker = RabbitMQ(lab.directory)
+        self.analytics = Postgres("ana1", lab.directory)
         self._workers: list[Worker] = []
         self._numbers = itertools.count(1)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {**self.broker.variables, "ANALYTICS_DATABASE": f"127.0.0.1:{self.analytics.port}/analytics"}
+
+    def start(self) -> None:
+        with ThreadPoolExecutor() as executor:
+            jobs = [executor.submit(self.broker.start), executor.submit(self.analytics.create_primary, ["analytics"])]
+            for job in jobs:
+                job.result()
+        migration = run("reference_api.migrate", environment(self.lab.consul.address, **self.variables))
+        assert migration.returncode == 0, migration.stderr
+
+    def stop(self) -> None:
+        self.kill_workers()
+        self.broker.stop()
+        self.analytics.stop()
 
     def worker(self, **variables: str) -> Worker:
         """Start another worker; the test's end kills it."""
         log = self.lab.directory / f"worker-{next(self._numbers)}.log"
-        worker = Worker(self.lab.consul.address, log, **self.broker.variables, **variables)
+        worker = Worker(self.lab.consul.address, log, **{**self.variables, **variables})
         self._workers.append(worker)
         worker.start()
         return worker
@@ -71,6 +91,16 @@ class EventsLab:
         wanted = sorted(ids)
         until(lambda: sorted(self.notified(user_id)) == wanted, within, f"{len(wanted)} notifications")
 
+    def analysed(self, user_id: str) -> list[str]:
+        """The events of the user that the analytics have."""
+        query = "SELECT event_id::text FROM events WHERE user_id = %s ORDER BY event_id"
+        return [row[0] for row in self.analytics.execute(query, [user_id], "analytics")]
+
+    def until_analysed(self, user_id: str, ids: t.Iterable[str], within: float = 15) -> None:
+        """Wait until the analytics have these events of the user and no others."""
+        wanted = sorted(ids)
+        until(lambda: self.analysed(user_id) == wanted, within, f"{len(wanted)} events in the analytics")
+
     def drain(self) -> None:
         """Empty every queue and outbox."""
         for shard in "0123":
@@ -92,11 +122,10 @@ def _uuid7() -> str:
 def running_events(running_lab: Lab) -> t.Iterator[EventsLab]:
     events = EventsLab(running_lab)
     try:
-        events.broker.start()
+        events.start()
         yield events
     finally:
-        events.kill_workers()
-        events.broker.stop()
+        events.stop()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,11 @@ class Worker:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def done(self, what: str) -> int:
+        """How often it did this, by its log; the last report is written at its end."""
+        counts = re.findall(rf"done:.*?(\d+) {re.escape(what)}\b", self.log.read_text())
+        return sum(map(int, counts))
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

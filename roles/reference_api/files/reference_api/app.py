@@ -10,11 +10,13 @@ import typing as t
 from fastapi import FastAPI
 
 from . import __version__, errors, health
+from .analytics.client import AnalyticsClient
 from .cluster import Cluster
 from .envelope import Envelope
 from .freshness import RecentWrites
 from .metrics import Metrics
-from .routers import tasks, users
+from .routers import analytics as analytics_routes
+from .routers import notifications, tasks, users
 from .settings import Settings
 from .shards import Shared
 from .uuid7 import Uuid7
@@ -25,11 +27,16 @@ def create_app(settings: Settings) -> FastAPI:
     cluster = Cluster(settings)
     metrics = Metrics()
     metrics.observe(cluster)
+    analytics = AnalyticsClient(settings.analytics_database, settings) if settings.analytics_database else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> t.AsyncIterator[None]:
         cluster.start()
+        if analytics:
+            analytics.start()
         yield
+        if analytics:
+            await analytics.stop()
         await cluster.stop()
 
     # No documentation pages: they would load their scripts from somebody else's servers.
@@ -37,10 +44,11 @@ def create_app(settings: Settings) -> FastAPI:
     # FastAPI takes a lifespan argument only from 0.93 on.
     app.router.lifespan_context = lifespan
     app.state.cluster = cluster
+    app.state.analytics = analytics
     app.state.metrics = metrics
     app.state.shared = Shared(cluster, metrics, RecentWrites(settings.replica_max_lag), Uuid7())
     errors.install(app)
     app.add_middleware(Envelope, metrics=metrics)
-    for router in (health.router, users.router, tasks.router):
+    for router in (health.router, users.router, tasks.router, notifications.router, analytics_routes.router):
         app.include_router(router)
     return app

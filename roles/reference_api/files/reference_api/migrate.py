@@ -1,10 +1,12 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""``python3 -m reference_api.migrate`` brings the schema of every shard up to date, on the shards' primaries.
+"""``python3 -m reference_api.migrate`` brings the schema of every shard up to date, on the shards' primaries, and
+that of the analytics database.
 
-The migrations are the numbered files in ``migrations/``; each shard's database records the ones that it has. Running it
-again, or twice at the same time, changes nothing: an advisory lock lets one at a time in. Each migration is one
-transaction together with its record. It runs as the application's own role, which owns the databases.
+The migrations are the numbered files in ``migrations/`` and in ``analytics/migrations/``; each database records the
+ones that it has. Running it again, or twice at the same time, changes nothing: an advisory lock lets one at a time in.
+Each migration is one transaction together with its record. It runs as the application's own role, which owns the
+databases.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from . import consul
+from . import analytics, consul
 from .servers import one_line
 from .settings import Settings, SettingsError
 from .shard_map import Address, InvalidMap, ShardMap
@@ -128,6 +130,9 @@ def main() -> int:
         for shard in read_map(settings).shards.values():
             applied = migrate(shard.primary, settings, migrations)
             print(f"shard {shard.id} on {shard.primary.name}: {', '.join(applied) or 'up to date'}")
+        if settings.analytics_database is not None:
+            applied = migrate(analytics.address_of(settings.analytics_database), settings, load(analytics.MIGRATIONS))
+            print(f"analytics: {', '.join(applied) or 'up to date'}")
     except (SettingsError, MigrationError) as error:
         print(error, file=sys.stderr)
         return 1

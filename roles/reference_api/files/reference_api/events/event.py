@@ -17,7 +17,7 @@ import re
 import typing as t
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 #: ``<noun>.<past verb>``; it is the routing key too, so that a consumer can bind to ``task.*`` or ``*.deleted``.
 _KIND = re.compile(r"[a-z][a-z_]{0,62}\.[a-z][a-z_]{0,62}")
@@ -56,19 +56,20 @@ class Event:
     @classmethod
     def decode(cls, body: bytes) -> Event:
         """
-        :raises NotAnEvent: it is something else, or nothing that PostgreSQL could hold.
+        :raises NotAnEvent: it is something else.
         """
         try:
             content = json.loads(body)
             kind, payload = content["kind"], content["payload"]
             occurred_at = datetime.fromisoformat(content["occurred_at"])
+            if occurred_at.tzinfo is None:
+                raise NotAnEvent("its time has no zone")
+            occurred_at = occurred_at.astimezone(UTC)
             event = cls(uuid.UUID(content["id"]), kind, uuid.UUID(content["user_id"]), occurred_at, payload)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
             raise NotAnEvent(f"it cannot be read ({type(error).__name__})") from error
         if not isinstance(kind, str) or not _KIND.fullmatch(kind):
             raise NotAnEvent("its kind is not <noun>.<past verb>")
         if not isinstance(payload, dict):
             raise NotAnEvent("its payload is not an object")
-        if occurred_at.tzinfo is None:
-            raise NotAnEvent("its time has no zone")
         return event

@@ -10,9 +10,12 @@ import os
 import signal
 import sys
 
+from ..analytics import address_of
+from ..analytics.store import Analytics
 from ..settings import Amqp, Settings, SettingsError
 from .broker import Broker, Publisher
-from .consumer import Consumer
+from .consumer import Consumer, Store
+from .database import Database
 from .notifications import Notifications
 from .relay import Relay
 from .shards import Shards
@@ -35,7 +38,9 @@ async def work(settings: Settings, amqp: Amqp) -> None:
     tally, broker = Tally(), Broker(amqp)
     publisher = Publisher(broker)
     shards = Shards(settings, lambda database: Relay(database, publisher, tally))
-    stores = [Notifications(shards)]
+    stores: list[Store] = [Notifications(shards)]
+    if settings.analytics_database is not None:
+        stores.append(Analytics(Database("analytics", address_of(settings.analytics_database), settings)))
     shards.start()
     tasks = [
         publisher.run(relays_ended),

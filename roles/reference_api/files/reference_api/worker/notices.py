@@ -28,7 +28,7 @@ def _with(text: str, field: str) -> t.Callable[[Payload], str]:
 
 def _streak(payload: Payload) -> str | None:
     days = payload.get("streak")
-    if days not in MILESTONES:
+    if not isinstance(days, int) or days not in MILESTONES:
         return None
     return f"{_with('Habit', 'name')(payload)}, {days} days in a row"
 
