@@ -87,7 +87,8 @@ options:
   cache_file:
     description:
       - A file that keeps the records seen last, for the time when Consul cannot be reached.
-      - A relative path begins at the folder of this configuration. Without it, nothing is kept.
+      - A relative path begins at the folder of this configuration. Ansible would read a file in an inventory directory
+        as an inventory, so it has to be elsewhere. Without this option, nothing is kept.
     type: str
   host_variables:
     description: Variables of the hosts that the inventory does not know. They may be templates.

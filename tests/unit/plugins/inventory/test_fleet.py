@@ -11,10 +11,15 @@ import threading
 import time
 
 import pytest
+import yaml
+from ansible import constants
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import inventory_loader
 from ansible.utils.display import Display
 from ansible.vars.manager import VariableManager
+
+from ansible_collections.scaleout.platform.plugins.inventory.fleet import DOCUMENTATION, InventoryModule
 
 TOKEN = "f4c54a26-2b0c-4c8e-9f0e-2c1d9a3e7b11"
 
@@ -45,7 +50,7 @@ class FakeConsul:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
+            def do_GET(self) -> None:
                 time.sleep(fake.silent)
                 fake.requests.append(self.path)
                 status, body = fake.answer(self.path, self.headers.get("X-Consul-Token"))
@@ -103,13 +108,23 @@ def _read(tmp_path, consul, monkeypatch, warnings):
     """A function that reads a folder of hosts.yml and members.yml as Ansible does."""
     for variable in ("CONSUL_HTTP_TOKEN", "CONSUL_HTTP_TOKEN_FILE"):
         monkeypatch.delenv(variable, raising=False)
-    (tmp_path / "hosts.yml").write_text(HOSTS, encoding="utf-8")
+    # Ansible's own way to a collection's plugins replaces the import of collections for all other tests as well.
+    constants.config.initialize_plugin_configuration_definitions(
+        "inventory", InventoryModule.NAME, yaml.safe_load(DOCUMENTATION)["options"]
+    )
+    plugin = InventoryModule()
+    plugin._load_name, plugin._redirected_names = InventoryModule.NAME, []
+    enabled = [plugin, inventory_loader.get("yaml")]
+    monkeypatch.setattr(InventoryManager, "_fetch_inventory_plugins", lambda self: enabled)
+    folder = tmp_path / "inventory"
+    folder.mkdir()
+    (folder / "hosts.yml").write_text(HOSTS, encoding="utf-8")
 
     def read(**options):
         options = {"consul_url": consul.url, "token": TOKEN, **options}
         config = {"plugin": "scaleout.platform.fleet", **{key: value for key, value in options.items() if value}}
-        (tmp_path / "members.yml").write_text(json.dumps(config), encoding="utf-8")
-        return Read(tmp_path)
+        (folder / "members.yml").write_text(json.dumps(config), encoding="utf-8")
+        return Read(folder)
 
     return read
 
@@ -154,7 +169,7 @@ ALL = ["api1", "api2", "api3", "consul1", "spare1"]
 
 
 def test_without_a_record_the_inventory_counts_and_nobody_is_warned(read, consul, warnings):
-    inventory = read(cache_file="seen/members.json")
+    inventory = read(cache_file="../seen/members.json")
     assert inventory.hosts == ALL
     assert inventory.group("api") == ["api1", "api2", "api3"]
     assert warnings == []
@@ -201,7 +216,7 @@ def test_a_released_host_leaves_the_inventory(read, consul, warnings):
 
 
 def test_a_released_host_of_another_group_stays_there(read, consul, tmp_path):
-    (tmp_path / "also.yml").write_text("monitoring: {hosts: {api3: }}", encoding="utf-8")
+    (tmp_path / "inventory" / "also.yml").write_text("monitoring: {hosts: {api3: }}", encoding="utf-8")
     consul.keys["scaleout/members/api"] = record(API1, API2)
     inventory = read()
     assert inventory.group("api") == ["api1", "api2"]
@@ -210,12 +225,10 @@ def test_a_released_host_of_another_group_stays_there(read, consul, tmp_path):
 
 
 def test_groups_above_and_below_follow(read, consul, tmp_path):
-    (tmp_path / "hosts.yml").write_text(
+    (tmp_path / "inventory" / "hosts.yml").write_text(
         "servers: {children: {api: {children: {api_eu: {hosts: {api1: , api2: , api3: }}}}}}", encoding="utf-8"
     )
-    consul.keys["scaleout/members/api"] = record(
-        API1, {**API2, "state": "leaving"}, member("api4", "192.0.2.129")
-    )
+    consul.keys["scaleout/members/api"] = record(API1, {**API2, "state": "leaving"}, member("api4", "192.0.2.129"))
     inventory = read()
     assert inventory.hosts == ["api1", "api2", "api4"]
     assert inventory.group("api_eu") == ["api1"]
@@ -267,7 +280,7 @@ def test_a_record_that_cannot_be_is_not_used(read, consul, warnings, value, says
     inventory = read()
     assert inventory.hosts == ALL
     assert inventory.group("api") == ["api1", "api2", "api3"]
-    assert warnings.about(f"The key scaleout/members/api in Consul is not a record of members: ")
+    assert warnings.about("The key scaleout/members/api in Consul is not a record of members: ")
     assert warnings.about(says)
 
 
@@ -276,27 +289,27 @@ def test_a_record_that_cannot_be_is_not_used(read, consul, warnings, value, says
 
 def test_the_records_seen_last_count_with_a_warning(read, consul, warnings, tmp_path):
     consul.keys["scaleout/members/api"] = record(API1, API4)
-    assert read(cache_file="seen/members.json").group("api") == ["api1", "api4"]
+    assert read(cache_file="../seen/members.json").group("api") == ["api1", "api4"]
     assert warnings == []
     assert [path.name for path in (tmp_path / "seen").iterdir()] == ["members.json"]
     consul.silent = 2
     started = time.monotonic()
-    inventory = read(cache_file="seen/members.json", timeout=0.2)
+    inventory = read(cache_file="../seen/members.json", timeout=0.2)
     assert time.monotonic() - started < 1.5
     assert inventory.group("api") == ["api1", "api4"]
     assert len(warnings) == 1
     assert warnings.about("no answer within 0.2 s. The members of 2")
     consul.silent = 0
     consul.keys["scaleout/members/api"] = "hello"
-    assert read(cache_file="seen/members.json").group("api") == ["api1", "api4"]
+    assert read(cache_file="../seen/members.json").group("api") == ["api1", "api4"]
 
 
 def test_a_record_that_is_gone_is_forgotten(read, consul, warnings, tmp_path):
     consul.keys["scaleout/members/api"] = record(API1)
-    read(cache_file="members.json")
+    read(cache_file="../members.json")
     assert (tmp_path / "members.json").exists()
     consul.keys.clear()
-    assert read(cache_file="members.json").hosts == ALL
+    assert read(cache_file="../members.json").hosts == ALL
     assert not (tmp_path / "members.json").exists()
 
 
@@ -304,13 +317,13 @@ def test_a_record_that_is_gone_is_forgotten(read, consul, warnings, tmp_path):
 def test_a_spoilt_cache_is_not_used(read, consul, warnings, tmp_path, content):
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "members.json").write_text(content, encoding="utf-8")
-    assert read(cache_file="seen/members.json", consul_url="http://127.0.0.1:1").hosts == ALL
+    assert read(cache_file="../seen/members.json", consul_url="http://127.0.0.1:1").hosts == ALL
     assert warnings.about("seen/members.json")
 
 
 def test_a_bare_first_run_is_silent(read, warnings, tmp_path):
-    (tmp_path / "hosts.yml").write_text(HOSTS.replace("192.0.2.61", "127.0.0.1"), encoding="utf-8")
-    assert read(consul_url=None, cache_file="seen/members.json").hosts == ALL
+    (tmp_path / "inventory" / "hosts.yml").write_text(HOSTS.replace("192.0.2.61", "127.0.0.1"), encoding="utf-8")
+    assert read(consul_url=None, cache_file="../seen/members.json").hosts == ALL
     assert warnings == []
 
 
@@ -322,8 +335,8 @@ def test_a_consul_that_was_named_is_missed(read, warnings):
 def test_without_the_right_token_a_hidden_record_is_not_a_missing_one(read, consul, warnings, tmp_path):
     consul.keys["scaleout/members/api"] = record(API1)
     (tmp_path / "seen").mkdir()
-    assert read(cache_file="seen/members.json").group("api") == ["api1"]
-    assert read(cache_file="seen/members.json", token="another").group("api") == ["api1"]
+    assert read(cache_file="../seen/members.json").group("api") == ["api1"]
+    assert read(cache_file="../seen/members.json", token="another").group("api") == ["api1"]
     assert warnings.about("it answered 403 (Permission denied). The members of 2")
     assert not warnings.about("another")
 
@@ -333,7 +346,7 @@ def test_without_the_right_token_a_hidden_record_is_not_a_missing_one(read, cons
 
 def test_the_token_of_a_file_of_variables(read, consul, tmp_path, warnings):
     consul.keys["scaleout/members/api"] = record(API1)
-    secrets = tmp_path / "group_vars" / "all"
+    secrets = tmp_path / "inventory" / "group_vars" / "all"
     secrets.mkdir(parents=True)
     options = {"token": None, "token_vars_file": "group_vars/all/secrets.yml"}
     read(**options)
@@ -345,13 +358,13 @@ def test_the_token_of_a_file_of_variables(read, consul, tmp_path, warnings):
 
 def test_the_token_of_the_environment_goes_before_a_file(read, consul, tmp_path, monkeypatch):
     consul.keys["scaleout/members/api"] = record(API1)
-    (tmp_path / "token.txt").write_text("another\n", encoding="utf-8")
+    (tmp_path / "inventory" / "token.txt").write_text("another\n", encoding="utf-8")
     options = {"token": None, "token_file": "token.txt"}
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", TOKEN)
     assert read(**options).group("api") == ["api1"]
     monkeypatch.delenv("CONSUL_HTTP_TOKEN")
     assert read(**options).group("api") == ["api1", "api2", "api3"]
-    (tmp_path / "token.txt").write_text(TOKEN + "\n", encoding="utf-8")
+    (tmp_path / "inventory" / "token.txt").write_text(TOKEN + "\n", encoding="utf-8")
     assert read(**options).group("api") == ["api1"]
 
 
@@ -376,7 +389,10 @@ def test_a_template_is_rendered(read, consul, monkeypatch):
         ({"consul_url": "ftp://consul1"}, "consul_url: 'ftp://consul1' is not a URL"),
         ({"timeout": -1}, "timeout: -1.0 is not a number of seconds"),
         ({"consul_url": "https://consul1", "ca_file": "none.pem"}, "ca_file: "),
-        ({"token": None, "token_file": "none.txt"}, "token_file: 'none.txt' cannot be read: No such file or directory."),
+        (
+            {"token": None, "token_file": "none.txt"},
+            "token_file: 'none.txt' cannot be read: No such file or directory.",
+        ),
     ],
 )
 def test_an_option_that_cannot_be_is_named(read, warnings, options, says):
@@ -385,6 +401,6 @@ def test_an_option_that_cannot_be_is_named(read, warnings, options, says):
 
 
 def test_a_file_that_is_read_too_early_says_so(read, consul, tmp_path, warnings):
-    (tmp_path / "hosts.yml").rename(tmp_path / "zzz.yml")
+    (tmp_path / "inventory" / "hosts.yml").rename(tmp_path / "inventory" / "zzz.yml")
     read()
     assert warnings.about("is read before any host is known; its name has to sort last")
