@@ -27,6 +27,15 @@ options:
     description: Path that answers 2xx when the service is healthy.
     type: str
     default: /healthz
+  workers:
+    description: Names of units beside it that listen on no port. Each must have run for O(steady_time) without an end.
+    type: list
+    elements: str
+    default: []
+  steady_time:
+    description: Seconds that a worker has to run.
+    type: float
+    default: 3.0
   timeout:
     description: Seconds to wait.
     type: float
@@ -75,17 +84,23 @@ enabled:
   description: Whether the unit starts with the machine.
   returned: always
   type: bool
+idle_workers:
+  description: Which of O(workers) do not run.
+  returned: always
+  type: list
+  elements: str
 journal:
-  description: The last lines that the service wrote to the journal.
+  description: The last lines that the service, or the worker that failed, wrote to the journal.
   returned: failure
   type: list
   elements: str
 """
 
+import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service
+from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service, Worker
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
@@ -102,19 +117,32 @@ class HealthGate(Task):
             raise InvalidInput("path", params["path"], "must begin with a slash")
         self._params = params
         self._service = Service(params["unit"], params["port"], params["path"])
+        self._workers = [Worker(unit, params["steady_time"]) for unit in params["workers"]]
 
     def plan(self) -> Plan:
-        seen, verdict = self._service.wait(self._params["timeout"])
+        timeout = self._params["timeout"]
+        seen, verdict = self._service.wait(timeout)
+        blamed: Service | Worker = self._service
+        idle = []
+        for worker in self._workers:
+            # Those who start together are steady together: only the first one is really waited for.
+            looked, judged = worker.wait(timeout if verdict.ready else 0)
+            if not looked.runs:
+                idle.append(worker.unit)
+            if verdict.ready and not judged.ready:
+                blamed = worker
+                verdict = dataclasses.replace(judged, reason=f"its worker {worker.unit}: {judged.reason}")
         result = {
             "ready": verdict.ready,
             "reason": verdict.reason,
-            "active": seen.active in ("active", "activating", "reloading"),
+            "active": seen.runs,
             "enabled": seen.enabled,
+            "idle_workers": idle,
         }
-        if not verdict.ready and self._params["timeout"] > 0:
+        if not verdict.ready and timeout > 0:
             raise Refused(
                 f"{self._params['unit']} did not become healthy: {verdict.reason}.",
-                journal=self._service.last_words(self._params["journal_lines"]),
+                journal=blamed.last_words(self._params["journal_lines"]),
                 **result,
             )
         return Plan(before={}, after={}, result=result)
@@ -130,6 +158,8 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "path": {"type": "str", "default": "/healthz"},
+            "workers": {"type": "list", "elements": "str", "default": []},
+            "steady_time": {"type": "float", "default": 3.0},
             "timeout": {"type": "float", "default": 60.0},
             "journal_lines": {"type": "int", "default": 10},
             "hide": {"type": "list", "elements": "str", "default": [], "no_log": True},

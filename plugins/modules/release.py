@@ -65,6 +65,39 @@ options:
   unit:
     description: Text of the systemd unit. C(systemd-analyze verify) checks it before it is staged.
     type: str
+  limits:
+    description:
+      - What the process may use, in the terms of container engines; written into the unit in systemd's terms.
+      - C(memory_min), C(memory_max) and C(memory_swap_max) in bytes, or with K, M, G or T. C(memory_swap_max) is swap
+        alone, not the sum with memory.
+      - C(cpu_shares), of which a process without any has 1024, become C(CPUWeight) (100).
+      - C(cpu_quota) in microseconds of each 100000.
+    type: dict
+    default: {}
+  workers:
+    description:
+      - Processes of the same release beside the one of O(unit), each with a unit C(NAME-WORKER.service) and a file
+        C(WORKER.environment) under O(config_path). Those of a worker that is not listed are removed with V(active).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the worker.
+        type: str
+        required: true
+      unit:
+        description: As O(unit).
+        type: str
+        required: true
+      environment:
+        description: As O(environment), for the worker alone.
+        type: dict
+        default: {}
+      limits:
+        description: As O(limits).
+        type: dict
+        default: {}
   keep:
     description:
       - How many releases to keep. The one in force counts, and it and the one before it are always kept.
@@ -143,6 +176,22 @@ fallback:
   returned: O(state=staged)
   type: str
   sample: 0e5751c026e5
+fallback_workers:
+  description: The workers that belong to RV(fallback).
+  returned: O(state=staged)
+  type: list
+  elements: str
+surplus_workers:
+  description:
+    - The workers that may be running and are not wanted; with O(state=absent) all that may be running. To stop them is
+      the caller's.
+  returned: O(state=staged) or O(state=absent)
+  type: list
+  elements: str
+account_missing:
+  description: Whether O(account) is set and the account is not there.
+  returned: O(state=staged)
+  type: bool
 restored:
   description: Whether there was anything to put back.
   returned: O(state=reverted)
@@ -168,7 +217,7 @@ path:
   sample: /srv/shop/releases/8f434346648f
 environment_files:
   description: The files with the wanted environment and secrets, staged or in force, for a command that runs before
-    the release is active.
+    the release is active; without those of workers.
   returned: O(state=staged)
   type: list
   elements: str
@@ -190,8 +239,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import server
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import JUNK
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.environment import environment_file
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.limits import settings
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.server import Host, Places
 
 if t.TYPE_CHECKING:
@@ -199,6 +250,12 @@ if t.TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
+
+
+def _unit(text: str, option: str, limits: dict) -> str:
+    """Return a unit's text with its limits."""
+    lines = settings(option, limits, server.memory())
+    return "\n".join([text.rstrip("\n"), *(["", "[Service]", *lines] if lines else []), ""])
 
 
 class Release(Task):
@@ -215,7 +272,7 @@ class Release(Task):
             state=params["state_path"] or f"/var/lib/{name}",
             account=name if params["account"] else "",
         )
-        self._host = Host(self._places, params["exclude"])
+        self._host = Host(self._places, params["exclude"], [worker["name"] for worker in params["workers"]])
         self._present = planner.Present()
 
     def plan(self) -> Plan:
@@ -248,15 +305,17 @@ class Staged(Release):
         twice = sorted(set(environment) & set(secrets))
         if twice:
             raise Refused(f"{twice[0]} is in both environment and secrets; it can have one value only.")
-        self._wanted = planner.Wanted(
-            self._version,
-            params["digest"],
-            {
-                planner.ENVIRONMENT: environment_file("environment", environment),
-                planner.SECRETS: environment_file("secrets", secrets),
-                planner.UNIT: params["unit"].rstrip("\n") + "\n",
-            },
-        )
+        texts = {
+            planner.ENVIRONMENT: environment_file("environment", environment),
+            planner.SECRETS: environment_file("secrets", secrets),
+            planner.UNIT: _unit(params["unit"], "limits", params["limits"]),
+        }
+        for worker in params["workers"]:
+            option = f"the worker {worker['name']}"
+            own_environment, own_unit = planner.worker_files(worker["name"])
+            texts[own_environment] = environment_file(option, worker["environment"] or {})
+            texts[own_unit] = _unit(worker["unit"], option, worker["limits"] or {})
+        self._wanted = planner.Wanted(self._version, params["digest"], texts)
 
     def _decide(self, present: planner.Present) -> Plan:
         plan = planner.stage(present, self._wanted)
@@ -265,6 +324,7 @@ class Staged(Release):
         facts = {
             "path": self._places.release(self._version),
             "environment_files": [place(planner.ENVIRONMENT), place(planner.SECRETS)],
+            "account_missing": self._host.account_missing(),
             "prepared": os.path.exists(mark),
             "prepared_mark": mark,
         }
@@ -343,6 +403,13 @@ def build(module: AnsibleModule) -> Release:
         raise InvalidInput("name", params["name"], "must be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter")
     if params["version"] and not _VERSION.match(params["version"]):
         raise InvalidInput("version", params["version"], "must be 1 to 64 letters, digits and ._+-, no dot first")
+    names = [worker["name"] for worker in params["workers"]]
+    for name in names:
+        if not _NAME.match(name) or name == "prepare":
+            reason = "must be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter, and not prepare"
+            raise InvalidInput("workers", name, reason)
+        if names.count(name) > 1:
+            raise InvalidInput("workers", name, "is the name of two workers")
     for option in ("version", "digest", "unit") if params["state"] == "staged" else ():
         if not params[option]:
             raise InvalidInput(option, params[option], "is not enough for a release to be staged")
@@ -364,6 +431,18 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "unit": {"type": "str"},
+            "limits": {"type": "dict", "default": {}},
+            "workers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "unit": {"type": "str", "required": True},
+                    "environment": {"type": "dict", "default": {}},
+                    "limits": {"type": "dict", "default": {}},
+                },
+            },
             "keep": {"type": "int", "default": 5, "no_log": False},
             "path": {"type": "path"},
             "config_path": {"type": "path"},

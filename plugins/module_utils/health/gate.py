@@ -56,6 +56,11 @@ class Observation:
     strangers: tuple = ()
     answer: Answer | None = None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it runs or is about to."""
+        return self.active in ("active", "activating", "reloading")
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -69,7 +74,7 @@ class Verdict:
 def judge(seen: Observation, path: str, restarts_before: int = 0) -> Verdict:
     """Judge one observation.
 
-    :param path: the health path, for the reason.
+    :param path: the health path, for the reason; empty for who has none.
     :param restarts_before: ``restarts`` when the wait began.
     """
     clean = seen.result == "success" and not seen.status
@@ -83,5 +88,6 @@ def judge(seen: Observation, path: str, restarts_before: int = 0) -> Verdict:
     if seen.active != "active" or seen.answer is None:
         return Verdict(False, False, ended if seen.restarts > restarts_before else f"it is {seen.active}")
     if not seen.answer.healthy:
-        return Verdict(False, False, f"{path} {seen.answer}")
+        # Who has no health path says by itself what is missing.
+        return Verdict(False, False, f"{path} {seen.answer}" if path else seen.answer.text)
     return Verdict(True, False, "")

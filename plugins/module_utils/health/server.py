@@ -28,7 +28,16 @@ _PATIENCE = 5.0
 #: How far back in the journal to search for lines that are not about our own looking.
 _HORIZON = 500
 _EXCERPT = 200
-_PROPERTIES = ("ActiveState", "UnitFileState", "NRestarts", "Result", "ExecMainStatus", "UID", "InvocationID")
+_PROPERTIES = (
+    "ActiveState",
+    "ActiveEnterTimestampMonotonic",
+    "UnitFileState",
+    "NRestarts",
+    "Result",
+    "ExecMainStatus",
+    "UID",
+    "InvocationID",
+)
 #: The state of a listening socket in /proc/net/tcp.
 _LISTEN = "0A"
 
@@ -42,7 +51,7 @@ class Service:
     """
 
     def __init__(self, unit: str, port: int, path: str) -> None:
-        self._unit = unit
+        self.unit = unit
         self._port = port
         self._path = path
 
@@ -61,8 +70,11 @@ class Service:
             result=shown["Result"],
             status=int(shown["ExecMainStatus"] or 0),
             strangers=self._strangers(shown["UID"]) if running else (),
-            answer=self._ask(patience) if running else None,
+            answer=self._answer(shown, patience) if running else None,
         )
+
+    def _answer(self, _shown: dict[str, str], patience: float) -> Answer:
+        return self._ask(patience)
 
     def wait(self, timeout: float) -> tuple[Observation, Verdict]:
         """Look until the service is ready, or cannot become so, or ``timeout`` seconds have passed.
@@ -93,15 +105,17 @@ class Service:
         When it has written nothing, those of the processes before it.
         """
         process = f"_SYSTEMD_INVOCATION_ID={self._properties()['InvocationID']}"
-        for match in (process, f"_SYSTEMD_UNIT={self._unit}"):
+        for match in (process, f"_SYSTEMD_UNIT={self.unit}"):
             command = ["journalctl", "--no-pager", "--quiet", "--output=cat", f"--lines={_HORIZON}", match]
-            words = [line for line in _output(command).splitlines() if f"GET {self._path}" not in line]
+            words = [
+                line for line in _output(command).splitlines() if not self._path or f"GET {self._path}" not in line
+            ]
             if words:
                 return words[-lines:]
         return []
 
     def _properties(self) -> dict[str, str]:
-        output = _output(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", self._unit])
+        output = _output(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", self.unit])
         shown = dict.fromkeys(_PROPERTIES, "")
         shown.update(line.split("=", 1) for line in output.splitlines() if "=" in line)
         return shown
@@ -127,6 +141,24 @@ class Service:
         listening = _listening_users(self._port)
         own = int(uid) if uid.isdigit() else 0
         return () if own in listening else tuple(sorted(map(_user_name, listening)))
+
+
+class Worker(Service):
+    """A service that listens on no port: it is healthy once it has run for a while.
+
+    :param steady_time: seconds that its process has to run.
+    """
+
+    def __init__(self, unit: str, steady_time: float) -> None:
+        super().__init__(unit, 0, "")
+        self._steady_time = steady_time
+
+    def _answer(self, shown: dict[str, str], _patience: float) -> Answer:
+        age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(shown["ActiveEnterTimestampMonotonic"] or 0) / 1e6
+        return Answer(200) if age >= self._steady_time else Answer(0, f"it has run for {max(0.0, age):.1f} s only")
+
+    def _strangers(self, _uid: str) -> tuple:
+        return ()
 
 
 def _output(command: list[str]) -> str:

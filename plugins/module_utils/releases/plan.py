@@ -12,19 +12,20 @@ finds a journal knows that an earlier one was cut short, whatever the files say.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
-#: The files of an application beside its release, in the order in which a diff shows them.
+#: The files of an application beside its release, in the order in which a diff shows them. Each worker has two more:
+#: ``relay.environment`` and ``relay.unit``.
 ENVIRONMENT = "environment"
 SECRETS = "secrets"
 UNIT = "unit"
 FILES = (ENVIRONMENT, SECRETS, UNIT)
 
-#: Secrets and settings are read by systemd, as root; a unit is everybody's to read, and systemd warns otherwise.
-MODES = {ENVIRONMENT: 0o600, SECRETS: 0o600, UNIT: 0o644}
+_MODES = {ENVIRONMENT: 0o600, SECRETS: 0o600, UNIT: 0o644}
 
 # Actions of a plan. UNPACK, MEND, PREPARE and STAGE leave what is in force alone.
 MAKE = "make"  # the directories
@@ -39,6 +40,29 @@ RESTORE = "restore"  # put back what the journal holds
 CONFIRM = "confirm"  # end the journal, remember the release before
 PRUNE = "prune"  # remove a release: (PRUNE, version)
 REMOVE = "remove"  # everything
+
+
+def mode_of(file: str) -> int:
+    """Return a file's permission bits.
+
+    Secrets and settings are read by systemd, as root; a unit is everybody's to read, and systemd warns otherwise.
+    """
+    return _MODES[file.rpartition(".")[2]]
+
+
+def worker_files(worker: str) -> tuple[str, str]:
+    """Return the names of a worker's files."""
+    return f"{worker}.{ENVIRONMENT}", f"{worker}.{UNIT}"
+
+
+def workers_of(files: t.Iterable[str]) -> list[str]:
+    """Return the workers whose files are among these, in order."""
+    return sorted({file.rpartition(".")[0] for file in files} - {""})
+
+
+def in_order(*files: t.Iterable[str]) -> list[str]:
+    """Return all files once: the application's, then those of one worker after another."""
+    return [*FILES, *(file for worker in workers_of(itertools.chain(*files)) for file in worker_files(worker))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +120,16 @@ class Present:
         version = self.current if self.journal is None else self.journal.current
         return version if version is not None and self.release(version) is not None else None
 
+    @property
+    def fallback_workers(self) -> list[str]:
+        """The workers that belong to what was last confirmed."""
+        return workers_of(self.files if self.journal is None else self.journal.files)
+
+    @property
+    def workers(self) -> list[str]:
+        """The workers that may be running: those in force, and those in force before an exchange that was cut short."""
+        return sorted({*workers_of(self.files), *self.fallback_workers})
+
 
 @dataclasses.dataclass(frozen=True)
 class Journal:
@@ -123,7 +157,8 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     """Bring the release and its files onto the host; nothing that is in force changes.
 
     The result's ``pending`` says whether an exchange and a restart have to follow, ``missing`` whether the archive is
-    needed, and ``fallback`` what a failed exchange would go back to.
+    needed, ``fallback`` and ``fallback_workers`` what a failed exchange would go back to, and ``surplus_workers`` who
+    has to stop after one.
 
     :raises Refused: the version is there with other contents, or the application's name is taken.
     """
@@ -136,7 +171,11 @@ def stage(present: Present, wanted: Wanted) -> Plan:
             version=wanted.version,
         )
     edited = release is not None and release.found != wanted.digest
-    differing = [name for name in FILES if _differs(present.files.get(name), wanted.files[name], MODES[name])]
+    differing = [
+        name
+        for name in in_order(present.files, wanted.files)
+        if _differs(present.files.get(name), wanted.files.get(name), mode_of(name))
+    ]
     pending = bool(differing) or edited or present.current != wanted.version or present.journal is not None
     actions = []
     if not present.tree:
@@ -150,7 +189,13 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     elif present.staged:
         actions.append(UNSTAGE)
     before, after = _shown(present, wanted, edited, differing)
-    result = {"pending": pending, "missing": release is None or edited, "fallback": present.fallback}
+    result = {
+        "pending": pending,
+        "missing": release is None or edited,
+        "fallback": present.fallback,
+        "fallback_workers": present.fallback_workers,
+        "surplus_workers": [worker for worker in present.workers if worker not in workers_of(wanted.files)],
+    }
     return Plan(before, after, tuple(actions), result)
 
 
@@ -206,9 +251,10 @@ def remove(present: Present) -> Plan:
     :raises Refused: the application's name is something else's.
     """
     _refuse_foreign(present)
+    result = {"surplus_workers": present.workers}
     if not (present.releases or present.current or present.files or present.tree):
-        return Plan("", "")
-    return Plan(f"current: {present.current or 'none'}\n", "", (REMOVE,))
+        return Plan("", "", result=result)
+    return Plan(f"current: {present.current or 'none'}\n", "", (REMOVE,), result)
 
 
 def _refuse_foreign(present: Present) -> None:
@@ -216,8 +262,10 @@ def _refuse_foreign(present: Present) -> None:
         raise Refused(f"This host has something else of that name, {present.foreign}; choose another name.")
 
 
-def _differs(file: File | None, text: str, mode: int) -> bool:
-    return file is None or file.text != text or file.mode != mode
+def _differs(file: File | None, text: str | None, mode: int) -> bool:
+    if file is None or text is None:
+        return not (file is None and text is None)
+    return file.text != text or file.mode != mode
 
 
 def _listing(names: t.Sequence[str]) -> str:
@@ -237,6 +285,8 @@ def _shown(present: Present, wanted: Wanted, edited: bool, differing: t.Sequence
         if file is not None:
             mode = "of somebody else's" if file.mode < 0 else f"{file.mode:04o}"
             before += title + mode + "\n" + ("(not shown)\n" if name == SECRETS else file.text)
-        hidden = "(not shown)\n" if file is not None and file.text == wanted.files[name] else "(not shown, changed)\n"
-        after += title + f"{MODES[name]:04o}\n" + (hidden if name == SECRETS else wanted.files[name])
+        text = wanted.files.get(name)
+        if text is not None:
+            hidden = "(not shown)\n" if file is not None and file.text == text else "(not shown, changed)\n"
+            after += title + f"{mode_of(name):04o}\n" + (hidden if name == SECRETS else text)
     return before, after

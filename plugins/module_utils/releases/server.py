@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import glob
 import json
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -78,11 +80,33 @@ class Places:
         return os.path.join(self.releases, f".prepared-{version}")
 
     def in_force(self, name: str) -> str:
-        return self.unit if name == plan.UNIT else os.path.join(self.config, name)
+        return self._unit(name) or os.path.join(self.config, name)
 
     def waiting(self, name: str) -> str:
         # systemd-analyze goes by a unit's name.
-        return os.path.join(self.staged, os.path.basename(self.unit) if name == plan.UNIT else name)
+        return os.path.join(self.staged, os.path.basename(self._unit(name) or name))
+
+    def _unit(self, name: str) -> str:
+        """The unit of that name in force, or nothing when it is another file's name."""
+        worker, _dot, kind = name.rpartition(".")
+        return (self.worker_unit(worker) if worker else self.unit) if kind == plan.UNIT else ""
+
+    def worker_unit(self, worker: str) -> str:
+        stem, suffix = os.path.splitext(self.unit)
+        return f"{stem}-{worker}{suffix}"
+
+    def workers_by_unit(self) -> list[str]:
+        """The workers whose units are there and read this application's environment."""
+        stem, suffix = os.path.splitext(self.unit)
+        return [
+            path[len(stem) + 1 : -len(suffix)]
+            for path in glob.glob(f"{glob.escape(stem)}-*{suffix}")
+            if self.owns(path)
+        ]
+
+    def owns(self, unit: str) -> bool:
+        file = _file(unit)
+        return file is not None and f"EnvironmentFile={self.config}/{plan.ENVIRONMENT}\n" in file.text
 
 
 class Host:
@@ -90,11 +114,13 @@ class Host:
 
     :param places: where they are.
     :param exclude: patterns of what does not belong to a release although it is in its directory.
+    :param workers: names of the workers that are wanted.
     """
 
-    def __init__(self, places: Places, exclude: t.Sequence[str]) -> None:
+    def __init__(self, places: Places, exclude: t.Sequence[str], workers: t.Sequence[str] = ()) -> None:
         self.places = places
         self._exclude = exclude
+        self._workers = workers
 
     def present(self, check: str | None = None) -> plan.Present:
         """Read what is there.
@@ -107,30 +133,51 @@ class Host:
             releases=tuple(self._release(version, version == check) for version in self._versions()),
             current=self._link(places.current),
             previous=self._link(places.previous),
-            files={name: file for name in plan.FILES for file in [_file(places.in_force(name))] if file is not None},
+            files={name: file for name in self._names() for file in [_file(places.in_force(name))] if file is not None},
             staged=os.path.isdir(places.staged),
             journal=self._read_journal(),
             foreign=next(self._foreign(), ""),
+        )
+
+    def _names(self) -> list[str]:
+        """Name the files that are in force, or should be."""
+        return plan.in_order(
+            _worker_files_in(self.places.config),
+            (file for worker in self.places.workers_by_unit() for file in plan.worker_files(worker)),
         )
 
     def _foreign(self) -> t.Iterator[str]:
         """Find what an application of the name ``ssh`` or ``backup`` would take from its owner."""
         places = self.places
         ours = {"environment", "secrets", "staged", "staged.partial", "journal", "journal.partial"}
+        ours.update(_worker_files_in(places.config))
         for name in sorted(os.listdir(places.config) if os.path.isdir(places.config) else []):
             if name not in ours and not name.startswith("."):
                 yield f"with {os.path.join(places.config, name)}"
-        for directory in ("/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system"):
-            vendor = os.path.join(directory, os.path.basename(places.unit))
-            if os.path.exists(vendor):
-                yield f"with {vendor}"
+        # Such as the unit of the worker "eu" of "shop", to an application "shop-eu"; or the other way round.
+        names = {plan.workers_of([name])[0] for name in _worker_files_in(places.config, places.journal)}
+        notes = {places.worker_unit(worker): worker in names for worker in self._workers}
+        notes[places.unit] = os.path.exists(places.in_force(plan.ENVIRONMENT)) or os.path.exists(places.journal)
+        for unit, noted in notes.items():
+            if os.path.exists(unit) and not noted and not places.owns(unit):
+                yield f"with {unit}"
+            for directory in ("/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system"):
+                vendor = os.path.join(directory, os.path.basename(unit))
+                if os.path.exists(vendor):
+                    yield f"with {vendor}"
         if not places.account:
             return
-        account = next((entry for entry in pwd.getpwall() if entry.pw_name == places.account), None)
+        account = self._account()
         if account is not None and account.pw_dir != places.state:
             yield f"with an account whose home is {account.pw_dir}"
         if os.path.isdir(places.state) and (account is None or os.stat(places.state).st_uid != account.pw_uid):
             yield f"with {places.state}"
+
+    def _account(self) -> pwd.struct_passwd | None:
+        return next((entry for entry in pwd.getpwall() if entry.pw_name == self.places.account), None)
+
+    def account_missing(self) -> bool:
+        return bool(self.places.account) and self._account() is None
 
     def _directories(self) -> list[tuple[str, int]]:
         return [(self.places.root, 0o755), (self.places.releases, 0o755), (self.places.config, 0o700)]
@@ -191,14 +238,15 @@ class Host:
         partial = self.places.staged + ".partial"
         files.remove_tree(partial)
         os.mkdir(partial, 0o700)
-        for name in plan.FILES:
-            path = os.path.join(partial, os.path.basename(self.places.waiting(name)))
-            _write(path, texts[name], plan.MODES[name])
-        self._verify_unit(texts[plan.UNIT], version)
+        for name, text in texts.items():
+            _write(os.path.join(partial, os.path.basename(self.places.waiting(name))), text, plan.mode_of(name))
+        for name, text in texts.items():
+            if name.rpartition(".")[2] == plan.UNIT:
+                self._verify_unit(self.places.in_force(name), text, version)
         files.remove_tree(self.places.staged)
         os.rename(partial, self.places.staged)
 
-    def _verify_unit(self, text: str, version: str) -> None:
+    def _verify_unit(self, path: str, text: str, version: str) -> None:
         """Let systemd check the unit as it will be, with the release in the place of ``current``.
 
         :raises Refused: systemd would not start it; a program that is missing is such a case.
@@ -210,7 +258,7 @@ class Host:
         if not os.path.isdir(directory):
             directory = self.places.release(version)
         with tempfile.TemporaryDirectory() as scratch:
-            unit = os.path.join(scratch, os.path.basename(self.places.unit))
+            unit = os.path.join(scratch, os.path.basename(path))
             _write(unit, text.replace(self.places.current + "/", directory + "/"), 0o644)
             verdict = subprocess.run(
                 [checker, "verify", "--man=no", "--recursive-errors=no", unit],
@@ -241,15 +289,20 @@ class Host:
         note = _file(os.path.join(self.places.journal, "current"))
         if note is None:
             return None
-        kept = tuple(name for name in plan.FILES if os.path.exists(os.path.join(self.places.journal, name)))
-        return plan.Journal(json.loads(note.text), kept)
+        kept = set(os.listdir(self.places.journal))
+        return plan.Journal(json.loads(note.text), tuple(name for name in plan.in_order(kept) if name in kept))
 
     def exchange(self, version: str) -> None:
         """Put the staged files, and a mended release, in force."""
-        for name in plan.FILES:
+        staged = set(_worker_files_in(self.places.staged))
+        workers = plan.workers_of(staged)
+        for name in plan.in_order(staged):
             file = _file(self.places.waiting(name))
             if file is not None:
-                _write(self.places.in_force(name), file.text, plan.MODES[name])
+                _write(self.places.in_force(name), file.text, plan.mode_of(name))
+        for name in reversed(self._names()):
+            if set(plan.workers_of([name])).difference(workers):
+                files.remove_tree(self.places.in_force(name))
         mended, release = self.places.mended(version), self.places.release(version)
         if os.path.isdir(mended):
             aside = os.path.join(self.places.releases, f".edited-{version}")
@@ -266,11 +319,11 @@ class Host:
 
     def restore(self, journal: plan.Journal) -> None:
         """Put back what the journal holds; what was not there before, goes."""
-        for name in plan.FILES:
+        for name in plan.in_order(self._names(), journal.files):
             path = self.places.in_force(name)
             if name in journal.files:
                 file = t.cast(plan.File, _file(os.path.join(self.places.journal, name)))
-                _write(path, file.text, plan.MODES[name])
+                _write(path, file.text, plan.mode_of(name))
             else:
                 files.remove_tree(path)
         if journal.current is None:
@@ -293,8 +346,23 @@ class Host:
 
     def remove(self) -> None:
         """Remove all of it."""
-        for path in (self.places.unit, self.places.config, self.places.root):
+        units = map(self.places.worker_unit, self.present().workers)
+        for path in (*units, self.places.unit, self.places.config, self.places.root):
             files.remove_tree(path)
+
+
+def memory() -> int | None:
+    """Return the bytes of memory that this host has (proc(5), /proc/meminfo), or None when it does not say."""
+    found = re.search(r"^MemTotal: +(\d+) kB$", getattr(_file("/proc/meminfo"), "text", ""), re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def _worker_files_in(*directories: str) -> list[str]:
+    """Name the files of the workers whose environment is in one of the directories."""
+    found = (
+        os.path.basename(path) for place in directories for path in glob.glob(f"{glob.escape(place)}/*.environment")
+    )
+    return [file for worker in plan.workers_of(found) for file in plan.worker_files(worker)]
 
 
 def _is_directory(path: str, mode: int) -> bool:

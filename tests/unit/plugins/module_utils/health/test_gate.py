@@ -50,3 +50,12 @@ def test_verdicts(facts, verdict, reason):
     judged = judge(dataclasses.replace(HEALTHY, **facts), "/healthz", restarts_before=7)
     assert (judged.ready, judged.hopeless) == verdict
     assert judged.reason == reason
+
+
+def test_a_worker_has_no_path_to_speak_of():
+    young = dataclasses.replace(HEALTHY, answer=Answer(0, "it has run for 1.0 s only"))
+    assert judge(young, "").reason == "it has run for 1.0 s only"
+    assert [state for state in ("active", "activating", "failed") if Observation(state).runs] == [
+        "active",
+        "activating",
+    ]

@@ -31,7 +31,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan im
 )
 
 TEXTS = {"environment": "A=1\n", "secrets": "PASSWORD=swordfish\n", "unit": "[Unit]\n"}
-FILES = {name: File(text, planner.MODES[name]) for name, text in TEXTS.items()}
+FILES = {name: File(text, planner.mode_of(name)) for name, text in TEXTS.items()}
 ONE = Release("one", "digest-1", "digest-1", used=1.0)
 TWO = Release("two", "digest-2", "digest-2", used=2.0)
 WANTED = Wanted("two", "digest-2", TEXTS)
@@ -193,3 +193,47 @@ def test_removing():
     assert planner.remove(SETTLED).changed
     assert planner.remove(Present(tree=True)).changed
     assert not planner.remove(BARE).changed
+
+
+RELAY = {"relay.environment": "WHO=relay\n", "relay.unit": "[Unit]\n"}
+RELAY_FILES = {name: File(text, planner.mode_of(name)) for name, text in RELAY.items()}
+
+
+@pytest.mark.parametrize(
+    ("files", "journal", "wanted", "pending", "fallback", "surplus"),
+    [
+        ({}, None, {}, False, [], []),
+        ({}, None, RELAY, True, [], []),
+        (RELAY_FILES, None, RELAY, False, ["relay"], []),
+        (RELAY_FILES, None, {}, True, ["relay"], ["relay"]),
+        # One of its two files was removed by hand.
+        ({"relay.unit": RELAY_FILES["relay.unit"]}, None, RELAY, True, ["relay"], []),
+        ({"relay.environment": RELAY_FILES["relay.environment"]}, None, {}, True, ["relay"], ["relay"]),
+        # Cut short after the exchange that removed it: its process may still run.
+        ({}, Journal("one", ("unit", "relay.unit")), {}, True, ["relay"], ["relay"]),
+        # Cut short after the exchange that brought it.
+        (RELAY_FILES, Journal("one", ("unit",)), RELAY, True, [], []),
+        (RELAY_FILES, Journal("one", ("unit",)), {}, True, [], ["relay"]),
+    ],
+)
+def test_workers(files, journal, wanted, pending, fallback, surplus):
+    present = settled(files={**FILES, **files}, journal=journal)
+    plan = planner.stage(present, dataclasses.replace(WANTED, files={**TEXTS, **wanted}))
+    assert plan.result["pending"] is pending
+    assert plan.result["fallback_workers"] == fallback
+    assert plan.result["surplus_workers"] == surplus
+    assert (plan.before != plan.after) is pending
+
+
+def test_the_diff_of_a_worker():
+    plan = planner.stage(SETTLED, dataclasses.replace(WANTED, files={**TEXTS, **RELAY}))
+    assert "relay.environment, mode 0600\nWHO=relay\n" in plan.after
+    assert "relay.unit, mode 0644\n[Unit]\n" in plan.after
+    plan = planner.stage(settled(files={**FILES, **RELAY_FILES}), WANTED)
+    assert "relay.environment, mode 0600\nWHO=relay\n" in plan.before
+    assert "relay" not in plan.after
+
+
+def test_removing_tells_who_may_be_running():
+    present = settled(files={**FILES, **RELAY_FILES}, journal=Journal("one", ("mailer.unit",)))
+    assert planner.remove(present).result["surplus_workers"] == ["mailer", "relay"]

@@ -1,0 +1,97 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turns the limits of a process, in the terms of container engines, into settings of its systemd unit."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+
+#: What engines call the processor's time that a quota is a part of, microseconds; also the kernel's default.
+PERIOD = 100_000
+#: The least quota that the kernel takes, microseconds.
+_LEAST_QUOTA = 1_000
+#: What systemd.resource-control(5) takes as a weight, and what it gives who asks for nothing.
+_WEIGHTS = (1, 10_000)
+_USUAL_WEIGHT = 100
+#: What engines and cgroup v1 give who asks for nothing.
+_USUAL_SHARES = 1_024
+_SHARES = (2, _WEIGHTS[1] * _USUAL_SHARES // _USUAL_WEIGHT)
+
+_SIZE = re.compile(r"(\d+)([KMGT]?)\Z")
+_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+_MEMORY = {"memory_min": "MemoryMin", "memory_max": "MemoryMax", "memory_swap_max": "MemorySwapMax"}
+KEYS = (*_MEMORY, "cpu_shares", "cpu_quota")
+
+
+def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = None) -> list[str]:
+    """Return the lines of a unit's section ``[Service]`` for these limits.
+
+    Shares become a weight in the proportion by which systemd itself turns weights into the shares of cgroup v1, so
+    1024 shares are the weight 100 of somebody who asks for nothing, there and on v2.
+
+    :param option: where the limits came from, for the message of an error.
+    :param limits: some of :data:`KEYS`. Memory in bytes or with K, M, G or T (of 1024); ``cpu_quota`` in microseconds
+        of each :data:`PERIOD`, so that 150000 is one and a half processors.
+    :param memory: bytes that the host has, when known.
+    :raises Refused: a limit is not one, or contradicts another or the host.
+    """
+    unknown = sorted(str(key) for key in limits if key not in KEYS)
+    if unknown:
+        raise Refused(f"{option}: {unknown[0]} is not a limit; there are {', '.join(KEYS)}.", option=option)
+    sizes = {key: _size(option, key, limits[key]) for key in _MEMORY if key in limits}
+    _refuse_contradictions(option, limits, sizes, memory)
+    lines = [f"{setting}={sizes[key]}" for key, setting in _MEMORY.items() if key in sizes]
+    if "cpu_shares" in limits:
+        lines.append(f"CPUWeight={_weight(option, limits['cpu_shares'])}")
+    if "cpu_quota" in limits:
+        quota = _number(option, "cpu_quota", limits["cpu_quota"])
+        if quota < _LEAST_QUOTA:
+            reason = f"must be at least {_LEAST_QUOTA} microseconds of each {PERIOD}"
+            raise Refused(f"{option}: cpu_quota is {limits['cpu_quota']} and {reason}.", option=option)
+        # systemd counts in hundredths of a percent.
+        lines.append(f"CPUQuota={quota * 100 / PERIOD:.2f}%")
+    return lines
+
+
+def _refuse_contradictions(option: str, limits: t.Mapping, sizes: t.Mapping[str, int], memory: int | None) -> None:
+    least, most = sizes.get("memory_min", 0), sizes.get("memory_max")
+    if most == 0:
+        raise Refused(f"{option}: memory_max is 0, with which nothing can run.", option=option)
+    if most is not None and least > most:
+        raise Refused(
+            f"{option}: memory_min is {limits['memory_min']}, above memory_max, which is {limits['memory_max']}.",
+            option=option,
+        )
+    for key in ("memory_max", "memory_min"):
+        if memory is not None and sizes.get(key, 0) > memory:
+            raise Refused(
+                f"{option}: {key} is {limits[key]}, more than the {memory >> 20}M that this host has.", option=option
+            )
+
+
+def _weight(option: str, value: t.Any) -> int:
+    shares = _number(option, "cpu_shares", value)
+    if not _SHARES[0] <= shares <= _SHARES[1]:
+        raise Refused(
+            f"{option}: cpu_shares is {value} and must be between {_SHARES[0]} and {_SHARES[1]}.", option=option
+        )
+    return max(_WEIGHTS[0], round(shares * _USUAL_WEIGHT / _USUAL_SHARES))
+
+
+def _size(option: str, key: str, value: t.Any) -> int:
+    match = None if isinstance(value, bool) else _SIZE.match(str(value))
+    if match is None:
+        raise Refused(
+            f"{option}: {key} is {value!r} and must be a number of bytes, such as 536870912 or 512M.", option=option
+        )
+    return int(match.group(1)) * _FACTORS[match.group(2)]
+
+
+def _number(option: str, key: str, value: t.Any) -> int:
+    if isinstance(value, (bool, float)) or not re.match(r"-?\d+\Z", str(value)):
+        raise Refused(f"{option}: {key} is {value!r} and must be a whole number.", option=option)
+    return int(value)

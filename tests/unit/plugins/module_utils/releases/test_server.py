@@ -1,0 +1,96 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An application's files and its workers' on a host: exchanged, put back, told from another application's."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import server
+
+
+def texts(places: server.Places, *workers: str, value: str = "1") -> dict:
+    unit = f"[Service]\nEnvironmentFile={places.config}/environment\n# {value}\n"
+    found = {"environment": f"A={value}\n", "secrets": "", "unit": unit}
+    for worker in workers:
+        environment, own_unit = planner.worker_files(worker)
+        found.update({environment: f"B={value}\n", own_unit: unit})
+    return found
+
+
+@pytest.fixture
+def places(tmp_path):
+    (tmp_path / "system").mkdir()
+    return lambda name: server.Places(
+        root=str(tmp_path / "srv" / name),
+        config=str(tmp_path / "etc" / name),
+        unit=str(tmp_path / "system" / f"{name}.service"),
+        state=str(tmp_path / "lib" / name),
+        account="",
+    )
+
+
+@pytest.fixture
+def host(places, monkeypatch):
+    monkeypatch.setattr(server.Host, "_verify_unit", lambda *_args: None)
+
+    def make(name: str = "shop", *workers: str) -> server.Host:
+        made = server.Host(places(name), (), workers)
+        made.make()
+        return made
+
+    return make
+
+
+def exchange(host: server.Host, *workers: str, value: str = "1") -> None:
+    host.stage(texts(host.places, *workers, value=value), "one")
+    host.exchange("one")
+    host.unstage()
+
+
+def units(tmp_path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "system").iterdir())
+
+
+def test_workers_come_and_go_with_an_exchange_and_back(host, tmp_path):
+    shop = host()
+    exchange(shop, "relay", "mailer")
+    assert units(tmp_path) == ["shop-mailer.service", "shop-relay.service", "shop.service"]
+    before = shop.present()
+    assert before.workers == ["mailer", "relay"]
+    shop.write_journal(before)
+    exchange(shop, "relay", "indexer", value="2")
+    during = shop.present()
+    assert units(tmp_path) == ["shop-indexer.service", "shop-relay.service", "shop.service"]
+    assert during.fallback_workers == ["mailer", "relay"]
+    assert during.workers == ["indexer", "mailer", "relay"]
+    shop.restore(during.journal)
+    after = shop.present()
+    assert after.files == before.files
+    assert units(tmp_path) == ["shop-mailer.service", "shop-relay.service", "shop.service"]
+    shop.remove()
+    assert units(tmp_path) == []
+    assert not (tmp_path / "etc/shop").exists()
+
+
+def test_a_worker_whose_note_was_removed_by_hand_is_still_its_own(host, tmp_path):
+    exchange(host("shop"), "relay")
+    (tmp_path / "etc/shop/relay.environment").unlink()
+    present = host("shop", "relay").present()
+    assert present.workers == ["relay"]
+    assert not present.foreign
+
+
+def test_a_worker_and_an_application_of_the_same_unit(host, tmp_path):
+    exchange(host("shop"), "eu")
+    assert host("shop-eu").present().foreign == f"with {tmp_path}/system/shop-eu.service"
+    shop = host("shop", "us")
+    exchange(host("shop-us"))
+    assert shop.present().foreign == f"with {tmp_path}/system/shop-us.service"
+    assert shop.present().workers == ["eu"]
+    assert not host("shop", "eu").present().foreign
+
+
+def test_the_memory_of_this_host():
+    assert server.memory() > 1 << 20
