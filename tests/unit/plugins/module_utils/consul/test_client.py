@@ -83,6 +83,23 @@ def test_a_key_that_is_not_there_is_none(fake, consul):
     assert consul.get("key") is None
 
 
+def test_a_folder_is_read_in_one_request(fake, consul):
+    fake.body = json.dumps(
+        [{"Key": "a/b", "Value": "w6k=", "ModifyIndex": 42}, {"Key": "a/c/d", "Value": None, "ModifyIndex": 7}]
+    ).encode()
+    assert consul.entries("a") == {"a/b": Entry("é".encode(), 42), "a/c/d": Entry(b"", 7)}
+    assert [request[:3] for request in fake.requests] == [("GET", "/v1/kv/a/?recurse=", TOKEN)]
+    fake.status, fake.body = 404, b""
+    assert consul.entries("a/") == {}
+
+
+@pytest.mark.parametrize("body", [b"<html>hello</html>", b"{}x", b"[1]", b'[{"Key": "a", "Value": "!"}]'])
+def test_a_folder_that_is_none_of_consuls_is_an_error(fake, consul, body):
+    fake.body = body
+    with pytest.raises(Unreachable, match="what answers there is not Consul"):
+        consul.entries("a")
+
+
 @pytest.mark.parametrize(("body", "expected"), [(b"true", True), (b"true\n", True), (b"false", False)])
 def test_a_write_names_the_index_and_says_whether_it_won(fake, consul, body, expected):
     fake.body = body

@@ -1,0 +1,299 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Who joins and who leaves."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import Pool, Range, plan, settle
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import Member, Record
+
+EARLIER, LATER, NOW = "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z", "2026-03-01T12:00:00Z"
+STATIC = tuple(Member(f"api{number}", f"192.0.2.2{number}", "docker") for number in (1, 2, 3))
+RANGE = Range("192.0.2.128/29", "api{n}")
+POOL = Pool((("spare1", "192.0.2.91"), ("spare2", "192.0.2.92")))
+
+
+def record(text, **since):
+    """Make a record from ``api1 api4:joining``; names up to 3 have the inventory's addresses."""
+    found = []
+    for word in text.split():
+        name, _, state = word.partition(":")
+        number = int(name.lstrip("api"))
+        address = f"192.0.2.2{number}" if number <= 3 else f"192.0.2.{125 + number}"
+        found.append(Member(name, address, "docker", "", state or "member", since.get(name)))
+    return Record("api", tuple(found))
+
+
+def written(record):
+    """The other way round."""
+    return " ".join(
+        member.name if member.state == "member" else f"{member.name}:{member.state}" for member in record.members
+    )
+
+
+def names(members):
+    return " ".join(member.name for member in members)
+
+
+@pytest.mark.parametrize(
+    ("before", "count", "joining", "leaving", "staying", "after"),
+    [
+        # without a record
+        (None, 3, "", "", "api1 api2 api3", None),
+        (None, 5, "api4 api5", "", "api1 api2 api3", "api1 api2 api3 api4:joining api5:joining"),
+        (None, 2, "", "api3", "api1 api2", "api1 api2 api3:leaving"),
+        # with one
+        ("api1 api2 api3 api4", 4, "", "", "api1 api2 api3 api4", "api1 api2 api3 api4"),
+        ("api1 api2 api3", 3, "", "", "api1 api2 api3", "api1 api2 api3"),
+        ("api1 api2 api3 api5", 5, "api4", "", "api1 api2 api3 api5", "api1 api2 api3 api5 api4:joining"),
+        ("api1 api2 api3 api4 api5", 4, "", "api5", "api1 api2 api3 api4", "api1 api2 api3 api4 api5:leaving"),
+        ("api1 api2 api3 api4", 2, "", "api3 api4", "api1 api2", "api1 api2 api3:leaving api4:leaving"),
+        # what the inventory has comes back first
+        ("api1", 3, "api2 api3", "", "api1", "api1 api2:joining api3:joining"),
+        ("api1 api2", 4, "api3 api4", "", "api1 api2", "api1 api2 api3:joining api4:joining"),
+        # a run that broke off is carried on
+        ("api1 api2 api3 api4:joining", 4, "api4", "", "api1 api2 api3", "api1 api2 api3 api4:joining"),
+        ("api1 api2 api3:leaving", 2, "", "api3", "api1 api2", "api1 api2 api3:leaving"),
+        (
+            "api1 api2 api3 api4:joining",
+            5,
+            "api4 api5",
+            "",
+            "api1 api2 api3",
+            "api1 api2 api3 api4:joining api5:joining",
+        ),
+        # nobody who is leaving is used anew
+        ("api1 api2 api3:leaving", 3, "api4", "api3", "api1 api2", "api1 api2 api3:leaving api4:joining"),
+        ("api1 api2:leaving api3", 1, "", "api2 api3", "api1", "api1 api2:leaving api3:leaving"),
+        # who does not serve yet goes first
+        ("api1 api2 api3 api4:joining api5", 4, "", "api4", "api1 api2 api3 api5", "api1 api2 api3 api4:leaving api5"),
+    ],
+)
+def test_a_plan(before, count, joining, leaving, staying, after):
+    present = record(before) if before else None
+    planned = plan("api", STATIC, present, count, RANGE, NOW)
+    assert planned.before == present
+    assert (names(planned.joining), names(planned.leaving), names(planned.staying)) == (joining, leaving, staying)
+    assert (written(planned.after) if planned.after else None) == after
+
+
+@pytest.mark.parametrize(
+    ("since", "leaves"),
+    [
+        ({"api3": NOW, "api4": EARLIER, "api5": LATER}, "api5"),  # api3 is the inventory's
+        ({"api4": LATER, "api5": EARLIER}, "api4"),
+        ({"api4": EARLIER, "api5": EARLIER, "api10": EARLIER}, "api10"),
+    ],
+)
+def test_the_newest_leaves(since, leaves):
+    present = record("api1 api2 api3 " + " ".join(name for name in since if name != "api3"), **since)
+    planned = plan("api", STATIC, present, len(present.members) - 1, RANGE, NOW)
+    assert names(planned.leaving) == leaves
+
+
+def test_the_newest_leaves_also_where_the_inventory_names_it():
+    """The plugin's own additions may have found their way into the list of static members."""
+    present = record("api1 api2 api3 api4", api4=EARLIER)
+    planned = plan("api", present.members, present, 3, RANGE, NOW)
+    assert names(planned.leaving) == "api4"
+
+
+def test_who_comes_and_goes_has_the_time_and_who_stays_keeps_its_own():
+    planned = plan("api", STATIC, record("api1 api2 api3 api4", api4=EARLIER), 3, RANGE, NOW)
+    assert {member.name: member.since for member in planned.after.members} == {
+        "api1": None,
+        "api2": None,
+        "api3": None,
+        "api4": NOW,
+    }
+    planned = plan("api", STATIC, record("api1 api2 api3 api4:joining", api4=EARLIER), 5, RANGE, NOW)
+    assert [member.since for member in planned.joining] == [EARLIER, NOW]
+
+
+def test_names_and_addresses_are_the_lowest_that_nobody_has():
+    source = Range("192.0.2.128/29", "app-{n}", frozenset({"app-1", "192.0.2.130"}))
+    others = [Member("app-3", "192.0.2.131", "docker"), Member("app-4", "192.0.2.9", "docker", state="leaving")]
+    planned = plan("api", STATIC, record("api1 api2 api3 api4"), 6, source, NOW, others=others)
+    assert [(member.name, member.address) for member in planned.joining] == [
+        ("app-2", "192.0.2.132"),
+        ("app-5", "192.0.2.133"),
+    ]
+
+
+def test_a_name_of_the_inventory_is_not_given_to_another_address():
+    others = [Member("thing", "192.0.2.23", "docker")]
+    planned = plan("api", STATIC, record("api1 api2"), 3, RANGE, NOW, others=others)
+    assert [(member.name, member.address) for member in planned.joining] == [("api4", "192.0.2.129")]
+
+
+def test_a_pool_is_taken_in_its_order_and_skips_who_is_taken():
+    present = Record("api", (*record("api1 api2 api3").members, Member("spare1", "192.0.2.91", "static")))
+    planned = plan("api", STATIC, present, 5, POOL, NOW)
+    assert [(member.name, member.address, member.provider) for member in planned.joining] == [
+        ("spare2", "192.0.2.92", "static")
+    ]
+    planned = plan("api", STATIC, None, 4, POOL, NOW, others=[Member("spare1", "192.0.2.91", "static")])
+    assert names(planned.joining) == "spare2"
+
+
+def test_a_group_may_begin_with_nobody():
+    planned = plan("api", (), None, 2, RANGE, NOW)
+    assert written(planned.after) == "api1:joining api2:joining"
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "says"),
+    [
+        (0, {}, "count: 0 is below the minimum of api, 1."),
+        (-1, {}, "count: -1 is below the minimum of api, 1."),
+        (1, {"minimum": 2}, "count: 1 is below the minimum of api, 2."),
+        (5, {"maximum": 4}, "count: 5 is above the maximum of api, 4."),
+        (3, {"minimum": 0}, "minimum: 0 is below 1."),
+        (3, {"minimum": 4, "maximum": 2}, "maximum: 2 is below the minimum of api, 4."),
+        (4, {"source": Range("192.0.2.128/33", "api{n}")}, "address_range: '192.0.2.128/33' is not a network"),
+        (4, {"source": Range("192.0.2.129/25", "api{n}")}, "address_range: '192.0.2.129/25' is not a network"),
+        (4, {"source": Range(None, "api{n}")}, "address_range: None is not a network, such as 192.0.2.128/25."),
+        (4, {"source": Range("192.0.2.128/29", "api")}, "name_pattern: 'api' does not have {n} once"),
+        (4, {"source": Range("192.0.2.128/29", "-{n}")}, "name_pattern: '-1' gives no host: '-1' is not the name"),
+        (4, {"source": Pool((("a b", "192.0.2.9"),))}, "pool: 'a b' gives no host: 'a b' is not the name of a host."),
+    ],
+)
+def test_an_option_that_can_never_work(count, options, says):
+    with pytest.raises(InvalidInput, match=f"^{re.escape(says)}"):
+        plan("api", STATIC, None, count, options.pop("source", RANGE), NOW, **options)
+
+
+@pytest.mark.parametrize(
+    ("count", "source", "says"),
+    [
+        (
+            6,
+            POOL,
+            "count: the static pool has 2 hosts left of the 3 that api=6 needs: add hosts to the pool, or ask for 5 at "
+            "the most.",
+        ),
+        (
+            5,
+            Pool(()),
+            "count: the static pool has 0 hosts left of the 2 that api=5 needs: add hosts to the pool, or ask for 3 at "
+            "the most.",
+        ),
+        (10, RANGE, "address_range: 192.0.2.128/29 has 6 free addresses of the 7 that api=10 needs."),
+    ],
+)
+def test_hosts_that_run_out(count, source, says):
+    with pytest.raises(Refused, match=f"^{re.escape(says)}$"):
+        plan("api", STATIC, None, count, source, NOW)
+
+
+# Histories: any sequence of plans, broken off anywhere
+
+steps = st.lists(
+    st.tuples(st.integers(1, 8), st.sets(st.integers(0, 9)), st.sampled_from(["docker", "static"])), max_size=8
+)
+BIG_POOL = Pool(tuple((f"spare{number}", f"192.0.2.{90 + number}") for number in range(20)))
+BIG_RANGE = Range("192.0.2.128/25", "api{n}")
+
+
+@given(steps)
+def test_any_history_keeps_its_promises(history):
+    present = None
+    for count, done, provider in history:
+        planned = plan("api", STATIC, present, count, BIG_POOL if provider == "static" else BIG_RANGE, NOW)
+        # As many as asked for, and everybody is in one place.
+        assert len(planned.joining) + len(planned.staying) == count
+        everybody = [*planned.joining, *planned.leaving, *planned.staying]
+        assert len({member.name for member in everybody}) == len(everybody)
+        if planned.after is None:
+            assert present is None
+            assert planned.staying == STATIC
+            continue
+        assert sorted(member.name for member in planned.after.members) == sorted(member.name for member in everybody)
+        # Nobody is forgotten, and nobody who leaves comes back before it is gone.
+        if present:
+            was = {member.name: member for member in present.members}
+            now = {member.name: member for member in planned.after.members}
+            assert set(was) <= set(now)
+            assert all(now[name].address == member.address for name, member in was.items())
+            assert all(now[name].state == "leaving" for name, member in was.items() if member.state == "leaving")
+        # A second run plans the same and writes nothing.
+        again = plan("api", STATIC, planned.after, count, BIG_RANGE, LATER)
+        assert again.after == planned.after
+        assert (again.joining, again.staying) == (planned.joining, planned.staying)
+        # The run breaks off: only some of it is done.
+        joined = [member.name for at, member in enumerate(planned.joining) if at in done]
+        left = [member.name for at, member in enumerate(planned.leaving) if at in done]
+        present = settle(planned.after, "api", joined, left, NOW)
+
+
+@given(steps, st.integers(1, 8))
+def test_any_history_is_mended_by_one_whole_run(history, count):
+    present = None
+    for step, done, _provider in history:
+        planned = plan("api", STATIC, present, step, BIG_RANGE, NOW)
+        joined = [member.name for at, member in enumerate(planned.joining) if at in done]
+        present = settle(planned.after, "api", joined, [], NOW)
+    planned = plan("api", STATIC, present, count, BIG_RANGE, NOW)
+    present = settle(
+        planned.after,
+        "api",
+        [member.name for member in planned.joining],
+        [member.name for member in planned.leaving],
+        NOW,
+    )
+    assert len(present.members if present else STATIC) == count
+    assert all(member.state == "member" for member in (present.members if present else ()))
+
+
+# Settling
+
+
+@pytest.mark.parametrize(
+    ("before", "joined", "left", "after"),
+    [
+        ("api1 api4:joining api5:leaving", "api4", "api5", "api1 api4"),
+        ("api1 api4:joining api5:leaving", "", "", "api1 api4:joining api5:leaving"),
+        ("api1 api4:joining", "", "api4", "api1"),
+        ("api1 api4", "api4", "", "api1 api4"),
+        ("api1", "", "api9", "api1"),
+    ],
+)
+def test_a_settled_record(before, joined, left, after):
+    assert written(settle(record(before), "api", joined.split(), left.split(), NOW)) == after
+
+
+def test_a_settled_member_has_its_id_and_its_time():
+    before = record("api1 api4:joining", api4=EARLIER)
+    settled = settle(before, "api", ["api1", "api4"], [], NOW, {"api4": "0c5f"})
+    assert [(member.since, member.provider_id) for member in settled.members] == [(None, ""), (NOW, "0c5f")]
+    assert settle(settled, "api", ["api1", "api4"], [], LATER) == settled
+
+
+def test_without_a_record_nobody_has_to_leave():
+    assert settle(None, "api", [], ["api3"], NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "joined", "left", "says"),
+    [
+        ("api1", ["api4"], [], "api4 cannot have joined api: the record does not name it."),
+        ("api1 api4:leaving", ["api4"], [], "api4 cannot have joined api: it is leaving."),
+        ("api1", [], ["api1"], "api1 cannot have left api: the record has it as a member that stays."),
+        (None, ["api1"], [], "api1 cannot have joined api: no record says that it was to join."),
+    ],
+)
+def test_what_nobody_expected_is_refused(before, joined, left, says):
+    with pytest.raises(Refused, match=f"^{re.escape(says)}$"):
+        settle(record(before) if before else None, "api", joined, left, NOW)
+
+
+def test_a_host_cannot_have_come_and_gone():
+    with pytest.raises(InvalidInput, match=r"^joined: 'api4' is in left as well\.$"):
+        settle(record("api4:joining"), "api", ["api4"], ["api4"], NOW)
