@@ -19,9 +19,9 @@ from reference_api.migrate import MigrationError, load
 from reference_api.pagination import (
     LONGEST_CURSOR,
     UsersCursor,
-    decode_tasks,
+    decode_row,
     decode_users,
-    encode_tasks,
+    encode_row,
     encode_users,
 )
 from reference_api.settings import Amqp, AnalyticsDatabase, Endpoint, Settings, SettingsError
@@ -68,13 +68,15 @@ def test_a_cursor_of_users_comes_back(shard: int, after: uuid.UUID | None) -> No
 
 
 @given(st.uuids())
-def test_a_cursor_of_tasks_comes_back(before: uuid.UUID) -> None:
-    assert decode_tasks(encode_tasks(before)) == before
+def test_a_cursor_of_rows_comes_back_to_its_listing(last: uuid.UUID) -> None:
+    assert decode_row("tasks", encode_row("tasks", last)) == last
+    with pytest.raises(InvalidRequest):
+        decode_row("goals", encode_row("tasks", last))
 
 
 @given(st.text() | st.text("ABCDEFWzIsXQ0123456789-_", max_size=60))
 def test_no_other_text_is_a_cursor(text: str) -> None:
-    for decode in (decode_users, decode_tasks):
+    for decode in (decode_users, lambda text: decode_row("tasks", text)):
         with pytest.raises(InvalidRequest):
             decode(text)
 

@@ -129,6 +129,11 @@ class Lab:
                 return answer.body["id"], answer.token
         raise AssertionError(f"no user fell on shard {shard}")
 
+    def events(self, shard: str, user_id: str) -> list[tuple[str, dict[str, t.Any]]]:
+        """What the outbox holds of a user: kinds and payloads, in order."""
+        query = "SELECT kind, payload FROM outbox WHERE user_id = %s ORDER BY id"
+        return self.primary_of(shard).execute(query, [user_id], f"shard_{shard}")
+
     def row(self, server: Postgres, shard: str, user_id: str) -> list[tuple[t.Any, ...]]:
         return server.execute("SELECT name, email FROM users WHERE id = %s", [user_id], f"shard_{shard}")
 

@@ -16,7 +16,7 @@ from .envelope import Envelope
 from .freshness import RecentWrites
 from .metrics import Metrics
 from .routers import analytics as analytics_routes
-from .routers import notifications, tasks, users
+from .routers import goals, habits, notifications, tasks, users
 from .settings import Settings
 from .shards import Shared
 from .uuid7 import Uuid7
@@ -49,6 +49,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.shared = Shared(cluster, metrics, RecentWrites(settings.replica_max_lag), Uuid7())
     errors.install(app)
     app.add_middleware(Envelope, metrics=metrics)
-    for router in (health.router, users.router, tasks.router, notifications.router, analytics_routes.router):
-        app.include_router(router)
+    for module in (health, users, tasks, habits, goals, notifications, analytics_routes):
+        app.include_router(module.router)
     return app

@@ -44,17 +44,29 @@ def decode_users(text: str) -> UsersCursor:
     return UsersCursor(shard, None if after is None else _uuid(after))
 
 
-def encode_tasks(before: uuid.UUID) -> str:
-    return _encode(["tasks", before.hex])
+def encode_row(listing: str, last: uuid.UUID) -> str:
+    """
+    :param listing: such as ``tasks``.
+    :param last: the id of the last row on the page.
+    """
+    return _encode([listing, last.hex])
 
 
-def decode_tasks(text: str) -> uuid.UUID:
-    """Return the id of the last task on the page before.
+def decode_row(listing: str, text: str) -> uuid.UUID:
+    """Return the id of the last row on the page before.
 
     :raises InvalidRequest: the text is no cursor of this listing.
     """
-    (before,) = _decode(text, "tasks", 1)
-    return _uuid(before)
+    (last,) = _decode(text, listing, 1)
+    return _uuid(last)
+
+
+def encode_tasks(last: uuid.UUID) -> str:
+    return encode_row("tasks", last)
+
+
+def decode_tasks(text: str) -> uuid.UUID:
+    return decode_row("tasks", text)
 
 
 def _encode(value: list[t.Any]) -> str:

@@ -78,21 +78,19 @@ class Session:
         *,
         events: t.Sequence[Event] = (),
         before: t.Sequence[str] = (),
-        after: t.Sequence[str] = (),
     ) -> Rows:
         """Run a statement for one user on the primary, with its events, and return its rows once it is committed.
 
         :param row_id: what to look for when the outcome is unknown.
         :param events: written to the outbox for the rows that the statement returns.
         :param before: statements that come first in the same transaction, such as one that takes a lock.
-        :param after: statements that come last in it; the rows of the last one are returned.
         :raises ShardUnavailable: it did not happen.
         :raises OutcomeUnknown: nobody knows whether it happened.
         :raises psycopg.Error: PostgreSQL refuses it, such as for a foreign key.
         """
         shard = self._shard_of(user_id)
         version = self.map.version
-        statements = (*before, with_events(statement, events), *after)
+        statements = (*before, with_events(statement, events))
         message = messages.write(statements, {**parameters, **parameters_of(events, user_id, self.new_id)})
         try:
             reply = await self._send(shard, self._in_force.watch_of(shard).primary, message, _deadline(PATIENCE))

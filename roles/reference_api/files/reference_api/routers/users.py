@@ -12,8 +12,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from .. import pagination
 from ..errors import NotFound
 from ..messages import Rows
+from ..outbox import Event
 from ..pagination import UsersCursor
-from ..schemas import NewUser, User, UserChanges, UserPage, changes_of, values_of
+from ..schemas.common import changes_of, values_of
+from ..schemas.users import NewUser, User, UserChanges, UserPage
 from ..shard_map import Shard
 from ..shards import Session
 from .session import open_session
@@ -26,6 +28,8 @@ _COLUMNS = "id, name, email, created_at, updated_at"
 _INSERT = f"INSERT INTO users (id, name, email) VALUES (%(id)s, %(name)s, %(email)s) RETURNING {_COLUMNS}"
 _SELECT = f"SELECT {_COLUMNS} FROM users WHERE id = %(id)s"
 _DELETE = "DELETE FROM users WHERE id = %(id)s RETURNING id"
+_CREATED, _CHANGED = (Event(f"user.{verb}", ("name",)) for verb in ("created", "changed"))
+_DELETED = Event("user.deleted")
 _FIRST_PAGE = f"SELECT {_COLUMNS} FROM users ORDER BY id LIMIT %(limit)s"
 _NEXT_PAGE = f"SELECT {_COLUMNS} FROM users WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 
@@ -34,7 +38,7 @@ _NEXT_PAGE = f"SELECT {_COLUMNS} FROM users WHERE id > %(after)s ORDER BY id LIM
 async def create_user(body: NewUser, session: Session = _SESSION) -> t.Any:
     user_id = session.new_id()
     parameters = {**values_of(body), "id": user_id}
-    rows = await session.write(user_id, _INSERT, parameters, row_id=user_id)
+    rows = await session.write(user_id, _INSERT, parameters, row_id=user_id, events=[_CREATED])
     return rows[0]
 
 
@@ -76,7 +80,7 @@ async def change_user(user_id: UUID, body: UserChanges, session: Session = _SESS
     assignments = ", ".join(f"{name} = %({name})s" for name in changes)
     statement = f"UPDATE users SET {assignments}, updated_at = now() WHERE id = %(id)s RETURNING {_COLUMNS}"
     parameters = {**changes, "id": user_id}
-    rows = await session.write(user_id, statement, parameters, row_id=user_id)
+    rows = await session.write(user_id, statement, parameters, row_id=user_id, events=[_CHANGED])
     return _one(rows, user_id)
 
 
@@ -84,7 +88,7 @@ async def change_user(user_id: UUID, body: UserChanges, session: Session = _SESS
 async def delete_user(user_id: UUID, session: Session = _SESSION) -> Response:
     """Delete a user with everything that belongs to it."""
     parameters = {"id": user_id}
-    rows = await session.write(user_id, _DELETE, parameters, row_id=user_id)
+    rows = await session.write(user_id, _DELETE, parameters, row_id=user_id, events=[_DELETED])
     _one(rows, user_id)
     return Response(status_code=204)
 

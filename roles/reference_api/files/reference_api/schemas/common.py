@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the bodies of all routes have in common: no unknown fields, no text or time that PostgreSQL cannot hold."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import UTC, datetime
+from enum import Enum
+
+from pydantic import BaseModel
+
+try:
+    from pydantic import field_validator
+except ImportError:  # pydantic 1
+    from pydantic import validator as field_validator
+
+from ..errors import InvalidRequest
+
+__all__ = ["Strict", "changes_of", "check_due_at", "check_not_blank", "check_text", "field_validator", "values_of"]
+
+_EARLIEST_DUE = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_DUE = datetime(9998, 1, 1, tzinfo=UTC)
+
+
+class Strict(BaseModel, extra="forbid"):
+    """A body with fields that we do not know is refused: a misspelt field must not be lost in silence."""
+
+
+def check_text(value: t.Any) -> t.Any:
+    """Refuse text that PostgreSQL cannot hold."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("must not hold the character U+0000")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise ValueError("must not hold a lone surrogate") from None
+    return value
+
+
+def check_not_blank(value: t.Any) -> t.Any:
+    if isinstance(check_text(value), str) and not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def check_due_at(value: t.Any) -> t.Any:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError("must say its time zone, as in 2026-11-24T16:00:00Z")
+        if not _EARLIEST_DUE <= value < _LATEST_DUE:
+            raise ValueError("must lie between the years 1970 and 9997")
+    return value
+
+
+def values_of(model: BaseModel) -> dict[str, t.Any]:
+    """The fields that the caller gave, as values for PostgreSQL."""
+    given = model.model_dump(exclude_unset=True) if hasattr(model, "model_dump") else model.dict(exclude_unset=True)
+    return {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
+
+
+def changes_of(model: BaseModel, nullable: t.Container[str] = ()) -> dict[str, t.Any]:
+    """The changes of a PATCH.
+
+    :param nullable: the fields that may be set to null.
+    :raises InvalidRequest: there is none, or a field that must have a value is null.
+    """
+    changes = values_of(model)
+    if not changes:
+        raise InvalidRequest("body", "changes nothing: give at least one field")
+    for name, value in changes.items():
+        if value is None and name not in nullable:
+            raise InvalidRequest(f"body.{name}", "must not be null")
+    return changes

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+import typing as t
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from pydantic import BaseModel, Field, StrictStr
+
+from .common import Strict, check_not_blank, check_text, field_validator
+
+_EARLIEST_DAY = date(1970, 1, 1)
+
+
+class NewHabit(Strict):
+    name: StrictStr = Field(..., min_length=1, max_length=200)
+    description: StrictStr | None = Field(None, max_length=10_000)
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: t.Any) -> t.Any:
+        return check_not_blank(value)
+
+    @field_validator("description")
+    @classmethod
+    def _description(cls, value: t.Any) -> t.Any:
+        return check_text(value)
+
+
+class HabitChanges(NewHabit):
+    name: StrictStr = Field(None, min_length=1, max_length=200)
+
+
+class Habit(BaseModel):
+    """
+    :param current_streak: days in a row up to yesterday or later.
+    """
+
+    id: UUID
+    user_id: UUID
+    name: str
+    description: str | None = None
+    current_streak: int
+    best_streak: int
+    last_check_in: date | None = None
+    created_at: datetime
+    updated_at: datetime
+
+
+class HabitPage(BaseModel):
+    items: list[Habit]
+    next_cursor: str | None = None
+
+
+class NewCheckIn(Strict):
+    day: date | None = None
+
+    @field_validator("day")
+    @classmethod
+    def _day(cls, value: t.Any) -> t.Any:
+        # Somewhere it is tomorrow already.
+        if isinstance(value, date) and not _EARLIEST_DAY <= value <= datetime.now(UTC).date() + timedelta(days=1):
+            raise ValueError("must lie between 1970 and tomorrow")
+        return value
+
+
+class CheckIn(BaseModel):
+    """A day on which a habit was kept, and what that makes of the habit."""
+
+    user_id: UUID
+    habit_id: UUID
+    day: date
+    created_at: datetime
+    current_streak: int
+    best_streak: int
