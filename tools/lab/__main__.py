@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import engine, environment, image, phases, secrets
-from .paths import LAB, PHASES, ROOT
+from .paths import LAB, MEMBERS, PHASES, ROOT
 from .shell import NeedsHelp, as_root, run, succeeds
 
 SUBNET = "172.29.84.0/24"
@@ -34,6 +34,9 @@ def up() -> int:
     started = time.monotonic()
     PHASES.unlink(missing_ok=True)
     prepare()
+    if not succeeds("docker", "inspect", f"{NETWORK}-consul1"):
+        # The record of the pool's members is gone with the server that held it.
+        MEMBERS.unlink(missing_ok=True)
     status = environment.ansible(
         "ansible-playbook",
         "playbooks/fleet.yml",
@@ -58,6 +61,7 @@ def down() -> int:
     if networks:
         run("docker", "network", "rm", *networks)
     (LAB / "known_hosts").unlink(missing_ok=True)
+    MEMBERS.unlink(missing_ok=True)
     print("The lab's VMs and networks are gone; `make up` makes them anew.")
     return 0
 

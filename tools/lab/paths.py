@@ -10,3 +10,5 @@ LAB = ROOT / ".lab"
 COLLECTION_LINK = ROOT / ".ansible/collections/ansible_collections/scaleout/platform"
 SECRETS = ROOT / "inventories/lab/group_vars/all/secrets.yml"
 PHASES = LAB / "phases.json"
+#: What the inventory plugin saw last (inventories/lab/members.yml).
+MEMBERS = LAB / "members.json"
