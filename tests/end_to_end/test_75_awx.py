@@ -1,0 +1,129 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The playbooks as AWX runs them: the built collection beside a small project, ansible-runner, an inventory that was
+imported, the secrets as injected variables, the key in an agent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ansible_runner
+import pytest
+import yaml
+
+from tests.end_to_end import lab
+from tools.lab.paths import LAB, ROOT, SECRETS
+
+#: What a job has from elsewhere: from the machine credential, or from the place where it runs.
+NOT_IMPORTED = {"ansible_ssh_private_key_file", "ansible_ssh_common_args", "lab_dir"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What AWX would show of a job.
+
+    :param told: everything that it printed or reported.
+    """
+
+    status: str
+    changed: Mapping[str, int]
+    told: str
+
+
+@dataclass(frozen=True)
+class Controller:
+    """A controller with a project, an inventory and a credential.
+
+    :param folder: as ansible-runner calls it, the private data directory.
+    """
+
+    folder: Path
+    secrets: Mapping[str, str]
+
+    def launch(self, playbook: str, without: str = "", **survey: Any) -> Job:
+        """Launch a job template, its survey answered.
+
+        :param without: a secret that the credential lacks.
+        """
+        credential = {name: value for name, value in self.secrets.items() if name != without}
+        run = ansible_runner.run(
+            private_data_dir=str(self.folder),
+            playbook=playbook,
+            extravars={**credential, **survey},
+            ssh_key=(LAB / "id_ed25519").read_text(),
+            envvars={
+                "ANSIBLE_COLLECTIONS_PATH": f"{self.folder}/requirements_collections:{_bundle()}",
+                "ANSIBLE_HOST_KEY_CHECKING": "False",
+                "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+                "ANSIBLE_RETRY_FILES_ENABLED": "False",
+                "CONSUL_HTTP_TOKEN": self.secrets["consul_reader_token"],
+            },
+            quiet=True,
+        )
+        with run.stdout as file:
+            told = file.read() + "".join(map(json.dumps, run.events))
+        (lab.LOGS / f"75-{playbook}.log").write_text(told)
+        return Job(run.status, (run.stats or {}).get("changed", {}), told)
+
+
+def _bundle() -> str:
+    """Where the collections are that ours depends on; a project's requirements would install them."""
+    return json.loads(
+        lab.local("ansible-galaxy", "collection", "list", "community.docker", "--format", "json")
+    ).popitem()[0]
+
+
+@pytest.fixture(scope="module")
+def awx(platform, tmp_path_factory) -> Iterator[Controller]:
+    folder = tmp_path_factory.mktemp("awx")
+    shutil.copytree(ROOT / "examples/awx-project", folder / "project")
+    lab.local("git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(folder / "source"))
+    lab.local("ansible-galaxy", "collection", "build", "--output-path", str(folder), str(folder / "source"))
+    (archive,) = folder.glob("*.tar.gz")
+    target = str(folder / "requirements_collections")
+    lab.local("ansible-galaxy", "collection", "install", "--no-deps", "-p", target, str(archive))
+
+    secrets = yaml.safe_load(SECRETS.read_text())
+    imported = json.loads(lab.local("ansible-inventory", "--list", "--export"))
+    known = imported["all"]["vars"]
+    for name in [*secrets, *NOT_IMPORTED]:
+        known.pop(name, None)
+    known["lab_dir"] = str(LAB)
+    (folder / "inventory").mkdir()
+    script = folder / "inventory/hosts"
+    script.write_text(f"#!/usr/bin/env python3\nprint('''{json.dumps(imported)}''')\n")
+    script.chmod(0o755)
+    yield Controller(folder, secrets)
+    # The temporary folder outlives the tests.
+    shutil.rmtree(folder)
+
+
+def assert_tells_no_secret(job: Job, secrets: Mapping[str, str]) -> None:
+    assert not [name for name, value in secrets.items() if value in job.told]
+
+
+def test_a_job_on_a_platform_that_runs_changes_nothing(awx):
+    job = awx.launch("site.yml")
+    assert job.status == "successful", job.told[-3000:]
+    assert not job.changed
+    assert_tells_no_secret(job, awx.secrets)
+
+
+def test_a_credential_that_lacks_a_secret_is_named(awx):
+    job = awx.launch("site.yml", without="redis_password")
+    assert job.status == "failed"
+    assert "The secret redis_password of " in job.told
+    assert_tells_no_secret(job, awx.secrets)
+
+
+def test_a_survey_makes_the_pool_bigger_and_smaller(awx):
+    for count in (4, 3):
+        job = awx.launch("scale.yml", api=count)
+        assert job.status == "successful", job.told[-3000:]
+        assert lab.listed().count("server ") == count
+        assert_tells_no_secret(job, awx.secrets)
