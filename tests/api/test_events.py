@@ -21,7 +21,7 @@ def test_event_reaches_both_consumers(events: EventsLab, user_id: str) -> None:
 
 
 def test_two_workers_publish_each_event_once(events: EventsLab, lab: Lab) -> None:
-    users = [lab.user_on(shard)[0] for shard in "0123"]
+    users = [events.user_on(shard) for shard in "0123"]
     workers = [events.worker(), events.worker()]
     ids = {user: events.happen(user, number=500) for user in users}
     for user in users:
@@ -88,7 +88,7 @@ def test_events_wait_for_a_broker_that_hangs(events: EventsLab, user_id: str) ->
 
 
 def test_lost_shard_keeps_its_events_and_the_others_go_on(events: EventsLab, lab: Lab) -> None:
-    lost, other = lab.user_on("0")[0], lab.user_on("2")[0]
+    lost, other = events.user_on("0"), events.user_on("2")
     worker = events.worker()
     until(lambda: "connected to RabbitMQ" in worker.log.read_text(), 15, "the worker is connected")
     ids = events.happen(lost)
@@ -121,7 +121,7 @@ def test_worker_that_hangs_gives_its_shards_away(events: EventsLab, user_id: str
 
 
 def test_relays_follow_the_map(events: EventsLab, lab: Lab) -> None:
-    user = lab.user_on("3")[0]
+    user = events.user_on("3")
     shards = {str(shard): lab.shard(shard) for shard in range(3)}
     lab.publish(lab.document(shards=shards, ranges=[[0, 1023, "0"], [1024, 2047, "1"], [2048, 4095, "2"]]))
     try:

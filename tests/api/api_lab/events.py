@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 import time
 import typing as t
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import aio_pika
 import pytest
 
 from .lab import Lab
 from .postgres import Postgres
 from .rabbitmq import RabbitMQ
-from .server import ApiServer, environment, run
+from .server import environment, run
 from .waiting import until
 from .worker import Worker
 
@@ -38,8 +40,11 @@ class EventsLab:
             jobs = [executor.submit(self.broker.start), executor.submit(self.analytics.create_primary, ["analytics"])]
             for job in jobs:
                 job.result()
-        migration = run("reference_api.migrate", environment(self.lab.consul.address, **self.variables))
+        migration = self.migrate()
         assert migration.returncode == 0, migration.stderr
+
+    def migrate(self) -> subprocess.CompletedProcess[str]:
+        return run("reference_api.migrate", environment(self.lab.consul.address, **self.variables))
 
     def stop(self) -> None:
         self.kill_workers()
@@ -58,6 +63,17 @@ class EventsLab:
         for worker in self._workers:
             worker.kill()
         self._workers = []
+
+    def user_on(self, shard: str) -> str:
+        """Make a user on this shard, without events."""
+        user_id, _token = self.lab.user_on(shard)
+        self.forget()
+        return user_id
+
+    def forget(self) -> None:
+        """Empty every outbox."""
+        for shard in "0123":
+            self.lab.primary_of(shard).execute("DELETE FROM outbox", [], f"shard_{shard}")
 
     def happen(
         self, user_id: str, kind: str = "task.created", number: int = 1, payload: t.Mapping[str, t.Any] | None = None
@@ -101,10 +117,21 @@ class EventsLab:
         wanted = sorted(ids)
         until(lambda: self.analysed(user_id) == wanted, within, f"{len(wanted)} events in the analytics")
 
+    def has_queue(self, name: str) -> bool:
+        try:
+            self.broker.depth(name)
+        except aio_pika.exceptions.ChannelNotFoundEntity:
+            return False
+        return True
+
+    def delete_queue(self, name: str) -> None:
+        async def delete(channel: t.Any) -> None:
+            await channel.queue_delete(name)
+
+        self.broker.on_channel(delete)
+
     def drain(self) -> None:
-        """Empty every queue and outbox."""
-        for shard in "0123":
-            self.lab.primary_of(shard).execute("DELETE FROM outbox", [], f"shard_{shard}")
+        """Empty every queue."""
         for queue in ("notifications", "notifications.retry", "analytics", "events.dead"):
             self.broker.on_channel(lambda channel, queue=queue: _purge(channel, queue))
 
@@ -131,11 +158,11 @@ def running_events(running_lab: Lab) -> t.Iterator[EventsLab]:
 @pytest.fixture
 def events(lab: Lab, running_events: EventsLab) -> t.Iterator[EventsLab]:
     """The lab with RabbitMQ; without a worker yet."""
+    running_events.forget()
     yield running_events
     running_events.kill_workers()
 
 
 @pytest.fixture
-def user_id(lab: Lab, api: ApiServer) -> str:
-    user_id, _token = lab.user_on("0")
-    return user_id
+def user_id(events: EventsLab) -> str:
+    return events.user_on("0")

@@ -85,9 +85,10 @@ class Broker:
                 error = unforeseen
             else:
                 continue
-            if str(error) != trouble:
-                trouble = str(error)
-                log.warning("%s: %s; trying again", purpose, trouble or type(error).__name__)
+            text = str(error) or type(error).__name__
+            if text != trouble:
+                log.warning("%s: %s; trying again", purpose, text)
+            trouble = text
             await wait(stopping, pause)
             # A session that lasted is no failure in a row.
             lasted = time.monotonic() - began > 2 * LONGEST_PAUSE

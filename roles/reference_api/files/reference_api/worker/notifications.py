@@ -10,6 +10,7 @@ from ..events import topology
 from ..events.event import Event
 from ..servers import Connection
 from ..uuid7 import Uuid7
+from .broker import LONGEST_PAUSE, wait
 from .database import Database, Unavailable
 from .notices import notice_of
 from .shards import Shards
@@ -35,7 +36,8 @@ class Notifications:
         self._new_id = Uuid7()
 
     async def ready(self) -> None:
-        if not self._shards.known:
+        await wait(self._shards.known, LONGEST_PAUSE)
+        if not self._shards.known.is_set():
             raise Unavailable("there is no shard map yet")
 
     def place(self, event: Event) -> Database | None:

@@ -46,11 +46,8 @@ class Shards:
         self._map: ShardMap | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._following: asyncio.Task[None] | None = None
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a map yet."""
-        return self._map is not None
+        #: Set once there is a map.
+        self.known = asyncio.Event()
 
     def start(self) -> None:
         self._following = asyncio.ensure_future(MapReader(self._settings, self.adopt).run())
@@ -71,6 +68,7 @@ class Shards:
             kept = part is not None and part.shard.primary == shard.primary
             self._parts[shard.id] = part if part is not None and kept else self._start(shard)
         self._map = shard_map
+        self.known.set()
         for part in before.values():
             if part not in self._parts.values():
                 self._end(part)
