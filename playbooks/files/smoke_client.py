@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Makes users and tasks through the load balancer and says, as JSON, what was answered.
 
-    smoke_client.py --users=200 http://lb      writes; prints users, tasks_per_user, requests, failed, errors, served_by
+    smoke_client.py --users=200 http://lb      writes; prints users, tasks_per_user, requests, failed, errors,
+                                               served_by, and cache: what X-Cache said of a task's second read
     smoke_client.py --delete http://lb         deletes the users whose ids stand on standard input
 
 A request that fails is counted and named, never tried again.
@@ -32,6 +33,7 @@ class Client:
         self._local = threading.local()
         self._lock = threading.Lock()
         self.served_by: Counter[str] = Counter()
+        self.cache: Counter[str] = Counter()
         self.errors: list[str] = []
         self.requests = 0
 
@@ -44,6 +46,7 @@ class Client:
             self._local.connection.request(method, path, json.dumps(body) if body is not None else None, headers)
             answer = self._local.connection.getresponse()
             text = answer.read()
+            self._local.cache = answer.headers.get("X-Cache", "none")
         except (OSError, http.client.HTTPException) as problem:
             self._count(None, f"{method} {path}: {problem!r}")
             del self._local.connection
@@ -53,6 +56,11 @@ class Client:
         if wrong is not None:
             return None
         return json.loads(text) if text else {}
+
+    def note_cache(self) -> None:
+        """Count what the last answer to this thread said of the cache."""
+        with self._lock:
+            self.cache[self._local.cache] += 1
 
     def note(self, problem: str) -> None:
         """Count an answer that came and was wrong."""
@@ -77,6 +85,10 @@ def make_user(client: Client, number: int) -> str | None:
     tasks = [client.call("POST", f"{path}/tasks", {"title": f"Task {task}"}, 201) for task in range(TASKS_PER_USER)]
     if tasks[0] is not None:
         client.call("PATCH", f"{path}/tasks/{tasks[0]['id']}", {"status": "completed"})
+    if tasks[1] is not None:
+        for _unused in range(2):
+            client.call("GET", f"{path}/tasks/{tasks[1]['id']}")
+        client.note_cache()
     seen = client.call("GET", path)
     if seen is not None and seen["name"] != user["name"]:
         client.note(f"GET {path}: another name than was written")
@@ -106,6 +118,7 @@ def main() -> int:
             "failed": len(client.errors),
             "errors": client.errors[:10],
             "served_by": client.served_by,
+            "cache": client.cache,
         },
         sys.stdout,
     )

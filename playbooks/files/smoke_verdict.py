@@ -3,7 +3,8 @@
 """Judges a smoke run: reads the evidence as JSON, prints a report, ends with status 0 only when all is as it must be.
 
 Evidence: ``written`` (what smoke_client.py printed), ``map`` (the published shard map), ``api_servers`` (names),
-``found`` (for each database server the rows of each of its databases).
+``found`` (for each database server the rows of each of its databases), ``cached`` (for each cache the keys of one
+user), ``analytics`` (what the analytics database counted; null where there is none).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ def shard_of(user: str, shard_map: dict) -> str:
 
 
 def expected_rows(written: dict, shard_map: dict) -> dict[tuple[str, str], dict[str, int]]:
-    """For each server and shard, the users that must be there, and no others, with their number of tasks."""
+    """For each server and shard, the users that must be there, and no others, with their number of tasks.
+
+    Each task's event has made one notification.
+    """
     expected: dict[tuple[str, str], dict[str, int]] = {}
     for name, shard in shard_map["shards"].items():
         for server in [shard["primary"], *shard["replicas"]]:
@@ -58,12 +62,44 @@ def judge(evidence: dict) -> tuple[list[str], list[str]]:
                 f"{place[0]}, shard {place[1]}: {len(missing)} users missing, {len(extra)} too many, "
                 f"{len(torn)} with another number of tasks"
             )
+    if evidence["analytics"] is not None:
+        problems += [
+            f"{row['id']} on {server}: {row['tasks']} tasks and {row['notifications']} notifications of them"
+            for server, answers in evidence["found"].items()
+            for answer in answers
+            for row in answer["query_result"]
+            if row["notifications"] != row["tasks"]
+        ]
+        problems += judge_analytics(written, evidence["analytics"])
+    if evidence["cached"]:
+        problems += [] if written["cache"].get("hit") else [f"no read came from a cache: {written['cache']}"]
+        problems += [] if any(evidence["cached"].values()) else ["no cache has a key of the user that was asked for"]
     silent = [name for name in evidence["api_servers"] if not written["served_by"].get(name)]
     problems += [f"{name} served no request" for name in silent]
     report = [f"{written['requests']} requests, {written['failed']} failed; map version {shard_map['version']}"]
     report += [f"{server} answered {count}" for server, count in sorted(written["served_by"].items())]
     report += [f"{server}, shard {shard}: {len(users)} users" for (server, shard), users in sorted(found.items())]
+    if evidence["cached"]:
+        report.append(f"second read of a task: {written['cache']}; keys of one user: {evidence['cached']}")
+    if evidence["analytics"] is not None:
+        report.append(
+            f"events in the analytics database: {evidence['analytics']['kinds']}; as many notifications as tasks"
+        )
     return report, problems
+
+
+def judge_analytics(written: dict, counted: dict) -> list[str]:
+    """What is wrong with the events that arrived: each must be there once, and counted once."""
+    users = len(written["users"])
+    tasks = users * written["tasks_per_user"]
+    kinds = {"user.created": users, "task.created": tasks, "task.completed": users}
+    problems = [
+        f"the analytics database has {counted['kinds'].get(kind, 0)} events {kind}, not {number}"
+        for kind, number in kinds.items()
+        if counted["kinds"].get(kind, 0) != number
+    ]
+    stats = {"users": users, "tasks": tasks, "completed": users}
+    return problems + ([f"it counts {counted['stats']}, not {stats}"] if counted["stats"] != stats else [])
 
 
 def main() -> int:

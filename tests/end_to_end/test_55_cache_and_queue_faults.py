@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A cache and the queue lost: nobody is told anything wrong, no request fails, and no event is lost or told twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+
+from tests.end_to_end import lab, load
+
+LASTS = 12
+HEALS_WITHIN = 40
+
+
+def shards(query: str) -> list[list[str]]:
+    """Ask every shard's primary, and return all rows."""
+    return [
+        row
+        for host in lab.hosts("postgres")
+        for shard in lab.variables(host).get("postgres_shards", [])
+        for row in lab.sql(host, f"shard_{shard}", query)
+    ]
+
+
+def waiting() -> int:
+    """How many events no queue has taken yet."""
+    return sum(int(count) for (count,) in shards("SELECT count(*) FROM outbox"))
+
+
+def untold(since: float) -> str:
+    """What is not so as it must be: each task is in the analytics database once, and its owner was notified of it once."""
+    tasks = {task for (task,) in shards(f"SELECT id FROM tasks WHERE created_at > to_timestamp({since})")}
+    created = lab.sql("ana1", "analytics", "SELECT payload->>'id', event_id FROM events WHERE kind = 'task.created'")
+    times = Counter(task for task, _unused in created)
+    notified = Counter(event for (event,) in shards("SELECT event_id FROM notifications WHERE kind = 'task.created'"))
+    once = {task for task, event in created if times[task] == 1 and notified[event] == 1}
+    return "" if tasks and tasks <= once else f"{len(tasks - once)} of {len(tasks)} tasks were not told of exactly once"
+
+
+def hit() -> bool:
+    """Whether a read that is repeated comes from the cache."""
+    user = json.loads(lab.ask("POST", "/users", {"name": "Asked twice", "email": "twice@example.org"}).body)
+    path = f"/users/{user['id']}"
+    try:
+        task = json.loads(lab.ask("POST", f"{path}/tasks", {"title": "Be read"}).body)
+        return [lab.get(f"{path}/tasks/{task['id']}").headers.get("X-Cache") for _unused in range(3)][-1] == "hit"
+    finally:
+        lab.ask("DELETE", path)
+
+
+def test_a_stopped_cache_only_slows_reads(platform):
+    assert lab.wait_for(hit, 10) is not None, "the cache does not work in the first place"
+    with load.ledger("cache-stopped") as ledger:
+        time.sleep(3)
+        lab.ssh("cache1", "systemctl stop redis-server")
+        try:
+            assert lab.ssh("cache1", "systemctl is-active redis-server", check=False) == "inactive"
+            assert not hit(), "the fault did not bite"
+            time.sleep(LASTS)
+        finally:
+            lab.ssh("cache1", "systemctl start redis-server")
+        healed = lab.wait_for(hit, HEALS_WITHIN)
+        time.sleep(3)
+        told = ledger.report()
+
+    load.tell("cache1 stopped", told)
+    print(f"  reads come from the cache again {healed} s after it was started")
+    load.assert_right(told)
+    assert told["failed"]["total"] == 0
+    assert healed is not None
+
+
+def test_a_frozen_cache_comes_back_without_what_it_had(platform):
+    with load.ledger("cache-frozen") as ledger:
+        time.sleep(3)
+        for cache in ("cache1", "cache2"):
+            lab.engine("pause", lab.container(cache))
+        try:
+            assert not hit(), "the fault did not bite"
+            time.sleep(LASTS)
+        finally:
+            for cache in ("cache1", "cache2"):
+                lab.engine("unpause", lab.container(cache))
+        healed = lab.wait_for(hit, HEALS_WITHIN)
+        time.sleep(3)
+        told = ledger.report()
+
+    load.tell("cache1 and cache2 frozen", told)
+    print(f"  reads come from the cache again {healed} s after it went on")
+    load.assert_right(told)
+    assert told["failed"]["total"] == 0
+    assert healed is not None
+
+
+def test_a_lost_queue_delays_events_and_loses_none(platform):
+    assert lab.wait_for(lambda: waiting() == 0, HEALS_WITHIN) is not None
+    begin = time.time()
+    with load.ledger("queue") as ledger:
+        time.sleep(3)
+        lab.ssh("mq1", "systemctl stop rabbitmq-server")
+        try:
+            time.sleep(LASTS)
+            delayed = waiting()
+            assert delayed > 0, "the fault did not bite: events still go somewhere"
+        finally:
+            lab.ssh("mq1", "systemctl start rabbitmq-server")
+        told = ledger.report()
+    drained = lab.wait_for(lambda: waiting() == 0, HEALS_WITHIN)
+    arrived = lab.wait_for(lambda: not untold(begin), HEALS_WITHIN)
+
+    load.tell("mq1 stopped", told)
+    print(f"  {delayed} events waited; the last was taken {drained} s after the load ended, and told {arrived} s later")
+    load.assert_right(told)
+    assert told["failed"]["total"] == 0
+    assert drained is not None
+    assert arrived is not None, untold(begin)
