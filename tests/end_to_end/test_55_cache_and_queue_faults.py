@@ -30,7 +30,7 @@ def waiting() -> int:
 
 
 def untold(since: float) -> str:
-    """What is not so as it must be: each task is in the analytics database once, and its owner was notified of it once."""
+    """Say what is amiss: each task is in the analytics database once, and its owner was notified of it once."""
     made = shards("SELECT id, extract(epoch FROM created_at) FROM tasks")
     tasks = {task for task, at in made if float(at) > since}
     created = lab.sql("ana1", "analytics", "SELECT payload->>'id', event_id FROM events WHERE kind = 'task.created'")
