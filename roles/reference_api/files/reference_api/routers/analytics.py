@@ -8,14 +8,13 @@ Where the server has no analytics these are 404s, like everything that is not th
 from __future__ import annotations
 
 import typing as t
-from datetime import date, datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel
 
 from ..analytics.client import AnalyticsClient
 from ..errors import ApiError, NotFound
+from ..schemas.analytics import DailyCounts, UserStats
 from ..shards import Session
 from .session import open_session
 
@@ -32,26 +31,6 @@ _DAILY = """
     SELECT day, kind, events FROM daily_events
     WHERE day > (now() AT TIME ZONE 'UTC')::date - %(days)s ORDER BY day DESC, kind
 """
-
-
-class UserStats(BaseModel):
-    user_id: UUID
-    events: int = 0
-    total_tasks: int = 0
-    completed_tasks: int = 0
-    total_habits: int = 0
-    best_streak: int = 0
-    last_event_at: datetime | None = None
-
-
-class DailyEvents(BaseModel):
-    day: date
-    kind: str
-    events: int
-
-
-class DailyList(BaseModel):
-    items: list[DailyEvents]
 
 
 class NoAnalytics(ApiError):
@@ -81,7 +60,7 @@ async def user_stats(user_id: UUID, client: AnalyticsClient = _CLIENT, session: 
     return rows[0] if rows else {"user_id": user_id}
 
 
-@router.get("/analytics/events/daily", response_model=DailyList)
+@router.get("/analytics/events/daily", response_model=DailyCounts)
 async def daily_events(client: AnalyticsClient = _CLIENT, days: int = Query(30, ge=1, le=366)) -> t.Any:
     """How many events of each kind there were on each of the last days (in UTC), the newest day first."""
     return {"items": await client.read(_DAILY, {"days": days})}
