@@ -6,22 +6,63 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_archive
-short_description: Pack an application's directory into an archive that is the same each time
+short_description: Pack an application into an archive that is the same each time
 version_added: 0.1.0
 description:
-  - Packs a directory into a C(tar.gz) whose bytes depend on nothing but the files in it. Names are sorted, owner and
-    time are fixed, modes are C(0755) for directories and executable files and C(0644) for the rest.
-  - Links are followed, wherever they lead, so that the archive stands alone.
+  - Packs a directory, another archive or the image of a container into a C(tar.gz) whose bytes depend on nothing but
+    what is in it. Names are sorted, owner and time are fixed, modes are C(0755) for directories and executable files
+    and C(0644) for the rest.
+  - In a directory, links are followed, wherever they lead, so that the archive stands alone. In archives and images
+    links stay what they are.
+  - An image's layers are laid one over another, with what they hide. Owners, devices and special bits of modes are no
+    part of a release. No engine is needed, but for O(kind=reference).
   - The digest tells what is in it. It does not change with the time of packing, the owner of the files or the
     compression, and its first digits make a good version for a release.
   - Run it on the controller, with C(delegate_to=localhost). Check mode computes the digest and writes nothing.
 options:
   src:
     description:
-      - Directory to pack.
-      - A broken link, a file that cannot be read, or a socket in it is an error.
-    type: path
+      - Directory or file to pack, or with O(kind=reference) the name of an image, such as V(registry.example/shop:1.4).
+      - In a directory, a broken link, a file that cannot be read, or a socket is an error. In an archive, it is an
+        entry or a link that leads out of it, or what is neither file, directory nor link.
+    type: str
     required: true
+  kind:
+    description:
+      - What O(src) is. An V(archive) is a tar, packed by gzip, bzip2 or xz or not at all, or a zip. An V(image) is what
+        C(docker save) or C(podman save) writes, or an OCI layout in a tar.
+      - With V(reference), O(engine) on this machine saves the image, and first pulls one that it has not.
+    type: str
+    choices: [directory, archive, image, reference]
+    default: directory
+  strip_components:
+    description: How many leading directories of each path in an V(archive) to drop.
+    type: int
+    default: 0
+  engine:
+    description: What saves an image that is named; V(auto) is the first of the two that is installed.
+    type: str
+    choices: [auto, docker, podman]
+    default: auto
+  command:
+    description: The command to be run; without one, that of the image.
+    type: list
+    elements: str
+    default: []
+  programs:
+    description:
+      - First words of other commands to be run. That of a path below the release, such as C(bin/serve), must be there
+        and executable. In an image, that is so of all; they are looked up by its C(PATH).
+    type: list
+    elements: str
+    default: []
+  mounts:
+    description:
+      - Absolute paths that something will be mounted over, so that they have to be in an image's release. C(/proc) and
+        the like are made in any case.
+    type: list
+    elements: str
+    default: []
   dest:
     description:
       - File to write. Missing directories above it are made.
@@ -75,6 +116,22 @@ path:
   returned: success
   type: str
   sample: /home/ann/.cache/scaleout/shop.tar.gz
+command:
+  description: O(command), or that of the image.
+  returned: success
+  type: list
+  elements: str
+programs:
+  description: What the first word of each command stands for, which in an image is an absolute path in it.
+  returned: success
+  type: dict
+  sample: {httpd: /usr/sbin/httpd}
+image:
+  description:
+    - What an image asks for besides its files, which is C(command), C(environment), C(working_directory), C(user) and
+      C(volumes); or none.
+  returned: success
+  type: dict
 files:
   description: How many files the archive holds.
   returned: success
@@ -82,18 +139,18 @@ files:
   sample: 21
 """
 
+import contextlib
 import os
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
-from ansible_collections.scaleout.platform.plugins.module_utils.releases import files
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import engine, files, sources
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import (
     FILE,
     JUNK,
     VERSION_LENGTH,
-    Entry,
     digest,
 )
 
@@ -103,16 +160,19 @@ if t.TYPE_CHECKING:
 
 class ReleaseArchive(Task):
     def __init__(self, module: AnsibleModule) -> None:
-        self._src: str = module.params["src"]
-        self._dest: str = os.path.abspath(module.params["dest"])
-        self._exclude: list[str] = module.params["exclude"]
-        self._entries: list[Entry] = []
+        self._params = module.params
+        self._run = module.run_command
+        self._dest: str = os.path.abspath(self._params["dest"])
+        self._open = contextlib.ExitStack()
         if os.path.isdir(self._dest):
             raise InvalidInput("dest", self._dest, "is a directory; name the file to write")
+        if self._params["strip_components"] < 0:
+            raise InvalidInput("strip_components", self._params["strip_components"], "must not be below 0")
 
     def plan(self) -> Plan:
-        self._entries = files.scan(self._src, self._exclude)
-        wanted, found = digest(self._entries), self._digest_of_dest()
+        self._source = self._read()
+        command, programs = self._commands(self._source)
+        wanted, found = digest(self._source.entries), self._digest_of_dest()
         return Plan(
             before={"path": self._dest, "digest": found},
             after={"path": self._dest, "digest": wanted},
@@ -121,9 +181,31 @@ class ReleaseArchive(Task):
                 "digest": wanted,
                 "version": wanted[:VERSION_LENGTH],
                 "path": self._dest,
-                "files": sum(entry.kind == FILE for entry in self._entries),
+                "files": sum(entry.kind == FILE for entry in self._source.entries),
+                "command": command,
+                "programs": programs,
+                "image": self._source.image,
             },
         )
+
+    def _read(self) -> sources.Source:
+        src, kind, exclude = self._params["src"], self._params["kind"], self._params["exclude"]
+        path = os.path.expanduser(src)
+        if kind == "directory":
+            return sources.directory(path, exclude)
+        if kind == "archive":
+            return sources.archive(path, exclude, self._params["strip_components"], self._open)
+        if kind == "reference":
+            path = engine.save(src, self._params["engine"], self._run, self._open)
+        return sources.image(path, self._params["mounts"], self._open)
+
+    def _commands(self, source: sources.Source) -> tuple[list[str], dict[str, str]]:
+        """Return the command to run, and what the first words of all commands stand for."""
+        command = self._params["command"] or (source.image or {}).get("command", [])
+        if source.image and not command:
+            raise Refused(f"{source.name} has no command of its own, and none was given.")
+        words = {*command[:1], *self._params["programs"]}
+        return command, {word: source.program(word) for word in sorted(words)}
 
     def _digest_of_dest(self) -> str | None:
         """Return the digest of what is there; an archive that cannot be read is as good as none."""
@@ -135,16 +217,25 @@ class ReleaseArchive(Task):
             return None
 
     def apply(self, _plan: Plan) -> None:
-        files.pack(self._src, self._entries, self._dest)
+        files.pack(self._source.read, self._source.entries, self._dest)
+
+    def close(self) -> None:
+        self._open.close()
 
 
 def main() -> None:
     run(
         ReleaseArchive,
         {
-            "src": {"type": "path", "required": True},
+            "src": {"type": "str", "required": True},
+            "kind": {"type": "str", "choices": ["directory", "archive", "image", "reference"], "default": "directory"},
             "dest": {"type": "path", "required": True},
             "exclude": {"type": "list", "elements": "str", "default": list(JUNK)},
+            "strip_components": {"type": "int", "default": 0},
+            "engine": {"type": "str", "choices": ["auto", "docker", "podman"], "default": "auto"},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "programs": {"type": "list", "elements": "str", "default": []},
+            "mounts": {"type": "list", "elements": "str", "default": []},
         },
     )
 

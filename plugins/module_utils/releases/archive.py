@@ -17,6 +17,7 @@ import typing as t
 
 DIRECTORY = "directory"
 FILE = "file"
+LINK = "link"
 
 #: What tools leave beside the sources and no release needs.
 JUNK = (
@@ -41,15 +42,17 @@ class Entry:
     """One file or directory of a release.
 
     :param path: relative to the release, parts joined by slashes, without ``.`` and ``..``.
-    :param kind: :data:`DIRECTORY` or :data:`FILE`; a release has no links and no devices.
-    :param executable: whether a file may be run; always false for a directory.
-    :param sha256: hexadecimal digest of a file's bytes; empty for a directory.
+    :param kind: :data:`DIRECTORY`, :data:`FILE` or, for symbolic links, :data:`LINK`; a release has no devices.
+    :param executable: whether a file may be run; always false for what is no file.
+    :param sha256: hexadecimal digest of a file's bytes; empty for what is no file.
+    :param target: what a link leads to; empty for what is none.
     """
 
     path: str
     kind: str
     executable: bool = False
     sha256: str = ""
+    target: str = ""
 
     @property
     def mode(self) -> int:
@@ -75,7 +78,8 @@ def digest(entries: t.Iterable[Entry]) -> str:
     """
     total = hashlib.sha256(b"release 1\n")
     for entry in ordered(entries):
-        for field in (entry.kind.encode(), b"x" if entry.executable else b"-", entry.key, entry.sha256.encode()):
+        content = entry.target.encode("utf-8", "surrogateescape") if entry.kind == LINK else entry.sha256.encode()
+        for field in (entry.kind.encode(), b"x" if entry.executable else b"-", entry.key, content):
             total.update(b"%d:" % len(field) + field)
     return total.hexdigest()
 

@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Co
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import (
     DIRECTORY,
     FILE,
+    LINK,
     Entry,
     digest,
     is_excluded,
@@ -27,7 +28,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive
 
 _CHUNK = 1 << 20
 #: What goes wrong with a file that is not an archive, or no longer a whole one.
-_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error)
+DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error)
 
 
 class _Hashing:
@@ -47,35 +48,41 @@ class _Hashing:
         return self._total.hexdigest()
 
 
-def _hash(stream: t.BinaryIO) -> str:
+def hash_of(stream: t.BinaryIO) -> str:
+    """Return the SHA-256 of what is left of a stream, in hexadecimal digits."""
     hashing = _Hashing(stream)
     while hashing.read(_CHUNK):
         pass
     return hashing.sha256
 
 
-def scan(source: str, exclude: t.Sequence[str], empty: bool = False) -> list[Entry]:
+def scan(source: str, exclude: t.Sequence[str], unpacked: bool = False) -> list[Entry]:
     """Read a directory as the entries of a release. Links are followed, wherever they lead.
 
-    :param empty: whether a directory without files will do.
+    :param unpacked: whether it is a release that was unpacked: there, links are entries, and no file need be there.
     :raises InvalidInput: ``source`` is not a directory that can be read, or has no file.
     :raises Refused: something below it cannot be read or cannot be part of a release.
     """
     if not os.path.isdir(source):
         raise InvalidInput("src", source, "is not a directory" if os.path.lexists(source) else "does not exist")
     entries: list[Entry] = []
-    _scan_directory(source, "", exclude, (), entries)
-    if not empty and all(entry.kind == DIRECTORY for entry in entries):
+    _scan_directory(source, "", exclude, None if unpacked else (), entries)
+    if not unpacked and all(entry.kind == DIRECTORY for entry in entries):
         raise InvalidInput("src", source, "has no files to deploy")
     return ordered(entries)
 
 
-def _scan_directory(source: str, below: str, exclude: t.Sequence[str], parents: tuple, entries: list[Entry]) -> None:
+def _scan_directory(
+    source: str, below: str, exclude: t.Sequence[str], parents: tuple | None, entries: list[Entry]
+) -> None:
+    """Read a directory and what is below it.
+
+    :param parents: the identities of the directories above it, of which a link must not lead to one; or None when
+        links are not followed.
+    """
     directory = os.path.join(source, below) if below else source
-    itself = os.stat(directory)
-    identity = (itself.st_dev, itself.st_ino)
-    if identity in parents:
-        raise Refused(f"{directory} is a link to a directory that it is in itself.", path=directory)
+    if parents is not None:
+        parents = (*parents, _identity(directory, parents))
     try:
         names = os.listdir(directory)
     except OSError as error:
@@ -85,6 +92,9 @@ def _scan_directory(source: str, below: str, exclude: t.Sequence[str], parents: 
         if is_excluded(path, exclude):
             continue
         full = os.path.join(source, path)
+        if parents is None and os.path.islink(full):
+            entries.append(Entry(path, LINK, target=os.readlink(full)))
+            continue
         try:
             mode = os.stat(full).st_mode
         except OSError as error:
@@ -93,26 +103,48 @@ def _scan_directory(source: str, below: str, exclude: t.Sequence[str], parents: 
             raise Refused(f"Cannot read {full}: {error.strerror}.", path=full) from error
         if stat.S_ISDIR(mode):
             entries.append(Entry(path, DIRECTORY))
-            _scan_directory(source, path, exclude, (*parents, identity), entries)
+            _scan_directory(source, path, exclude, parents, entries)
         elif stat.S_ISREG(mode):
             entries.append(Entry(path, FILE, bool(mode & stat.S_IXUSR), _hash_file(full)))
         else:
             raise Refused(f"{full} is neither a file nor a directory.", path=full)
 
 
+def _identity(directory: str, parents: tuple) -> tuple[int, int]:
+    itself = os.stat(directory)
+    if (itself.st_dev, itself.st_ino) in parents:
+        raise Refused(f"{directory} is a link to a directory that it is in itself.", path=directory)
+    return itself.st_dev, itself.st_ino
+
+
 def _hash_file(path: str) -> str:
     try:
         with open(path, "rb") as stream:
-            return _hash(stream)
+            return hash_of(stream)
     except OSError as error:
         raise Refused(f"Cannot read {path}: {error.strerror}.", path=path) from error
 
 
-def pack(source: str, entries: t.Sequence[Entry], dest: str) -> None:
-    """Write the entries, read from ``source``, to the archive ``dest``; the same entries give the same bytes.
+#: Opens a file of a source by its path in the release, and tells how many bytes it has.
+Reader = t.Callable[[str], t.Tuple[t.BinaryIO, int]]
+
+
+def reader(source: str) -> Reader:
+    """Return what reads the files of a directory."""
+
+    def read(path: str) -> tuple[t.BinaryIO, int]:
+        stream = open(os.path.join(source, path), "rb")  # noqa: SIM115
+        return stream, os.fstat(stream.fileno()).st_size
+
+    return read
+
+
+def pack(read: Reader, entries: t.Sequence[Entry], dest: str) -> None:
+    """Write the entries to the archive ``dest``; the same entries give the same bytes.
 
     ``dest`` appears whole or not at all.
 
+    :param read: opens their files.
     :raises Conflict: a file is no longer what its entry says.
     :raises Refused: the archive cannot be written.
     """
@@ -122,7 +154,7 @@ def pack(source: str, entries: t.Sequence[Entry], dest: str) -> None:
             os.makedirs(os.path.dirname(dest) or ".", exist_ok=True)
             with _archive(partial) as tar:
                 for entry in ordered(entries):
-                    _pack_entry(tar, source, entry)
+                    _pack_entry(tar, read, entry)
             os.replace(partial, dest)
         except OSError as error:
             raise Refused(f"Cannot write {dest}: {error.strerror or error}.", path=dest) from error
@@ -140,7 +172,7 @@ def _archive(path: str) -> t.Iterator[tarfile.TarFile]:
         yield stack.enter_context(tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8"))
 
 
-def _pack_entry(tar: tarfile.TarFile, source: str, entry: Entry) -> None:
+def _pack_entry(tar: tarfile.TarFile, read: Reader, entry: Entry) -> None:
     # A fresh TarInfo belongs to root, with time 0: nothing of the source but what the entry says.
     info = tarfile.TarInfo(entry.path)
     info.mode = entry.mode
@@ -148,13 +180,16 @@ def _pack_entry(tar: tarfile.TarFile, source: str, entry: Entry) -> None:
         info.type = tarfile.DIRTYPE
         tar.addfile(info)
         return
-    path = os.path.join(source, entry.path)
-    with open(path, "rb") as stream:
-        info.size = os.fstat(stream.fileno()).st_size
+    if entry.kind == LINK:
+        info.type, info.linkname = tarfile.SYMTYPE, entry.target
+        tar.addfile(info)
+        return
+    stream, info.size = read(entry.path)
+    with stream:
         content = _Hashing(stream)
         tar.addfile(info, t.cast(t.BinaryIO, content))
     if content.sha256 != entry.sha256:
-        raise Conflict(f"{path} changed while it was being packed; run again.", path=path)
+        raise Conflict(f"{entry.path} changed while it was being packed; run again.", path=entry.path)
 
 
 def entries_of(archive: str) -> list[Entry]:
@@ -186,25 +221,35 @@ def unpack(archive: str, into: str, expected: str) -> None:
 
 
 def _walk(archive: str, into: str | None) -> list[Entry]:
-    entries = []
+    entries: list[Entry] = []
+    directories = {""}
     try:
         with tarfile.open(archive, "r:gz", encoding="utf-8") as tar:
             for member in tar:
+                # Below a link, or below nothing, an entry could land anywhere.
+                if os.path.dirname(member.name) not in directories:
+                    raise _unfit(archive, member)
                 entries.append(_walk_member(archive, tar, member, into))
-    except _DAMAGE as error:
+                if member.isdir():
+                    directories.add(member.name)
+    except DAMAGE as error:
         raise Refused(f"Cannot read the archive {archive}: {error}.", path=archive) from error
     return ordered(entries)
 
 
 def _walk_member(archive: str, tar: tarfile.TarFile, member: tarfile.TarInfo, into: str | None) -> Entry:
-    if not is_safe(member.name) or not (member.isdir() or member.isreg()):
-        raise Refused(f"The archive {archive} holds {member.name!r}, which cannot be in a release.", path=archive)
+    if not is_safe(member.name) or not (member.isdir() or member.isreg() or member.issym()):
+        raise _unfit(archive, member)
     target = None if into is None else os.path.join(into, member.name)
     if member.isdir():
         if target is not None:
             os.mkdir(target)
             os.chmod(target, 0o755)
         return Entry(member.name, DIRECTORY)
+    if member.issym():
+        if target is not None:
+            os.symlink(member.linkname, target)
+        return Entry(member.name, LINK, target=member.linkname)
     content = _Hashing(t.cast(t.BinaryIO, tar.extractfile(member)))
     if target is None:
         while content.read(_CHUNK):
@@ -217,6 +262,10 @@ def _walk_member(archive: str, tar: tarfile.TarFile, member: tarfile.TarInfo, in
     entry = Entry(member.name, FILE, bool(member.mode & stat.S_IXUSR), content.sha256)
     os.chmod(target, entry.mode)
     return entry
+
+
+def _unfit(archive: str, member: tarfile.TarInfo) -> Refused:
+    return Refused(f"The archive {archive} holds {member.name!r}, which cannot be in a release.", path=archive)
 
 
 def remove_tree(path: str) -> None:

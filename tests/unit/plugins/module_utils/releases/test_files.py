@@ -49,8 +49,8 @@ def test_the_same_files_give_the_same_bytes(tree):
             os.utime(path, (1, 1))
         packed = []
         for name in ("one", "two"):
-            entries = files.scan(str(here / name), (), empty=True)
-            files.pack(str(here / name), entries, str(here / f"{name}.tar.gz"))
+            entries = files.scan(str(here / name), (), unpacked=True)
+            files.pack(files.reader(str(here / name)), entries, str(here / f"{name}.tar.gz"))
             packed.append((here / f"{name}.tar.gz").read_bytes())
             assert files.entries_of(str(here / f"{name}.tar.gz")) == entries
         assert packed[0] == packed[1]
@@ -62,10 +62,10 @@ def test_what_is_unpacked_is_what_was_packed(tree):
     with tempfile.TemporaryDirectory() as scratch:
         here = pathlib.Path(scratch)
         write(here / "source", tree)
-        entries = files.scan(str(here / "source"), (), empty=True)
-        files.pack(str(here / "source"), entries, str(here / "archive"))
+        entries = files.scan(str(here / "source"), (), unpacked=True)
+        files.pack(files.reader(str(here / "source")), entries, str(here / "archive"))
         files.unpack(str(here / "archive"), str(here / "release"), digest(entries))
-        assert files.scan(str(here / "release"), (), empty=True) == entries
+        assert files.scan(str(here / "release"), (), unpacked=True) == entries
         for path in (here / "release").rglob("*"):
             executable = path.is_dir() or (here / "source" / path.relative_to(here / "release")).stat().st_mode & 0o100
             assert path.stat().st_mode & 0o7777 == (0o755 if executable else 0o644)
@@ -79,7 +79,7 @@ def source(tmp_path):
 
 @pytest.fixture
 def archive(source, tmp_path):
-    files.pack(str(source), files.scan(str(source), JUNK), str(tmp_path / "archive.tar.gz"))
+    files.pack(files.reader(str(source)), files.scan(str(source), JUNK), str(tmp_path / "archive.tar.gz"))
     return tmp_path / "archive.tar.gz"
 
 
@@ -91,7 +91,7 @@ def test_links_are_followed_out_of_the_directory(source, tmp_path):
     (source / "more").symlink_to(tmp_path / "more")
     entries = files.scan(str(source), JUNK)
     assert [entry.path for entry in entries] == ["lib", "lib/a.py", "more", "more/x", "run", "shared.py"]
-    files.pack(str(source), entries, str(tmp_path / "archive"))
+    files.pack(files.reader(str(source)), entries, str(tmp_path / "archive"))
     shutil.rmtree(source)
     files.unpack(str(tmp_path / "archive"), str(tmp_path / "release"), digest(entries))
     assert (tmp_path / "release/shared.py").read_text() == "shared"
@@ -156,13 +156,13 @@ def test_a_file_that_changes_meanwhile(source, tmp_path):
     entries = files.scan(str(source), JUNK)
     (source / "lib/a.py").write_text("b")
     with pytest.raises(Conflict, match=r"lib/a\.py changed while it was being packed"):
-        files.pack(str(source), entries, str(tmp_path / "archive"))
+        files.pack(files.reader(str(source)), entries, str(tmp_path / "archive"))
     assert sorted(os.listdir(tmp_path)) == ["source"]
 
 
 def test_a_place_that_cannot_be_written(source):
     with pytest.raises(Refused, match="Cannot write /proc/none/archive"):
-        files.pack(str(source), files.scan(str(source), JUNK), "/proc/none/archive")
+        files.pack(files.reader(str(source)), files.scan(str(source), JUNK), "/proc/none/archive")
 
 
 @pytest.mark.parametrize("length", [0, 10, 100])
@@ -201,7 +201,7 @@ def hostile(**member) -> bytes:
     [
         {"name": "../outside", "size": 1},
         {"name": "/tmp/outside", "size": 1},
-        {"name": "link", "type": tarfile.SYMTYPE, "linkname": "/etc"},
+        {"name": "not/there/outside", "size": 1},
         {"name": "hard", "type": tarfile.LNKTYPE, "linkname": "/etc/passwd"},
         {"name": "device", "type": tarfile.CHRTYPE},
         {"name": "pipe", "type": tarfile.FIFOTYPE},
