@@ -149,7 +149,21 @@ if t.TYPE_CHECKING:
     from ansible.inventory.host import Host
     from ansible.parsing.dataloader import DataLoader
 
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # before ansible-core 2.19, each text was a template
+    trust_as_template = str
+
 _PORTS = {"http": 8500, "https": 8501}
+
+
+def _plain(text: str) -> str:
+    """Let a text without a template pass for one of an inventory file.
+
+    ``ansible-inventory --list`` would mark it as unsafe otherwise, and readers other than Ansible trip over the mark.
+    """
+    return text if "{" in text else trust_as_template(text)
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -358,7 +372,7 @@ class InventoryModule(BaseInventoryPlugin):
                     self._take_out(known, name)
                 self.inventory.add_group("fleet_leaving")
                 self.inventory.add_host(member.name, group="fleet_leaving")
-            self.inventory.set_variable(member.name, "fleet_member_state", member.state)
+            self.inventory.set_variable(member.name, "fleet_member_state", _plain(member.state))
         for host in static:
             if record.get(host.name) is None:
                 self._release(host, name)
@@ -374,7 +388,7 @@ class InventoryModule(BaseInventoryPlugin):
                 )
             return
         self.inventory.add_host(member.name)
-        variables = {"ansible_host": member.address, "fleet_provider": member.provider}
+        variables = {"ansible_host": _plain(member.address), "fleet_provider": _plain(member.provider)}
         for variable, value in {**self.get_option("host_variables"), **variables}.items():
             self.inventory.set_variable(member.name, variable, value)
 
@@ -410,6 +424,6 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _describe(self, host: Host) -> dict[str, str]:
         """Return a host of the inventory as M(scaleout.platform.members) wants it."""
-        described = {"name": host.name, "address": self._address(host)}
+        described = {"name": _plain(host.name), "address": _plain(self._address(host))}
         provider = host.get_vars().get("fleet_provider")
         return {**described, "provider": provider} if isinstance(provider, str) else described

@@ -264,13 +264,14 @@ class KeepRecord(Task):
         )
 
     def apply(self, plan: Plan) -> dict | None:
-        for _try in range(_TRIES):
+        for attempt in range(_TRIES):
+            if attempt:
+                plan = self.plan()
             if not plan.changed:  # somebody else has written the very same
                 return plan.result
             (record,) = plan.actions
             if self._consul.put(self._key, json.dumps(record.document()).encode(), self._modify_index):
                 return plan.result
-            plan = self.plan()
         raise Conflict(
             f"Somebody else changed the key {self._key} each of the {_TRIES} times that this task planned; nothing was "
             "written, and another run starts from what is there now."
