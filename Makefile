@@ -24,9 +24,10 @@ env: ## only the virtual environment with the pinned packages
 lint: env ## every static check, no rule skipped
 	@tools/ci/lint
 
-test: env unit integration molecule end-to-end ## what CI runs
+test: env unit integration api molecule end-to-end ## what CI runs
 
-test-all: test api ## and the reference API's own tests, and PostgreSQL 17 on Debian 13
+test-all: test ## and each role by itself, and PostgreSQL 17 on Debian 13
+	@tests/molecule
 	@$(LAB) prepare trixie
 	@$(LAB) down
 	@LAB_RELEASE=trixie tests/integration/run
@@ -39,9 +40,9 @@ integration: ## each module against a real PostgreSQL and Consul
 	@$(LAB) prepare
 	@tests/integration/run
 
-molecule: ## one role by itself
+molecule: ## two roles by themselves, a database and somebody's application
 	@$(LAB) prepare
-	@tests/molecule
+	@tests/molecule postgres app
 
 api: ## the reference API against real PostgreSQL pairs and Consul
 	@$(LAB) prepare
