@@ -9,6 +9,7 @@ import time
 
 from api_lab.events import EventsLab
 from api_lab.lab import Lab
+from api_lab.server import ApiServer
 from api_lab.waiting import until
 
 
@@ -18,6 +19,26 @@ def test_event_reaches_both_consumers(events: EventsLab, user_id: str) -> None:
     events.until_notified(user_id, ids)
     events.until_analysed(user_id, ids)
     assert events.outbox() == 0
+
+
+def test_requests_lead_to_notifications_and_counts(events: EventsLab, api: ApiServer) -> None:
+    worker = events.worker()
+    user_id = api.post("/users", {"name": "Ann", "email": "ann@example.org"}).body["id"]
+    task_id = api.post(f"/users/{user_id}/tasks", {"title": "Write"}).body["id"]
+    path = f"/users/{user_id}/tasks/{task_id}"
+    assert api.patch(path, {"status": "completed"}).status == 200
+    # Nothing is completed twice, and a request that changes nothing tells nothing.
+    assert api.patch(path, {"status": "completed", "title": "Written"}).status == 200
+    assert api.patch(path, {"status": "completed", "title": ""}).status == 422
+    assert api.delete(path).status == 204
+    assert api.delete(path).status == 404
+    counted = {"user.created": 1, "task.created": 1, "task.changed": 2, "task.completed": 1, "task.deleted": 1}
+    until(lambda: events.kinds_of(user_id) == counted, 15, f"the analytics have {counted}")
+    until(lambda: events.outbox() == 0 and events.broker.depth("notifications") == 0, 5, "nothing is left")
+    assert worker.stop() == 0
+    items = api.get(f"/users/{user_id}/notifications").body["items"]
+    assert {item["message"] for item in items} == {"Welcome: Ann", "New task: Write", "Task completed: Write"}
+    assert len(items) == 3
 
 
 def test_two_workers_publish_each_event_once(events: EventsLab, lab: Lab) -> None:
@@ -102,6 +123,25 @@ def test_lost_shard_keeps_its_events_and_the_others_go_on(events: EventsLab, lab
     finally:
         lab.pg1.start()
     events.until_notified(lost, ids + waiting, within=20)
+
+
+def test_relay_publishes_nothing_from_a_server_that_takes_no_writes(events: EventsLab, lab: Lab) -> None:
+    """Such as the standby of a primary that a map names by mistake: it has the events, and cannot delete them."""
+    user = events.user_on("0")
+    shard = lab.shard(0)
+    shards = {**lab.document()["shards"], "0": {**shard, "primary": shard["replicas"][0], "replicas": []}}
+    lab.publish(lab.document(shards=shards))
+    try:
+        ids = events.happen(user)
+        worker = events.worker()
+        until(lambda: "takes no writes" in worker.log.read_text(), 15, "the relay says so")
+        time.sleep(1)
+        assert events.analysed(user) == []
+    finally:
+        lab.publish_and_wait()
+    events.until_notified(user, ids)
+    assert worker.stop() == 0
+    assert worker.done("published") == 1
 
 
 def test_worker_that_hangs_gives_its_shards_away(events: EventsLab, user_id: str) -> None:

@@ -78,7 +78,6 @@ def test_reading_what_is_not_there(api: ApiServer, lab: Lab, user_id: str) -> No
 
 
 def test_user_who_is_gone_is_told_nothing(events: EventsLab, lab: Lab, api: ApiServer, user_id: str) -> None:
-    events.drain()
     assert api.delete(f"/users/{user_id}").status == 204
     events.forget()
     worker = events.worker()

@@ -112,6 +112,11 @@ class EventsLab:
         query = "SELECT event_id::text FROM events WHERE user_id = %s ORDER BY event_id"
         return [row[0] for row in self.analytics.execute(query, [user_id], "analytics")]
 
+    def kinds_of(self, user_id: str) -> dict[str, int]:
+        """How many events of each kind the analytics have of the user."""
+        query = "SELECT kind, count(*) FROM events WHERE user_id = %s GROUP BY kind"
+        return dict(self.analytics.execute(query, [user_id], "analytics"))
+
     def until_analysed(self, user_id: str, ids: t.Iterable[str], within: float = 15) -> None:
         """Wait until the analytics have these events of the user and no others."""
         wanted = sorted(ids)
@@ -131,8 +136,8 @@ class EventsLab:
         self.broker.on_channel(delete)
 
     def drain(self) -> None:
-        """Empty every queue."""
-        for queue in ("notifications", "notifications.retry", "analytics", "events.dead"):
+        """Empty every queue that is there."""
+        for queue in filter(self.has_queue, ("notifications", "notifications.retry", "analytics", "events.dead")):
             self.broker.on_channel(lambda channel, queue=queue: _purge(channel, queue))
 
 
@@ -157,8 +162,9 @@ def running_events(running_lab: Lab) -> t.Iterator[EventsLab]:
 
 @pytest.fixture
 def events(lab: Lab, running_events: EventsLab) -> t.Iterator[EventsLab]:
-    """The lab with RabbitMQ; without a worker yet."""
+    """The lab with RabbitMQ and no event on its way; without a worker yet."""
     running_events.forget()
+    running_events.drain()
     yield running_events
     running_events.kill_workers()
 

@@ -40,7 +40,7 @@ async def work(settings: Settings, amqp: Amqp) -> None:
     shards = Shards(settings, lambda database: Relay(database, publisher, tally))
     stores: list[Store] = [Notifications(shards)]
     if settings.analytics_database is not None:
-        stores.append(Analytics(Database("analytics", address_of(settings.analytics_database), settings)))
+        stores.append(Analytics(Database("the analytics database", address_of(settings.analytics_database), settings)))
     shards.start()
     tasks = [
         publisher.run(relays_ended),
@@ -48,17 +48,20 @@ async def work(settings: Settings, amqp: Amqp) -> None:
         *(Consumer(broker, store, tally).run(stopping) for store in stores),
     ]
     running = asyncio.gather(*tasks)
-    ended = asyncio.ensure_future(stopping.wait())
-    # Each of them goes on for ever, so one that ends has failed, and a restart is better than a half of a worker.
-    await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
-    if not running.done():
-        log.info("stopping")
+    asked = asyncio.ensure_future(stopping.wait())
+    # Each of them goes on until it is asked to end. One that ends has failed: a restart is better than half a worker.
+    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        await running
+    log.info("stopping")
+    try:
         async with asyncio.timeout(_FAREWELL):
             await shards.stop()
             relays_ended.set()
             await running
+    except TimeoutError:
+        log.warning("not everything has ended within %s seconds", _FAREWELL)
     tally.report()
-    await running
 
 
 def main() -> int:

@@ -43,15 +43,15 @@ class _Broken(Unavailable):
 
 class Database:
     """
-    :param name: for people, such as ``shard 2``.
+    :param name: for people, such as ``shard 2 on pg1``.
     """
 
     def __init__(self, name: str, address: Address, settings: Settings) -> None:
         self.name = name
-        self.address = address
         self._options = {**connection_options(address, settings), "application_name": "reference_api worker"}
         self._connection: Connection = None
         self._turn = asyncio.Lock()
+        self._closed = False
 
     async def transaction(self, work: t.Callable[[Connection], t.Awaitable[T]]) -> T:
         """Do some work in a transaction of its own. It may be done twice, so it must be idempotent.
@@ -60,6 +60,8 @@ class Database:
         :raises Refused: the values are at fault.
         """
         async with self._turn:
+            if self._closed:
+                raise Unavailable(f"{self.name} is in the map no longer")
             if self._connection is not None:
                 # It may have been closed meanwhile: a fresh one tells.
                 with contextlib.suppress(_Broken):
@@ -77,6 +79,12 @@ class Database:
         await self.transaction(select)
 
     async def close(self) -> None:
+        """Once the transaction has ended that is under way."""
+        async with self._turn:
+            self._closed = True
+            await self._disconnect()
+
+    async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -91,9 +99,15 @@ class Database:
                     await connection.execute(_LIMITS)
                     return await work(connection)
         except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as error:
-            raise Refused(f"{self.name} refuses it: {one_line(error)}") from error
+            raise Refused(f"{self.name} refuses it: {_without_values(error)}") from error
         except psycopg.Error as error:
             if self._connection is None or not self._connection.closed:
-                raise Unavailable(f"{self.name} at {self.address.name}: {one_line(error)}") from error
-            await self.close()
-            raise _Broken(f"{self.name} at {self.address.name} is lost: {one_line(error)}") from error
+                raise Unavailable(f"{self.name}: {one_line(error)}") from error
+            await self._disconnect()
+            raise _Broken(f"{self.name} is lost: {one_line(error)}") from error
+
+
+def _without_values(error: Exception) -> str:
+    """What a server says in its details quotes what users wrote, which is nothing for a log."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else type(error).__name__
+    return primary or one_line(error)

@@ -24,8 +24,12 @@ ROUND = 200
 #: Seconds between rounds: after one with events, and at the most; in between it doubles.
 BUSY, IDLE = 0.1, 1.0
 
-# The key is any number, as long as all use the same.
-_LOCK = "SELECT pg_try_advisory_xact_lock(7235911840322) AS mine"
+# The key is any number, as long as all use the same. A server that takes no writes would have its events published again
+# and again, for it deletes none.
+_LOCK = """
+    SELECT current_setting('transaction_read_only')::boolean AS read_only,
+           pg_try_advisory_xact_lock(7235911840322) AS mine
+"""
 _SELECT = "SELECT user_id, id, kind, payload, created_at FROM outbox ORDER BY id LIMIT %(limit)s"
 _DELETE = """
     DELETE FROM outbox USING unnest(%(user_ids)s::uuid[], %(ids)s::uuid[]) AS sent (user_id, id)
@@ -43,10 +47,12 @@ class Relay:
         pause, trouble = BUSY, ""
         while not stopping.is_set():
             try:
-                published = await self._round() if self._publisher.connected else 0
-                if trouble:
-                    log.info("relay of %s: works again", self._database.name)
-                trouble = ""
+                published = 0
+                if self._publisher.connected:
+                    published = await self._round()
+                    if trouble:
+                        log.info("relay of %s: works again", self._database.name)
+                    trouble = ""
             except BrokerLost:
                 published = 0
             except (Unavailable, Refused) as error:
@@ -66,7 +72,10 @@ class Relay:
 
         async def work(connection: Connection) -> int:
             cursor = await connection.execute(_LOCK)
-            if not (await cursor.fetchone())["mine"]:
+            state = await cursor.fetchone()
+            if state["read_only"]:
+                raise Unavailable(f"{self._database.name} takes no writes")
+            if not state["mine"]:
                 return 0
             cursor = await connection.execute(_SELECT, {"limit": ROUND})
             events = [

@@ -80,7 +80,7 @@ class Shards:
 
     def _start(self, shard: Shard) -> _Part:
         def connect() -> Database:
-            return Database(f"shard {shard.id}", shard.primary, self._settings)
+            return Database(f"shard {shard.id} on {shard.primary.name}", shard.primary, self._settings)
 
         stopping = asyncio.Event()
         relay = asyncio.ensure_future(self._relay(connect()).run(stopping))
