@@ -130,7 +130,7 @@ def settle(
     joined: t.Sequence[str],
     left: t.Sequence[str],
     now: str,
-    provider_ids: t.Mapping[str, str] = {},
+    provider_ids: t.Mapping[str, str] | None = None,
 ) -> Record | None:
     """Return the record once hosts have arrived or are gone; ``record`` itself where it says so already.
 
@@ -160,7 +160,7 @@ def settle(
     return Record(
         group,
         tuple(
-            _arrived(member, provider_ids, now) if member.name in joined else member
+            _arrived(member, provider_ids or {}, now) if member.name in joined else member
             for member in record.members
             if member.name not in left
         ),

@@ -68,7 +68,7 @@ class FakeConsul:
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def answer(self, path: str, token: str | None) -> tuple[int, bytes]:
-        key, _, query = path[len("/v1/kv/") :].partition("?")
+        key, _mark, query = path[len("/v1/kv/") :].partition("?")
         allowed = token == TOKEN
         if not query and not allowed:
             return 403, b"Permission denied"

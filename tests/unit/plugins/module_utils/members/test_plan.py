@@ -24,7 +24,7 @@ def record(text, **since):
     """Make a record from ``api1 api4:joining``; names up to 3 have the inventory's addresses."""
     found = []
     for word in text.split():
-        name, _, state = word.partition(":")
+        name, _colon, state = word.partition(":")
         number = int(name.lstrip("api"))
         address = f"192.0.2.2{number}" if number <= 3 else f"192.0.2.{125 + number}"
         found.append(Member(name, address, "docker", "", state or "member", since.get(name)))
