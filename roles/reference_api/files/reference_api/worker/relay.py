@@ -24,8 +24,8 @@ ROUND = 200
 #: Seconds between rounds: after one with events, and at the most; in between it doubles.
 BUSY, IDLE = 0.1, 1.0
 
-# The key is any number, as long as all use the same. A server that takes no writes would have its events published again
-# and again, for it deletes none.
+# The key is any number, as long as all use the same. A server that takes no writes would have its events published
+# again and again, for it deletes none.
 _LOCK = """
     SELECT current_setting('transaction_read_only')::boolean AS read_only,
            pg_try_advisory_xact_lock(7235911840322) AS mine
