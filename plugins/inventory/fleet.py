@@ -65,7 +65,7 @@ options:
       - Nothing is read where there is no such file.
     type: str
   token_variable:
-    description: The variable in O(token_vars_file) that is the token.
+    description: The variable in O(token_vars_file) that is the token. It may be a template of others in that file.
     type: str
     default: consul_reader_token
   prefix:
@@ -208,7 +208,7 @@ class InventoryModule(BaseInventoryPlugin):
         """Return the records of the groups that have one: Consul's, or those seen last, or none."""
         cached, seen = self._read_cache(groups)
         url = self.get_option("consul_url")
-        servers = [self._server(str(self.templar.template(url)))] if url else self._servers()
+        servers = [self._server(self._template(url) or "")] if url else self._servers()
         token = self._token()
         trouble: list[ScaleoutError] = []
         for server in servers:
@@ -286,7 +286,7 @@ class InventoryModule(BaseInventoryPlugin):
         """Return the token from the first place that has one."""
         token = self.get_option("token")
         if token:
-            return str(self.templar.template(token)).strip() or None
+            return self._template(token)
         try:
             if self.get_option("token_file"):
                 with open(self._path(self.get_option("token_file")), encoding="utf-8") as file:
@@ -303,7 +303,16 @@ class InventoryModule(BaseInventoryPlugin):
                 f"token_vars_file: {self.get_option('token_vars_file')!r} cannot be read: {error}"
             ) from error
         token = content.get(self.get_option("token_variable")) if isinstance(content, dict) else None
-        return str(token) if token else None
+        # Who may write the file of secrets may write templates.
+        return self._template(trust_as_template(str(token)), content) if token else None
+
+    def _template(self, text: t.Any, variables: dict[str, t.Any] | None = None) -> str | None:
+        """Render a text that may be a template; None where nothing comes out."""
+        self.templar.available_variables = variables or {}
+        try:
+            return str(self.templar.template(text) or "").strip() or None
+        finally:
+            self.templar.available_variables = {}
 
     def _path(self, path: str) -> str:
         return os.path.join(self._folder, os.path.expanduser(path))
@@ -412,15 +421,11 @@ class InventoryModule(BaseInventoryPlugin):
     def _address(self, host: Host) -> str:
         """Return a host's address; templates can use its own variables only, since no other is known yet."""
         variables = host.get_vars()
-        address = variables.get("ansible_host", host.name)
-        self.templar.available_variables = variables
         try:
-            address = self.templar.template(address)
+            address = self._template(variables.get("ansible_host"), variables)
         except AnsibleError:
             return host.name
-        finally:
-            self.templar.available_variables = {}
-        return host.name if fault_of_address(address) else str(address)
+        return host.name if address is None or fault_of_address(address) else address
 
     def _describe(self, host: Host) -> dict[str, str]:
         """Return a host of the inventory as M(scaleout.platform.members) wants it."""

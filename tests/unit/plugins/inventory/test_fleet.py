@@ -19,7 +19,7 @@ from ansible.plugins.loader import inventory_loader
 from ansible.utils.display import Display
 from ansible.vars.manager import VariableManager
 
-from ansible_collections.scaleout.platform.plugins.inventory.fleet import DOCUMENTATION, InventoryModule
+from ansible_collections.scaleout.platform.plugins.inventory import fleet
 
 TOKEN = "f4c54a26-2b0c-4c8e-9f0e-2c1d9a3e7b11"
 
@@ -110,10 +110,10 @@ def _read(tmp_path, consul, monkeypatch, warnings):
         monkeypatch.delenv(variable, raising=False)
     # Ansible's own way to a collection's plugins replaces the import of collections for all other tests as well.
     constants.config.initialize_plugin_configuration_definitions(
-        "inventory", InventoryModule.NAME, yaml.safe_load(DOCUMENTATION)["options"]
+        "inventory", fleet.InventoryModule.NAME, yaml.safe_load(fleet.DOCUMENTATION)["options"]
     )
-    plugin = InventoryModule()
-    plugin._load_name, plugin._redirected_names = InventoryModule.NAME, []
+    plugin = fleet.InventoryModule()
+    plugin._load_name, plugin._redirected_names = fleet.InventoryModule.NAME, []
     enabled = [plugin, inventory_loader.get("yaml")]
     monkeypatch.setattr(InventoryManager, "_fetch_inventory_plugins", lambda self: enabled)
     folder = tmp_path / "inventory"
@@ -354,6 +354,29 @@ def test_the_token_of_a_file_of_variables(read, consul, tmp_path, warnings):
     (secrets / "secrets.yml").write_text(f"consul_reader_token: {TOKEN}\nmine: x\n", encoding="utf-8")
     assert read(**options).group("api") == ["api1"]
     assert read(**options, token_variable="mine").hosts == ALL
+    (secrets / "secrets.yml").write_text(
+        f'consul_reader_token: "{{{{ vault_token }}}}"\nvault_token: {TOKEN}\n', encoding="utf-8"
+    )
+    assert read(**options).group("api") == ["api1"]
+
+
+def test_each_server_is_asked_until_one_answers(read, consul, warnings, monkeypatch, tmp_path):
+    consul.keys["scaleout/members/api"] = record(API1)
+    monkeypatch.setitem(fleet._PORTS, "http", int(consul.url.rpartition(":")[2]))
+    (tmp_path / "inventory" / "hosts.yml").write_text(
+        HOSTS.replace(
+            "consul1: {ansible_host: 192.0.2.61}",
+            """consul1: {ansible_host: 127.0.0.2}
+        consul2: {ansible_host: "{{ at }}", at: 127.0.0.1}""",
+        ),
+        encoding="utf-8",
+    )
+    assert read(consul_url=None).group("api") == ["api1"]
+    assert warnings == []
+    consul.keys["scaleout/members/api"] = "hello"
+    assert read(consul_url=None).group("api") == ["api1", "api2", "api3"]
+    assert warnings.about("127.0.0.2")
+    assert warnings.about("It is not JSON.")
 
 
 def test_the_token_of_the_environment_goes_before_a_file(read, consul, tmp_path, monkeypatch):
