@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Write what `docker save` would write of a small image: make_image.py BUSYBOX IMAGE.tar NAME."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 import json

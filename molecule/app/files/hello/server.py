@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Somebody's small application: it greets, and is as healthy as HEALTH says; 0 never answers."""
 
+from __future__ import annotations
+
 import os
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         status = int(os.environ.get("HEALTH", "200")) if self.path == "/healthz" else 200
         while status == 0:
             time.sleep(1)

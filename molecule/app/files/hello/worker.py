@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A worker that waits, dies, takes all the processor's time, or all the memory when the file "eat" tells it to."""
 
+from __future__ import annotations
+
 import os
 import pathlib
 import sys
