@@ -3,6 +3,7 @@
 etc=/etc/rabbitmq
 files='rabbitmq.conf rabbitmq-env.conf erl_inetrc enabled_plugins'
 log=/var/log/rabbitmq/rabbitmq-server.log
+errors=/var/log/rabbitmq/rabbitmq-server.error.log
 
 # The bytes that a container is limited to; nothing on a VM, where RabbitMQ sees its memory by itself.
 limit() {
@@ -19,11 +20,26 @@ limit() {
 # The port mapper answers everybody who reaches it. It has to listen on loopback only.
 mapper_is_open() { ss -ltnH 'sport = :4369' | grep -qvE '(127.0.0.1|\[::1\]):4369'; }
 
+lines_of() { cat "$1" 2>/dev/null | wc -l; }
+
+# What the broker said since its logs had so many lines: why it did not start, in one line.
+reason() {
+  said=$(tail -n "+$(($1 + 1))" $log; tail -n "+$(($2 + 1))" $errors)
+  {
+    echo "$said" | sed -n 's/.*\[error\] <[0-9.]*>   - //p' | head -n 2 | paste -s -d ' ' | grep .
+    echo "$said" |
+      sed -n 's/.*could_not_start_listener[^"]*"\([^"]*\)"[^0-9]*\([0-9]*\).*\(eaddr[a-z]*\|eacces\).*/\1 port \2: \3/p'
+    echo "$said" | grep 'unknown flag'
+    echo "$said" | sed -n 's/.*\(Error during startup.*\)/\1/p'
+    echo "journalctl -u rabbitmq-server and $log there say why"
+  } | head -n 1
+}
+
 # restart <seconds> <plugin ...>
 restart() {
   seconds=$1
   shift
-  seen=$(cat $log 2>/dev/null | wc -l)
+  seen="$(lines_of $log) $(lines_of $errors)"
   systemctl daemon-reload
   if mapper_is_open; then
     systemctl stop rabbitmq-server epmd.socket epmd.service
@@ -31,17 +47,15 @@ restart() {
   fi
   systemctl reset-failed rabbitmq-server
   if ! timeout "$seconds" systemctl restart rabbitmq-server 2>/dev/null; then
-    said=$(tail -n "+$((seen + 1))" $log | grep -v '^$')
-    {
-      echo "$said" | sed -n 's/.*\[error\] <[0-9.]*>   - //p' | tail -n 1
-      echo "$said" | sed -n 's/.*could_not_start_listener,"\([^"]*\)",\([0-9]*\).*/it cannot listen on \1 port \2/p'
-      echo "$said" | sed -n 's/.*\(Error during startup.*\)/\1/p' | tail -n 1
-      echo "journalctl -u rabbitmq-server and $log there say why"
-    } | head -n 1 >&2
+    reason $seen >&2
     return 1
   fi
-  rabbitmqctl -q await_startup --timeout "$seconds" >&2 || return 1
-  [ $# = 0 ] || rabbitmq-plugins -q is_enabled "$@" >&2
+  # It starts without a plugin that it does not find.
+  if ! said=$({ rabbitmqctl -q await_startup --timeout "$seconds" &&
+    { [ $# = 0 ] || rabbitmq-plugins -q is_enabled "$@"; }; } 2>&1); then
+    echo "$said" | grep -vx 'Error:' | head -n 1 >&2
+    return 1
+  fi
 }
 
 case $1 in

@@ -29,7 +29,12 @@ def ask(*words, stdin=""):
     """Run rabbitmqctl and return what it prints."""
     try:
         done = subprocess.run(
-            ["/usr/sbin/rabbitmqctl", "-q", *words], input=stdin, capture_output=True, text=True, timeout=60, check=False
+            ["/usr/sbin/rabbitmqctl", "-q", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"rabbitmqctl {words[0]}: {error}") from error
