@@ -11,10 +11,12 @@ from fastapi import FastAPI
 
 from . import __version__, errors, health
 from .analytics.client import AnalyticsClient
+from .cache.caches import Caches
 from .cluster import Cluster
 from .envelope import Envelope
 from .freshness import RecentWrites
 from .metrics import Metrics
+from .queue_watch import QueueWatch
 from .routers import analytics as analytics_routes
 from .routers import goals, habits, notifications, tasks, users
 from .settings import Settings
@@ -26,27 +28,30 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the ASGI application; it connects to Consul and the databases when it is started."""
     cluster = Cluster(settings)
     metrics = Metrics()
-    metrics.observe(cluster)
+    caches = Caches(settings)
+    queue = QueueWatch(settings.amqp) if settings.amqp else None
+    metrics.observe(cluster, caches)
     analytics = AnalyticsClient(settings.analytics_database, settings) if settings.analytics_database else None
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> t.AsyncIterator[None]:
-        cluster.start()
-        if analytics:
-            analytics.start()
+        parts = [part for part in (cluster, caches, queue, analytics) if part]
+        for part in parts:
+            part.start()
         yield
-        if analytics:
-            await analytics.stop()
-        await cluster.stop()
+        for part in reversed(parts):
+            await part.stop()
 
     # No documentation pages: they would load their scripts from somebody else's servers.
     app = FastAPI(title="reference API", version=__version__, docs_url=None, redoc_url=None)
     # FastAPI takes a lifespan argument only from 0.93 on.
     app.router.lifespan_context = lifespan
     app.state.cluster = cluster
+    app.state.caches = caches
+    app.state.queue = queue
     app.state.analytics = analytics
     app.state.metrics = metrics
-    app.state.shared = Shared(cluster, metrics, RecentWrites(settings.replica_max_lag), Uuid7())
+    app.state.shared = Shared(cluster, caches, metrics, RecentWrites(settings.replica_max_lag), Uuid7())
     errors.install(app)
     app.add_middleware(Envelope, metrics=metrics)
     for module in (health, users, tasks, habits, goals, notifications, analytics_routes):

@@ -20,12 +20,14 @@ class Exchange:
     :param token: what the caller wrote so far.
     :param shards: the ids of the shards that the request has turned to, in order.
     :param read_from: the name of the server that answered the last read.
+    :param cache: ``hit``, ``miss`` or ``off`` for a read that may be cached.
     """
 
     request_id: str
     token: SessionToken
     shards: list[str] = field(default_factory=list)
     read_from: str = ""
+    cache: str = ""
     _token_changed: bool = False
 
     def uses(self, shard: str) -> None:
@@ -46,6 +48,8 @@ class Exchange:
             headers.append(("X-Shard", ",".join(self.shards)))
         if self.read_from:
             headers.append(("X-Read-From", self.read_from))
+        if self.cache:
+            headers.append(("X-Cache", self.cache))
         if self._token_changed:
             token = self.token.encode()
             cookie = f"{TOKEN_COOKIE}={token}; Path=/; Max-Age={TOKEN_LIFETIME}; HttpOnly; SameSite=Lax"

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from .cache.caches import Caches
 from .cluster import Cluster
+from .queue_watch import QueueWatch
 from .watch import Watch
 
 router = APIRouter(tags=["health"])
@@ -26,10 +28,12 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> JSONResponse:
     """Whether this server can serve: 503 only when it can serve no shard at all.
 
-    A lost shard is no reason to take the server out of the load balancer, for it serves the others. It answers from
-    what the watch knows, without I/O, so a check every few seconds costs nothing.
+    A lost shard is no reason to take the server out of the load balancer, for it serves the others; a lost cache or
+    queue is none, for all servers have the same. It answers from what the watches know, without I/O, so a check every
+    few seconds costs nothing.
     """
-    report = readiness(request.app.state.cluster)
+    state = request.app.state
+    report = readiness(state.cluster, state.caches, state.queue)
     return JSONResponse(report, 503 if report["status"] == "unavailable" else 200)
 
 
@@ -38,17 +42,27 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def readiness(cluster: Cluster) -> dict[str, t.Any]:
-    shards = {shard_id: _shard(watch) for shard_id, watch in cluster.watches.items()}
-    primaries = [bool(watch.primary.up) for watch in cluster.watches.values()]
-    replicas = [bool(replica.up) for watch in cluster.watches.values() for replica in watch.replicas]
-    status = "ready" if all(primaries + replicas) else "degraded"
+def readiness(cluster: Cluster, caches: Caches, queue: QueueWatch | None) -> dict[str, t.Any]:
+    """
+    :returns: ``status`` (``ready``, ``degraded`` or ``unavailable``) and what it comes from: ``map``, ``shards`` by id,
+        ``caches`` by address, and ``queue``; what is not set up is empty or null.
+    """
+    watches = cluster.watches.values()
+    primaries = [bool(watch.primary.up) for watch in watches]
+    others = [bool(replica.up) for watch in watches for replica in watch.replicas]
+    others += [server.up for server in caches.servers.values()]
+    others += [queue.up] if queue else []
+    status = "ready" if all(primaries + others) else "degraded"
     if not any(primaries):
         status = "unavailable"
     return {
         "status": status,
         "map": {"version": cluster.map_version, "trouble": cluster.reader.trouble},
-        "shards": shards,
+        "shards": {shard_id: _shard(watch) for shard_id, watch in cluster.watches.items()},
+        "caches": {
+            str(address): {"up": server.up, "reason": server.reason} for address, server in caches.servers.items()
+        },
+        "queue": {"up": queue.up, "reason": queue.reason} if queue else None,
     }
 
 

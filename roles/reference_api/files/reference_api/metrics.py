@@ -9,6 +9,7 @@ import typing as t
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 
+from .cache.caches import Caches
 from .cluster import Cluster
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -31,9 +32,23 @@ class Metrics:
             "reference_api_reads", "Reads that a database answered, by its role.", ["role"], registry=self.registry
         )
 
-    def observe(self, cluster: Cluster) -> None:
-        """Let each scrape show the state of the cluster."""
+        self.cache_reads = Counter(
+            "reference_api_cache_reads",
+            "Reads that a cache might answer: hit, miss or off.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.cache_fills = Counter(
+            "reference_api_cache_fills",
+            "Rows brought to a cache: kept, or refused because a write came between.",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+
+    def observe(self, cluster: Cluster, caches: Caches) -> None:
+        """Let each scrape show the state of the cluster and of the caches."""
         self.registry.register(_ClusterCollector(cluster))
+        self.registry.register(_CachesCollector(caches))
 
 
 class _ClusterCollector:
@@ -80,3 +95,17 @@ class _ClusterCollector:
             for what in ("pool_size", "pool_available", "requests_waiting"):
                 pool.add_metric([address.name, address.database, what], float(stats.get(what, 0)))
         yield pool
+
+
+class _CachesCollector:
+    def __init__(self, caches: Caches) -> None:
+        self._caches = caches
+
+    def describe(self) -> t.Iterable[GaugeMetricFamily]:
+        return ()
+
+    def collect(self) -> t.Iterable[GaugeMetricFamily]:
+        up = GaugeMetricFamily("reference_api_cache_up", "Whether a cache answers.", labels=["server"])
+        for server in self._caches.servers.values():
+            up.add_metric([str(server.address)], float(server.up))
+        yield up

@@ -6,11 +6,13 @@
 - A read goes to a replica that is in use (see ``watch.py``) and has the caller's own writes, else to the primary. What
   a replica does not have, the primary is asked for.
 - With the primary out of reach a replica answers only callers whose token proves that it has all their writes.
+- What a cache holds may answer in place of both (see ``cache/``), and each write tells the caches before and after.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import random
 import time
@@ -19,8 +21,10 @@ import uuid
 from dataclasses import dataclass
 
 import psycopg
+from fastapi.encoders import jsonable_encoder
 
 from . import messages
+from .cache.caches import Caches, Entry
 from .cluster import Cluster
 from .errors import OutcomeUnknown, ShardUnavailable
 from .exchange import Exchange
@@ -40,6 +44,19 @@ PATIENCE = 2.0
 REPLICA_PATIENCE = 0.75
 
 Found = t.Callable[[list[Rows]], bool]
+Content = t.TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """
+    :param lsn: see :class:`messages.Reply`.
+    :param source: ``primary``, ``replica``, or ``proved`` for a replica that may be too old for all but this caller.
+    """
+
+    rows: list[Rows]
+    lsn: int
+    source: str
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,7 @@ class Shared:
     """What all requests of the process have in common."""
 
     cluster: Cluster
+    caches: Caches
     metrics: Metrics
     recent: RecentWrites
     new_id: Uuid7
@@ -62,6 +80,7 @@ class Session:
         self.new_id = shared.new_id
         self._exchange = exchange
         self._in_force = shared.cluster.in_force()
+        self._caches = shared.caches
         self._metrics = shared.metrics
         self._recent = shared.recent
 
@@ -78,12 +97,14 @@ class Session:
         *,
         events: t.Sequence[Event] = (),
         before: t.Sequence[str] = (),
+        cached: t.Collection[str] = (),
     ) -> Rows:
         """Run a statement for one user on the primary, with its events, and return its rows once it is committed.
 
         :param row_id: what to look for when the outcome is unknown.
         :param events: written to the outbox for the rows that the statement returns.
         :param before: statements that come first in the same transaction, such as one that takes a lock.
+        :param cached: the kinds of rows whose caches are told.
         :raises ShardUnavailable: it did not happen.
         :raises OutcomeUnknown: nobody knows whether it happened.
         :raises psycopg.Error: PostgreSQL refuses it, such as for a foreign key.
@@ -92,31 +113,80 @@ class Session:
         version = self.map.version
         statements = (*before, with_events(statement, events))
         message = messages.write(statements, {**parameters, **parameters_of(events, user_id, self.new_id)})
+        told = await self._caches.begin(cached, user_id, version)
         try:
             reply = await self._send(shard, self._in_force.watch_of(shard).primary, message, _deadline(PATIENCE))
+        except (ShardUnavailable, psycopg.Error):
+            await told.end(None)
+            raise
         except Lost:
+            # The caches take the write for one that is still under way.
             self._recent.note(user_id, shard.id, version, PRIMARY, time.monotonic())
             self._exchange.write_in_doubt(shard.id)
             raise OutcomeUnknown(shard.id, row_id) from None
         self._recent.note(user_id, shard.id, version, reply.lsn, time.monotonic())
         self._exchange.wrote(shard.id, version, reply.lsn)
+        await told.end(reply.lsn)
         return reply.rows[-1]
 
     async def read_primary(self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters) -> list[Rows]:
         """
         :raises ShardUnavailable: the primary cannot answer.
         """
-        return await self._from_primary(self._shard_of(user_id), statements, parameters, _deadline(PATIENCE))
+        reading = await self._from_primary(self._shard_of(user_id), statements, parameters, _deadline(PATIENCE))
+        return reading.rows
 
     async def read_user(self, user_id: uuid.UUID, statement: str, parameters: Parameters) -> Rows:
         """Read a user's row from wherever it is fresh enough; no rows means that the primary has none.
 
         :raises ShardUnavailable: nobody can answer rightly.
         """
-        shard = self._shard_of(user_id)
-        need = self._recent.need_of_user(user_id, self.map.version, time.monotonic())
-        (rows,) = await self._read(shard, [statement], parameters, need, found=_a_row)
+        (rows,) = await self.read(user_id, [statement], parameters)
         return rows
+
+    async def read(self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters) -> list[Rows]:
+        """Read a user's rows from wherever they are fresh enough; that the first statement has none, the primary says.
+
+        :raises ShardUnavailable: nobody can answer rightly.
+        """
+        shard = self._shard_of(user_id)
+        reading = await self._read(shard, statements, parameters, self._need_of_process(user_id), found=_a_row)
+        return reading.rows
+
+    async def read_cached(
+        self,
+        entry: Entry,
+        statements: t.Sequence[str],
+        parameters: Parameters,
+        content_of: t.Callable[[list[Rows]], Content],
+        from_replicas: bool,
+    ) -> Content:
+        """Read something of a user from the cache, else as :meth:`read_primary` or :meth:`read` would.
+
+        :param content_of: makes of the rows what is kept and returned; an error that it raises is not kept. What comes
+            from the cache has been JSON: of times and ids only the text.
+        :raises ShardUnavailable: nobody can answer rightly.
+        """
+        shard, version = self._shard_of(entry.user_id), self.map.version
+        need_of_process = self._need_of_process(entry.user_id)
+        need = max(self._exchange.token.need(shard.id, version), need_of_process)
+        found = await self._caches.get(entry, version, need)
+        self._exchange.cache = found.outcome
+        self._metrics.cache_reads.labels(entry.kind, found.outcome).inc()
+        if found.outcome == "hit":
+            return t.cast(Content, json.loads(found.body))
+
+        if from_replicas:
+            reading = await self._read(shard, statements, parameters, need_of_process, found=_a_row)
+        else:
+            reading = await self._from_primary(shard, statements, parameters, _deadline(PATIENCE))
+        content = content_of(reading.rows)
+        if found.lease and reading.source != "proved":
+            body = json.dumps(jsonable_encoder(content), separators=(",", ":")).encode()
+            lsn = reading.lsn if reading.source == "replica" else _shown_by_primary(reading.lsn, need)
+            kept = await self._caches.fill(entry, found.lease, version, lsn, reading.source, body)
+            self._metrics.cache_fills.labels(entry.kind, "kept" if kept else "refused").inc()
+        return content
 
     async def read_page(self, shard: Shard, statement: str, parameters: Parameters) -> Rows:
         """Read rows of many users from one shard, from wherever they are fresh enough.
@@ -125,8 +195,11 @@ class Session:
         """
         self._exchange.uses(shard.id)
         need = self._recent.need_of_shard(shard.id, self.map.version, time.monotonic())
-        (rows,) = await self._read(shard, [statement], parameters, need, found=_anything)
-        return rows
+        reading = await self._read(shard, [statement], parameters, need, found=_anything)
+        return reading.rows[0]
+
+    def _need_of_process(self, user_id: uuid.UUID) -> float:
+        return self._recent.need_of_user(user_id, self.map.version, time.monotonic())
 
     def _shard_of(self, user_id: uuid.UUID) -> Shard:
         shard = self.map.shard_of(user_id)
@@ -135,7 +208,7 @@ class Session:
 
     async def _read(
         self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, need_of_process: float, found: Found
-    ) -> list[Rows]:
+    ) -> _Reading:
         deadline = _deadline(PATIENCE)
         watch = self._in_force.watch_of(shard)
         need_of_caller = self._exchange.token.need(shard.id, self.map.version)
@@ -143,9 +216,9 @@ class Session:
 
         in_use = [replica for replica in watch.replicas if watch.in_use(replica)]
         if in_use and need < PRIMARY:
-            rows = await self._from_replica(shard, random.choice(in_use), statements, parameters, need)
-            if rows is not None and found(rows):
-                return rows
+            reading = await self._from_replica(shard, random.choice(in_use), statements, parameters, need, "replica")
+            if reading and found(reading.rows):
+                return reading
         try:
             return await self._from_primary(shard, statements, parameters, deadline)
         except ShardUnavailable:
@@ -154,14 +227,14 @@ class Session:
                 raise
             for replica in watch.replicas:
                 if replica.up:
-                    rows = await self._from_replica(shard, replica, statements, parameters, need_of_caller)
-                    if rows is not None and found(rows):
-                        return rows
+                    reading = await self._from_replica(shard, replica, statements, parameters, need_of_caller, "proved")
+                    if reading and found(reading.rows):
+                        return reading
             raise
 
     async def _from_primary(
         self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, deadline: float
-    ) -> list[Rows]:
+    ) -> _Reading:
         primary = self._in_force.watch_of(shard).primary
         message = messages.read_primary(statements, parameters)
         try:
@@ -171,11 +244,17 @@ class Session:
         if not reply.guard:
             raise ShardUnavailable(shard.id, f"{primary.name} is in recovery and no primary")
         self._served(primary, "primary")
-        return reply.rows
+        return _Reading(reply.rows, reply.lsn, "primary")
 
     async def _from_replica(
-        self, shard: Shard, replica: Server, statements: t.Sequence[str], parameters: Parameters, need: float
-    ) -> list[Rows] | None:
+        self,
+        shard: Shard,
+        replica: Server,
+        statements: t.Sequence[str],
+        parameters: Parameters,
+        need: float,
+        source: str,
+    ) -> _Reading | None:
         """Return None when the replica cannot answer or has not got that far."""
         message = messages.read_replica(statements, parameters, int(need))
         try:
@@ -186,7 +265,7 @@ class Session:
         if not reply.guard:
             return None
         self._served(replica, "replica")
-        return reply.rows
+        return _Reading(reply.rows, reply.lsn, source)
 
     async def _send(self, shard: Shard, server: Server, message: Message, deadline: float) -> Reply:
         try:
@@ -205,6 +284,15 @@ def _a_row(rows: list[Rows]) -> bool:
 
 def _anything(_rows: list[Rows]) -> bool:
     return True
+
+
+def _shown_by_primary(lsn: int, need: float) -> int:
+    """The position up to which a row of the primary shows everything, where ``lsn`` was passed before it was read.
+
+    A commit is in the log a moment before others see it, so the one that ended just at ``lsn`` may be missing. Not so
+    when the caller knows that commit from somebody who saw it.
+    """
+    return lsn if need == lsn else lsn - 1
 
 
 def _deadline(patience: float) -> float:

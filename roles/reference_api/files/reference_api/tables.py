@@ -21,12 +21,14 @@ class OwnedTable:
     :param noun: what one row is called, in events and in errors.
     :param columns: what is read of a row.
     :param payload: the columns that the events of a row carry.
+    :param from_replicas: whether a replica may be read; else the primary is.
     """
 
     name: str
     noun: str
     columns: tuple[str, ...]
     payload: tuple[str, ...]
+    from_replicas: bool = False
 
     @property
     def select(self) -> str:

@@ -37,6 +37,7 @@ TABLE = OwnedTable(
         "updated_at",
     ),
     payload=("title", "target", "progress"),
+    from_replicas=True,
 )
 _DEFAULTS = {"description": None, "progress": 0, "due_at": None}
 _NULLABLE = frozenset({"description", "due_at"})

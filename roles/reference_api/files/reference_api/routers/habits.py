@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import typing as t
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
@@ -85,7 +85,13 @@ async def check_in(
     day = (body and body.day) or _today()
     parameters = {"user_id": user_id, "id": habit_id, "day": day, "check_in_id": session.new_id()}
     rows = await session.write(
-        user_id, streaks.COUNT, parameters, habit_id, events=[_CHECKED_IN], before=[TABLE.lock, streaks.CHECK_IN]
+        user_id,
+        streaks.COUNT,
+        parameters,
+        habit_id,
+        events=[_CHECKED_IN],
+        before=[TABLE.lock, streaks.CHECK_IN],
+        cached=[TABLE.name],
     )
     habit = owned.one(TABLE, rows, habit_id)
     if not habit["is_new"]:
@@ -94,9 +100,12 @@ async def check_in(
 
 
 def _as_of_today(habit: owned.Row) -> owned.Row:
-    current = streaks.current(habit["last_streak"], habit["last_day"], _today())
-    return {**habit, "current_streak": current, "last_check_in": habit["last_day"]}
+    last_day = habit["last_day"]
+    if isinstance(last_day, str):  # It was cached.
+        last_day = date.fromisoformat(last_day)
+    current = streaks.current(habit["last_streak"], last_day, _today())
+    return {**habit, "current_streak": current, "last_check_in": last_day}
 
 
-def _today() -> t.Any:
+def _today() -> date:
     return datetime.now(UTC).date()

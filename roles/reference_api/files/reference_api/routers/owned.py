@@ -11,6 +11,7 @@ import psycopg
 from fastapi import Query
 
 from .. import pagination
+from ..cache.caches import Entry
 from ..errors import NotFound
 from ..messages import Parameters, Rows
 from ..outbox import Event
@@ -32,31 +33,47 @@ async def create(
     row_id = session.new_id()
     parameters = {**values, "user_id": user_id, "id": row_id}
     try:
-        rows = await session.write(user_id, statement, parameters, row_id, events=(table.created, *more))
+        rows = await session.write(
+            user_id, statement, parameters, row_id, events=(table.created, *more), cached=[table.name]
+        )
     except psycopg.errors.ForeignKeyViolation:
         raise NotFound("user", user_id) from None
     return rows[0]
 
 
 async def read(session: Session, table: OwnedTable, user_id: UUID, row_id: UUID) -> Row:
-    (rows,) = await session.read_primary(user_id, [table.select], {"user_id": user_id, "id": row_id})
-    return one(table, rows, row_id)
+    return await session.read_cached(
+        Entry(table.name, user_id, str(row_id)),
+        [table.select],
+        {"user_id": user_id, "id": row_id},
+        lambda rows: one(table, rows[0], row_id),
+        table.from_replicas,
+    )
 
 
 async def read_page(
     session: Session, table: OwnedTable, user_id: UUID, limit: int, cursor: str | None
 ) -> dict[str, t.Any]:
-    """The user's rows, the newest first."""
+    """The user's rows, the newest first. The page that callers get who ask for none in particular is cached."""
     # One more than asked for tells whether there is a next page.
     parameters: dict[str, t.Any] = {"user_id": user_id, "limit": limit + 1}
     if cursor:
         parameters["before"] = pagination.decode_row(table.name, cursor)
-    user, items = await session.read_primary(user_id, table.page(is_first=not cursor), parameters)
-    if not user:
-        raise NotFound("user", user_id)
-    more = len(items) > limit
-    items = items[:limit]
-    return {"items": items, "next_cursor": pagination.encode_row(table.name, items[-1]["id"]) if more else None}
+    statements = table.page(is_first=not cursor)
+
+    def content_of(rows: list[Rows]) -> dict[str, t.Any]:
+        user, items = rows
+        if not user:
+            raise NotFound("user", user_id)
+        more = len(items) > limit
+        items = items[:limit]
+        return {"items": items, "next_cursor": pagination.encode_row(table.name, items[-1]["id"]) if more else None}
+
+    if not cursor and limit == pagination.DEFAULT_LIMIT:
+        entry = Entry(table.name, user_id, "page")
+        return await session.read_cached(entry, statements, parameters, content_of, table.from_replicas)
+    read = session.read if table.from_replicas else session.read_primary
+    return content_of(await read(user_id, statements, parameters))
 
 
 async def change(
@@ -69,14 +86,22 @@ async def change(
     more: t.Sequence[Event] = (),
 ) -> Row:
     parameters = {**changes, "user_id": user_id, "id": row_id}
-    events = (table.changed, *more)
-    rows = await session.write(user_id, statement, parameters, row_id, events=events, before=[table.lock])
+    rows = await session.write(
+        user_id,
+        statement,
+        parameters,
+        row_id,
+        events=(table.changed, *more),
+        before=[table.lock],
+        cached=[table.name],
+    )
     return one(table, rows, row_id)
 
 
 async def delete(session: Session, table: OwnedTable, user_id: UUID, row_id: UUID) -> None:
     parameters = {"user_id": user_id, "id": row_id}
-    one(table, await session.write(user_id, table.delete, parameters, row_id, events=[table.deleted]), row_id)
+    rows = await session.write(user_id, table.delete, parameters, row_id, events=[table.deleted], cached=[table.name])
+    one(table, rows, row_id)
 
 
 def one(table: OwnedTable, rows: Rows, row_id: UUID) -> Row:

@@ -10,12 +10,14 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from .. import pagination
+from ..cache.caches import Entry
 from ..errors import NotFound
 from ..messages import Rows
 from ..outbox import Event
 from ..pagination import UsersCursor
 from ..schemas.common import changes_of, values_of
 from ..schemas.users import NewUser, User, UserChanges, UserPage
+from ..settings import CACHED_KINDS
 from ..shard_map import Shard
 from ..shards import Session
 from .session import open_session
@@ -30,6 +32,7 @@ _SELECT = f"SELECT {_COLUMNS} FROM users WHERE id = %(id)s"
 _DELETE = "DELETE FROM users WHERE id = %(id)s RETURNING id"
 _CREATED, _CHANGED = (Event(f"user.{verb}", ("name",)) for verb in ("created", "changed"))
 _DELETED = Event("user.deleted")
+_CACHED = ("users",)
 _FIRST_PAGE = f"SELECT {_COLUMNS} FROM users ORDER BY id LIMIT %(limit)s"
 _NEXT_PAGE = f"SELECT {_COLUMNS} FROM users WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 
@@ -38,7 +41,7 @@ _NEXT_PAGE = f"SELECT {_COLUMNS} FROM users WHERE id > %(after)s ORDER BY id LIM
 async def create_user(body: NewUser, session: Session = _SESSION) -> t.Any:
     user_id = session.new_id()
     parameters = {**values_of(body), "id": user_id}
-    rows = await session.write(user_id, _INSERT, parameters, row_id=user_id, events=[_CREATED])
+    rows = await session.write(user_id, _INSERT, parameters, row_id=user_id, events=[_CREATED], cached=_CACHED)
     return rows[0]
 
 
@@ -69,8 +72,9 @@ async def list_users(
 
 @router.get("/{user_id}", response_model=User)
 async def get_user(user_id: UUID, session: Session = _SESSION) -> t.Any:
-    rows = await session.read_user(user_id, _SELECT, {"id": user_id})
-    return _one(rows, user_id)
+    return await session.read_cached(
+        Entry("users", user_id, "user"), [_SELECT], {"id": user_id}, lambda rows: _one(rows[0], user_id), True
+    )
 
 
 @router.patch("/{user_id}", response_model=User)
@@ -80,7 +84,7 @@ async def change_user(user_id: UUID, body: UserChanges, session: Session = _SESS
     assignments = ", ".join(f"{name} = %({name})s" for name in changes)
     statement = f"UPDATE users SET {assignments}, updated_at = now() WHERE id = %(id)s RETURNING {_COLUMNS}"
     parameters = {**changes, "id": user_id}
-    rows = await session.write(user_id, statement, parameters, row_id=user_id, events=[_CHANGED])
+    rows = await session.write(user_id, statement, parameters, row_id=user_id, events=[_CHANGED], cached=_CACHED)
     return _one(rows, user_id)
 
 
@@ -88,7 +92,7 @@ async def change_user(user_id: UUID, body: UserChanges, session: Session = _SESS
 async def delete_user(user_id: UUID, session: Session = _SESSION) -> Response:
     """Delete a user with everything that belongs to it."""
     parameters = {"id": user_id}
-    rows = await session.write(user_id, _DELETE, parameters, row_id=user_id, events=[_DELETED])
+    rows = await session.write(user_id, _DELETE, parameters, row_id=user_id, events=[_DELETED], cached=CACHED_KINDS)
     _one(rows, user_id)
     return Response(status_code=204)
 
