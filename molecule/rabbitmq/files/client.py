@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Do as an application does: log in, declare a quorum queue, publish with confirms, consume. Print what became of it.
 
-Standard input is a list of {host, user, password, vhost}; the answers are "consumed <body>" or the error's name.
+Standard input is a list of {host, user, password, vhost, expected}; the answers are "consumed <body>" or the
+error's name.
 """
+
+from __future__ import annotations
 
 import json
 import sys
@@ -11,7 +14,7 @@ import sys
 import pika
 
 
-def use(host, user, password, vhost):
+def use(host: str, user: str, password: str, vhost: str, **_expected: str) -> str:
     """Send one message through a quorum queue and return what came out."""
     credentials = pika.PlainCredentials(user, password)
     with pika.BlockingConnection(pika.ConnectionParameters(host, 5672, vhost, credentials)) as connection:
@@ -20,12 +23,12 @@ def use(host, user, password, vhost):
         channel.confirm_delivery()
         # Raises unless the broker has it.
         channel.basic_publish("", "probe", user.encode(), pika.BasicProperties(delivery_mode=2), mandatory=True)
-        for method, _properties, body in channel.consume("probe", inactivity_timeout=10):
-            channel.basic_ack(method.delivery_tag)
-            return f"consumed {body.decode()}"
+        method, _properties, body = next(channel.consume("probe", inactivity_timeout=10))
+        channel.basic_ack(method.delivery_tag)
+        return f"consumed {body.decode()}"
 
 
-def main():
+def main() -> None:
     """Try each and print all answers as one JSON list."""
     answers = []
     for attempt in json.load(sys.stdin):

@@ -7,6 +7,8 @@ standard input, with passwords as hashes), since each call of rabbitmqctl takes 
 "error": sentence or null}. With "apply" false it only says what it would change.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import json
@@ -14,7 +16,9 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
+RABBITMQCTL = "/usr/sbin/rabbitmqctl"
 RIGHTS = ("configure", "write", "read")
 UNWANTED = "guest"
 # How long the broker may take until what it was given is in force, in seconds.
@@ -25,111 +29,125 @@ class Refused(Exception):
     """The broker does not do what it was asked; the message is its own."""
 
 
-def ask(*words, stdin=""):
+class Plan:
+    """What differs, as sentences; what an import mends; and the calls for what an import cannot take away."""
+
+    def __init__(self, wanted: dict[str, Any], present: dict[str, Any]) -> None:
+        """Compare what is wanted with the broker's definitions."""
+        self.said: list[str] = []
+        self.due: dict[str, list[dict[str, Any]]] = {"vhosts": [], "users": [], "permissions": []}
+        self.calls: list[list[str]] = []
+        known = {user["name"]: user for user in present["users"]}
+        granted: dict[str, dict[str, dict[str, str]]] = {}
+        for right in present["permissions"]:
+            granted.setdefault(right["user"], {})[right["vhost"]] = {name: right[name] for name in RIGHTS}
+        for name in sorted(set(wanted["vhosts"]) - {vhost["name"] for vhost in present["vhosts"]}):
+            self.said.append(f"virtual host {name}: created")
+            self.due["vhosts"].append({"name": name})
+        for user in wanted["users"]:
+            self._user(user, known.get(user["name"]))
+            self._rights(user["name"], user.get("vhosts") or {}, granted.get(user["name"], {}))
+        if UNWANTED in known:
+            self.said.append(f"user {UNWANTED}: removed")
+            self.calls.append(["delete_user", UNWANTED])
+
+    def _user(self, user: dict[str, Any], known: dict[str, Any] | None) -> None:
+        tags = sorted(user.get("tags") or [])
+        differs = []
+        if known is None:
+            differs = ["created"]
+        else:
+            if not has_password(known, user["password"]):
+                differs.append("password changed")
+            if sorted(known["tags"]) != tags:
+                differs.append(f"tags {', '.join(known['tags']) or 'none'} -> {', '.join(tags) or 'none'}")
+        if differs:
+            self.said.extend(f"user {user['name']}: {one}" for one in differs)
+            definition = {
+                "name": user["name"],
+                "tags": tags,
+                "password_hash": hash_of(user["password"], os.urandom(4)),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+            }
+            # What it has besides, such as limits, stays.
+            self.due["users"].append({**(known or {}), **definition})
+
+    def _rights(self, name: str, wanted: dict[str, dict[str, str]], granted: dict[str, dict[str, str]]) -> None:
+        for vhost in sorted(vhost for vhost, right in wanted.items() if granted.get(vhost) != right):
+            self.said.append(f"user {name}: permissions in {vhost}")
+            self.due["permissions"].append({"user": name, "vhost": vhost, **wanted[vhost]})
+        for vhost in sorted(set(granted) - set(wanted)):
+            self.said.append(f"user {name}: no permissions in {vhost} any more")
+            self.calls.append(["clear_permissions", "--vhost", vhost, name])
+
+
+def ask(*words: str, stdin: str = "") -> str:
     """Run rabbitmqctl and return what it prints."""
+    argv = [RABBITMQCTL, "-q", *words]
     try:
-        done = subprocess.run(
-            ["/usr/sbin/rabbitmqctl", "-q", *words],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"rabbitmqctl {words[0]}: {error}") from error
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Refused(f"rabbitmqctl {words[0]}: {' '.join(line.strip() for line in said[:3])}")
+        said = (done.stderr.strip() or done.stdout.strip()).partition("Arguments given")[0]
+        raise Refused(f"rabbitmqctl {words[0]}: {' '.join(said.split())}")
     return done.stdout
 
 
-def hash_of(password, salt, algorithm="sha256"):
+def hash_of(password: str, salt: bytes, algorithm: str = "sha256") -> str:
     """RabbitMQ's own form: base64 of a salt of 4 bytes and the digest of salt and password."""
     return base64.b64encode(salt + hashlib.new(algorithm, salt + password.encode()).digest()).decode()
 
 
-def has_password(user, password):
+def has_password(user: dict[str, Any], password: str) -> bool:
     """Tell whether an exported user logs in with the password."""
     stored = user.get("password_hash") or ""
     algorithm = user.get("hashing_algorithm", "rabbit_password_hashing_sha256").rsplit("_", 1)[-1]
     return bool(stored) and stored == hash_of(password, base64.b64decode(stored)[:4], algorithm)
 
 
-def plan(wanted, present):
-    """Return the sentences, the definitions to import, and the calls for what an import cannot take away."""
-    said, calls = [], []
-    due = {"vhosts": [], "users": [], "permissions": []}
-    known_vhosts = {vhost["name"] for vhost in present["vhosts"]}
-    known_users = {user["name"]: user for user in present["users"]}
-    granted = {
-        (right["user"], right["vhost"]): {name: right[name] for name in RIGHTS} for right in present["permissions"]
-    }
-    for name in wanted["vhosts"]:
-        if name not in known_vhosts:
-            said.append(f"virtual host {name}: created")
-            due["vhosts"].append({"name": name})
-    for user in wanted["users"]:
-        name, known = user["name"], known_users.get(user["name"], {})
-        tags = sorted(user.get("tags") or [])
-        if not known:
-            said.append(f"user {name}: created")
-        elif not has_password(known, user["password"]):
-            said.append(f"user {name}: password changed")
-        if known and sorted(known["tags"]) != tags:
-            said.append(f"user {name}: tags {', '.join(known['tags']) or 'none'} -> {', '.join(tags) or 'none'}")
-        if said and said[-1].startswith(f"user {name}: "):
-            secret = {
-                "password_hash": hash_of(user["password"], os.urandom(4)),
-                "hashing_algorithm": "rabbit_password_hashing_sha256",
-            }
-            due["users"].append({**known, "name": name, "tags": tags, **secret})
-        rights = user.get("vhosts") or {}
-        for vhost, right in rights.items():
-            if granted.get((name, vhost)) != right:
-                said.append(f"user {name}: permissions in {vhost}")
-                due["permissions"].append({"user": name, "vhost": vhost, **right})
-        for vhost in sorted(vhost for owner, vhost in granted if owner == name and vhost not in rights):
-            said.append(f"user {name}: no permissions in {vhost} any more")
-            calls.append(["clear_permissions", "--vhost", vhost, name])
-    if UNWANTED in known_users:
-        said.append(f"user {UNWANTED}: removed")
-        calls.append(["delete_user", UNWANTED])
-    return said, due, calls
-
-
-def look():
+def look() -> dict[str, Any]:
     """Ask the broker for what it has."""
-    return json.loads(ask("export_definitions", "-"))
+    present: dict[str, Any] = json.loads(ask("export_definitions", "-"))
+    return present
 
 
-def run(wanted):
-    """Compare, and bring into force what differs; return the sentences."""
+def predict(wanted: dict[str, Any]) -> list[str]:
+    """Say what would change, also where there is no broker."""
+    if not os.path.exists(RABBITMQCTL):
+        return Plan(wanted, {"vhosts": [], "users": [], "permissions": []}).said
     try:
-        present = look()
-    except Refused:
-        if wanted["apply"]:
-            raise
-        # Check mode on a host without a broker: all would be new.
-        present = {"vhosts": [], "users": [], "permissions": []}
-    said, due, calls = plan(wanted, present)
-    if not wanted["apply"] or not said:
-        return said
-    if any(due.values()):
-        ask("import_definitions", stdin=json.dumps(due))
-    for call in calls:
+        return Plan(wanted, look()).said
+    except Refused as refusal:
+        return [f"not known while the broker does not answer ({refusal})"]
+
+
+def apply(wanted: dict[str, Any]) -> list[str]:
+    """Bring into force what differs, see that it is, and say what it was."""
+    plan = Plan(wanted, look())
+    if not plan.said:
+        return []
+    if any(plan.due.values()):
+        ask("import_definitions", stdin=json.dumps(plan.due))
+    for call in plan.calls:
         ask(*call)
     end = time.monotonic() + SETTLE
-    while left := plan(wanted, look())[0]:
+    while left := Plan(wanted, look()).said:
         if time.monotonic() > end:
             raise Refused(f"the broker did not take it: {'; '.join(left)}")
-    return said
+    return plan.said
 
 
-if __name__ == "__main__":
-    answer = {"changes": [], "error": None}
+def main() -> None:
+    """Answer in JSON."""
+    wanted = json.load(sys.stdin)
+    answer: dict[str, Any] = {"changes": [], "error": None}
     try:
-        answer["changes"] = run(json.load(sys.stdin))
+        answer["changes"] = apply(wanted) if wanted["apply"] else predict(wanted)
     except Refused as refusal:
         answer["error"] = str(refusal)
     print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
