@@ -51,14 +51,14 @@ class Relay:
                 if self._publisher.connected:
                     published = await self._round()
                     if trouble:
-                        log.info("relay of %s: works again", self._database.name)
+                        log.info("%s works again", self._database.name)
                     trouble = ""
             except BrokerLost:
                 published = 0
             except (Unavailable, Refused) as error:
                 published = 0
                 if not trouble:
-                    log.warning("relay of %s: its events wait: %s", self._database.name, error)
+                    log.warning("events wait: %s", error)
                 trouble = str(error)
             except Exception:
                 published = 0
