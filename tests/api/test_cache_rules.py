@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import pathlib
+import random
 import tempfile
 import typing as t
 
 import pytest
 import redis
 from api_lab.cache import Cache
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from reference_api.cache.breaker import NOTICED, Breaker
 from reference_api.cache.scripts import scripts
 
@@ -112,9 +111,8 @@ def test_each_write_that_is_under_way_counts(steps: Scripts) -> None:
     steps.end("one", 7)
     assert steps.get() == ("miss", "")
     steps.end("two", 6)
+    assert not steps.fill(steps.lease(), "old", lsn=6, source="replica")
     assert steps.fill(steps.lease(), "new", lsn=7, source="replica")
-    steps.write(8)
-    assert not steps.fill(steps.lease(), "old", lsn=7, source="replica")
 
 
 @pytest.mark.parametrize("writing", [False, True])
@@ -156,6 +154,10 @@ def test_an_entry_has_its_time(client: redis.Redis) -> None:
 
 def test_a_row_of_a_replica_must_show_the_last_write(steps: Scripts) -> None:
     steps.write(100)
+    assert not steps.fill(steps.lease(), "old", lsn=99, source="replica")
+    # One that did not happen, after it.
+    steps.begin("w")
+    steps.end("w")
     assert not steps.fill(steps.lease(), "old", lsn=99, source="replica")
     assert steps.fill(steps.lease(), "new", lsn=100, source="replica")
     assert steps.get() == ("hit", "new")
@@ -201,71 +203,70 @@ def test_a_hash_does_not_grow_for_ever(steps: Scripts) -> None:
 class World:
     """Three writers and three readers of one row, whose value is its position in the log.
 
-    ``told`` is the last write whose caller has its answer: no hit may show less.
+    A writer's way is begin, commit, end; a reader's get, read, fill. ``told`` is the last write whose caller has its
+    answer: no hit may show less.
     """
 
     def __init__(self, steps: Scripts) -> None:
         self.steps = steps
         self.committed = self.replayed = self.told = 0
-        self.writers: list[int | None] = [None] * 3
-        self.leases = [""] * 3
-        self.rows: list[tuple[int, str] | None] = [None] * 3
+        self.actors: dict[str, t.Iterator[None]] = {
+            **{f"writer {who}": self.write_again_and_again(f"w{who}") for who in range(3)},
+            **{f"reader {who}": self.read_again_and_again(who == 0) for who in range(3)},
+        }
 
-    def begin(self, who: int) -> None:
-        if self.writers[who] is None:
-            self.steps.begin(f"w{who}")
-            self.writers[who] = 0
-
-    def commit(self, who: int) -> None:
-        if self.writers[who] == 0:
+    def write_again_and_again(self, token: str) -> t.Iterator[None]:
+        while True:
+            self.steps.begin(token)
+            yield
             self.committed += 1
-            self.writers[who] = self.committed
+            lsn = self.committed
+            yield
+            self.steps.end(token, lsn)
+            self.told = max(self.told, lsn)
+            yield
 
-    def end(self, who: int) -> None:
-        lsn = self.writers[who]
-        if lsn is not None:
-            self.steps.end(f"w{who}", lsn or "")
-            self.told, self.writers[who] = max(self.told, lsn), None
+    def read_again_and_again(self, from_replica: bool) -> t.Iterator[None]:
+        while True:
+            word, value = self.steps.get()
+            assert word == "miss" or int(value) >= self.told
+            yield
+            if word == "hit":
+                continue
+            row, source = (self.replayed, "replica") if from_replica else (self.committed, "primary")
+            yield
+            if value:
+                self.steps.fill(value, str(row), lsn=row, source=source)
+            yield
 
-    def get(self, who: int) -> None:
-        word, value = self.steps.get()
-        self.leases[who], self.rows[who] = ("", None) if word == "hit" else (value, None)
-        assert word == "miss" or int(value) >= self.told
-
-    def read(self, who: int) -> None:
-        self.rows[who] = (self.committed, "primary")
-
-    def read_replica(self, who: int) -> None:
-        self.rows[who] = (self.replayed, "replica")
-
-    def fill(self, who: int) -> None:
-        row = self.rows[who]
-        if self.leases[who] and row:
-            self.steps.fill(self.leases[who], str(row[0]), lsn=row[0], source=row[1])
-
-    def replay(self, _who: int) -> None:
-        self.replayed = min(self.committed, self.replayed + 1)
-
-    def drop(self, _who: int) -> None:
-        # So much time passes that a replica in use shows what was written before.
-        self.replayed = self.committed
-        self.steps.client.delete(KEY)
-
-    def reset(self, _who: int) -> None:
-        self.replayed = self.committed
-        self.steps.client.set("generation", str(self.committed))
+    def step(self, what: str) -> None:
+        if what in self.actors:
+            next(self.actors[what])
+        elif what == "replay":
+            self.replayed = min(self.committed, self.replayed + 1)
+        else:
+            # So much time passes that a replica in use shows what was written before.
+            self.replayed = self.committed
+            if what == "drop":
+                self.steps.client.delete(KEY)
+            else:
+                self.steps.client.set("generation", str(self.committed))
 
 
-STEPS = ("begin", "commit", "end", "get", "read", "read_replica", "replay", "fill", "drop", "reset")
+STEPS = [*(f"{what} {who}" for what in ("writer", "reader") for who in range(3)), "replay", "drop", "reset"]
+_RARE = {"drop": 1, "reset": 1}
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 2)), min_size=5, max_size=60))
-def test_no_order_of_steps_serves_what_a_write_has_replaced(client: redis.Redis, order: list[tuple[str, int]]) -> None:
-    client.flushall()
-    world = World(Scripts(client))
-    for step, who in order:
-        getattr(world, step)(who)
+@pytest.mark.parametrize("seed", range(20))
+def test_no_order_of_steps_serves_what_a_write_has_replaced(client: redis.Redis, seed: int) -> None:
+    """Not by hypothesis, whose short lists seldom get anybody to the end of the way."""
+    order = random.Random(seed)
+    weights = [_RARE.get(step, 10) for step in STEPS]
+    for _unused in range(20):
+        client.flushall()
+        world = World(Scripts(client))
+        for step in order.choices(STEPS, weights, k=80):
+            world.step(step)
 
 
 def test_a_process_reads_again_when_all_have_noticed() -> None:
