@@ -25,7 +25,7 @@ options:
       - Directory or file to pack, or with O(kind=reference) the name of an image, such as V(registry.example/shop:1.4).
       - In a directory, a broken link, a file that cannot be read, or a socket is an error. In an archive, it is an
         entry or a link that leads out of it, or what is neither file, directory nor link.
-    type: str
+    type: path
     required: true
   kind:
     description:
@@ -189,14 +189,13 @@ class ReleaseArchive(Task):
         )
 
     def _read(self) -> sources.Source:
-        src, kind, exclude = self._params["src"], self._params["kind"], self._params["exclude"]
-        path = os.path.expanduser(src)
+        path, kind, exclude = self._params["src"], self._params["kind"], self._params["exclude"]
         if kind == "directory":
             return sources.directory(path, exclude)
         if kind == "archive":
             return sources.archive(path, exclude, self._params["strip_components"], self._open)
         if kind == "reference":
-            path = engine.save(src, self._params["engine"], self._run, self._open)
+            path = engine.save(path, self._params["engine"], self._run, self._open)
         return sources.image(path, self._params["mounts"], self._open)
 
     def _commands(self, source: sources.Source) -> tuple[list[str], dict[str, str]]:
@@ -227,7 +226,7 @@ def main() -> None:
     run(
         ReleaseArchive,
         {
-            "src": {"type": "str", "required": True},
+            "src": {"type": "path", "required": True},
             "kind": {"type": "str", "choices": ["directory", "archive", "image", "reference"], "default": "directory"},
             "dest": {"type": "path", "required": True},
             "exclude": {"type": "list", "elements": "str", "default": list(JUNK)},

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import gzip
+import io
 import json
 import lzma
 import os
@@ -309,6 +310,10 @@ def _contents(laid: tree.Tree, exclude: t.Sequence[str]) -> tuple[list[Entry], f
             entries.append(Entry(path, LINK, target=node.target))
         else:
             found[path] = node
-            with node.open() as stream:
+            with _open(node) as stream:
                 entries.append(Entry(path, FILE, node.executable, files.hash_of(stream)))
-    return ordered(entries), lambda path: (found[path].open(), found[path].size)
+    return ordered(entries), lambda path: (_open(found[path]), found[path].size)
+
+
+def _open(file: tree.File) -> t.BinaryIO:
+    return io.BytesIO() if file.read is None else file.read()

@@ -11,7 +11,6 @@ The rules for layers are those of the OCI image specification (layer.md: whiteou
 from __future__ import annotations
 
 import dataclasses
-import io
 import posixpath
 import typing as t
 
@@ -54,9 +53,6 @@ class File:
     executable: bool
     size: int
     read: t.Callable[[], t.BinaryIO] | None
-
-    def open(self) -> t.BinaryIO:
-        return io.BytesIO() if self.read is None else self.read()
 
 
 @dataclasses.dataclass(frozen=True)

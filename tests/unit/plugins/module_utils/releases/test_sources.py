@@ -69,9 +69,9 @@ CONFIG = {
 }
 
 
-def parts_of_image(layers: list[bytes], config: dict = CONFIG, **more) -> tuple[bytes, list[bytes]]:
+def parts_of_image(layers: list[bytes], **more) -> tuple[bytes, list[bytes]]:
     known = ["sha256:" + hashlib.sha256(layer).hexdigest() for layer in layers]
-    described = {"os": "linux", "config": config, "rootfs": {"diff_ids": known}, **more}
+    described = {"os": "linux", "config": CONFIG, "rootfs": {"diff_ids": known}, **more}
     return json.dumps(described).encode(), layers
 
 

@@ -43,7 +43,7 @@ def shown(laid: tree.Tree) -> list[str]:
         elif isinstance(node, tree.Link):
             found.append(f"{path} -> {node.target}")
         else:
-            came_as = node.open().read().decode()
+            came_as = node.read().read().decode()
             found.append(path if came_as == path else f"{path} = {came_as}")
     return sorted(found)
 
