@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Give the broker the users, virtual hosts and permissions that standard input names, as JSON.
 
-All of them are read in one call (export_definitions) and what differs is written in one (import_definitions, from
-standard input, with passwords as hashes), since each call of rabbitmqctl takes a second. Prints {"changes": [sentence],
+All of them are read in one call (export_definitions) and what differs is written in one (import_definitions, with
+passwords as hashes), since each call of rabbitmqctl takes a second. Prints {"changes": [sentence],
 "error": sentence or null}. With "apply" false it only says what it would change.
 """
 
@@ -13,8 +13,10 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -81,17 +83,26 @@ class Plan:
             self.calls.append(["clear_permissions", "--vhost", vhost, name])
 
 
-def ask(*words: str, stdin: str = "") -> str:
+def ask(*words: str) -> str:
     """Run rabbitmqctl and return what it prints."""
     argv = [RABBITMQCTL, "-q", *words]
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Refused(f"rabbitmqctl {words[0]}: {error}") from error
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).partition("Arguments given")[0]
         raise Refused(f"rabbitmqctl {words[0]}: {' '.join(said.split())}")
     return done.stdout
+
+
+def give(definitions: dict[str, Any]) -> None:
+    """Import definitions, from a file that rabbitmqctl can read: version 4.0 hangs on its standard input."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", dir="/run") as file:
+        shutil.chown(file.name, "rabbitmq")
+        json.dump(definitions, file)
+        file.flush()
+        ask("import_definitions", file.name)
 
 
 def hash_of(password: str, salt: bytes, algorithm: str = "sha256") -> str:
@@ -128,7 +139,7 @@ def apply(wanted: dict[str, Any]) -> list[str]:
     if not plan.said:
         return []
     if any(plan.due.values()):
-        ask("import_definitions", stdin=json.dumps(plan.due))
+        give(plan.due)
     for call in plan.calls:
         ask(*call)
     end = time.monotonic() + SETTLE
