@@ -17,8 +17,6 @@ from tests.end_to_end import lab
 
 RATE = 50
 WRITES = 0.3
-#: Seconds of load at the most, should a test not come to its end.
-LONGEST = 240
 SETUP_SECONDS = 60
 VERIFICATION_SECONDS = 120
 
@@ -27,16 +25,17 @@ class Ledger:
     """Load that runs.
 
     :param name: of its files among the logs.
+    :param longest: seconds of load at the most, should a test not come to its end.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, longest: int) -> None:
         self._report = lab.LOGS / f"ledger-{name}.json"
         self._errors = lab.LOGS / f"ledger-{name}.err"
         lab.LOGS.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "tools.ledger", f"--url={lab.url()}", f"--rate={RATE}", f"--writes={WRITES}"]
         with self._report.open("w") as output, self._errors.open("w") as errors:
             self._process = subprocess.Popen(
-                [*command, f"--seconds={LONGEST}"], cwd=lab.ROOT, stdout=output, stderr=errors
+                [*command, f"--seconds={longest}"], cwd=lab.ROOT, stdout=output, stderr=errors
             )
         begun = lab.wait_for(self._has_begun, SETUP_SECONDS)
         assert begun is not None, self._errors.read_text()
@@ -66,9 +65,9 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def ledger(name: str) -> Iterator[Ledger]:
+def ledger(name: str, longest: int = 240) -> Iterator[Ledger]:
     """Load during the block."""
-    running = Ledger(name)
+    running = Ledger(name, longest)
     try:
         yield running
     finally:

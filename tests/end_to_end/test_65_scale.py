@@ -70,7 +70,7 @@ def recorded() -> dict[str, str]:
 
 def test_five_and_three_again_under_load(platform):
     before = pool()
-    with load.ledger("scale") as ledger:
+    with load.ledger("scale", longest=900) as ledger:
         scale(5, log="up").succeeded()
         grown = pool()
         added = {name: address for name, address in recorded().items() if address not in before}
@@ -175,7 +175,7 @@ def traces(address: str) -> str:
 def test_vms_that_wait_join_and_are_handed_back_clean(spares):
     before = pool()
     static = [*spares, "-e", "scale_provider=static"]
-    with load.ledger("scale-static") as ledger:
+    with load.ledger("scale-static", longest=900) as ledger:
         scale(5, *static, log="static-up").succeeded()
         assert pool() == before | set(SPARES.values())
         assert all(traces(address).strip() for address in SPARES.values()), "there is nothing to look for"
