@@ -87,8 +87,8 @@ def test_a_streak_ends_with_the_day_that_was_missed(api: ApiServer, habits: str)
         assert api.get(habit).body["current_streak"] == current
 
 
-@pytest.mark.parametrize("day", ["1969-12-31", "2999-01-01", "yesterday", "2026-02-30"])
-def test_impossible_days(api: ApiServer, habit: str, day: str) -> None:
+@pytest.mark.parametrize("day", ["1969-12-31", "2999-01-01", "yesterday", "2026-02-30", 0])
+def test_impossible_days(api: ApiServer, habit: str, day: str | int) -> None:
     answer = api.post(f"{habit}/check-ins", {"day": day})
     assert (answer.status, answer.code) == (422, "invalid_request")
 

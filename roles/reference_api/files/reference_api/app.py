@@ -19,6 +19,7 @@ from .metrics import Metrics
 from .queue_watch import QueueWatch
 from .routers import analytics as analytics_routes
 from .routers import goals, habits, notifications, tasks, users
+from .schemas.errors import RESPONSES
 from .settings import Settings
 from .shards import Shared
 from .uuid7 import Uuid7
@@ -43,7 +44,13 @@ def create_app(settings: Settings) -> FastAPI:
             await part.stop()
 
     # No documentation pages: they would load their scripts from somebody else's servers.
-    app = FastAPI(title="reference API", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="reference API",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     # FastAPI takes a lifespan argument only from 0.93 on.
     app.router.lifespan_context = lifespan
     app.state.cluster = cluster
@@ -54,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.shared = Shared(cluster, caches, metrics, RecentWrites(settings.replica_max_lag), Uuid7())
     errors.install(app)
     app.add_middleware(Envelope, metrics=metrics)
-    for module in (health, users, tasks, habits, goals, notifications, analytics_routes):
-        app.include_router(module.router)
+    app.include_router(health.router)
+    for module in (users, tasks, habits, goals, notifications, analytics_routes):
+        app.include_router(module.router, responses=RESPONSES)
     return app

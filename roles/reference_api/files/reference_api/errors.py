@@ -115,6 +115,8 @@ def install(app: FastAPI) -> None:
         return answer(request, error.status, error.code, error.message, error.headers, **error.extra)
 
     async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # FastAPI cannot read the body, because it is no UTF-8 or nested too deeply.
+            return await on_api_error(request, InvalidRequest("body", "cannot be read"))
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         return answer(request, error.status_code, code, str(error.detail), error.headers)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .cache.caches import Caches
@@ -24,7 +24,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "No shard can be served."}})
 async def readyz(request: Request) -> JSONResponse:
     """Whether this server can serve: 503 only when it can serve no shard at all.
 
@@ -37,7 +37,7 @@ async def readyz(request: Request) -> JSONResponse:
     return JSONResponse(report, 503 if report["status"] == "unavailable" else 200)
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -61,14 +61,6 @@ def decode_row(listing: str, text: str) -> uuid.UUID:
     return _uuid(last)
 
 
-def encode_tasks(last: uuid.UUID) -> str:
-    return encode_row("tasks", last)
-
-
-def decode_tasks(text: str) -> uuid.UUID:
-    return decode_row("tasks", text)
-
-
 def _encode(value: list[t.Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
 

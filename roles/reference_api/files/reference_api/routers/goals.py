@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Response
 from ..outbox import Event
 from ..schemas.common import changes_of, values_of
 from ..schemas.goals import Goal, GoalChanges, GoalPage, NewGoal
+from ..schemas.links import created_row
 from ..shards import Session
 from ..tables import OwnedTable
 from . import owned
@@ -45,7 +46,7 @@ _NULLABLE = frozenset({"description", "due_at"})
 _COMPLETED = Event("goal.completed", TABLE.payload, when="completed_at = updated_at")
 
 
-@router.post("", status_code=201, response_model=Goal)
+@router.post("", status_code=201, response_model=Goal, responses=created_row("goal"))
 async def create_goal(user_id: UUID, body: NewGoal, session: Session = _SESSION) -> t.Any:
     values = {**_DEFAULTS, **values_of(body)}
     statement = TABLE.insert(values, completed_at=_completed_at(values, before="null"))

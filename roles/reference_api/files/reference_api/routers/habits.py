@@ -14,6 +14,7 @@ from .. import streaks
 from ..outbox import Event
 from ..schemas.common import changes_of, values_of
 from ..schemas.habits import CheckIn, Habit, HabitChanges, HabitPage, NewCheckIn, NewHabit
+from ..schemas.links import created_row
 from ..shards import Session
 from ..tables import OwnedTable
 from . import owned
@@ -44,7 +45,7 @@ _NULLABLE = frozenset({"description"})
 _CHECKED_IN = Event("habit.checked_in", ("name", "day", "streak"), when="is_new")
 
 
-@router.post("", status_code=201, response_model=Habit)
+@router.post("", status_code=201, response_model=Habit, responses=created_row("habit", ["check_in"]))
 async def create_habit(user_id: UUID, body: NewHabit, session: Session = _SESSION) -> t.Any:
     values = {**_DEFAULTS, **values_of(body)}
     return _as_of_today(await owned.create(session, TABLE, user_id, TABLE.insert(values), values))
@@ -77,7 +78,12 @@ async def delete_habit(user_id: UUID, habit_id: UUID, session: Session = _SESSIO
     return Response(status_code=204)
 
 
-@router.post("/{habit_id}/check-ins", status_code=201, response_model=CheckIn)
+@router.post(
+    "/{habit_id}/check-ins",
+    status_code=201,
+    response_model=CheckIn,
+    responses={200: {"model": CheckIn, "description": "The day was checked in already."}},
+)
 async def check_in(
     user_id: UUID, habit_id: UUID, response: Response, body: NewCheckIn | None = None, session: Session = _SESSION
 ) -> t.Any:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Response
 
 from ..outbox import Event
 from ..schemas.common import changes_of, values_of
+from ..schemas.links import created_row
 from ..schemas.tasks import NewTask, Task, TaskChanges, TaskPage
 from ..shards import Session
 from ..tables import OwnedTable
@@ -34,7 +35,7 @@ _MADE_COMPLETED = Event("task.completed", TABLE.payload, when="status = 'complet
 _COMPLETED = Event("task.completed", TABLE.payload, when="status = 'completed' AND status_before <> 'completed'")
 
 
-@router.post("", status_code=201, response_model=Task)
+@router.post("", status_code=201, response_model=Task, responses=created_row("task"))
 async def create_task(user_id: UUID, body: NewTask, session: Session = _SESSION) -> t.Any:
     values = {**_DEFAULTS, **values_of(body)}
     return await owned.create(session, TABLE, user_id, TABLE.insert(values), values, more=[_MADE_COMPLETED])

@@ -16,6 +16,7 @@ from ..messages import Rows
 from ..outbox import Event
 from ..pagination import UsersCursor
 from ..schemas.common import changes_of, values_of
+from ..schemas.links import created
 from ..schemas.users import NewUser, User, UserChanges, UserPage
 from ..settings import CACHED_KINDS
 from ..shard_map import Shard
@@ -33,11 +34,15 @@ _DELETE = "DELETE FROM users WHERE id = %(id)s RETURNING id"
 _CREATED, _CHANGED = (Event(f"user.{verb}", ("name",)) for verb in ("created", "changed"))
 _DELETED = Event("user.deleted")
 _CACHED = ("users",)
+_ON_A_USER = (
+    *("get_user", "change_user", "delete_user", "user_stats", "list_notifications"),
+    *("create_task", "list_tasks", "create_habit", "list_habits", "create_goal", "list_goals"),
+)
 _FIRST_PAGE = f"SELECT {_COLUMNS} FROM users ORDER BY id LIMIT %(limit)s"
 _NEXT_PAGE = f"SELECT {_COLUMNS} FROM users WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
 
 
-@router.post("", status_code=201, response_model=User)
+@router.post("", status_code=201, response_model=User, responses=created(_ON_A_USER, user_id="id"))
 async def create_user(body: NewUser, session: Session = _SESSION) -> t.Any:
     user_id = session.new_id()
     parameters = {**values_of(body), "id": user_id}

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from .common import null
+
 
 class UserStats(BaseModel):
     user_id: UUID
@@ -15,7 +17,7 @@ class UserStats(BaseModel):
     completed_tasks: int = 0
     total_habits: int = 0
     best_streak: int = 0
-    last_event_at: datetime | None = None
+    last_event_at: datetime | None = null()
 
 
 class DailyCount(BaseModel):

@@ -8,7 +8,7 @@ import typing as t
 from datetime import UTC, datetime
 from enum import Enum
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 try:
     from pydantic import field_validator
@@ -17,14 +17,45 @@ except ImportError:  # pydantic 1
 
 from ..errors import InvalidRequest
 
-__all__ = ["Strict", "changes_of", "check_due_at", "check_not_blank", "check_text", "field_validator", "values_of"]
+__all__ = [
+    "BEFORE",
+    "NOT_BLANK",
+    "Strict",
+    "changes_of",
+    "check_due_at",
+    "check_not_blank",
+    "check_text",
+    "described",
+    "field_validator",
+    "null",
+    "values_of",
+]
 
 _EARLIEST_DUE = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_DUE = datetime(9998, 1, 1, tzinfo=UTC)
 
 
+_IS_PYDANTIC_2 = hasattr(BaseModel, "model_dump")
+#: Argument of ``field_validator`` for one that sees what the caller sent.
+BEFORE: dict[str, t.Any] = {"mode": "before"} if _IS_PYDANTIC_2 else {"pre": True}
+
+
 class Strict(BaseModel, extra="forbid"):
     """A body with fields that we do not know is refused: a misspelt field must not be lost in silence."""
+
+
+def described(**keywords: t.Any) -> dict[str, t.Any]:
+    """Arguments of ``Field`` that only say more in the API's description; who checks it is a validator."""
+    return {"json_schema_extra": keywords} if _IS_PYDANTIC_2 else keywords
+
+
+def null(**constraints: t.Any) -> t.Any:
+    """A field that is null by default. That it may be null pydantic 1 does not describe by itself."""
+    return Field(None, **constraints, **({} if _IS_PYDANTIC_2 else {"nullable": True}))
+
+
+#: For text that must not be blank.
+NOT_BLANK = described(pattern=r"\S")
 
 
 def check_text(value: t.Any) -> t.Any:
@@ -51,12 +82,14 @@ def check_due_at(value: t.Any) -> t.Any:
             raise ValueError("must say its time zone, as in 2026-11-24T16:00:00Z")
         if not _EARLIEST_DUE <= value < _LATEST_DUE:
             raise ValueError("must lie between the years 1970 and 9997")
+        # PostgreSQL takes no offset of sixteen hours or more.
+        return value.astimezone(UTC)
     return value
 
 
 def values_of(model: BaseModel) -> dict[str, t.Any]:
     """The fields that the caller gave, as values for PostgreSQL."""
-    given = model.model_dump(exclude_unset=True) if hasattr(model, "model_dump") else model.dict(exclude_unset=True)
+    given = model.model_dump(exclude_unset=True) if _IS_PYDANTIC_2 else model.dict(exclude_unset=True)
     return {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
 
 

@@ -8,17 +8,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr, conint
 
-from .common import Strict, check_due_at, check_not_blank, check_text, field_validator
+from .common import NOT_BLANK, Strict, check_due_at, check_not_blank, check_text, field_validator, null
 
 _LARGEST = 2**31 - 1
 
 
 class NewGoal(Strict):
-    title: StrictStr = Field(..., min_length=1, max_length=500)
-    description: StrictStr | None = Field(None, max_length=10_000)
+    title: StrictStr = Field(..., min_length=1, max_length=500, **NOT_BLANK)
+    description: StrictStr | None = null(max_length=10_000)
     target: conint(strict=True, ge=1, le=_LARGEST)  # type: ignore[valid-type]
     progress: conint(strict=True, ge=0, le=_LARGEST) = 0  # type: ignore[valid-type]
-    due_at: datetime | None = None
+    due_at: datetime | None = null()
 
     @field_validator("title")
     @classmethod
@@ -37,7 +37,7 @@ class NewGoal(Strict):
 
 
 class GoalChanges(NewGoal):
-    title: StrictStr = Field(None, min_length=1, max_length=500)
+    title: StrictStr = Field(None, min_length=1, max_length=500, **NOT_BLANK)
     target: conint(strict=True, ge=1, le=_LARGEST) = Field(None)  # type: ignore[valid-type]
     progress: conint(strict=True, ge=0, le=_LARGEST) = Field(None)  # type: ignore[valid-type]
 
@@ -50,15 +50,15 @@ class Goal(BaseModel):
     id: UUID
     user_id: UUID
     title: str
-    description: str | None = None
+    description: str | None = null()
     target: int
     progress: int
-    due_at: datetime | None = None
-    completed_at: datetime | None = None
+    due_at: datetime | None = null()
+    completed_at: datetime | None = null()
     created_at: datetime
     updated_at: datetime
 
 
 class GoalPage(BaseModel):
     items: list[Goal]
-    next_cursor: str | None = None
+    next_cursor: str | None = null()

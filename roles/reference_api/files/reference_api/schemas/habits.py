@@ -8,14 +8,14 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
-from .common import Strict, check_not_blank, check_text, field_validator
+from .common import BEFORE, NOT_BLANK, Strict, check_not_blank, check_text, field_validator, null
 
 _EARLIEST_DAY = date(1970, 1, 1)
 
 
 class NewHabit(Strict):
-    name: StrictStr = Field(..., min_length=1, max_length=200)
-    description: StrictStr | None = Field(None, max_length=10_000)
+    name: StrictStr = Field(..., min_length=1, max_length=200, **NOT_BLANK)
+    description: StrictStr | None = null(max_length=10_000)
 
     @field_validator("name")
     @classmethod
@@ -29,7 +29,7 @@ class NewHabit(Strict):
 
 
 class HabitChanges(NewHabit):
-    name: StrictStr = Field(None, min_length=1, max_length=200)
+    name: StrictStr = Field(None, min_length=1, max_length=200, **NOT_BLANK)
 
 
 class Habit(BaseModel):
@@ -40,21 +40,29 @@ class Habit(BaseModel):
     id: UUID
     user_id: UUID
     name: str
-    description: str | None = None
+    description: str | None = null()
     current_streak: int
     best_streak: int
-    last_check_in: date | None = None
+    last_check_in: date | None = null()
     created_at: datetime
     updated_at: datetime
 
 
 class HabitPage(BaseModel):
     items: list[Habit]
-    next_cursor: str | None = None
+    next_cursor: str | None = null()
 
 
 class NewCheckIn(Strict):
-    day: date | None = None
+    day: date | None = null()
+
+    @field_validator("day", **BEFORE)
+    @classmethod
+    def _day_as_text(cls, value: t.Any) -> t.Any:
+        # A number would be taken for seconds since 1970.
+        if value is not None and not isinstance(value, str):
+            raise ValueError("must be a date, such as 2026-11-24")
+        return value
 
     @field_validator("day")
     @classmethod

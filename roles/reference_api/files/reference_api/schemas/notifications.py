@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, StrictBool
 
-from .common import Strict
+from .common import Strict, null
 
 
 class Notification(BaseModel):
@@ -17,12 +17,12 @@ class Notification(BaseModel):
     kind: str
     message: str
     created_at: datetime
-    read_at: datetime | None = None
+    read_at: datetime | None = null()
 
 
 class NotificationPage(BaseModel):
     items: list[Notification]
-    next_cursor: str | None = None
+    next_cursor: str | None = null()
 
 
 class NotificationChanges(Strict):

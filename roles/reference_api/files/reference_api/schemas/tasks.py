@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
-from .common import Strict, check_due_at, check_not_blank, check_text, field_validator
+from .common import NOT_BLANK, Strict, check_due_at, check_not_blank, check_text, field_validator, null
 
 
 class TaskStatus(StrEnum):
@@ -19,10 +19,10 @@ class TaskStatus(StrEnum):
 
 
 class NewTask(Strict):
-    title: StrictStr = Field(..., min_length=1, max_length=500)
-    description: StrictStr | None = Field(None, max_length=10_000)
+    title: StrictStr = Field(..., min_length=1, max_length=500, **NOT_BLANK)
+    description: StrictStr | None = null(max_length=10_000)
     status: TaskStatus = TaskStatus.PENDING
-    due_at: datetime | None = None
+    due_at: datetime | None = null()
 
     @field_validator("title")
     @classmethod
@@ -41,7 +41,7 @@ class NewTask(Strict):
 
 
 class TaskChanges(NewTask):
-    title: StrictStr = Field(None, min_length=1, max_length=500)
+    title: StrictStr = Field(None, min_length=1, max_length=500, **NOT_BLANK)
     status: TaskStatus = Field(None)
 
 
@@ -49,13 +49,13 @@ class Task(BaseModel):
     id: UUID
     user_id: UUID
     title: str
-    description: str | None = None
+    description: str | None = null()
     status: TaskStatus
-    due_at: datetime | None = None
+    due_at: datetime | None = null()
     created_at: datetime
     updated_at: datetime
 
 
 class TaskPage(BaseModel):
     items: list[Task]
-    next_cursor: str | None = None
+    next_cursor: str | None = null()

@@ -9,15 +9,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
-from .common import Strict, check_not_blank, check_text, field_validator
+from .common import NOT_BLANK, Strict, check_not_blank, check_text, described, field_validator, null
 
 #: The shape of an address, no more: whether it exists only a message to it can tell.
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_EMAIL_DESCRIBED = described(pattern=f"^{_EMAIL.pattern}$")
 
 
 class NewUser(Strict):
-    name: StrictStr = Field(..., min_length=1, max_length=200)
-    email: StrictStr = Field(..., min_length=3, max_length=254)
+    name: StrictStr = Field(..., min_length=1, max_length=200, **NOT_BLANK)
+    email: StrictStr = Field(..., min_length=3, max_length=254, **_EMAIL_DESCRIBED)
 
     @field_validator("name")
     @classmethod
@@ -33,8 +34,8 @@ class NewUser(Strict):
 
 
 class UserChanges(NewUser):
-    name: StrictStr = Field(None, min_length=1, max_length=200)
-    email: StrictStr = Field(None, min_length=3, max_length=254)
+    name: StrictStr = Field(None, min_length=1, max_length=200, **NOT_BLANK)
+    email: StrictStr = Field(None, min_length=3, max_length=254, **_EMAIL_DESCRIBED)
 
 
 class User(BaseModel):
@@ -47,4 +48,4 @@ class User(BaseModel):
 
 class UserPage(BaseModel):
     items: list[User]
-    next_cursor: str | None = None
+    next_cursor: str | None = null()
