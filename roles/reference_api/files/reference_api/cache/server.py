@@ -13,7 +13,8 @@ import typing as t
 from collections import deque
 
 import redis.asyncio
-from redis.exceptions import RedisError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from ..settings import Endpoint
 from .breaker import INTERVAL, LIMIT, Breaker
@@ -116,7 +117,9 @@ class CacheServer:
             raise CacheOut
         try:
             result = running.result()
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:
+            # Not only RedisError: a client whose connections are closed under a command raises what it stumbles over,
+            # such as ValueError for a closed buffer.
             self._lose(client, f"cannot be used: {' '.join(str(error).split()) or type(error).__name__}")
             raise CacheOut from error
         if self._breaker.outages != outages:
@@ -154,6 +157,8 @@ class CacheServer:
             timeout=LIMIT,
             socket_timeout=LIMIT,
             socket_connect_timeout=LIMIT,
+            # Newer releases would try again by themselves, behind the back of the time limit.
+            retry=Retry(NoBackoff(), 0),
         )
         self._client = redis.asyncio.Redis(connection_pool=pool)
         self._scripts = {name: self._client.register_script(text) for name, text in self._texts.items()}
