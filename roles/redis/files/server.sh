@@ -43,6 +43,8 @@ look)
 
 # The present server is about to be restarted with another file: hand over <appendonly> <save> <seconds>.
 hand_over)
+  # systemd refuses to start what failed too often in the last seconds.
+  systemctl reset-failed redis-server
   persists=$2$3
   [ "$persists" != no ] || exit 0
   for file in $previous $config; do
