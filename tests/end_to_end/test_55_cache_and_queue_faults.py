@@ -67,7 +67,7 @@ def test_a_stopped_cache_only_slows_reads(platform):
         told = ledger.report()
 
     load.tell("cache1 stopped", told)
-    print(f"  reads come from the cache again {healed} s after it was started")
+    print(f"  reads come from the cache again {healed or -1:.1f} s after it was started")
     load.assert_right(told)
     assert told["failed"]["total"] == 0
     assert healed is not None
@@ -89,7 +89,7 @@ def test_a_frozen_cache_comes_back_without_what_it_had(platform):
         told = ledger.report()
 
     load.tell("cache1 and cache2 frozen", told)
-    print(f"  reads come from the cache again {healed} s after it went on")
+    print(f"  reads come from the cache again {healed or -1:.1f} s after it went on")
     load.assert_right(told)
     assert told["failed"]["total"] == 0
     assert healed is not None
@@ -112,7 +112,7 @@ def test_a_lost_queue_delays_events_and_loses_none(platform):
     arrived = lab.wait_for(lambda: not untold(begin), HEALS_WITHIN)
 
     load.tell("mq1 stopped", told)
-    print(f"  {delayed} events waited; the last was taken {drained} s after the load ended, and told {arrived} s later")
+    print(f"  {delayed} events waited; the last was taken {drained or -1:.1f} s after the load ended, told {arrived or -1:.1f} s later")
     load.assert_right(told)
     assert told["failed"]["total"] == 0
     assert drained is not None
