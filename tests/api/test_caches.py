@@ -315,7 +315,7 @@ def test_a_server_that_dies_between_begin_and_end_leaves_nothing_old(
     doomed.start()
     lab = servers.lab
     with lab.pg1.connect("shard_0") as connection, connection.transaction():
-        connection.execute("SELECT 1 FROM tasks WHERE id = %s FOR UPDATE", [task.split("/")[-1]])
+        connection.execute("SELECT 1 FROM tasks WHERE id = %s FOR UPDATE", [task.rsplit("/", 1)[-1]])
         threading.Thread(target=_in_vain, args=[doomed, task]).start()
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         until(lambda: lab.pg1.execute(waiting), 2, "the write waits")

@@ -102,7 +102,7 @@ def test_the_events_of_goals_and_tasks(lab: Lab, goals: str) -> None:
         "task.deleted",
         "user.deleted",
     ]
-    assert events[4][1] == {"id": goal.split("/")[-1], "title": "Read", "target": 2, "progress": 2}
+    assert events[4][1] == {"id": goal.rsplit("/", 1)[-1], "title": "Read", "target": 2, "progress": 2}
     assert events[0][1] == {"id": user_id, "name": "Ann"}
 
 
