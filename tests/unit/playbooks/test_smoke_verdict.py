@@ -37,7 +37,7 @@ def evidence():
         return {"name": name, "host": name, "port": 5432}
 
     def rows(shard, user):
-        return [{"item": shard, "query_result": [{"id": user, "tasks": 2}]}]
+        return [{"item": shard, "query_result": [{"id": user, "tasks": 2, "notifications": 2}]}]
 
     return {
         "written": {
@@ -48,6 +48,7 @@ def evidence():
             "failed": 0,
             "errors": [],
             "served_by": {"api1": 6, "api2": 6},
+            "cache": {"hit": 2},
         },
         "map": {
             "format": 1,
@@ -60,6 +61,11 @@ def evidence():
             "ranges": [[0, 2047, "0"], [2048, 4095, "1"]],
         },
         "api_servers": ["api1", "api2"],
+        "cached": {"cache1": [f"tasks:{LOW}"], "cache2": []},
+        "analytics": {
+            "kinds": {"user.created": 2, "task.created": 4, "task.completed": 2, "task.changed": 2},
+            "stats": {"users": 2, "tasks": 4, "completed": 2},
+        },
         "found": {"pg1": rows(0, LOW), "pg1r": rows(0, LOW), "pg2": rows(1, HIGH), "pg2r": rows(1, HIGH)},
     }
 
@@ -92,7 +98,7 @@ def not_on_the_replica(evidence):
 
 
 def on_two_shards(evidence):
-    evidence["found"]["pg2"][0]["query_result"].append({"id": LOW, "tasks": 2})
+    evidence["found"]["pg2"][0]["query_result"].append({"id": LOW, "tasks": 2, "notifications": 2})
 
 
 def on_the_wrong_shard(evidence):
@@ -117,6 +123,26 @@ def an_api_server_was_silent(evidence):
     evidence["written"]["served_by"] = {"api1": 12}
 
 
+def no_read_from_a_cache(evidence):
+    evidence["written"]["cache"] = {"miss": 2}
+
+
+def no_key_in_a_cache(evidence):
+    evidence["cached"]["cache1"].clear()
+
+
+def notified_twice(evidence):
+    evidence["found"]["pg1"][0]["query_result"][0]["notifications"] = 3
+
+
+def an_event_is_missing(evidence):
+    evidence["analytics"]["kinds"]["task.created"] = 3
+
+
+def an_event_was_counted_twice(evidence):
+    evidence["analytics"]["stats"]["tasks"] = 5
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -130,6 +156,11 @@ def an_api_server_was_silent(evidence):
         (a_server_was_not_asked, "pg2r, shard 1"),
         (a_server_that_the_map_does_not_name, "pg3, shard 0"),
         (an_api_server_was_silent, "api2"),
+        (no_read_from_a_cache, "no read came from a cache"),
+        (no_key_in_a_cache, "no cache has a key"),
+        (notified_twice, "3 notifications"),
+        (an_event_is_missing, "3 events task.created, not 4"),
+        (an_event_was_counted_twice, "'tasks': 5"),
     ],
 )
 def test_unsound_evidence(verdict, evidence, spoil, told):
@@ -145,3 +176,9 @@ def test_status(verdict, evidence, monkeypatch, capsys, spoil, status):
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(spoiled)))
     assert verdict.main() == status
     assert capsys.readouterr().out
+
+
+def test_a_platform_without_caches_and_events(verdict, evidence):
+    evidence.update(cached={}, analytics=None)
+    evidence["written"]["cache"] = {"none": 2}
+    assert verdict.judge(evidence)[1] == []
