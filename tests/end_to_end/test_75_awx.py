@@ -79,7 +79,8 @@ def awx(platform, tmp_path_factory) -> Iterator[Controller]:
     lab.local("ansible-galaxy", "collection", "build", "--output-path", str(folder), str(folder / "source"))
     (archive,) = folder.glob("*.tar.gz")
     target = str(folder / "requirements_collections")
-    lab.local("ansible-galaxy", "collection", "install", "--no-deps", "-p", target, str(archive))
+    # Forced, for this checkout is an installed collection of the same version already.
+    lab.local("ansible-galaxy", "collection", "install", "--no-deps", "--force", "-p", target, str(archive))
 
     secrets = yaml.safe_load(SECRETS.read_text())
     imported = json.loads(lab.local("ansible-inventory", "--list", "--export"))
