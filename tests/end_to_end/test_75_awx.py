@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,15 @@ class Controller:
     """
 
     folder: Path
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
     def launch(self, playbook: str, without: str = "", **survey: Any) -> Job:
         """Launch a job template, its survey answered.
 
         :param without: a secret that the credential lacks.
         """
+        # A job has a folder of its own; ansible-runner keeps what it finds in one.
+        shutil.rmtree(self.folder / "env", ignore_errors=True)
         credential = {name: value for name, value in self.secrets.items() if name != without}
         run = ansible_runner.run(
             private_data_dir=str(self.folder),
