@@ -21,7 +21,8 @@ class Inventory:
         self._hosts = yaml.safe_load((path / "hosts.yml").read_text())
 
     def host(self, name):
-        return next(group["hosts"][name] for group in self._hosts["all"]["children"].values() if name in group["hosts"])
+        groups = [group.get("hosts", {}) for group in self._hosts["all"]["children"].values()]
+        return next(hosts[name] for hosts in groups if name in hosts)
 
     def group(self, name):
         return self._hosts["all"]["children"][name]["hosts"]
@@ -66,6 +67,14 @@ def a_missing_secret(inventory):
     inventory.forget_secret("postgres_replicator_password")
 
 
+def a_missing_secret_of_the_caches(inventory):
+    inventory.forget_secret("redis_password")
+
+
+def a_missing_secret_of_the_application(inventory):
+    inventory.forget_secret("reference_api_queue_password")
+
+
 def an_empty_secret(inventory):
     inventory.host("lb1")["consul_gossip_key"] = ""
 
@@ -94,6 +103,8 @@ CASES = [
     (a_gap_in_the_buckets, ["bucket", "2048"]),
     (an_unknown_provider, ["fleet_provider", "api2", "cloud"]),
     (a_missing_secret, ["postgres_replicator_password"]),
+    (a_missing_secret_of_the_caches, ["redis_password"]),
+    (a_missing_secret_of_the_application, ["reference_api_queue_password"]),
     (an_empty_secret, ["consul_gossip_key", "lb1"]),
     (a_hostile_host, ["DROP TABLE"]),
     (a_hostile_owner, ["postgres_database_owner", "pg1"]),
