@@ -58,13 +58,13 @@ DRIFTS = {
         "api2",
         f"echo BY_HAND=1 >> /etc/{lab.APP}/environment",
         f"cat /etc/{lab.APP}/environment",
-        frozenset({"app : Bring the release onto the host", "app : Run the application"}),
+        frozenset({"app : Bring the release onto the host", "app : Run the application and its workers"}),
     ),
     "reference_api": Drift(
         "api3",
         f"echo '# by hand' >> /srv/{lab.APP}/current/reference_api/app.py",
         f"sha256sum < /srv/{lab.APP}/current/reference_api/app.py",
-        frozenset({"app : Bring the release onto the host", "app : Run the application"}),
+        frozenset({"app : Bring the release onto the host", "app : Run the application and its workers"}),
     ),
 }
 
