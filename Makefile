@@ -24,9 +24,9 @@ env: ## only the virtual environment with the pinned packages
 lint: env ## every static check, no rule skipped
 	@tools/ci/lint
 
-test: env unit integration api molecule end-to-end ## what CI runs
+test: env unit integration molecule end-to-end ## what CI runs
 
-test-all: test ## and each role by itself, and PostgreSQL 17 on Debian 13
+test-all: test api ## and the API's own tests, each role by itself, and PostgreSQL 17 on Debian 13
 	@tests/molecule
 	@$(LAB) prepare trixie
 	@$(LAB) down
