@@ -11,7 +11,8 @@ description:
   - Creates and drops physical and logical replication slots, all of them over one connection; logical slots in another
     database than O(login_db) need one more connection for each such database.
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin or database,
-    or that has lost its WAL, is an error and left alone, since a slot cannot be altered.
+    or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate) dropped and created
+    anew.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
     installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
@@ -44,17 +45,39 @@ options:
       - When not given it keeps WAL from the first connection of its standby on.
       - It counts at creation only and is not compared with a slot that exists.
     type: bool
+  two_phase:
+    description:
+      - Whether a logical slot decodes transactions when they are prepared and not only when they are committed.
+      - When not given, a new slot does not, and one that exists is as it may.
+    type: bool
+  failover:
+    description:
+      - Whether a logical slot is synchronized to the standbys, so that its consumer can go on after a failover.
+      - Needs PostgreSQL 17 on a primary.
+      - When not given, a new slot is not, and one that exists is as it may.
+    type: bool
   state:
     description: Whether the slot O(name) shall exist; V(present) when not given.
     type: str
     choices: [present, absent]
   force:
     description:
-      - Whether the slot O(name) is dropped even while a standby or a subscriber uses it.
+      - Whether a slot is dropped even while a standby or a subscriber uses it.
       - The process that uses it is ended, and a warning names it.
+      - Beside O(slots) it counts for those that do not say it themselves.
+    type: bool
+  recreate:
+    description:
+      - Whether a slot that exists with another type, plugin, database, O(two_phase) or O(failover), or that is lost, is
+        dropped and created anew.
+      - Its consumer has to be set up anew then, as what changed between the two slots is in neither.
+      - Each slot is created right after it was dropped, before the next one is touched; so never more than one is
+        missing, and the error names it.
+      - One that is in use needs O(force) as well.
+      - Beside O(slots) it counts for those that do not say it themselves.
     type: bool
   slots:
-    description: Any number of slots; excludes all options for one slot.
+    description: Any number of slots; excludes the options that describe one slot.
     type: list
     elements: dict
     suboptions:
@@ -75,12 +98,21 @@ options:
       reserve_wal:
         description: Whether a physical slot keeps WAL from its creation on, as in O(reserve_wal).
         type: bool
+      two_phase:
+        description: Whether a logical slot decodes prepared transactions, as in O(two_phase).
+        type: bool
+      failover:
+        description: Whether a logical slot is synchronized to the standbys, as in O(failover).
+        type: bool
       state:
         description: Whether the slot shall exist; V(present) when not given.
         type: str
         choices: [present, absent]
       force:
         description: Whether the slot is dropped even while it is used, as in O(force).
+        type: bool
+      recreate:
+        description: Whether a slot that exists otherwise is dropped and created anew, as in O(recreate).
         type: bool
   timeout:
     description:
@@ -116,6 +148,17 @@ EXAMPLES = r"""
         slot_type: logical
         plugin: pgoutput
         database: shard_0
+  become: true
+  become_user: postgres
+
+- name: A slot whose consumer is set up anew, whatever has become of the old one
+  scaleout.platform.replication_slot:
+    name: reports
+    slot_type: logical
+    plugin: pgoutput
+    database: shard_0
+    two_phase: true
+    recreate: true
   become: true
   become_user: postgres
 
@@ -171,9 +214,74 @@ slots:
       type: int
       sample: 1073741824
     action:
-      description: What the task did, or would do in check mode; V(created), V(dropped) or V(none).
+      description: What the task did, or would do in check mode; V(created), V(dropped), V(recreated) or V(none).
       type: str
       sample: created
+    before:
+      description: The slot before the task; V(null) when there was none.
+      type: dict
+      contains:
+        slot_type:
+          description: V(physical) or V(logical).
+          type: str
+          sample: logical
+        plugin:
+          description: Output plugin of a logical slot.
+          type: str
+          sample: pgoutput
+        database:
+          description: Database of a logical slot.
+          type: str
+          sample: shard_0
+        two_phase:
+          description: Whether prepared transactions are decoded.
+          type: bool
+          sample: false
+        failover:
+          description: Whether the slot is synchronized to the standbys.
+          type: bool
+          sample: false
+        active:
+          description: Whether a process uses the slot.
+          type: bool
+          sample: true
+        active_pid:
+          description: That process.
+          type: int
+          sample: 4711
+        inactive_since:
+          description: Since when nobody uses the slot, in UTC; V(null) before PostgreSQL 17 and while it is used.
+          type: str
+          sample: "2026-11-25T14:20:59Z"
+        restart_lsn:
+          description: The oldest WAL that the slot keeps; V(null) while it keeps none.
+          type: str
+          sample: 0/3000060
+        confirmed_flush_lsn:
+          description: Up to where the consumer of a logical slot has confirmed.
+          type: str
+          sample: 0/3000098
+        wal_status:
+          description: V(reserved), V(extended), V(unreserved) or V(lost), as in C(pg_replication_slots).
+          type: str
+          sample: reserved
+        safe_wal_size:
+          description: Bytes that can be written before the slot may lose WAL; V(null) when there is no bound.
+          type: int
+          sample: 1073741824
+        retained_bytes:
+          description: WAL that the slot keeps; V(null) for none.
+          type: int
+          sample: 16777216
+        invalidation_reason:
+          description: Why the slot is lost, as far as the server says; V(null) before PostgreSQL 16.
+          type: str
+          sample: wal_removed
+    after:
+      description:
+        - The slot after the task, with the fields of RV(slots[].before); V(null) when it was dropped.
+        - Check mode predicts it; what only the server knows is V(null) then.
+      type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -191,9 +299,15 @@ SLOT_SPEC = {
     "plugin": {"type": "str"},
     "database": {"type": "str"},
     "reserve_wal": {"type": "bool"},
+    "two_phase": {"type": "bool"},
+    "failover": {"type": "bool"},
     "state": {"type": "str", "choices": ["present", "absent"]},
     "force": {"type": "bool"},
+    "recreate": {"type": "bool"},
 }
+
+# These count for all of the slots that do not say otherwise.
+FOR_ALL = ("force", "recreate")
 
 
 class ReplicationSlots(Task):
@@ -201,16 +315,15 @@ class ReplicationSlots(Task):
         self.wishes = wishes
         self.timeout = timeout
         self.session = connection.Session(endpoint)
-        self.before: dict = {}
+        self.choices: tuple = ()
 
     def plan(self) -> Plan:
-        state = server.read(self.session, self.wishes)
-        self.before = state.slots
-        return planner.plan(self.wishes, state)
+        self.choices = planner.choose(self.wishes, server.read(self.session, self.wishes))
+        return planner.plan(self.choices)
 
     def apply(self, plan: Plan) -> dict:
         server.apply(self.session, plan.actions, self.timeout)
-        return {"slots": planner.result(self.wishes, self.before, server.read_slots(self.session))}
+        return {"slots": planner.result(self.choices, server.read_slots(self.session))}
 
     def close(self) -> None:
         self.session.close()
@@ -220,6 +333,8 @@ def build(module: AnsibleModule) -> ReplicationSlots:
     params = module.params
     one = {option: params[option] for option in SLOT_SPEC}
     slots = [one] if params["slots"] is None else params["slots"]
+    for_all = {option: params[option] for option in FOR_ALL}
+    slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
     return ReplicationSlots(connection.Endpoint.of(params), planner.wishes_of(slots), params["timeout"])
 
 
@@ -237,7 +352,7 @@ def main() -> None:
             },
         ),
         required_one_of=[("name", "slots")],
-        mutually_exclusive=[(option, "slots") for option in SLOT_SPEC],
+        mutually_exclusive=[(option, "slots") for option in SLOT_SPEC if option not in FOR_ALL],
     )
 
 

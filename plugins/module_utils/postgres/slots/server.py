@@ -8,7 +8,13 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    PartlyApplied,
+    Refused,
+    ScaleoutError,
+    Unreachable,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
     Create,
@@ -38,13 +44,25 @@ SELECT pg_is_in_recovery() AS in_recovery,
         FROM pg_settings WHERE %(logical)s AND name = 'output_plugin_libraries') AS allowed_plugins
 """
 
+# Of a lost slot nothing is kept, whatever its restart_lsn. A standby has replayed at most what it received, unless its
+# WAL comes from an archive.
 _SLOTS = """
-SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, s.active, s.active_pid, s.temporary,
-       s.restart_lsn::text, s.wal_status, s.safe_wal_size,
+SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, s.active, s.active_pid, s.temporary, s.two_phase,
+       s.restart_lsn::text, s.confirmed_flush_lsn::text, s.wal_status, s.safe_wal_size,
+       CASE WHEN s.wal_status <> 'lost' THEN greatest(pg_wal_lsn_diff(
+           CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+                ELSE pg_current_wal_lsn() END, s.restart_lsn), 0)::bigint END AS retained_bytes,
        CASE WHEN s.active THEN format('%%s %%s (pid %%s%%s)', coalesce(a.backend_type, 'a process'),
                                       coalesce(nullif(a.application_name, ''), 'without a name'), s.active_pid,
-                                      coalesce(', from ' || host(a.client_addr), '')) END AS "user"
+                                      coalesce(', from ' || host(a.client_addr), '')) END AS "user" {newer}
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
+ORDER BY s.slot_name
+"""
+
+_CONFLICTING = ", CASE WHEN s.conflicting THEN 'conflict with recovery' END AS invalidation_reason"
+_FAILOVER = """
+       , s.failover, s.synced, s.invalidation_reason,
+       to_char(s.inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS inactive_since
 """
 
 
@@ -59,7 +77,7 @@ def read(session: Session, wishes: t.Sequence[Wish]) -> State:
     slots = read_slots(session)
     superuser = server.pop("superuser")
     allowed = server.pop("allowed_plugins")
-    new = {wish.plugin for wish in wishes if wish.plugin and wish.state == "present" and wish.name not in slots}
+    new = {wish.plugin for wish in wishes if wish.plugin and wish.state == "present"}
     new -= {slot.plugin for slot in slots.values()}
     return State(
         version=session.version,
@@ -73,7 +91,12 @@ def read(session: Session, wishes: t.Sequence[Wish]) -> State:
 
 def read_slots(session: Session) -> dict[str, Slot]:
     """All slots of the server by name."""
-    return {row["name"]: Slot(**row) for row in session.rows(_SLOTS, ())}
+    newer = ""
+    if session.version >= versions.FAILOVER_SLOTS:
+        newer = _FAILOVER
+    elif session.version >= versions.LOGICAL_SLOTS_ON_STANDBY:
+        newer = _CONFLICTING
+    return {row["name"]: Slot(**row) for row in session.rows(_SLOTS.format(newer=newer), ())}
 
 
 def _installed(session: Session, plugin: str) -> bool:
@@ -103,11 +126,22 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
                 else:
                     _create(connections.to(action.database), action, timeout)
             except ScaleoutError as error:
-                done = [_describe(action) for action in actions[:position]]
-                not_done = [_describe(action) for action in actions[position:]]
-                raise PartlyApplied.stopped_by(error, done, not_done) from None
+                raise _stopped(error, actions, position) from None
     finally:
         connections.close()
+
+
+def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int) -> ScaleoutError:
+    """What to raise when an action fails: it says what was done, and which slot that was there is missing now."""
+    failed = actions[position]
+    message = error.message
+    if isinstance(error, Unreachable) and error.facts.get("port"):
+        message += f" Whether it did {_describe(failed)} cannot be known; the next run looks."
+    if isinstance(failed, Create) and any(action.name == failed.name for action in actions[:position]):
+        message += f" The slot {failed.name} was dropped to create it anew and is missing now."
+    done = [_describe(action) for action in actions[:position]]
+    not_done = [_describe(action) for action in actions[position:]]
+    return PartlyApplied.stopped_by(ScaleoutError(message, **error.facts), done, not_done)
 
 
 @dataclasses.dataclass
@@ -143,7 +177,13 @@ class _Connections:
 def _create(session: Session, action: Create, timeout: int) -> None:
     try:
         if action.plugin:
-            session.run("SELECT pg_create_logical_replication_slot(%s, %s)", (action.name, action.plugin))
+            options = [False, action.two_phase]  # not temporary
+            if session.version >= versions.FAILOVER_SLOTS:
+                options.append(action.failover)
+            session.run(
+                f"SELECT pg_create_logical_replication_slot(%s, %s{', %s' * len(options)})",
+                (action.name, action.plugin, *options),
+            )
         else:
             session.run("SELECT pg_create_physical_replication_slot(%s, %s)", (action.name, action.reserve_wal))
     except Refused as error:
