@@ -112,6 +112,7 @@ class State:
     :param allowed_plugins: what ``output_plugin_libraries`` lists; ``None`` where the server has no such setting.
     :param missing_plugins: those among the wished plugins that are not installed, as far as our user can find out.
     :param may_replicate: whether our user may create and drop slots.
+    :param max_slot_wal_keep_size: in bytes; ``None`` for no bound.
     """
 
     version: int
@@ -123,6 +124,7 @@ class State:
     allowed_plugins: frozenset | None = None
     missing_plugins: frozenset = frozenset()
     may_replicate: bool = True
+    max_slot_wal_keep_size: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,6 +37,8 @@ _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('wal_level') AS wal_level,
        current_setting('max_replication_slots')::int AS max_replication_slots,
+       (SELECT nullif(setting, '-1')::bigint * 1024 * 1024 FROM pg_settings WHERE name = 'max_slot_wal_keep_size')
+           AS max_slot_wal_keep_size,
        current_setting('is_superuser')::bool AS superuser,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
        ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s) AND datallowconn) AS databases,
@@ -66,7 +68,7 @@ _FAILOVER = """
 """
 
 
-def read(session: Session, wishes: t.Sequence[Wish]) -> State:
+def read(session: Session, wishes: t.Sequence[Wish] = ()) -> State:
     """Everything that the planner wants to know, in two queries however many slots.
 
     Each output plugin that no slot uses yet costs one more, as the server has
