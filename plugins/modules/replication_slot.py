@@ -13,6 +13,7 @@ description:
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin or database,
     or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate) dropped and created
     anew.
+  - Guards the disk, if told to, against slots that nobody reads any more.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
     installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
@@ -27,7 +28,7 @@ options:
   name:
     description:
       - Name of one slot, 1 to 63 lower-case letters, digits and underscores.
-      - One of O(name) and O(slots) is required.
+      - One of O(name), O(slots), O(max_retained_bytes) and O(min_free_disk) is required.
     type: str
   slot_type:
     description: Type of the slot O(name); V(physical) when not given.
@@ -114,6 +115,44 @@ options:
       recreate:
         description: Whether a slot that exists otherwise is dropped and created anew, as in O(recreate).
         type: bool
+  exclusive:
+    description:
+      - Whether slots are dropped that are not listed and whose names fit O(pattern).
+      - One that is in use is an error unless O(force) is set. Temporary slots, and a standby's copies of its primary's,
+        are left alone.
+    type: bool
+    default: false
+  pattern:
+    description:
+      - Shell pattern of slot names, with C(*), C(?) and C([...]). It is not a regular expression.
+      - It bounds what O(exclusive) drops, and what the guard of O(max_retained_bytes) and O(min_free_disk) looks after;
+        the guard looks after all slots when it is not given.
+      - Mind that a subscription that copies its tables has slots of its own, named C(pg_*_sync_*).
+    type: str
+  max_retained_bytes:
+    description:
+      - WAL that a slot may keep while nobody uses it, such as V(10GB).
+      - A guard against slots that were abandoned and fill the disk. It never touches a slot that is in use, however
+        much that keeps, and tells for each slot what it chose and why, in RV(guard).
+      - It sees the server only while the task runs. Between two runs C(max_slot_wal_keep_size) alone bounds the WAL; a
+        warning says when that is not set, or so low that the server lets a slot go lost first.
+      - It looks after listed slots too. A listed slot that it drops is created anew at once, and keeps nothing of the
+        past then.
+    type: str
+  min_free_disk:
+    description:
+      - What is to be free on the volume of the server's WAL, as a size such as V(20GB) or a share such as V(10%).
+      - While less is free, slots that nobody uses are dropped or reported until enough would be free, those with the
+        oldest WAL first. One that would free nothing, as another slot keeps the same WAL, is left alone.
+      - Refused where the module does not run on the server's own host, since it cannot see the disk from elsewhere.
+    type: str
+  guard_action:
+    description:
+      - Whether the guard warns of the slots that are too much or drops them.
+      - Once it has dropped some it runs a checkpoint, if the user may, so that the server gives the disk back at once.
+    type: str
+    choices: [report, drop]
+    default: report
   timeout:
     description:
       - Seconds that the creation of one slot may take, V(0) for no limit.
@@ -123,8 +162,11 @@ options:
 notes:
   - The user needs to be a superuser or to have the C(REPLICATION) attribute; to end the process that uses a slot it
     needs C(pg_signal_backend) as well.
-  - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that.
+  - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that, and run
+    the guard of this module every now and then.
 seealso:
+  - module: scaleout.platform.replication_slot_info
+    description: Reads the slots of a server.
   - module: community.postgresql.postgresql_slot
     description: Creates or drops one slot a task.
   - module: scaleout.platform.server_settings
@@ -169,12 +211,30 @@ EXAMPLES = r"""
     force: true
   become: true
   become_user: postgres
+
+- name: Only these slots for standbys
+  scaleout.platform.replication_slot:
+    slots:
+      - name: replica_1_slot
+      - name: replica_2_slot
+    exclusive: true
+    pattern: replica_*_slot
+  become: true
+  become_user: postgres
+
+- name: No abandoned slot that keeps more than 20 GB, or fills the disk
+  scaleout.platform.replication_slot:
+    max_retained_bytes: 20GB
+    min_free_disk: 10%
+    guard_action: drop
+  become: true
+  become_user: postgres
 """
 
 RETURN = r"""
 slots:
   description:
-    - The listed slots in the order given.
+    - The listed slots in the order given, then those that O(exclusive) or the guard drops.
     - For a slot that check mode would create, the values that only the server knows are V(null); for a dropped one they
       are the last ones.
   returned: success
@@ -282,15 +342,55 @@ slots:
         - The slot after the task, with the fields of RV(slots[].before); V(null) when it was dropped.
         - Check mode predicts it; what only the server knows is V(null) then.
       type: dict
+guard:
+  description: What the guard chose, the same in check mode.
+  returned: when O(max_retained_bytes) or O(min_free_disk) is set
+  type: dict
+  contains:
+    action:
+      description: V(report) or V(drop), as in O(guard_action).
+      type: str
+      sample: drop
+    free_bytes:
+      description: What was free on the volume of the WAL when the task began; V(null) without O(min_free_disk).
+      type: int
+      sample: 21474836480
+    total_bytes:
+      description: What that volume has; V(null) without O(min_free_disk).
+      type: int
+      sample: 107374182400
+    slots:
+      description: All slots of the server that the task does not drop anyway, in the order of their names.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the slot.
+          type: str
+          sample: replica_2_slot
+        choice:
+          description: V(kept), V(reported) or V(dropped).
+          type: str
+          sample: dropped
+        reason:
+          description: Why.
+          type: str
+          sample: nobody uses it and it keeps 21.4GB of WAL, more than max_retained_bytes 20GB
+        retained_bytes:
+          description: WAL that the slot kept.
+          type: int
+          sample: 22978075033
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard, server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 # Without defaults here: an option that was given must be told from one that was not. Wish has the defaults.
 SLOT_SPEC = {
@@ -311,19 +411,30 @@ FOR_ALL = ("force", "recreate")
 
 
 class ReplicationSlots(Task):
-    def __init__(self, endpoint: connection.Endpoint, wishes: tuple, timeout: int) -> None:
+    def __init__(
+        self,
+        endpoint: connection.Endpoint,
+        wishes: tuple,
+        timeout: int,
+        sweep: planner.Sweep | None,
+        limits: guard.Limits | None,
+    ) -> None:
         self.wishes = wishes
         self.timeout = timeout
+        self.sweep = sweep
+        self.limits = limits
         self.session = connection.Session(endpoint)
-        self.choices: tuple = ()
+        self.decision = planner.Decision(())
 
     def plan(self) -> Plan:
-        self.choices = planner.choose(self.wishes, server.read(self.session, self.wishes))
-        return planner.plan(self.choices)
+        disk = bool(self.limits and self.limits.needs_disk)
+        state = server.read(self.session, self.wishes, disk)
+        self.decision = planner.decide(self.wishes, state, self.sweep, self.limits)
+        return planner.plan(self.decision)
 
     def apply(self, plan: Plan) -> dict:
         server.apply(self.session, plan.actions, self.timeout)
-        return {"slots": planner.result(self.choices, server.read_slots(self.session))}
+        return planner.result(self.decision, server.read_slots(self.session))
 
     def close(self) -> None:
         self.session.close()
@@ -331,11 +442,24 @@ class ReplicationSlots(Task):
 
 def build(module: AnsibleModule) -> ReplicationSlots:
     params = module.params
-    one = {option: params[option] for option in SLOT_SPEC}
-    slots = [one] if params["slots"] is None else params["slots"]
+    pattern = Pattern.of(params["pattern"])
+    limits = guard.Limits.of(params, pattern)
+    if params["pattern"] is not None and not params["exclusive"] and not limits:
+        raise InvalidInput("pattern", params["pattern"], "does nothing without exclusive or a limit of the guard")
+    if params["guard_action"] == "drop" and not limits:
+        raise InvalidInput("guard_action", "drop", "does nothing without max_retained_bytes or min_free_disk")
+    slots = params["slots"] or []
+    if params["name"] is not None:
+        slots = [{option: params[option] for option in SLOT_SPEC}]
     for_all = {option: params[option] for option in FOR_ALL}
     slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
-    return ReplicationSlots(connection.Endpoint.of(params), planner.wishes_of(slots), params["timeout"])
+    return ReplicationSlots(
+        connection.Endpoint.of(params),
+        planner.wishes_of(slots),
+        params["timeout"],
+        planner.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
+        limits,
+    )
 
 
 def main() -> None:
@@ -344,6 +468,11 @@ def main() -> None:
         dict(
             connection.ARGUMENT_SPEC,
             **SLOT_SPEC,
+            exclusive={"type": "bool", "default": False},
+            pattern={"type": "str"},
+            max_retained_bytes={"type": "str"},
+            min_free_disk={"type": "str"},
+            guard_action={"type": "str", "choices": ["report", "drop"], "default": "report"},
             timeout={"type": "int", "default": 60},
             slots={
                 "type": "list",
@@ -351,7 +480,9 @@ def main() -> None:
                 "options": dict(SLOT_SPEC, name={"type": "str", "required": True}),
             },
         ),
-        required_one_of=[("name", "slots")],
+        required_one_of=[("name", "slots", "max_retained_bytes", "min_free_disk")],
+        required_if=[("exclusive", True, ("pattern",)), ("exclusive", True, ("name", "slots"), True)],
+        required_by={option: ("name",) for option in SLOT_SPEC if option not in ("name", *FOR_ALL)},
         mutually_exclusive=[(option, "slots") for option in SLOT_SPEC if option not in FOR_ALL],
     )
 

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 _NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
 
@@ -113,6 +115,7 @@ class State:
     :param missing_plugins: those among the wished plugins that are not installed, as far as our user can find out.
     :param may_replicate: whether our user may create and drop slots.
     :param max_slot_wal_keep_size: in bytes; ``None`` for no bound.
+    :param disk: the volume of the WAL, when the guard asked for it.
     """
 
     version: int
@@ -125,6 +128,7 @@ class State:
     missing_plugins: frozenset = frozenset()
     may_replicate: bool = True
     max_slot_wal_keep_size: int | None = None
+    disk: guard.Disk | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,9 +152,28 @@ class Drop:
     """Drop a slot.
 
     :param force: end the process that uses it, should there be one.
+    :param spare: leave it, should somebody use it by now.
     """
 
     name: str
+    force: bool = False
+    spare: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """Let the server remove the WAL that no slot keeps any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Drop what is not listed.
+
+    :param pattern: names of the slots that have to be listed.
+    :param force: drop even those that somebody uses.
+    """
+
+    pattern: Pattern
     force: bool = False
 
 
@@ -161,6 +184,7 @@ class Choice:
     :param action: ``created``, ``dropped``, ``recreated`` or ``none``.
     :param before: the slot as the server has it.
     :param after: the slot as it will be, as far as that can be known.
+    :param guarded: whether it is the guard that drops it.
     """
 
     name: str
@@ -169,6 +193,22 @@ class Choice:
     after: Slot | None
     wish: Wish | None = None
     force: bool = False
+    guarded: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What becomes of all slots that the task is about.
+
+    :param choices: the listed slots as listed, then those that go though nobody listed them.
+    :param verdicts: what the guard says, if there is one.
+    """
+
+    choices: tuple
+    verdicts: tuple = ()
+    limits: guard.Limits | None = None
+    disk: guard.Disk | None = None
+    warnings: tuple = ()
 
 
 def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple:
@@ -185,38 +225,96 @@ def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple:
     return wishes
 
 
-def choose(wishes: t.Sequence[Wish], state: State) -> tuple:
-    """What becomes of each listed slot.
+def decide(
+    wishes: t.Sequence[Wish], state: State, sweep: Sweep | None = None, limits: guard.Limits | None = None
+) -> Decision:
+    """What becomes of each slot.
 
     :raises Refused: a wish that the server cannot grant, or that would break something that is in use.
     """
-    choices = tuple(_choice(wish, state) for wish in wishes)
+    choices = [_choice(wish, state) for wish in wishes]
+    if sweep:
+        choices += _swept({wish.name for wish in wishes}, sweep, state)
+    verdicts: tuple = ()
+    warnings: list = []
+    if limits:
+        changing = {choice.name for choice in choices if choice.action in ("dropped", "recreated")}
+        verdicts = guard.judge(
+            {name: slot for name, slot in state.slots.items() if name not in changing},
+            limits,
+            state.disk,
+            oldest=max((guard.kept(state.slots[name]) for name in changing), default=0),
+        )
+        going = {verdict.name for verdict in verdicts if verdict.choice == "dropped"}
+        choices = [_guarded(choice) if choice.name in going else choice for choice in choices]
+        listed = {choice.name for choice in choices}
+        choices += [Choice(name, "dropped", state.slots[name], None, guarded=True) for name in sorted(going - listed)]
+        warnings = guard.sentences(verdicts, limits, state.max_slot_wal_keep_size, state.disk)
     _check(choices, state)
-    return choices
+    return Decision(tuple(choices), verdicts, limits, state.disk, tuple(warnings))
 
 
-def plan(choices: t.Sequence[Choice]) -> Plan:
+def _guarded(choice: Choice) -> Choice:
+    """A listed slot that the guard drops is created anew: it keeps nothing of the past, and a second run agrees."""
+    return dataclasses.replace(_anew(choice.wish, choice.before), force=False, guarded=True)
+
+
+def _anew(wish: Wish, slot: Slot) -> Choice:
+    """Drop and create a slot; what the wish leaves open stays as it is."""
+    if wish.slot_type == slot.slot_type == "logical":
+        wish = dataclasses.replace(
+            wish,
+            two_phase=slot.two_phase if wish.two_phase is None else wish.two_phase,
+            failover=slot.failover if wish.failover is None else wish.failover,
+        )
+    return Choice(wish.name, "recreated", slot, _new(wish), wish, wish.force)
+
+
+def _new(wish: Wish) -> Slot:
+    return Slot(
+        wish.name,
+        wish.slot_type,
+        wish.plugin,
+        wish.database,
+        two_phase=bool(wish.two_phase),
+        failover=bool(wish.failover),
+    )
+
+
+def _swept(listed: set, sweep: Sweep, state: State) -> list:
+    return [
+        Choice(name, "dropped", slot, None, force=sweep.force)
+        for name, slot in sorted(state.slots.items())
+        if name not in listed and sweep.pattern.has(name) and not slot.temporary and not slot.synced
+    ]
+
+
+def plan(decision: Decision) -> Plan:
     """Plan the way from the server's slots to those chosen.
 
     Slots are dropped before others are created, so that they make room. One
     that is recreated is created right after it was dropped, so that never
     more than one is missing, should something go wrong.
     """
+    choices = decision.choices
     chosen = {
         action: [choice for choice in choices if choice.action == action]
         for action in ("dropped", "recreated", "created")
     }
-    actions: list = [Drop(choice.name, choice.force) for choice in chosen["dropped"]]
+    actions: list = [Drop(choice.name, choice.force, choice.guarded) for choice in chosen["dropped"]]
     # Slots of one database are neighbours, so that one connection to it is enough.
     for choice in sorted(chosen["recreated"], key=_database):
-        actions += [Drop(choice.name, choice.force), Create.of(choice.wish)]
+        actions += [Drop(choice.name, choice.force, choice.guarded), Create.of(choice.wish)]
+    if any(choice.guarded for choice in choices):
+        actions.append(Checkpoint())
     actions += [Create.of(choice.wish) for choice in sorted(chosen["created"], key=_database)]
     return Plan(
         before={choice.name: _described(choice.before) for choice in choices},
         after={choice.name: _described(choice.after) for choice in choices},
         actions=tuple(actions),
-        result={"slots": result(choices)},
-        warnings=tuple(
+        result=result(decision),
+        warnings=decision.warnings
+        + tuple(
             f"The slot {choice.name} is in use by {choice.before.user}; that process is ended to drop the slot."
             for choice in chosen["dropped"] + chosen["recreated"]
             if choice.before.active
@@ -224,16 +322,43 @@ def plan(choices: t.Sequence[Choice]) -> Plan:
     )
 
 
-def result(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None = None) -> list:
-    """What the module returns for each slot.
+def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict:
+    """What the module returns.
 
     :param now: the slots once the plan was carried out; ``None`` to predict them.
     """
+    returned: dict = {"slots": _rows(decision.choices, now)}
+    if decision.limits:
+        returned["guard"] = {
+            "action": "drop" if decision.limits.drop else "report",
+            "free_bytes": decision.disk.free if decision.disk else None,
+            "total_bytes": decision.disk.total if decision.disk else None,
+            "slots": [_spared(verdict, now) for verdict in decision.verdicts],
+        }
+    return returned
+
+
+def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict:
+    row = {
+        "name": verdict.name,
+        "choice": verdict.choice,
+        "reason": verdict.reason,
+        "retained_bytes": verdict.retained_bytes,
+    }
+    if verdict.choice == "dropped" and now and verdict.name in now and now[verdict.name].active:
+        row.update(choice="kept", reason="somebody began to use it meanwhile")
+    return row
+
+
+def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list:
     rows = []
     for choice in choices:
         after = choice.after if now is None else now.get(choice.name)
         row = {field: getattr(after or choice.before, field, None) for field in RESULT_FIELDS}
-        row.update(name=choice.name, active=bool(after and after.active), action=choice.action)
+        # The guard leaves a slot that somebody began to use between the plan and its turn.
+        spared = now is not None and choice.guarded and after and after.active
+        action = "none" if spared else choice.action
+        row.update(name=choice.name, active=bool(after and after.active), action=action)
         rows.append(dict(row, before=fields_of(choice.before), after=fields_of(after)))
     return rows
 
@@ -278,14 +403,6 @@ def _database(choice: Choice) -> str:
 
 def _choice(wish: Wish, state: State) -> Choice:
     slot = state.slots.get(wish.name)
-    new = Slot(
-        wish.name,
-        wish.slot_type,
-        wish.plugin,
-        wish.database,
-        two_phase=bool(wish.two_phase),
-        failover=bool(wish.failover),
-    )
     if wish.state == "absent":
         return Choice(wish.name, "dropped" if slot else "none", slot, None, wish, wish.force)
     if wish.failover and state.version < versions.FAILOVER_SLOTS:
@@ -294,7 +411,7 @@ def _choice(wish: Wish, state: State) -> Choice:
             f"this one runs {versions.text(state.version)}."
         )
     if slot is None:
-        return Choice(wish.name, "created", None, new, wish)
+        return Choice(wish.name, "created", None, _new(wish), wish)
     if slot.temporary:
         raise Refused(f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.")
     drift = _drift(wish, slot)
@@ -306,7 +423,7 @@ def _choice(wish: Wish, state: State) -> Choice:
             "set up anew then.",
             slot=wish.name,
         )
-    return Choice(wish.name, "recreated", slot, new, wish, wish.force)
+    return _anew(wish, slot)
 
 
 def _drift(wish: Wish, slot: Slot) -> str:

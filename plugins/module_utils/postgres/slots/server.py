@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 import typing as t
 
@@ -16,7 +18,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.guard import Disk
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
+    Checkpoint,
     Create,
     Drop,
     Slot,
@@ -68,7 +72,20 @@ _FAILOVER = """
 """
 
 
-def read(session: Session, wishes: t.Sequence[Wish] = ()) -> State:
+# A tunnel ends at a local address as well; so the data directory is asked in turn whether it is this server's.
+_PLACE = """
+SELECT (inet_server_addr() IS NULL OR inet_server_addr() = inet_client_addr()) AS local,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
+       current_setting('port')::int AS port,
+       extract(epoch FROM pg_postmaster_start_time())::bigint AS started
+"""
+
+START_TOLERANCE = 60
+"""Seconds between the moment that postmaster.pid names and the one that the server calls its start."""
+
+
+def read(session: Session, wishes: t.Sequence[Wish] = (), disk: bool = False) -> State:
     """Everything that the planner wants to know, in two queries however many slots.
 
     Each output plugin that no slot uses yet costs one more, as the server has
@@ -86,6 +103,7 @@ def read(session: Session, wishes: t.Sequence[Wish] = ()) -> State:
         slots=slots,
         databases=frozenset(server.pop("databases")),
         allowed_plugins=None if allowed is None else frozenset(allowed),
+        disk=_disk(session) if disk else None,
         missing_plugins=frozenset(plugin for plugin in new if superuser and not _installed(session, plugin)),
         **server,
     )
@@ -99,6 +117,40 @@ def read_slots(session: Session) -> dict[str, Slot]:
     elif session.version >= versions.LOGICAL_SLOTS_ON_STANDBY:
         newer = _CONFLICTING
     return {row["name"]: Slot(**row) for row in session.rows(_SLOTS.format(newer=newer), ())}
+
+
+def _disk(session: Session) -> Disk:
+    """The volume of the WAL, as this host has it."""
+    where = session.rows(_PLACE)[0]
+    if not where["local"]:
+        raise Refused(
+            f"min_free_disk needs the module to run on the server's own host, and {session.endpoint.place} is another "
+            "one: nobody can see its disk from here. Run the task there, or use max_retained_bytes alone.",
+            option="min_free_disk",
+        )
+    data = where["data_directory"]
+    if not data:
+        raise Refused(
+            "min_free_disk needs a user who may read the setting data_directory: a superuser or a member of pg_monitor."
+        )
+    try:
+        with open(os.path.join(data, "postmaster.pid"), encoding="utf-8", errors="replace") as lines:
+            started, port = (int(line) for line in lines.read().split("\n")[2:4])
+        volume = os.statvfs(os.path.join(data, "pg_wal"))
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"min_free_disk cannot look at {data} on this host: {getattr(error, 'strerror', None) or error}. The "
+            "module has to run on the server's own host, as the user who runs the server or as root.",
+            option="min_free_disk",
+        ) from None
+    if port != where["port"] or abs(started - where["started"]) > START_TOLERANCE:
+        raise Refused(
+            f"min_free_disk needs the module to run on the server's own host; {data} on this host belongs to another "
+            "server.",
+            option="min_free_disk",
+        )
+    block = volume.f_frsize
+    return Disk(free=volume.f_bavail * block, total=volume.f_blocks * block, segment=where["segment"])
 
 
 def _installed(session: Session, plugin: str) -> bool:
@@ -120,12 +172,16 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     :raises PartlyApplied: naming what was done and what was not.
     """
     connections = _Connections(session, timeout)
+    spared: set = set()
     try:
         for position, action in enumerate(actions):
             try:
-                if isinstance(action, Drop):
-                    _drop(connections.to(None), action)
-                else:
+                if isinstance(action, Checkpoint):
+                    _checkpoint(connections.to(None))
+                elif isinstance(action, Drop):
+                    if not _drop(connections.to(None), action):
+                        spared.add(action.name)
+                elif action.name not in spared:
                     _create(connections.to(action.database), action, timeout)
             except ScaleoutError as error:
                 raise _stopped(error, actions, position) from None
@@ -139,7 +195,8 @@ def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int) ->
     message = error.message
     if isinstance(error, Unreachable) and error.facts.get("port"):
         message += f" Whether it did {_describe(failed)} cannot be known; the next run looks."
-    if isinstance(failed, Create) and any(action.name == failed.name for action in actions[:position]):
+    before = actions[:position]
+    if isinstance(failed, Create) and any(isinstance(action, Drop) and action.name == failed.name for action in before):
         message += f" The slot {failed.name} was dropped to create it anew and is missing now."
     done = [_describe(action) for action in actions[:position]]
     not_done = [_describe(action) for action in actions[position:]]
@@ -199,8 +256,11 @@ def _create(session: Session, action: Create, timeout: int) -> None:
         ) from None
 
 
-def _drop(session: Session, action: Drop) -> None:
-    """Drop a slot; with force again and again, as a standby comes back within milliseconds."""
+def _drop(session: Session, action: Drop) -> bool:
+    """Drop a slot; with force again and again, as a standby comes back within milliseconds.
+
+    :return: whether it is gone.
+    """
     deadline = time.monotonic() + RELEASE_TIMEOUT
     while True:
         if action.force:
@@ -212,11 +272,22 @@ def _drop(session: Session, action: Drop) -> None:
         try:
             session.run("SELECT pg_drop_replication_slot(%s)", (action.name,))
         except Refused as error:
-            if not action.force or error.facts.get("sqlstate") != _OBJECT_IN_USE or time.monotonic() > deadline:
+            in_use = error.facts.get("sqlstate") == _OBJECT_IN_USE
+            if in_use and action.spare:
+                return False
+            if not action.force or not in_use or time.monotonic() > deadline:
                 raise
         else:
-            return
+            return True
+
+
+def _checkpoint(session: Session) -> None:
+    """Remove WAL now where we may; else it goes with the server's next checkpoint, and that is soon enough."""
+    with contextlib.suppress(Refused):
+        session.run("CHECKPOINT")
 
 
 def _describe(action: t.Any) -> str:
+    if isinstance(action, Checkpoint):
+        return "checkpoint"
     return f"{'drop' if isinstance(action, Drop) else 'create'} {action.name}"

@@ -37,7 +37,7 @@ def absent(name, **options):
 
 
 def planned(*slots, **facts):
-    return planner.plan(planner.choose(planner.wishes_of(slots), dataclasses.replace(SERVER, **facts)))
+    return planner.plan(planner.decide(planner.wishes_of(slots), dataclasses.replace(SERVER, **facts)))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_whoever_is_ended_is_named():
 
 def test_the_result_before_and_after_the_apply():
     slots = [logical("reports"), {"name": "new"}, absent("standby", force=True), absent("none")]
-    choices = planner.choose(planner.wishes_of(slots), SERVER)
+    decision = planner.decide(planner.wishes_of(slots), SERVER)
     rows = planned(*slots).result["slots"]
     assert [(row["name"], row["action"], row["active"]) for row in rows] == [
         ("reports", "none", False),
@@ -242,7 +242,7 @@ def test_the_result_before_and_after_the_apply():
     assert [row["restart_lsn"] for row in rows] == ["0/20", None, "0/30", None]
 
     now = {"reports": REPORTS, "new": Slot("new", "physical", restart_lsn="0/40")}
-    after = planner.result(choices, now)
+    after = planner.result(decision, now)["slots"]
     assert [row["restart_lsn"] for row in after] == ["0/20", "0/40", "0/30", None]
     assert [row["action"] for row in after] == [row["action"] for row in rows]
     assert [row["before"] and row["before"]["restart_lsn"] for row in after] == ["0/20", None, "0/30", None]
