@@ -74,7 +74,8 @@ _FAILOVER = """
 
 # A tunnel ends at a local address as well; so the data directory is asked in turn whether it is this server's.
 _PLACE = """
-SELECT (inet_server_addr() IS NULL OR inet_server_addr() = inet_client_addr()) AS local,
+SELECT (inet_server_addr() IS NULL OR host(inet_server_addr()) IN (host(inet_client_addr()), '::1')
+        OR inet_server_addr() <<= inet '127.0.0.0/8') AS local,
        (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
        (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
        current_setting('port')::int AS port,
