@@ -71,7 +71,6 @@ _FAILOVER = """
        to_char(s.inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS inactive_since
 """
 
-
 # A tunnel ends at a local address as well; so the data directory is asked in turn whether it is this server's.
 _PLACE = """
 SELECT (inet_server_addr() IS NULL OR host(inet_server_addr()) IN (host(inet_client_addr()), '::1')
@@ -91,6 +90,9 @@ def read(session: Session, wishes: t.Sequence[Wish] = (), disk: bool = False) ->
 
     Each output plugin that no slot uses yet costs one more, as the server has
     no list of those that are installed.
+
+    :param disk: look at the volume of the WAL as well.
+    :raises Refused: we cannot look at it, as when the server is on another host.
     """
     databases = list({wish.database for wish in wishes if wish.database})
     server = session.rows(_SERVER, {"databases": databases, "logical": bool(databases)})[0]
@@ -176,30 +178,44 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     spared: set = set()
     try:
         for position, action in enumerate(actions):
+            sent = False
             try:
+                # What is created anew has its connection before the slot that was there is dropped.
+                there = connections.to(_database_of(actions[position : position + 2]))
+                sent = True
                 if isinstance(action, Checkpoint):
-                    _checkpoint(connections.to(None))
+                    _checkpoint(session)
                 elif isinstance(action, Drop):
-                    if not _drop(connections.to(None), action):
+                    if not _drop(session, action):
                         spared.add(action.name)
                 elif action.name not in spared:
-                    _create(connections.to(action.database), action, timeout)
+                    _create(there, action, timeout)
             except ScaleoutError as error:
-                raise _stopped(error, actions, position) from None
+                raise _stopped(error, actions, position, sent) from None
     finally:
         connections.close()
 
 
-def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int) -> ScaleoutError:
-    """What to raise when an action fails: it says what was done, and which slot that was there is missing now."""
-    failed = actions[position]
+def _database_of(actions: t.Sequence[t.Any]) -> str | None:
+    """The database that the first action is about; a drop is about that of a slot that is created in its place."""
+    for action in actions:
+        if isinstance(action, Create) and action.name == getattr(actions[0], "name", None):
+            return action.database
+    return None
+
+
+def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int, sent: bool) -> ScaleoutError:
+    """What to raise when an action fails: it says what was done, and which slot that was there is missing now.
+
+    :param sent: whether the server was told of it.
+    """
+    failed, earlier = actions[position], actions[:position]
     message = error.message
-    if isinstance(error, Unreachable) and error.facts.get("port"):
+    if isinstance(error, Unreachable) and sent:
         message += f" Whether it did {_describe(failed)} cannot be known; the next run looks."
-    before = actions[:position]
-    if isinstance(failed, Create) and any(isinstance(action, Drop) and action.name == failed.name for action in before):
+    if isinstance(failed, Create) and any(isinstance(one, Drop) and one.name == failed.name for one in earlier):
         message += f" The slot {failed.name} was dropped to create it anew and is missing now."
-    done = [_describe(action) for action in actions[:position]]
+    done = [_describe(action) for action in earlier]
     not_done = [_describe(action) for action in actions[position:]]
     return PartlyApplied.stopped_by(ScaleoutError(message, **error.facts), done, not_done)
 
@@ -215,10 +231,10 @@ class _Connections:
 
     def to(self, database: str | None) -> Session:
         """The connection to a database; ``None`` where any will do."""
+        if not self.limited:
+            self.limited = True
+            self._limit(self.session)
         if database in (None, self.session.endpoint.database):
-            if not self.limited:
-                self.limited = True
-                self._limit(self.session)
             return self.session
         if self.other is None or self.other.endpoint.database != database:
             self.close()

@@ -78,6 +78,18 @@ def test_a_slot_that_is_missing_after_a_failed_recreation_is_named():
         server.apply(OnlyDrops(), [Drop("a"), Create("a")], 60)
 
 
+def test_no_slot_is_dropped_for_one_in_a_database_that_lets_nobody_in(monkeypatch):
+    def refuse(endpoint):
+        raise Unreachable("PostgreSQL", endpoint.place, endpoint.port, f"no way into {endpoint.database}")
+
+    monkeypatch.setattr(server, "Session", refuse)
+    session = Session()
+    with pytest.raises(ScaleoutError, match="no way into shard_0") as stopped:
+        server.apply(session, [Drop("a"), Create("a", "pgoutput", "shard_0")], 60)
+    assert not [statement for statement, parameters in session.ran if "drop" in statement]
+    assert "cannot be known" not in stopped.value.message
+
+
 def test_the_guard_spares_whoever_came_back_and_creates_nothing_in_its_place():
     session = Session(fails={"a": IN_USE})
     server.apply(session, [Drop("a", spare=True), Create("a"), Drop("b", spare=True), Checkpoint()], 60)
