@@ -17,7 +17,10 @@ PARAMETER_PRIVILEGES = 150000
 """GRANT ALTER SYSTEM ON PARAMETER, and has_parameter_privilege() to ask for it."""
 
 LOGICAL_SLOTS_ON_STANDBY = 160000
-"""Logical slots can be created on a standby."""
+"""Logical slots can be created on a standby; ``pg_replication_slots`` says ``conflicting`` of those lost there."""
+
+FAILOVER_SLOTS = 170000
+"""Slots have ``failover``, ``synced``, ``inactive_since`` and ``invalidation_reason``."""
 
 
 def text(version: int) -> str:
