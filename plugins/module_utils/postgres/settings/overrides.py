@@ -18,7 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import shown_text
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
-_OUT_OF_REACH = {
+OUT_OF_REACH = {
     "internal": "cannot be set",
     "postmaster": "cannot differ between databases or roles: it counts from the server's start; put it in settings",
     "sighup": "cannot differ between databases or roles: it counts for the whole server; put it in settings",
@@ -165,8 +165,8 @@ def _decide(state: ScopeState, name: str, wanted: t.Any, definition: Definition 
     stored = state.stored.get(name.lower())
     if definition is None:
         definition = _custom(name, wanted, stored)
-    if definition.context in _OUT_OF_REACH:
-        raise values.BadValue(_OUT_OF_REACH[definition.context])
+    if definition.context in OUT_OF_REACH:
+        raise values.BadValue(OUT_OF_REACH[definition.context])
     spelled = definition.name
     before = shown_text(definition, stored)
     undo = Change(state.scope, spelled, () if stored is None else _literals(definition, stored))
