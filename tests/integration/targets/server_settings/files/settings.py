@@ -11,8 +11,13 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import BadValue, Definition
 
 FIELDS = ("name", "vartype", "context", "boot_val", "source", "unit", "min_val", "max_val")
-# Texts that mean something to a number's setting, and that the server refuses for reasons of the host.
-BY_THE_HOST = {"effective_io_concurrency", "maintenance_io_concurrency", "max_stack_depth"}
+# Numbers within the bounds that the server refuses all the same, for reasons of the host or of its own.
+NOT_BY_BOUNDS = {
+    "effective_io_concurrency",
+    "maintenance_io_concurrency",
+    "max_stack_depth",
+    "vacuum_buffer_usage_limit",  # 0, or 128 kB and more
+}
 
 
 def main() -> int:
@@ -62,7 +67,7 @@ def attempts(known, rows):
                 yield f"{name}: {wanted!r}: {reason} does not name the bounds of: {error}"
             continue
         if error is not None:
-            if name not in BY_THE_HOST:
+            if name not in NOT_BY_BOUNDS:
                 yield f"{name}: {wanted!r} is taken here, and the server says: {error}"
         elif value.shown != shown:
             yield f"{name}: {wanted!r} is {value.shown!r} here, and {shown!r} to the server"
