@@ -46,7 +46,8 @@ def hit() -> bool:
     path = f"/users/{user['id']}"
     try:
         task = json.loads(lab.ask("POST", f"{path}/tasks", {"title": "Be read"}).body)
-        return [lab.get(f"{path}/tasks/{task['id']}").headers.get("X-Cache") for _unused in range(3)][-1] == "hit"
+        # The server that wrote it may ask the database once more, until the next write of anybody's.
+        return "hit" in [lab.get(f"{path}/tasks/{task['id']}").headers.get("X-Cache") for _unused in range(3)]
     finally:
         lab.ask("DELETE", path)
 
