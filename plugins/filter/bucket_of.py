@@ -33,6 +33,8 @@ options:
 seealso:
   - plugin: scaleout.platform.shard_of
     plugin_type: filter
+  - plugin: scaleout.platform.shard
+    plugin_type: lookup
 """
 
 EXAMPLES = r"""

@@ -29,16 +29,17 @@ options:
     default: uuid
 seealso:
   - module: scaleout.platform.shard_map
+  - module: scaleout.platform.shard_map_info
+  - plugin: scaleout.platform.shard
+    plugin_type: lookup
   - plugin: scaleout.platform.bucket_of
     plugin_type: filter
 """
 
 EXAMPLES = r"""
-- name: Read the map, changing nothing
-  scaleout.platform.shard_map:
+- name: Read the map
+  scaleout.platform.shard_map_info:
     consul_token: "{{ consul_management_token }}"
-    shards: "{{ shards }}"
-  check_mode: true
   register: published
 
 - name: Show where the rows of a user are
@@ -75,7 +76,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing, keys
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import lookup
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
 
@@ -86,13 +88,11 @@ def shard_of(key: t.Any, map: t.Any, kind: str = "uuid") -> dict[str, t.Any]:
     """
     try:
         shard_map = shard_maps.decode(map) if isinstance(map, (str, bytes)) else shard_maps.read(map)
-        bucket = hashing.bucket_of(keys.from_template(key, kind), kind, shard_map.buckets)
+        return lookup.shard_of(key, shard_map, kind)
     except shard_maps.InvalidMap as error:
         raise AnsibleFilterError(f"shard_of: the map is not a shard map. {error.message}") from None
-    except (TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"shard_of: {error}.") from None
-    shard_id = str(shard_map.owner(bucket).id)
-    return {"id": int(shard_id), "bucket": bucket, **shard_map.document()["shards"][shard_id]}
+    except Refused as error:
+        raise AnsibleFilterError(f"shard_of: {error.message}") from None
 
 
 class FilterModule:

@@ -11,7 +11,9 @@ description:
   - Creates and drops physical and logical replication slots, all of them over one connection; logical slots in another
     database than O(login_db) need one more connection for each such database.
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin or database,
-    or that has lost its WAL, is an error and left alone, since a slot cannot be altered.
+    or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate) dropped and created
+    anew.
+  - Guards the disk, if told to, against slots that nobody reads any more.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
     installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
@@ -26,7 +28,7 @@ options:
   name:
     description:
       - Name of one slot, 1 to 63 lower-case letters, digits and underscores.
-      - One of O(name) and O(slots) is required.
+      - One of O(name), O(slots), O(max_retained_bytes) and O(min_free_disk) is required.
     type: str
   slot_type:
     description: Type of the slot O(name); V(physical) when not given.
@@ -44,17 +46,39 @@ options:
       - When not given it keeps WAL from the first connection of its standby on.
       - It counts at creation only and is not compared with a slot that exists.
     type: bool
+  two_phase:
+    description:
+      - Whether a logical slot decodes transactions when they are prepared and not only when they are committed.
+      - When not given, a new slot does not, and one that exists is as it may.
+    type: bool
+  failover:
+    description:
+      - Whether a logical slot is synchronized to the standbys, so that its consumer can go on after a failover.
+      - Needs PostgreSQL 17 on a primary.
+      - When not given, a new slot is not, and one that exists is as it may.
+    type: bool
   state:
     description: Whether the slot O(name) shall exist; V(present) when not given.
     type: str
     choices: [present, absent]
   force:
     description:
-      - Whether the slot O(name) is dropped even while a standby or a subscriber uses it.
+      - Whether a slot is dropped even while a standby or a subscriber uses it.
       - The process that uses it is ended, and a warning names it.
+      - Beside O(slots) it counts for those that do not say it themselves.
+    type: bool
+  recreate:
+    description:
+      - Whether a slot that exists with another type, plugin, database, O(two_phase) or O(failover), or that is lost, is
+        dropped and created anew.
+      - Its consumer has to be set up anew then, as what changed between the two slots is in neither.
+      - Each slot is created right after it was dropped, before the next one is touched; so never more than one is
+        missing, and the error names it.
+      - One that is in use needs O(force) as well.
+      - Beside O(slots) it counts for those that do not say it themselves.
     type: bool
   slots:
-    description: Any number of slots; excludes all options for one slot.
+    description: Any number of slots; excludes the options that describe one slot.
     type: list
     elements: dict
     suboptions:
@@ -75,6 +99,12 @@ options:
       reserve_wal:
         description: Whether a physical slot keeps WAL from its creation on, as in O(reserve_wal).
         type: bool
+      two_phase:
+        description: Whether a logical slot decodes prepared transactions, as in O(two_phase).
+        type: bool
+      failover:
+        description: Whether a logical slot is synchronized to the standbys, as in O(failover).
+        type: bool
       state:
         description: Whether the slot shall exist; V(present) when not given.
         type: str
@@ -82,6 +112,47 @@ options:
       force:
         description: Whether the slot is dropped even while it is used, as in O(force).
         type: bool
+      recreate:
+        description: Whether a slot that exists otherwise is dropped and created anew, as in O(recreate).
+        type: bool
+  exclusive:
+    description:
+      - Whether slots are dropped that are not listed and whose names fit O(pattern).
+      - One that is in use is an error unless O(force) is set. Temporary slots, and a standby's copies of its primary's,
+        are left alone.
+    type: bool
+    default: false
+  pattern:
+    description:
+      - Shell pattern of slot names, with C(*), C(?) and C([...]). It is not a regular expression.
+      - It bounds what O(exclusive) drops, and what the guard of O(max_retained_bytes) and O(min_free_disk) looks after;
+        the guard looks after all slots when it is not given.
+      - Mind that a subscription that copies its tables has slots of its own, named C(pg_*_sync_*).
+    type: str
+  max_retained_bytes:
+    description:
+      - WAL that a slot may keep while nobody uses it, such as V(10GB).
+      - A guard against slots that were abandoned and fill the disk. It never touches a slot that is in use, however
+        much that keeps, and tells for each slot what it chose and why, in RV(guard).
+      - It sees the server only while the task runs. Between two runs C(max_slot_wal_keep_size) alone bounds the WAL; a
+        warning says when that is not set, or so low that the server lets a slot go lost first.
+      - It looks after listed slots too. A listed slot that it drops is created anew at once, and keeps nothing of the
+        past then.
+    type: str
+  min_free_disk:
+    description:
+      - What is to be free on the volume of the server's WAL, as a size such as V(20GB) or a share such as V(10%).
+      - While less is free, slots that nobody uses are dropped or reported until enough would be free, those with the
+        oldest WAL first. One that would free nothing, as another slot keeps the same WAL, is left alone.
+      - Refused where the module does not run on the server's own host, since it cannot see the disk from elsewhere.
+    type: str
+  guard_action:
+    description:
+      - Whether the guard warns of the slots that are too much or drops them.
+      - Once it has dropped some it runs a checkpoint, if the user may, so that the server gives the disk back at once.
+    type: str
+    choices: [report, drop]
+    default: report
   timeout:
     description:
       - Seconds that the creation of one slot may take, V(0) for no limit.
@@ -91,8 +162,11 @@ options:
 notes:
   - The user needs to be a superuser or to have the C(REPLICATION) attribute; to end the process that uses a slot it
     needs C(pg_signal_backend) as well.
-  - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that.
+  - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that, and run
+    the guard of this module every now and then.
 seealso:
+  - module: scaleout.platform.replication_slot_info
+    description: Reads the slots of a server.
   - module: community.postgresql.postgresql_slot
     description: Creates or drops one slot a task.
   - module: scaleout.platform.server_settings
@@ -119,6 +193,17 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
+- name: A slot whose consumer is set up anew, whatever has become of the old one
+  scaleout.platform.replication_slot:
+    name: reports
+    slot_type: logical
+    plugin: pgoutput
+    database: shard_0
+    two_phase: true
+    recreate: true
+  become: true
+  become_user: postgres
+
 - name: No slot for a standby that is gone, even if it still clings to it
   scaleout.platform.replication_slot:
     name: replica_2_slot
@@ -126,12 +211,30 @@ EXAMPLES = r"""
     force: true
   become: true
   become_user: postgres
+
+- name: Only these slots for standbys
+  scaleout.platform.replication_slot:
+    slots:
+      - name: replica_1_slot
+      - name: replica_2_slot
+    exclusive: true
+    pattern: replica_*_slot
+  become: true
+  become_user: postgres
+
+- name: No abandoned slot that keeps more than 20 GB, or fills the disk
+  scaleout.platform.replication_slot:
+    max_retained_bytes: 20GB
+    min_free_disk: 10%
+    guard_action: drop
+  become: true
+  become_user: postgres
 """
 
 RETURN = r"""
 slots:
   description:
-    - The listed slots in the order given.
+    - The listed slots in the order given, then those that O(exclusive) or the guard drops.
     - For a slot that check mode would create, the values that only the server knows are V(null); for a dropped one they
       are the last ones.
   returned: success
@@ -171,18 +274,123 @@ slots:
       type: int
       sample: 1073741824
     action:
-      description: What the task did, or would do in check mode; V(created), V(dropped) or V(none).
+      description: What the task did, or would do in check mode; V(created), V(dropped), V(recreated) or V(none).
       type: str
       sample: created
+    before:
+      description: The slot before the task; V(null) when there was none.
+      type: dict
+      contains:
+        slot_type:
+          description: V(physical) or V(logical).
+          type: str
+          sample: logical
+        plugin:
+          description: Output plugin of a logical slot.
+          type: str
+          sample: pgoutput
+        database:
+          description: Database of a logical slot.
+          type: str
+          sample: shard_0
+        two_phase:
+          description: Whether prepared transactions are decoded.
+          type: bool
+          sample: false
+        failover:
+          description: Whether the slot is synchronized to the standbys.
+          type: bool
+          sample: false
+        active:
+          description: Whether a process uses the slot.
+          type: bool
+          sample: true
+        active_pid:
+          description: That process.
+          type: int
+          sample: 4711
+        inactive_since:
+          description: Since when nobody uses the slot, in UTC; V(null) before PostgreSQL 17 and while it is used.
+          type: str
+          sample: "2026-11-25T14:20:59Z"
+        restart_lsn:
+          description: The oldest WAL that the slot keeps; V(null) while it keeps none.
+          type: str
+          sample: 0/3000060
+        confirmed_flush_lsn:
+          description: Up to where the consumer of a logical slot has confirmed.
+          type: str
+          sample: 0/3000098
+        wal_status:
+          description: V(reserved), V(extended), V(unreserved) or V(lost), as in C(pg_replication_slots).
+          type: str
+          sample: reserved
+        safe_wal_size:
+          description: Bytes that can be written before the slot may lose WAL; V(null) when there is no bound.
+          type: int
+          sample: 1073741824
+        retained_bytes:
+          description: WAL that the slot keeps; V(null) for none.
+          type: int
+          sample: 16777216
+        invalidation_reason:
+          description: Why the slot is lost, as far as the server says; V(null) before PostgreSQL 16.
+          type: str
+          sample: wal_removed
+    after:
+      description:
+        - The slot after the task, with the fields of RV(slots[].before); V(null) when it was dropped.
+        - Check mode predicts it; what only the server knows is V(null) then.
+      type: dict
+guard:
+  description: What the guard chose, the same in check mode.
+  returned: when O(max_retained_bytes) or O(min_free_disk) is set
+  type: dict
+  contains:
+    action:
+      description: V(report) or V(drop), as in O(guard_action).
+      type: str
+      sample: drop
+    free_bytes:
+      description: What was free on the volume of the WAL when the task began; V(null) without O(min_free_disk).
+      type: int
+      sample: 21474836480
+    total_bytes:
+      description: What that volume has; V(null) without O(min_free_disk).
+      type: int
+      sample: 107374182400
+    slots:
+      description: All slots of the server that the task does not drop anyway, in the order of their names.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the slot.
+          type: str
+          sample: replica_2_slot
+        choice:
+          description: V(kept), V(reported) or V(dropped).
+          type: str
+          sample: dropped
+        reason:
+          description: Why.
+          type: str
+          sample: nobody uses it and it keeps 21.4GB of WAL, more than max_retained_bytes 20GB
+        retained_bytes:
+          description: WAL that the slot kept.
+          type: int
+          sample: 22978075033
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard, server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 # Without defaults here: an option that was given must be told from one that was not. Wish has the defaults.
 SLOT_SPEC = {
@@ -191,26 +399,42 @@ SLOT_SPEC = {
     "plugin": {"type": "str"},
     "database": {"type": "str"},
     "reserve_wal": {"type": "bool"},
+    "two_phase": {"type": "bool"},
+    "failover": {"type": "bool"},
     "state": {"type": "str", "choices": ["present", "absent"]},
     "force": {"type": "bool"},
+    "recreate": {"type": "bool"},
 }
+
+# These count for all of the slots that do not say otherwise.
+FOR_ALL = ("force", "recreate")
 
 
 class ReplicationSlots(Task):
-    def __init__(self, endpoint: connection.Endpoint, wishes: tuple, timeout: int) -> None:
+    def __init__(
+        self,
+        endpoint: connection.Endpoint,
+        wishes: tuple,
+        timeout: int,
+        sweep: planner.Sweep | None,
+        limits: guard.Limits | None,
+    ) -> None:
         self.wishes = wishes
         self.timeout = timeout
+        self.sweep = sweep
+        self.limits = limits
         self.session = connection.Session(endpoint)
-        self.before: dict = {}
+        self.decision = planner.Decision(())
 
     def plan(self) -> Plan:
-        state = server.read(self.session, self.wishes)
-        self.before = state.slots
-        return planner.plan(self.wishes, state)
+        disk = bool(self.limits and self.limits.needs_disk)
+        state = server.read(self.session, self.wishes, disk)
+        self.decision = planner.decide(self.wishes, state, self.sweep, self.limits)
+        return planner.plan(self.decision)
 
     def apply(self, plan: Plan) -> dict:
         server.apply(self.session, plan.actions, self.timeout)
-        return {"slots": planner.result(self.wishes, self.before, server.read_slots(self.session))}
+        return planner.result(self.decision, server.read_slots(self.session))
 
     def close(self) -> None:
         self.session.close()
@@ -218,9 +442,24 @@ class ReplicationSlots(Task):
 
 def build(module: AnsibleModule) -> ReplicationSlots:
     params = module.params
-    one = {option: params[option] for option in SLOT_SPEC}
-    slots = [one] if params["slots"] is None else params["slots"]
-    return ReplicationSlots(connection.Endpoint.of(params), planner.wishes_of(slots), params["timeout"])
+    pattern = Pattern.of(params["pattern"])
+    limits = guard.Limits.of(params, pattern)
+    if params["pattern"] is not None and not params["exclusive"] and not limits:
+        raise InvalidInput("pattern", params["pattern"], "does nothing without exclusive or a limit of the guard")
+    if params["guard_action"] == "drop" and not limits:
+        raise InvalidInput("guard_action", "drop", "does nothing without max_retained_bytes or min_free_disk")
+    slots = params["slots"] or []
+    if params["name"] is not None:
+        slots = [{option: params[option] for option in SLOT_SPEC}]
+    for_all = {option: params[option] for option in FOR_ALL}
+    slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
+    return ReplicationSlots(
+        connection.Endpoint.of(params),
+        planner.wishes_of(slots),
+        params["timeout"],
+        planner.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
+        limits,
+    )
 
 
 def main() -> None:
@@ -229,6 +468,11 @@ def main() -> None:
         dict(
             connection.ARGUMENT_SPEC,
             **SLOT_SPEC,
+            exclusive={"type": "bool", "default": False},
+            pattern={"type": "str"},
+            max_retained_bytes={"type": "str"},
+            min_free_disk={"type": "str"},
+            guard_action={"type": "str", "choices": ["report", "drop"], "default": "report"},
             timeout={"type": "int", "default": 60},
             slots={
                 "type": "list",
@@ -236,8 +480,10 @@ def main() -> None:
                 "options": dict(SLOT_SPEC, name={"type": "str", "required": True}),
             },
         ),
-        required_one_of=[("name", "slots")],
-        mutually_exclusive=[(option, "slots") for option in SLOT_SPEC],
+        required_one_of=[("name", "slots", "max_retained_bytes", "min_free_disk")],
+        required_if=[("exclusive", True, ("pattern",)), ("exclusive", True, ("name", "slots"), True)],
+        required_by={option: ("name",) for option in SLOT_SPEC if option not in ("name", *FOR_ALL)},
+        mutually_exclusive=[(option, "slots") for option in SLOT_SPEC if option not in FOR_ALL],
     )
 
 

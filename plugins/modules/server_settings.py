@@ -8,8 +8,8 @@ module: server_settings
 short_description: Set any number of PostgreSQL server settings in one task
 version_added: 0.1.0
 description:
-  - Changes settings with C(ALTER SYSTEM), all of them over one connection, then reloads the server once
-    and waits until the new values are in force.
+  - Changes settings with C(ALTER SYSTEM), and those of databases and roles, all of them over one connection, then
+    reloads the server once and waits until the new values are in force.
   - Values are compared by what they mean to the server. V(4GB) equals V(4096MB), V(5min) equals V(300s), V(on) equals
     V(true), enumerations have no capitals, and lists do not depend on the spaces around their commas.
   - A value is compared with what the next start of the server would use. So a value that is written already
@@ -32,7 +32,66 @@ options:
         C(shared_preload_libraries) it may be a list.
       - V(null) resets the setting, so that the configuration file or the server's default counts again.
     type: dict
-    required: true
+    default: {}
+  overrides:
+    description:
+      - Settings that hold for the sessions in a database, for those of a role, or for those of a role in a database,
+        as C(ALTER DATABASE … SET) and C(ALTER ROLE … SET) keep them. A session takes them when it begins.
+      - All of them change in one transaction, over the same connection as O(settings).
+      - A database or a role that the server does not have stops the task before anything is changed.
+      - A standby has those of its primary. There the task fails when one of them would have to change.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      database:
+        description: Name of the database. At least one of database and role is needed.
+        type: str
+      role:
+        description: Name of the role.
+        type: str
+      settings:
+        description:
+          - Values by the names of the settings, as in O(settings); V(null) resets one.
+          - Only settings that a session may change can be kept so. A name with a dot that no loaded library knows
+            is kept as a text, such as V(app.tenant).
+        type: dict
+        required: true
+  profile:
+    description:
+      - Values for what O(settings) leaves open. What O(settings) names, even as V(null), always counts.
+      - With V(computed) they are computed from the memory and the cores of the server's host, by the formulas that
+        PGTune publishes (U(https://github.com/le0pard/pgtune), C(configurationSlice.js)), and never ask for more memory
+        than there is. The limit of the server's container or systemd unit counts, and so does a quota of processor
+        time.
+      - With V(seed) they are the fixed values for a host of 16 GB that serves a database alone. Where the server's host
+        is known to be smaller than one of them, the task fails.
+      - On a standby, limits that would fall below those of the running server are left out, as it would not start.
+    type: str
+    choices: [none, computed, seed]
+    default: none
+  workload:
+    description:
+      - What the server does, for O(profile=computed).
+      - V(web) serves a web application, V(oltp) many short transactions, V(dw) is a data warehouse, V(desktop) shares
+        its host with a person, V(mixed) is something of all.
+    type: str
+    choices: [web, oltp, dw, desktop, mixed]
+    default: mixed
+  storage:
+    description: What the data directory lies on, for O(profile=computed).
+    type: str
+    choices: [ssd, hdd, san, nvme]
+    default: ssd
+  memory:
+    description:
+      - The memory that the server may use, such as V(8GB), for O(profile). Never more than there is counts.
+      - Without it, it is what the host has. Needed, together with O(cores), where the module does not run on the
+        server's host.
+    type: str
+  cores:
+    description: The processor cores that the server may use, likewise.
+    type: int
   reload:
     description:
       - Whether values that need no restart are put in force now.
@@ -40,12 +99,19 @@ options:
     type: bool
     default: true
 notes:
+  - For O(profile=computed), O(settings) may name C(max_connections), C(shared_buffers) and C(max_worker_processes).
+    Then C(work_mem) is computed for these. The memory is rounded down to a multiple of 256 MB first, so that a new
+    kernel does not ask for a restart of the server. The profile does not know how large the disk is. See to
+    C(max_wal_size) where it is small.
+  - C(ALTER SYSTEM) works on a standby as well, and concerns only that standby. O(overrides) cannot change there.
   - A setting of an extension, such as C(pg_stat_statements.track), is known to the server only when the library is
     loaded. Set C(shared_preload_libraries) first, restart, then set it.
   - Passwords inside a value, as in C(primary_conninfo), are replaced with asterisks in all that the module returns.
     The same holds for the target's journal, where Ansible logs the options.
   - The user needs to be a superuser, or to have C(pg_read_all_settings), C(ALTER SYSTEM) on the settings, C(SELECT) on
     C(pg_file_settings) with C(EXECUTE) on C(pg_show_all_file_settings()), and C(EXECUTE) on C(pg_reload_conf()).
+  - For O(overrides), the user needs to own the database, to be the role or to administer it, and to have C(SET) on
+    settings that only a superuser may change.
 seealso:
   - module: community.postgresql.postgresql_set
     description: Changes one setting a task.
@@ -74,6 +140,41 @@ EXAMPLES = r"""
     state: restarted
   become: true
   when: settings.restart_required | length > 0
+
+- name: Values for this host, and one of our own
+  scaleout.platform.server_settings:
+    profile: computed
+    workload: oltp
+    settings:
+      max_connections: 150
+  become: true
+  become_user: postgres
+
+- name: Reports may sort in memory and take their time; nobody else may
+  scaleout.platform.server_settings:
+    settings:
+      statement_timeout: 30s
+    overrides:
+      - role: reports
+        settings:
+          work_mem: 256MB
+          statement_timeout: 1h
+      - database: app
+        settings:
+          search_path: [app, public]
+      - database: app
+        role: batch
+        settings:
+          lock_timeout: 5s
+          synchronous_commit:
+  become: true
+  become_user: postgres
+
+- name: What waits for a restart, and why
+  scaleout.platform.server_settings:
+  become: true
+  become_user: postgres
+  register: settings
 
 - name: Back to what the configuration file or the default says
   scaleout.platform.server_settings:
@@ -147,6 +248,82 @@ pending_restart_elsewhere:
   type: list
   elements: str
   sample: [max_connections]
+pending_restart_reasons:
+  description: Why, by the names in RV(pending_restart_elsewhere).
+  returned: success
+  type: dict
+  sample:
+    max_connections: >-
+      max_connections is read only when the server starts: 200 was set earlier and 100 is still in force
+overrides:
+  description: The listed settings of databases and roles, the same in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    database:
+      description: The database, or null for all.
+      type: str
+      sample: app
+    role:
+      description: The role, or null for all.
+      type: str
+      sample: batch
+    name:
+      description: The name as the server spells it.
+      type: str
+      sample: lock_timeout
+    before:
+      description: What was kept for them, or null.
+      type: str
+      sample: null
+    after:
+      description: What is kept now.
+      type: str
+      sample: 5s
+    unit:
+      description: The unit in which the server counts.
+      type: str
+      sample: ms
+    context:
+      description: Who may change the setting.
+      type: str
+      sample: user
+profile:
+  description: What O(profile) came to.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: The value of O(profile).
+      type: str
+      sample: computed
+    memory:
+      description: The memory that it counted with; null when it is not known.
+      type: str
+      sample: 8GB
+    cores:
+      description: The processor cores that it counted with; null when they are not known.
+      type: int
+      sample: 4
+    workload:
+      description: The value of O(workload), with O(profile=computed).
+      type: str
+      sample: oltp
+    storage:
+      description: The value of O(storage), with O(profile=computed).
+      type: str
+      sample: ssd
+    settings:
+      description: All its values by the names of the settings.
+      type: dict
+      sample: {shared_buffers: 2GB, max_connections: "150"}
+    left_out:
+      description:
+        - Names of those that did not count, because O(settings) has them or a standby would not start with them.
+      type: list
+      elements: str
+      sample: [max_connections]
 reloaded:
   description: Whether the server's configuration was reloaded, or would be in check mode.
   returned: success
@@ -156,22 +333,41 @@ reloaded:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
+    overrides,
+    profile,
+    secrets,
+    server,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import secrets, server
 
 
 class ServerSettings(Task):
-    def __init__(self, endpoint: connection.Endpoint, settings: dict, reload: bool) -> None:
+    def __init__(
+        self,
+        endpoint: connection.Endpoint,
+        settings: dict,
+        scoped: dict[overrides.Scope, dict],
+        choice: profile.Choice,
+        reload: bool,
+    ) -> None:
         planner.check_names(settings)
+        for scope, wishes in scoped.items():
+            planner.check_names(wishes, f"overrides[{scope}]")
         self.settings = settings
+        self.scoped = scoped
+        self.choice = choice
         self.reload = reload
         self.session = connection.Session(endpoint)
 
     def plan(self) -> Plan:
-        return planner.plan(self.settings, server.read(self.session, self.settings), self.reload)
+        names = {name for wishes in (self.settings, *self.scoped.values()) for name in wishes}
+        state = server.read(self.session, names | self.choice.names, list(self.scoped))
+        return planner.plan(self.settings, state, self.reload, self.scoped, self._profile(state))
 
     def apply(self, plan: Plan) -> None:
         server.apply(self.session, plan.actions)
@@ -179,15 +375,38 @@ class ServerSettings(Task):
     def close(self) -> None:
         self.session.close()
 
+    def _profile(self, state: planner.State) -> profile.Profile | None:
+        given = {name.lower(): value for name, value in self.settings.items()}
+        compression = state.definitions.get("wal_compression")
+        try:
+            return profile.choose(
+                self.choice, state.host, given, lz4=compression is not None and "lz4" in compression.enumvals
+            )
+        except profile.BadProfile as reason:
+            raise Refused(f"profile: {self.choice.name!r} {reason}.") from None
+
 
 def build(module: AnsibleModule) -> ServerSettings:
     params = module.params
-    return ServerSettings(connection.Endpoint.of(params), params["settings"], params["reload"])
+    try:
+        memory = profile.read_memory(params["memory"])
+    except profile.BadProfile as reason:
+        raise InvalidInput("memory", params["memory"], str(reason)) from None
+    if params["cores"] is not None and params["cores"] < 1:
+        raise InvalidInput("cores", params["cores"], "is less than 1")
+    return ServerSettings(
+        connection.Endpoint.of(params),
+        params["settings"] or {},
+        overrides.read(params["overrides"] or ()),
+        profile.Choice(params["profile"], params["workload"], params["storage"], memory, params["cores"]),
+        params["reload"],
+    )
 
 
 def secrets_in(params: dict) -> set[str]:
     """The passwords inside values, such as that of ``primary_conninfo``."""
-    settings = params["settings"].items()
+    groups = [params["settings"], *(item["settings"] for item in params["overrides"] or ())]
+    settings = [pair for group in groups for pair in (group or {}).items()]
     return {secret for name, value in settings for secret in secrets.found_in(str(name), str(value))}
 
 
@@ -196,7 +415,22 @@ def main() -> None:
         build,
         dict(
             connection.ARGUMENT_SPEC,
-            settings={"type": "dict", "required": True},
+            settings={"type": "dict", "default": {}},
+            overrides={
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "database": {"type": "str"},
+                    "role": {"type": "str"},
+                    "settings": {"type": "dict", "required": True},
+                },
+            },
+            profile={"type": "str", "choices": ["none", "computed", "seed"], "default": "none"},
+            workload={"type": "str", "choices": list(profile.WORKLOADS), "default": "mixed"},
+            storage={"type": "str", "choices": list(profile.STORAGE), "default": "ssd"},
+            memory={"type": "str"},
+            cores={"type": "int"},
             reload={"type": "bool", "default": True},
         ),
         secrets_in=secrets_in,

@@ -14,8 +14,10 @@ description:
     one document under one key of Consul's KV, where every client reads it.
   - The bucket of a key is the remainder that PostgreSQL computes for C(PARTITION BY HASH) with 4096 as its modulus. The
     filter P(scaleout.platform.bucket_of#filter) computes it, too.
-  - A publication is a compare-and-set, so two runs cannot overwrite each other, and each that changes anything raises
-    the map's version by one.
+  - A publication is a compare-and-set in one transaction, so two runs cannot overwrite each other, and each that
+    changes anything raises the map's version by one.
+  - The same transaction keeps a copy of each version beside the map, such as C(scaleout/shard_map.history/7), and
+    deletes those that are too old. M(scaleout.platform.shard_map_info) shows them.
   - A change of endpoints (a new address, one more replica, a promoted replica) is published. A change that would send
     the readers of a bucket to a database without its rows is refused, and every such move is named.
   - What the key holds already is never overwritten unless it is a valid map.
@@ -102,6 +104,40 @@ options:
     description: The key of Consul's KV that holds the map.
     type: str
     default: scaleout/shard_map
+  keep_versions:
+    description:
+      - So many versions of the map are kept, the one in force among them.
+      - Older ones are deleted when the next version is published.
+    type: int
+    default: 10
+  expected_version:
+    description:
+      - The version of the map that this change was made for, V(0) for none. The task fails if it would have to publish
+        a change and another version is in force.
+      - When not given, the change starts from whatever is in force.
+    type: int
+  login_user:
+    description:
+      - Name of the PostgreSQL role that asks for an estimate when rows would have to move. It may be any that can
+        connect to the databases of the shards.
+      - Only then, the task connects to the primary of each shard that would give rows away, and runs one query.
+      - When empty, a refusal names the moves without their rows and bytes.
+    type: str
+    default: ''
+  login_password:
+    description: Password of O(login_user).
+    type: str
+    default: ''
+  ssl_mode:
+    description:
+      - Whether and how strictly these connections are encrypted and their servers checked.
+      - The modes are those of libpq, see U(https://www.postgresql.org/docs/current/libpq-ssl.html).
+    type: str
+    default: prefer
+    choices: [disable, allow, prefer, require, verify-ca, verify-full]
+  ca_cert:
+    description: File with the certificates of the authorities that may have signed the servers' certificates.
+    type: path
   state:
     description: The map is published.
     type: str
@@ -111,7 +147,18 @@ extends_documentation_fragment:
   - scaleout.platform.consul
   - scaleout.platform.attributes
   - scaleout.platform.attributes.planned
+requirements:
+  - For O(login_user) only, psycopg2 on the host where the module runs (C(python3-psycopg2) on Debian).
+notes:
+  - The token needs to write the key and the folder of the same name with C(.history) behind it.
+  - An estimate takes the statistics of the source database and the part of its buckets that would move. It counts all
+    tables of the database, also those that are not sharded.
+  - Where the key is gone and its history is not, the map goes on from the last version of the history, so that neither
+    rows nor the order of the versions get lost.
 seealso:
+  - module: scaleout.platform.shard_map_info
+  - plugin: scaleout.platform.shard
+    plugin_type: lookup
   - plugin: scaleout.platform.bucket_of
     plugin_type: filter
   - plugin: scaleout.platform.shard_of
@@ -154,6 +201,22 @@ EXAMPLES = r"""
       - id: 1
         primary: {name: pg2, host: 192.0.2.21}
         buckets: [[1024, 3071]]
+
+- name: Ask what another shard would move, changing nothing
+  scaleout.platform.shard_map:
+    consul_token: "{{ consul_management_token }}"
+    login_user: app
+    login_password: "{{ app_database_password }}"
+    shards:
+      - id: 0
+        primary: {name: pg1, host: 192.0.2.11}
+      - id: 1
+        primary: {name: pg2, host: 192.0.2.21}
+      - id: 2
+        primary: {name: pg3, host: 192.0.2.31}
+  check_mode: true
+  register: moves
+  failed_when: moves.moves is not defined
 """
 
 RETURN = r"""
@@ -180,52 +243,110 @@ version:
   returned: success
   type: int
   sample: 1
+removed_versions:
+  description: The versions that were too old to be kept.
+  returned: success
+  type: list
+  elements: int
+  sample: [1]
 moves:
-  description: The buckets that would have to move, when that is why the task is refused.
+  description:
+    - What would have to move, when that is why the task is refused.
+    - Buckets that change hands are C(first), C(last), C(source) and C(target). A shard that goes to another server is
+      C(shard), C(buckets), C(source_database) and C(target_database).
+    - With O(login_user), each has C(rows) and C(bytes) as well, unless the source did not answer.
   returned: failure
   type: list
   elements: dict
-  sample: [{first: 0, last: 819, source: 0, target: 2}]
+  sample: [{first: 0, last: 819, source: 0, target: 2, rows: 40000, bytes: 13107200}]
 """
 
+import dataclasses
 import json
+import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import (
+    ARGUMENTS,
+    TRANSACTION_LIMIT,
+    Consul,
+    Delete,
+    Write,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Conflict,
+    InvalidInput,
+    Refused,
+    ScaleoutError,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import estimate, stored
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.options import wanted_shards
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import Wanted, next_map
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import MovesRows, Wanted, next_map
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
+#: The options of the connections that the estimate needs; where to connect, the map says.
+LOGIN = {name: connection.ARGUMENT_SPEC[name] for name in ("login_user", "login_password", "ssl_mode", "ca_cert")}
 
 
 class PublishMap(Task):
     """Reads the map in force, plans the next one, and writes it if nobody else has written since."""
 
-    def __init__(self, consul: Consul, key: str, wanted: list[Wanted]) -> None:
+    def __init__(self, consul: Consul, params: t.Mapping[str, t.Any], wanted: list[Wanted]) -> None:
         self._consul = consul
-        self._key = key
+        self._params = params
+        self._key = params["key"]
         self._wanted = wanted
         self._modify_index = 0  # to Consul: the key must not exist yet
+        self._archived: dict[int, bytes] | None = None
 
     def plan(self) -> Plan:
-        published = self._read()
-        planned = next_map(published, self._wanted, BUCKETS)
+        published = self._published()
+        last = published or self._last()
+        planned = self._next(last)
+        if published is None and planned is last:
+            # The same shards again, and yet a new version: clients must not take it for the one that they know.
+            planned = dataclasses.replace(planned, version=planned.version + 1)
+        result = {"map": planned.document(), "version": planned.version, "removed_versions": []}
+        if planned is published:
+            return Plan(published.text(), published.text(), result=result)
+        self._expect(published)
+        archive = stored.archive(
+            self._history(),
+            published.version if published else None,
+            planned.version,
+            self._params["keep_versions"],
+            TRANSACTION_LIMIT - 3,
+        )
+        result["removed_versions"] = list(archive.removed)
         return Plan(
             before=published.text() if published else "",
             after=planned.text(),
-            actions=() if planned == published else (planned,),
-            result={"map": planned.document(), "version": planned.version},
+            actions=(published, planned, archive),
+            result=result,
+            warnings=(self._warning(last, planned),) if last and not published else (),
         )
 
     def apply(self, plan: Plan) -> None:
-        (planned,) = plan.actions
-        if not self._consul.put(self._key, json.dumps(planned.document()).encode(), self._modify_index):
+        published, planned, archive = plan.actions
+        values = {
+            shard_map.version: json.dumps(shard_map.document()).encode()
+            for shard_map in (published, planned)
+            if shard_map
+        }
+        operations: list = [Write(self._key, values[planned.version], self._modify_index)]
+        for version in archive.added:
+            # Nobody noted when the version was published that an earlier release of this module left.
+            now = int(time.time()) if version == planned.version else 0
+            operations.append(Write(stored.key_of(self._key, version), values[version], flags=now))
+        operations += [Delete(stored.key_of(self._key, version)) for version in archive.removed]
+        if not self._consul.commit(operations):
             raise Conflict(
                 f"Somebody else changed the key {self._key} while this task planned version {planned.version}; "
                 "nothing was written, and another run starts from what is there now."
@@ -234,25 +355,89 @@ class PublishMap(Task):
     def close(self) -> None:
         self._consul.close()
 
-    def _read(self) -> shard_maps.ShardMap | None:
+    def _next(self, last: ShardMap | None) -> ShardMap:
+        try:
+            return next_map(last, self._wanted, BUCKETS)
+        except MovesRows as refusal:
+            if not self._params["login_user"]:
+                raise Refused(
+                    f"{refusal.message} With login_user, the task estimates the rows and bytes of each move.",
+                    **refusal.facts,
+                ) from None
+            sizes, problems = self._measure(last, refusal.sources)
+            measured = refusal.estimated(sizes)
+            raise Refused(" ".join([measured.message, *problems]), **measured.facts) from None
+
+    def _measure(self, last: ShardMap, shard_ids: list[int]) -> tuple[dict[int, estimate.Size], list[str]]:
+        """Ask each shard's primary how much it holds; a shard that does not answer is a sentence."""
+        sizes: dict[int, estimate.Size] = {}
+        problems = []
+        for shard in map(last.shard, shard_ids):
+            login = dict(self._params, login_host=shard.primary.host, login_port=shard.primary.port)
+            try:
+                session = connection.Session(connection.Endpoint.of(dict(login, login_db=shard.database)))
+                try:
+                    sizes[shard.id] = estimate.Size(**session.rows(estimate.QUERY)[0])
+                finally:
+                    session.close()
+            except ScaleoutError as error:
+                problems.append(f"There is no estimate for shard {shard.id}: {error.message}")
+        return sizes, problems
+
+    def _published(self) -> ShardMap | None:
         entry = self._consul.get(self._key)
         if entry is None:
             return None
         self._modify_index = entry.modify_index
-        try:
-            return shard_maps.decode(entry.value)
-        except shard_maps.InvalidMap as error:
-            raise Refused(
-                f"The key {self._key} in Consul at {self._consul.host}:{self._consul.port} holds something that is not "
-                f"a shard map, and it is not overwritten: {error.message}"
-            ) from error
+        return stored.decode(entry.value, self._key, self._place, ", and it is not overwritten")
+
+    def _history(self) -> dict[int, bytes]:
+        """The versions that the history holds; read once, and only by a task that publishes."""
+        if self._archived is None:
+            entries = self._consul.entries(stored.folder(self._key))
+            self._archived = {
+                version: entries[stored.key_of(self._key, version)].value
+                for version in stored.versions(self._key, entries)
+            }
+        return self._archived
+
+    def _last(self) -> ShardMap | None:
+        """The last map that was in force, where the key itself is gone: its rows are where it said."""
+        history = self._history()
+        if not history:
+            return None
+        version = max(history)
+        return stored.decode(history[version], stored.key_of(self._key, version), self._place)
+
+    def _expect(self, published: ShardMap | None) -> None:
+        expected = self._params["expected_version"]
+        version = published.version if published else 0
+        if expected not in (None, version):
+            raise Conflict(
+                f"expected_version: {expected} is not the version of the map in force, which is {version or 'none'}; "
+                "nothing was written.",
+                version=version,
+            )
+
+    def _warning(self, last: ShardMap, planned: ShardMap) -> str:
+        return (
+            f"The key {self._key} was gone; version {planned.version} goes on from version {last.version}, the last "
+            f"one in {stored.folder(self._key)}. To start anew, delete that folder as well."
+        )
+
+    @property
+    def _place(self) -> str:
+        return f"{self._consul.host}:{self._consul.port}"
 
 
 def build(module: AnsibleModule) -> PublishMap:
-    key = module.params["key"]
-    if not key.isprintable() or not key.strip("/ ") or key.startswith("/"):
-        raise InvalidInput("key", key, "is not a key of Consul's KV")
-    return PublishMap(Consul.from_options(module.params), key, wanted_shards(module.params["shards"]))
+    params = module.params
+    stored.check_key(params["key"])
+    if params["keep_versions"] < 1:
+        raise InvalidInput("keep_versions", params["keep_versions"], "is not a number of versions from 1 on")
+    if params["login_password"] and not params["login_user"]:
+        raise InvalidInput("login_user", params["login_user"], "does not go with a login_password")
+    return PublishMap(Consul.from_options(params), params, wanted_shards(params["shards"]))
 
 
 def main() -> None:
@@ -280,7 +465,10 @@ def main() -> None:
                 "mutually_exclusive": [("buckets", "weight")],
             },
             "key": {"type": "str", "default": "scaleout/shard_map", "no_log": False},
+            "keep_versions": {"type": "int", "default": 10},
+            "expected_version": {"type": "int"},
             "state": {"type": "str", "choices": ["present"], "default": "present"},
+            **LOGIN,
             **ARGUMENTS,
         },
     )

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A small client of Consul's HTTP API: read a key, and write it only if nobody else has.
+"""A small client of Consul's HTTP API: read keys, and write them only if nobody else has.
 
 One connection serves all requests of a client, and no proxy is asked: the agent is on the host itself or near it.
 It speaks what Consul 1.8 knew already.
@@ -36,11 +36,34 @@ _LONGEST_TIMEOUT = 86400
 _REASON_LENGTH = 200
 
 
+#: Consul takes no more operations in one transaction; later versions take twice as many.
+TRANSACTION_LIMIT = 64
+
+
 class Entry(t.NamedTuple):
-    """A key's value and the index of its last change, which a compare-and-set names."""
+    """A key's value, the index of its last change, which a compare-and-set names, and its writer's 64 bits."""
 
     value: bytes
     modify_index: int
+    flags: int = 0
+
+
+class Write(t.NamedTuple):
+    """Set a key, in a transaction.
+
+    :param modify_index: the index that its last change must have, 0 for a key that must not exist; None: any.
+    """
+
+    key: str
+    value: bytes
+    modify_index: int | None = None
+    flags: int = 0
+
+
+class Delete(t.NamedTuple):
+    """Delete a key if there is one, in a transaction."""
+
+    key: str
 
 
 class Consul:
@@ -106,7 +129,7 @@ class Consul:
             return None
         try:
             (entry,) = json.loads(body)
-            return Entry(base64.b64decode(entry["Value"] or "", validate=True), int(entry["ModifyIndex"]))
+            return _entry(entry)
         except (ValueError, TypeError, KeyError):
             raise self._unreachable("what answers there is not Consul") from None
 
@@ -121,12 +144,7 @@ class Consul:
         if status == 404:
             return {}
         try:
-            return {
-                str(entry["Key"]): Entry(
-                    base64.b64decode(entry["Value"] or "", validate=True), int(entry["ModifyIndex"])
-                )
-                for entry in json.loads(body)
-            }
+            return {str(entry["Key"]): _entry(entry) for entry in json.loads(body)}
         except (ValueError, TypeError, KeyError):
             raise self._unreachable("what answers there is not Consul") from None
 
@@ -142,6 +160,24 @@ class Consul:
         except KeyError:
             raise self._unreachable("what answers there is not Consul") from None
 
+    def commit(self, operations: t.Sequence[Write | Delete]) -> bool:
+        """Carry out all operations or none of them, at most :data:`TRANSACTION_LIMIT`.
+
+        :returns: False where the index of a :class:`Write` is stale, because somebody else was faster.
+        :raises Unreachable: as :meth:`put`.
+        """
+        body = json.dumps([{"KV": _operation(operation)} for operation in operations]).encode()
+        status, answer = self._send("PUT", "/v1/txn", body, accepted=(200, 409))
+        try:
+            errors = [str(error["What"]) for error in json.loads(answer)["Errors"] or ()]
+        except (ValueError, TypeError, KeyError):
+            raise self._unreachable("what answers there is not Consul") from None
+        if status == 200 and not errors:
+            return True
+        if any("index is stale" in error for error in errors):
+            return False
+        raise self._unreachable(f"it answered {status} ({self._quoted('; '.join(errors))})")
+
     def close(self) -> None:
         """Close the connection; the client can be used again."""
         self._connection.close()
@@ -153,6 +189,11 @@ class Consul:
         path = "/v1/kv/" + urllib.parse.quote(key, safe="/")
         if query:
             path += "?" + urllib.parse.urlencode(query)
+        return self._send(method, path, body)
+
+    def _send(
+        self, method: str, path: str, body: bytes | None, accepted: t.Collection[int] = (200,)
+    ) -> tuple[int, bytes]:
         headers = {"X-Consul-Token": self._token} if self._token else {}
         sent = False
         try:
@@ -164,12 +205,15 @@ class Consul:
             self.close()
             doubt = "; whether the key was written is not known" if sent and method == "PUT" else ""
             raise self._unreachable(f"{self._reason(error)}{doubt}") from error
-        if response.status == 200 or (response.status == 404 and method == "GET" and not answer.strip()):
+        if response.status in accepted or (response.status == 404 and method == "GET" and not answer.strip()):
             return response.status, answer
-        said = " ".join(answer.decode("utf-8", "replace").split()) or response.reason
-        if self._token:
-            said = said.replace(self._token, "********")
-        raise self._unreachable(f"it answered {response.status} ({said[:_REASON_LENGTH]})")
+        said = answer.decode("utf-8", "replace").strip() or response.reason
+        raise self._unreachable(f"it answered {response.status} ({self._quoted(said)})")
+
+    def _quoted(self, said: str) -> str:
+        """What Consul says, on one line, cut, and without the token."""
+        said = " ".join(said.split())
+        return (said.replace(self._token, "********") if self._token else said)[:_REASON_LENGTH]
 
     def _unreachable(self, reason: str) -> Unreachable:
         return Unreachable("Consul", self.host, self.port, reason)
@@ -185,3 +229,22 @@ class Consul:
         if isinstance(error, http.client.HTTPException):
             return "what answers there does not speak HTTP"
         return str(getattr(error, "strerror", None) or error).rstrip(".")
+
+
+def _entry(fields: t.Mapping[str, t.Any]) -> Entry:
+    value = base64.b64decode(fields["Value"] or "", validate=True)
+    return Entry(value, int(fields["ModifyIndex"]), int(fields.get("Flags") or 0))
+
+
+def _operation(operation: Write | Delete) -> dict[str, t.Any]:
+    if isinstance(operation, Delete):
+        return {"Verb": "delete", "Key": operation.key}
+    fields = {
+        "Verb": "set",
+        "Key": operation.key,
+        "Value": base64.b64encode(operation.value).decode(),
+        "Flags": operation.flags,
+    }
+    if operation.modify_index is not None:
+        fields.update(Verb="cas", Index=operation.modify_index)
+    return fields

@@ -46,9 +46,12 @@ def parse_integer(text: str, unit: str | None = None) -> int:
 def parse_real(text: str, unit: str | None = None) -> float:
     """Read a floating-point setting and convert it to the base unit.
 
-    :raises BadNumber: no number, or a wrong unit.
+    :raises BadNumber: no number, a wrong unit, or more than a float holds.
     """
-    return float(_convert(text, unit, integer=False))
+    try:
+        return float(_convert(text, unit, integer=False))
+    except OverflowError:
+        raise BadNumber("is out of range") from None
 
 
 def show(value: float, unit: str | None = None) -> str:

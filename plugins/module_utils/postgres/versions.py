@@ -16,8 +16,14 @@ OLDEST = 140000
 PARAMETER_PRIVILEGES = 150000
 """GRANT ALTER SYSTEM ON PARAMETER, and has_parameter_privilege() to ask for it."""
 
+CREATEROLE_NEEDS_ADMIN = 160000
+"""Who has CREATEROLE changes only those roles of which it has the ADMIN option."""
+
 LOGICAL_SLOTS_ON_STANDBY = 160000
-"""Logical slots can be created on a standby."""
+"""Logical slots can be created on a standby; ``pg_replication_slots`` says ``conflicting`` of those lost there."""
+
+FAILOVER_SLOTS = 170000
+"""Slots have ``failover``, ``synced``, ``inactive_since`` and ``invalidation_reason``."""
 
 
 def text(version: int) -> str:

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.estimate import Size
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap, Shard, ShardMap
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
 
@@ -31,6 +32,61 @@ class Wanted:
     shard: Shard
     buckets: tuple[tuple[int, int], ...] | None = None
     weight: int = 1
+
+
+class Relocation(t.NamedTuple):
+    """Buckets whose rows would have to be in another database.
+
+    :param source: the shard whose database, in the map in force, holds the rows.
+    :param buckets: how many buckets move, of the ``owned`` ones of the source.
+    :param facts: the same for the task's result.
+    """
+
+    text: str
+    source: int
+    buckets: int
+    owned: int
+    facts: dict
+
+
+class MovesRows(Refused):
+    """A map that would be a lie until rows have moved.
+
+    :param sizes: how large the databases of the sources are, as far as somebody has asked them.
+    """
+
+    def __init__(
+        self, version: int, relocations: t.Sequence[Relocation], sizes: t.Mapping[int, Size] | None = None
+    ) -> None:
+        named, facts, parts = [], [], []
+        for relocation in relocations:
+            size = (sizes or {}).get(relocation.source)
+            if size is None:
+                named.append(relocation.text)
+                facts.append(dict(relocation.facts))
+            else:
+                parts.append(size.part(relocation.buckets, relocation.owned))
+                named.append(f"{relocation.text} ({parts[-1]})")
+                facts.append(dict(relocation.facts, **parts[-1]._asdict()))
+        more = len(named) - _MOVES_SHOWN
+        super().__init__(
+            f"The shard map of version {version} stays as it is, because rows would have to move first: "
+            f"{'; '.join(named[:_MOVES_SHOWN])}{f'; and {more} more' if more > 0 else ''}"
+            + (f"; together {Size(*map(sum, zip(*parts)))}" if len(parts) > 1 else "")
+            + ".",
+            moves=facts,
+        )
+        self.version = version
+        self.relocations = relocations
+
+    @property
+    def sources(self) -> list[int]:
+        """The shards whose databases hold rows that would have to move."""
+        return sorted({relocation.source for relocation in self.relocations})
+
+    def estimated(self, sizes: t.Mapping[int, Size]) -> MovesRows:
+        """The same with an estimate of the rows and bytes of each move."""
+        return MovesRows(self.version, self.relocations, sizes)
 
 
 def divide(weights: t.Mapping[int, int], buckets: int, held: t.Sequence[BucketRange] = ()) -> tuple[BucketRange, ...]:
@@ -132,19 +188,17 @@ def _wanted_ranges(published: ShardMap | None, wanted: t.Sequence[Wanted], bucke
 
 
 def _refuse_moves(published: ShardMap, candidate: ShardMap) -> None:
-    moves = ranges.moves(published.ranges, candidate.ranges)
-    named = [str(move) for move in moves] + _moves_of_databases(published, candidate)
-    if not named:
-        return
-    more = len(named) - _MOVES_SHOWN
-    raise Refused(
-        f"The shard map of version {published.version} stays as it is, because rows would have to move first: "
-        f"{'; '.join(named[:_MOVES_SHOWN])}{f'; and {more} more' if more > 0 else ''}.",
-        moves=[dict(move._asdict()) for move in moves],
-    )
+    owned = ranges.sizes(published.ranges)
+    relocations = [
+        Relocation(str(move), move.source, move.last - move.first + 1, owned[move.source], dict(move._asdict()))
+        for move in ranges.moves(published.ranges, candidate.ranges)
+    ]
+    relocations += _moves_of_databases(published, candidate)
+    if relocations:
+        raise MovesRows(published.version, relocations)
 
 
-def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[str]:
+def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Relocation]:
     """Name the shards that keep their buckets and would be read from a database that does not hold their rows.
 
     A new address, a promoted replica and a renamed database have the rows. A server that was none of the shard's
@@ -154,8 +208,10 @@ def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[str]:
     former = {shard.id: shard for shard in published.shards}
     for shard in candidate.shards:
         before = former.get(shard.id)
+        # What other shards give or take is a move of its own.
+        kept = [held for held in published.ranges if held.shard == shard.id]
         owned = [current for current in candidate.ranges if current.shard == shard.id]
-        if before is None or not owned:
+        if before is None or not owned or not kept:
             continue
         known = [server.name for server in before.servers] + [server.address for server in before.servers]
         taken_over = [
@@ -163,7 +219,17 @@ def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[str]:
         ]
         spans = ", ".join(ranges.span(current.first, current.last) for current in owned)
         if shard.primary.name not in known and shard.primary.address not in known:
-            found.append(f"{spans} of shard {shard.id} from {before.primary} to {shard.primary}")
+            text = f"{spans} of shard {shard.id} from {before.primary} to {shard.primary}"
         elif taken_over:
-            found.append(f"{spans} of shard {shard.id} to the database of shard {taken_over[0]}")
+            text = f"{spans} of shard {shard.id} to the database of shard {taken_over[0]}"
+        else:
+            continue
+        buckets = sum(current.size for current in kept)
+        facts = {
+            "shard": shard.id,
+            "buckets": buckets,
+            "source_database": f"{before.database} on {before.primary}",
+            "target_database": f"{shard.database} on {shard.primary}",
+        }
+        found.append(Relocation(text, shard.id, buckets, buckets, facts))
     return found

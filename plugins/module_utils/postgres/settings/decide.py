@@ -100,7 +100,7 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
 
     in_force = _in_force(definition, target)
     needs_restart = definition.context == "postmaster" and not in_force
-    before, after = _shown(definition, configured), _shown(definition, target)
+    before, after = shown_text(definition, configured), shown_text(definition, target)
     if action and before == after and secrets.MASK in (after or ""):
         after = f"{after} (with another secret)"
     return Decision(
@@ -113,6 +113,11 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
         restart_reason=_restart_reason(definition, target, bool(action)) if needs_restart else "",
         needs_reload=not in_force and not needs_restart,
     )
+
+
+def pending_reason(definition: Definition, entries: t.Sequence[Entry]) -> str:
+    """Why a setting that nobody asked for waits for a restart."""
+    return _restart_reason(definition, entries[-1].text if entries else definition.boot_val, now=False)
 
 
 def _decide_unknown(name: str, wanted: t.Any, entries: t.Sequence[Entry]) -> Decision:
@@ -213,13 +218,14 @@ def _in_force(definition: Definition, target: str | None) -> bool:
 def _restart_reason(definition: Definition, target: str | None, now: bool) -> str:
     return "{} is read only when the server starts: {} {} and {} is still in force".format(
         definition.name,
-        _shown(definition, target) or "an empty value",
+        shown_text(definition, target) or "an empty value",
         "is set now" if now else "was set earlier",
-        _shown(definition, definition.setting) or "an empty value",
+        shown_text(definition, definition.setting) or "an empty value",
     )
 
 
-def _shown(definition: Definition, text: str | None) -> str | None:
+def shown_text(definition: Definition, text: str | None) -> str | None:
+    """A stored text as people read it: as SHOW would spell it, without secrets."""
     try:
         shown = None if text is None else values.parse(definition, text).shown
     except values.BadValue:

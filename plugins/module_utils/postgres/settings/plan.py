@@ -9,8 +9,18 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import catalogue, secrets, values
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Decision, decide
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
+    catalogue,
+    overrides,
+    secrets,
+    values,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import (
+    Decision,
+    decide,
+    pending_reason,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Host, Profile
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 
@@ -19,11 +29,13 @@ class State:
     """What the server says, read once.
 
     :param definitions: by name in lower case; the wished names that the server knows, and all that wait for a restart.
-    :param entries: the lines for the wished names, in the order in which the server reads them.
+    :param entries: the lines for these names, in the order in which the server reads them.
     :param file_errors: why a reload would apply nothing; empty when the files are sound.
     :param in_recovery: whether the server is a standby.
     :param may_alter: whether the server allows ALTER SYSTEM at all.
     :param may_reload: whether our user may call ``pg_reload_conf()``.
+    :param scopes: what is kept for the databases and roles that the task names.
+    :param host: the memory and cores that the server may use; ``None`` when it does not run on our host.
     """
 
     definitions: t.Mapping[str, Definition]
@@ -32,6 +44,8 @@ class State:
     in_recovery: bool = False
     may_alter: bool = True
     may_reload: bool = True
+    scopes: tuple = ()
+    host: Host | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +53,7 @@ class Reload:
     """Have the server read its files again."""
 
 
-def check_names(wishes: t.Mapping[str, t.Any]) -> None:
+def check_names(wishes: t.Mapping[str, t.Any], option: str = "settings") -> None:
     """Refuse names that can never be a setting, before a server is asked.
 
     :raises InvalidInput: an empty name, or the same name twice in different capitals.
@@ -47,43 +61,107 @@ def check_names(wishes: t.Mapping[str, t.Any]) -> None:
     seen: dict[str, str] = {}
     for name in wishes:
         if not isinstance(name, str) or not name.strip():
-            raise InvalidInput("settings", name, "is not the name of a setting")
+            raise InvalidInput(option, name, "is not the name of a setting")
         if name.lower() in seen:
-            raise InvalidInput("settings", name, f"is the same setting as {seen[name.lower()]!r}")
+            raise InvalidInput(option, name, f"is the same setting as {seen[name.lower()]!r}")
         seen[name.lower()] = name
 
 
-def plan(wishes: t.Mapping[str, t.Any], state: State, reload: bool = True) -> Plan:
+def plan(
+    wishes: t.Mapping[str, t.Any],
+    state: State,
+    reload: bool = True,
+    scoped: t.Mapping[overrides.Scope, t.Mapping[str, t.Any]] | None = None,
+    profile: Profile | None = None,
+) -> Plan:
     """Plan the way from the server's state to the wishes.
 
     :param wishes: values by name; ``None`` resets a setting.
     :param reload: whether values that need no restart shall be in force afterwards.
+    :param scoped: the same for databases and roles.
+    :param profile: values for what the wishes leave open.
     :raises Refused: a wish that cannot be granted, with the reason for each.
     """
+    filled = _filled(wishes, profile, state)
     decisions = []
     problems = []
-    for name in sorted(wishes, key=str.lower):
+    for name in sorted([*wishes, *filled], key=str.lower):
         entries = [entry for entry in state.entries if entry.name.lower() == name.lower()]
+        wanted = wishes[name] if name in wishes else filled[name]
         try:
-            decisions.append(decide(name, wishes[name], state.definitions.get(name.lower()), entries))
+            decisions.append(decide(name, wanted, state.definitions.get(name.lower()), entries))
         except values.BadValue as reason:
-            problems.append(f"settings.{name}: {secrets.mask(name, str(wishes[name]))!r} {reason}")
+            origin = "settings" if name in wishes else "profile"
+            problems.append(f"{origin}.{name}: {secrets.mask(name, str(wanted))!r} {reason}")
+    outcomes, more = overrides.decide(scoped or {}, state.scopes, state.definitions, state.in_recovery)
+    problems += more
     if problems:
         raise Refused(". ".join(problems) + ".", problems=problems)
 
     actions: list = [decision.action for decision in decisions if decision.action]
     if actions and not state.may_alter:
         raise Refused("The server does not allow ALTER SYSTEM: allow_alter_system is off.")
-    if reload and (actions or any(decision.needs_reload for decision in decisions)):
+    reloads = reload and (bool(actions) or any(decision.needs_reload for decision in decisions))
+    override = overrides.action(outcomes)
+    if override:
+        actions.append(override)
+    if reloads:
         _check_reload(state)
         actions.append(Reload())
+    before: dict = {decision.name: decision.before for decision in decisions}
+    after: dict = {decision.name: decision.after for decision in decisions}
+    if scoped:
+        before["overrides"], after["overrides"] = overrides.before_and_after(outcomes)
     return Plan(
-        before={decision.name: decision.before for decision in decisions},
-        after={decision.name: decision.after for decision in decisions},
+        before=before,
+        after=after,
         actions=tuple(actions),
-        result=_result(decisions, state, reloaded=Reload() in actions),
+        result=dict(
+            _result(decisions, state, reloaded=Reload() in actions),
+            overrides=_overridden(outcomes),
+            profile=_profile(profile, filled),
+        ),
         warnings=_standby_warnings(decisions, state) if state.in_recovery else (),
     )
+
+
+def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State) -> dict:
+    """What of the profile counts: not what the task sets itself, nor what would stop a standby from starting."""
+    if profile is None:
+        return {}
+    given = {name.lower() for name in wishes}
+    filled = {name: value for name, value in profile.settings.items() if name not in given}
+    if state.in_recovery:
+        for name in catalogue.NOT_BELOW_PRIMARY & set(filled):
+            if int(filled[name]) < int(state.definitions[name].setting or 0):
+                del filled[name]
+    return filled
+
+
+def _profile(profile: Profile | None, filled: t.Mapping[str, t.Any]) -> dict:
+    if profile is None:
+        return {"name": "none", "settings": {}, "left_out": []}
+    return {
+        "name": profile.name,
+        **profile.facts,
+        "settings": {name: str(value) for name, value in profile.settings.items()},
+        "left_out": sorted(set(profile.settings) - set(filled)),
+    }
+
+
+def _overridden(outcomes: t.Iterable[overrides.Outcome]) -> list:
+    return [
+        {
+            "database": outcome.scope.database,
+            "role": outcome.scope.role,
+            "name": outcome.name,
+            "before": outcome.before,
+            "after": outcome.after,
+            "unit": outcome.unit,
+            "context": outcome.context,
+        }
+        for outcome in outcomes
+    ]
 
 
 def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple:
@@ -113,6 +191,10 @@ def _check_reload(state: State) -> None:
 
 def _result(decisions: t.Sequence[Decision], state: State, reloaded: bool) -> dict:
     listed = {decision.name.lower() for decision in decisions}
+    elsewhere = sorted(
+        (definition for key, definition in state.definitions.items() if definition.pending and key not in listed),
+        key=lambda definition: definition.name,
+    )
     return {
         "settings": [
             {
@@ -128,8 +210,12 @@ def _result(decisions: t.Sequence[Decision], state: State, reloaded: bool) -> di
         "restart_reasons": {
             decision.name: decision.restart_reason for decision in decisions if decision.restart_reason
         },
-        "pending_restart_elsewhere": sorted(
-            definition.name for key, definition in state.definitions.items() if definition.pending and key not in listed
-        ),
+        "pending_restart_elsewhere": [definition.name for definition in elsewhere],
+        "pending_restart_reasons": {
+            definition.name: pending_reason(
+                definition, [entry for entry in state.entries if entry.name.lower() == definition.key]
+            )
+            for definition in elsewhere
+        },
         "reloaded": reloaded,
     }

@@ -4,14 +4,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Endpoint, Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import host
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Entry, Set
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.overrides import (
+    Change,
+    Override,
+    Scope,
+    ScopeState,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.plan import Reload, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 RELOAD_TIMEOUT = 10.0
@@ -20,14 +29,16 @@ RELOAD_TIMEOUT = 10.0
 _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        coalesce(current_setting('allow_alter_system', true), 'on') = 'on' AS may_alter,
-       has_function_privilege('pg_reload_conf()', 'EXECUTE') AS may_reload
+       has_function_privilege('pg_reload_conf()', 'EXECUTE') AS may_reload,
+       pg_backend_pid() AS pid
 """
 
 # The server forgets to clear pending_restart when the line that set it is taken out before the restart; then nothing in
 # the files asks for one.
 _DEFINITIONS = """
 SELECT name, vartype, context, reset_val AS setting, boot_val, source, unit, min_val, max_val,
-       coalesce(enumvals, '{{}}') AS enumvals, pending, {alterable} AS alterable
+       coalesce(enumvals, '{{}}') AS enumvals, pending, {alterable} AS alterable,
+       {settable} AS settable
 FROM pg_settings, LATERAL (
     SELECT pending_restart AND (source = 'configuration file'
                                 OR lower(name) IN (SELECT lower(f.name) FROM pg_file_settings f)) AS pending) p
@@ -42,36 +53,91 @@ SELECT name, setting AS text, sourcefile, sourceline, error,
        error IS NOT NULL AND (name IS NULL OR error LIKE 'unrecognized%%') AS blocking
 FROM pg_file_settings
 WHERE lower(name) = ANY(%(names)s) OR error IS NOT NULL
+   OR lower(name) IN (SELECT lower(s.name) FROM pg_settings s WHERE s.pending_restart)
 ORDER BY seqno
 """
 
+_SCOPES = """
+SELECT w.database, w.role, s.setconfig,
+       array_remove(ARRAY[CASE WHEN w.database IS NOT NULL AND d.oid IS NULL THEN 'database' END,
+                          CASE WHEN w.role IS NOT NULL AND r.oid IS NULL THEN 'role' END], NULL) AS missing,
+       coalesce(CASE WHEN w.role IS NULL THEN pg_has_role(d.datdba, 'USAGE')
+                     ELSE me.rolsuper OR r.oid = me.oid OR (me.rolcreaterole AND NOT r.rolsuper AND {admin}) END,
+                false) AS changeable
+FROM unnest(%(databases)s::text[], %(roles)s::text[]) AS w(database, role)
+JOIN pg_roles me ON me.rolname = current_user
+LEFT JOIN pg_database d ON d.datname = w.database
+LEFT JOIN pg_roles r ON r.rolname = w.role
+LEFT JOIN pg_db_role_setting s ON s.setdatabase = coalesce(d.oid, 0) AND s.setrole = coalesce(r.oid, 0)
+"""
 
-def read(session: Session, names: t.Iterable[str]) -> State:
-    """Everything that the planner wants to know, in three queries however many names."""
+_LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
+
+
+def read(session: Session, names: t.Iterable[str], scopes: t.Sequence[Scope] = ()) -> State:
+    """Everything that the planner wants to know, in three queries however many names; one more for scopes."""
     asked = {"names": [name.lower() for name in names]}
     alterable = "true"
+    settable = "context = 'user' OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)"
     if session.version >= versions.PARAMETER_PRIVILEGES:
         alterable = "has_parameter_privilege(name, 'ALTER SYSTEM')"
+        settable = "context = 'user' OR has_parameter_privilege(name, 'SET')"
     server = session.rows(_SERVER)[0]
+    pid = server.pop("pid")
     definitions = [
         Definition(**dict(row, enumvals=tuple(row["enumvals"])))
-        for row in session.rows(_DEFINITIONS.format(alterable=alterable), asked)
+        for row in session.rows(_DEFINITIONS.format(alterable=alterable, settable=settable), asked)
     ]
+    known = {definition.key: definition for definition in definitions}
     lines = session.rows(_FILES, asked)
     return State(
-        definitions={definition.key: definition for definition in definitions},
+        definitions=known,
         entries=tuple(
             Entry(line["name"], line["text"], line["automatic"])
             for line in lines
-            if line["name"] and line["name"].lower() in asked["names"]
+            if line["name"] and (line["name"].lower() in asked["names"] or line["name"].lower() in known)
         ),
         file_errors=tuple(
             "{sourcefile} line {sourceline}: {error}".format(**line) + (f" {line['name']}" if line["name"] else "")
             for line in lines
             if line["blocking"]
         ),
+        scopes=_read_scopes(session, scopes) if scopes else (),
+        host=_host(session.endpoint, pid),
         **server,
     )
+
+
+def _read_scopes(session: Session, scopes: t.Sequence[Scope]) -> tuple:
+    admin = "true"
+    if session.version >= versions.CREATEROLE_NEEDS_ADMIN:
+        admin = "pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')"
+    asked = {"databases": [scope.database for scope in scopes], "roles": [scope.role for scope in scopes]}
+    return tuple(
+        ScopeState(
+            Scope(row["database"], row["role"]),
+            {name.lower(): text for name, _equals, text in (line.partition("=") for line in row["setconfig"] or ())},
+            tuple(row["missing"]),
+            row["changeable"],
+        )
+        for row in session.rows(_SCOPES.format(admin=admin), asked)
+    )
+
+
+def _host(endpoint: Endpoint, pid: int) -> Host | None:
+    """What the server may use; ``None`` when it runs elsewhere."""
+    if endpoint.host not in _LOCAL and not endpoint.host.startswith("/"):
+        return None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return host.look(_text_of, cores, pid)
+
+
+def _text_of(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None
 
 
 def apply(session: Session, actions: t.Sequence[t.Any]) -> None:
@@ -109,12 +175,31 @@ def _carry_out(session: Session, action: t.Any) -> None:
     if isinstance(action, Reload):
         _reload(session)
         return
+    if isinstance(action, Override):
+        # One message to the server, so one transaction.
+        session.run(sql.SQL("; ").join(_alter(sql, change) for change in action.changes))
+        return
     name = sql.Identifier(*action.name.split("."))
     if isinstance(action, Set):
         values = sql.SQL(", ").join(sql.Literal(literal) for literal in action.literals)
         session.run(sql.SQL("ALTER SYSTEM SET {} = {}").format(name, values))
     else:
         session.run(sql.SQL("ALTER SYSTEM RESET {}").format(name))
+
+
+def _alter(sql: t.Any, change: Change) -> t.Any:
+    scope = change.scope
+    if scope.role is None:
+        who = sql.SQL("DATABASE {}").format(sql.Identifier(scope.database))
+    else:
+        who = sql.SQL("ROLE {}").format(sql.Identifier(scope.role))
+        if scope.database is not None:
+            who = sql.SQL("{} IN DATABASE {}").format(who, sql.Identifier(scope.database))
+    name = sql.Identifier(*change.name.split("."))
+    if not change.literals:
+        return sql.SQL("ALTER {} RESET {}").format(who, name)
+    values = sql.SQL(", ").join(sql.Literal(literal) for literal in change.literals)
+    return sql.SQL("ALTER {} SET {} = {}").format(who, name, values)
 
 
 def _reload(session: Session) -> None:
@@ -135,4 +220,8 @@ def _reload(session: Session) -> None:
 def _describe(action: t.Any) -> str:
     if isinstance(action, Reload):
         return "reload"
+    if isinstance(action, Override):
+        return ", ".join(
+            f"{'set' if change.literals else 'reset'} {change.name} of {change.scope}" for change in action.changes
+        )
     return f"{'set' if isinstance(action, Set) else 'reset'} {action.name}"

@@ -27,7 +27,8 @@ class Definition:
         (``tcp_keepalives_idle`` is 0 over a socket) or a remark (``archive_command`` is ``(disabled)``).
     :param boot_val: the built-in default, in the base unit.
     :param pending: whether another value waits for a restart.
-    :param alterable: whether our user may change it.
+    :param alterable: whether our user may change it for the server.
+    :param settable: whether our user may change it for a session, and so for a database or a role.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Definition:
     enumvals: tuple = ()
     pending: bool = False
     alterable: bool = True
+    settable: bool = True
 
     @property
     def key(self) -> str:

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 _NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
 
@@ -22,7 +24,10 @@ class Wish:
     :param slot_type: ``physical`` or ``logical``.
     :param reserve_wal: keep WAL from now on, not only from the first connection on.
     :param state: ``present`` or ``absent``.
+    :param two_phase: decode prepared transactions; ``None`` for whatever a slot that exists has.
+    :param failover: have the slot synchronized to standbys; ``None`` as above.
     :param force: drop the slot even while somebody uses it.
+    :param recreate: drop and create a slot that exists otherwise or is lost.
     """
 
     name: str
@@ -30,8 +35,11 @@ class Wish:
     plugin: str | None = None
     database: str | None = None
     reserve_wal: bool = False
+    two_phase: bool | None = None
+    failover: bool | None = None
     state: str = "present"
     force: bool = False
+    recreate: bool = False
 
     @classmethod
     def of(cls, options: t.Mapping[str, t.Any]) -> Wish:
@@ -59,12 +67,19 @@ class Wish:
             raise InvalidInput(
                 "reserve_wal", True, f"does not go with the logical slot {self.name}, which always reserves WAL"
             )
+        for option in ("two_phase", "failover"):
+            if getattr(self, option) and not logical:
+                raise InvalidInput(option, True, f"does not go with the physical slot {self.name}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
     """A slot as the server has it: a row of ``pg_replication_slots``.
 
+    :param retained_bytes: WAL that the slot keeps, from its ``restart_lsn`` to the server's present position.
+    :param inactive_since: since when nobody uses it, from PostgreSQL 17 on.
+    :param synced: whether a standby keeps it as the copy of its primary's.
+    :param invalidation_reason: why it is lost, as far as the server says.
     :param user: who uses an active slot, in words for people.
     """
 
@@ -75,9 +90,16 @@ class Slot:
     active: bool = False
     active_pid: int | None = None
     temporary: bool = False
+    two_phase: bool = False
+    failover: bool = False
+    synced: bool = False
     restart_lsn: str | None = None
+    confirmed_flush_lsn: str | None = None
     wal_status: str | None = None
     safe_wal_size: int | None = None
+    retained_bytes: int | None = None
+    inactive_since: str | None = None
+    invalidation_reason: str | None = None
     user: str | None = None
 
 
@@ -92,6 +114,8 @@ class State:
     :param allowed_plugins: what ``output_plugin_libraries`` lists; ``None`` where the server has no such setting.
     :param missing_plugins: those among the wished plugins that are not installed, as far as our user can find out.
     :param may_replicate: whether our user may create and drop slots.
+    :param max_slot_wal_keep_size: in bytes; ``None`` for no bound.
+    :param disk: the volume of the WAL, when the guard asked for it.
     """
 
     version: int
@@ -103,6 +127,8 @@ class State:
     allowed_plugins: frozenset | None = None
     missing_plugins: frozenset = frozenset()
     may_replicate: bool = True
+    max_slot_wal_keep_size: int | None = None
+    disk: guard.Disk | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +139,12 @@ class Create:
     plugin: str | None = None
     database: str | None = None
     reserve_wal: bool = False
+    two_phase: bool = False
+    failover: bool = False
+
+    @classmethod
+    def of(cls, wish: Wish) -> Create:
+        return cls(wish.name, wish.plugin, wish.database, wish.reserve_wal, bool(wish.two_phase), bool(wish.failover))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,10 +152,63 @@ class Drop:
     """Drop a slot.
 
     :param force: end the process that uses it, should there be one.
+    :param spare: leave it, should somebody use it by now.
     """
 
     name: str
     force: bool = False
+    spare: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """Let the server remove the WAL that no slot keeps any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Drop what is not listed.
+
+    :param pattern: names of the slots that have to be listed.
+    :param force: drop even those that somebody uses.
+    """
+
+    pattern: Pattern
+    force: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What becomes of one slot.
+
+    :param action: ``created``, ``dropped``, ``recreated`` or ``none``.
+    :param before: the slot as the server has it.
+    :param after: the slot as it will be, as far as that can be known.
+    :param guarded: whether it is the guard that drops it.
+    """
+
+    name: str
+    action: str
+    before: Slot | None
+    after: Slot | None
+    wish: Wish | None = None
+    force: bool = False
+    guarded: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """What becomes of all slots that the task is about.
+
+    :param choices: the listed slots as listed, then those that go though nobody listed them.
+    :param verdicts: what the guard says, if there is one.
+    """
+
+    choices: tuple
+    verdicts: tuple = ()
+    limits: guard.Limits | None = None
+    disk: guard.Disk | None = None
+    warnings: tuple = ()
 
 
 def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple:
@@ -140,61 +225,141 @@ def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple:
     return wishes
 
 
-def plan(wishes: t.Sequence[Wish], state: State) -> Plan:
-    """Plan the way from the server's slots to the wishes.
-
-    Slots are dropped before others are created, so that they make room.
+def decide(
+    wishes: t.Sequence[Wish], state: State, sweep: Sweep | None = None, limits: guard.Limits | None = None
+) -> Decision:
+    """What becomes of each slot.
 
     :raises Refused: a wish that the server cannot grant, or that would break something that is in use.
     """
-    drops = [wish for wish in wishes if wish.state == "absent" and wish.name in state.slots]
-    creates = [wish for wish in wishes if wish.state == "present" and wish.name not in state.slots]
-    for wish in wishes:
-        if wish.state == "present" and wish.name in state.slots:
-            _check_same(wish, state.slots[wish.name])
-    for wish in drops:
-        _check_drop(wish, state.slots[wish.name])
-    if (drops or creates) and not state.may_replicate:
-        raise Refused("This user may not create or drop slots; it needs the REPLICATION attribute.")
-    for wish in creates:
-        _check_create(wish, state)
-    _check_room(len(drops), len(creates), state)
+    choices = [_choice(wish, state) for wish in wishes]
+    if sweep:
+        choices += _swept({wish.name for wish in wishes}, sweep, state)
+    verdicts: tuple = ()
+    warnings: list = []
+    if limits:
+        changing = {choice.name for choice in choices if choice.action in ("dropped", "recreated")}
+        verdicts = guard.judge(
+            {name: slot for name, slot in state.slots.items() if name not in changing},
+            limits,
+            state.disk,
+            oldest=max((guard.kept(state.slots[name]) for name in changing), default=0),
+        )
+        going = {verdict.name for verdict in verdicts if verdict.choice == "dropped"}
+        choices = [_guarded(choice) if choice.name in going else choice for choice in choices]
+        listed = {choice.name for choice in choices}
+        choices += [Choice(name, "dropped", state.slots[name], None, guarded=True) for name in sorted(going - listed)]
+        warnings = guard.sentences(verdicts, limits, state.max_slot_wal_keep_size, state.disk)
+    _check(choices, state)
+    return Decision(tuple(choices), verdicts, limits, state.disk, tuple(warnings))
 
-    actions = [Drop(wish.name, wish.force) for wish in drops]
+
+def _guarded(choice: Choice) -> Choice:
+    """A listed slot that the guard drops is created anew: it keeps nothing of the past, and a second run agrees."""
+    return dataclasses.replace(_anew(choice.wish, choice.before), force=False, guarded=True)
+
+
+def _anew(wish: Wish, slot: Slot) -> Choice:
+    """Drop and create a slot; what the wish leaves open stays as it is."""
+    if wish.slot_type == slot.slot_type == "logical":
+        wish = dataclasses.replace(
+            wish,
+            two_phase=slot.two_phase if wish.two_phase is None else wish.two_phase,
+            failover=slot.failover if wish.failover is None else wish.failover,
+        )
+    return Choice(wish.name, "recreated", slot, _new(wish), wish, wish.force)
+
+
+def _new(wish: Wish) -> Slot:
+    return Slot(
+        wish.name,
+        wish.slot_type,
+        wish.plugin,
+        wish.database,
+        two_phase=bool(wish.two_phase),
+        failover=bool(wish.failover),
+    )
+
+
+def _swept(listed: set, sweep: Sweep, state: State) -> list:
+    return [
+        Choice(name, "dropped", slot, None, force=sweep.force)
+        for name, slot in sorted(state.slots.items())
+        if name not in listed and sweep.pattern.has(name) and not slot.temporary and not slot.synced
+    ]
+
+
+def plan(decision: Decision) -> Plan:
+    """Plan the way from the server's slots to those chosen.
+
+    Slots are dropped before others are created, so that they make room. One
+    that is recreated is created right after it was dropped, so that never
+    more than one is missing, should something go wrong.
+    """
+    choices = decision.choices
+    chosen = {
+        action: [choice for choice in choices if choice.action == action]
+        for action in ("dropped", "recreated", "created")
+    }
+    actions: list = [Drop(choice.name, choice.force, choice.guarded) for choice in chosen["dropped"]]
     # Slots of one database are neighbours, so that one connection to it is enough.
-    for wish in sorted(creates, key=lambda wish: wish.database or ""):
-        actions.append(Create(wish.name, wish.plugin, wish.database, wish.reserve_wal))
+    for choice in sorted(chosen["recreated"], key=_database):
+        actions += [Drop(choice.name, choice.force, choice.guarded), Create.of(choice.wish)]
+    if any(choice.guarded for choice in choices):
+        actions.append(Checkpoint())
+    actions += [Create.of(choice.wish) for choice in sorted(chosen["created"], key=_database)]
     return Plan(
-        before={wish.name: _described(state.slots.get(wish.name)) for wish in wishes},
-        after={wish.name: _described(_after(wish, state.slots.get(wish.name))) for wish in wishes},
+        before={choice.name: _described(choice.before) for choice in choices},
+        after={choice.name: _described(choice.after) for choice in choices},
         actions=tuple(actions),
-        result={"slots": result(wishes, state.slots, state.slots)},
-        warnings=tuple(
-            f"The slot {wish.name} is in use by {state.slots[wish.name].user}; that process is ended to drop the slot."
-            for wish in drops
-            if state.slots[wish.name].active
+        result=result(decision),
+        warnings=decision.warnings
+        + tuple(
+            f"The slot {choice.name} is in use by {choice.before.user}; that process is ended to drop the slot."
+            for choice in chosen["dropped"] + chosen["recreated"]
+            if choice.before.active
         ),
     )
 
 
-def result(wishes: t.Sequence[Wish], before: t.Mapping[str, Slot], now: t.Mapping[str, Slot]) -> list:
-    """What the module returns for each wish.
+def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict:
+    """What the module returns.
 
-    :param before: the slots when the plan was made.
-    :param now: the slots as far as known; what is to be created and not there yet is predicted.
+    :param now: the slots once the plan was carried out; ``None`` to predict them.
     """
+    returned: dict = {"slots": _rows(decision.choices, now)}
+    if decision.limits:
+        returned["guard"] = {
+            "action": "drop" if decision.limits.drop else "report",
+            "free_bytes": decision.disk.free if decision.disk else None,
+            "total_bytes": decision.disk.total if decision.disk else None,
+            "slots": [_spared(verdict, now) for verdict in decision.verdicts],
+        }
+    return returned
+
+
+def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict:
+    row = {
+        "name": verdict.name,
+        "choice": verdict.choice,
+        "reason": verdict.reason,
+        "retained_bytes": verdict.retained_bytes,
+    }
+    if verdict.choice == "dropped" and now and verdict.name in now and now[verdict.name].active:
+        row.update(choice="kept", reason="somebody began to use it meanwhile")
+    return row
+
+
+def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list:
     rows = []
-    for wish in wishes:
-        action = "none"
-        if wish.state == "absent" and wish.name in before:
-            action = "dropped"
-        elif wish.state == "present" and wish.name not in before:
-            action = "created"
-        known = before if action == "dropped" else now
-        slot = known.get(wish.name) or _after(wish, None)
-        row = {field: getattr(slot, field, None) for field in RESULT_FIELDS}
-        active = slot is not None and slot.active and action != "dropped"
-        rows.append(dict(row, name=wish.name, active=active, action=action))
+    for choice in choices:
+        after = choice.after if now is None else now.get(choice.name)
+        row = {field: getattr(after or choice.before, field, None) for field in RESULT_FIELDS}
+        # The guard leaves a slot that somebody began to use between the plan and its turn.
+        spared = now is not None and choice.guarded and after and after.active
+        action = "none" if spared else choice.action
+        row.update(name=choice.name, active=bool(after and after.active), action=action)
+        rows.append(dict(row, before=fields_of(choice.before), after=fields_of(after)))
     return rows
 
 
@@ -209,48 +374,110 @@ RESULT_FIELDS = (
     "safe_wal_size",
 )
 
+DETAILS = (
+    "slot_type",
+    "plugin",
+    "database",
+    "two_phase",
+    "failover",
+    "active",
+    "active_pid",
+    "inactive_since",
+    "restart_lsn",
+    "confirmed_flush_lsn",
+    "wal_status",
+    "safe_wal_size",
+    "retained_bytes",
+    "invalidation_reason",
+)
 
-def _after(wish: Wish, slot: Slot | None) -> Slot | None:
+
+def fields_of(slot: Slot | None) -> dict | None:
+    """A slot as it is returned, with what moves by itself."""
+    return None if slot is None else {field: getattr(slot, field) for field in DETAILS}
+
+
+def _database(choice: Choice) -> str:
+    return (choice.wish and choice.wish.database) or ""
+
+
+def _choice(wish: Wish, state: State) -> Choice:
+    slot = state.slots.get(wish.name)
     if wish.state == "absent":
-        return None
-    return slot or Slot(wish.name, wish.slot_type, wish.plugin, wish.database)
+        return Choice(wish.name, "dropped" if slot else "none", slot, None, wish, wish.force)
+    if wish.failover and state.version < versions.FAILOVER_SLOTS:
+        raise Refused(
+            f"The slot {wish.name} cannot have failover: true before PostgreSQL {versions.FAILOVER_SLOTS // 10000}; "
+            f"this one runs {versions.text(state.version)}."
+        )
+    if slot is None:
+        return Choice(wish.name, "created", None, _new(wish), wish)
+    if slot.temporary:
+        raise Refused(f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.")
+    drift = _drift(wish, slot)
+    if not drift:
+        return Choice(wish.name, "none", slot, slot, wish)
+    if not wish.recreate:
+        raise Refused(
+            f"The slot {wish.name} {drift}. With recreate: true it is dropped and created anew; its consumer has to be "
+            "set up anew then.",
+            slot=wish.name,
+        )
+    return _anew(wish, slot)
+
+
+def _drift(wish: Wish, slot: Slot) -> str:
+    """What about a slot is not as wished and cannot be altered, in words."""
+    for option in ("slot_type", "plugin", "database", "two_phase", "failover"):
+        wanted, present = getattr(wish, option), getattr(slot, option)
+        if option in ("two_phase", "failover") and wanted is None:
+            continue
+        if wanted != present:
+            return f"exists with {option} {present!r} and not {wanted!r}, and a slot cannot be altered"
+    if slot.wal_status == "lost":
+        why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
+        return f"is lost{why}: what it needs was removed, so its consumer cannot go on"
+    return ""
 
 
 def _described(slot: Slot | None) -> dict | None:
     """A slot as the diff shows it: what does not move by itself."""
     if slot is None:
         return None
-    described = {"slot_type": slot.slot_type}
+    described: dict = {"slot_type": slot.slot_type}
     if slot.slot_type == "logical":
         described.update(plugin=slot.plugin, database=slot.database)
+        # Only where they are on, as few slots have them.
+        described.update({option: True for option in ("two_phase", "failover") if getattr(slot, option)})
+    if slot.wal_status == "lost":
+        described.update(wal_status="lost")
     return described
 
 
-def _check_same(wish: Wish, slot: Slot) -> None:
-    if slot.temporary:
-        raise Refused(f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.")
-    for option in ("slot_type", "plugin", "database"):
-        wanted, present = getattr(wish, option), getattr(slot, option)
-        if wanted != present:
-            raise Refused(
-                f"The slot {wish.name} exists with {option} {present!r} and not {wanted!r}; a slot cannot be altered, "
-                "so drop it first with state: absent if nothing needs it.",
-                slot=wish.name,
-            )
-    if slot.wal_status == "lost":
+def _check(choices: t.Sequence[Choice], state: State) -> None:
+    gone = [choice for choice in choices if choice.action in ("dropped", "recreated")]
+    new = [choice for choice in choices if choice.action in ("created", "recreated")]
+    for choice in gone:
+        _check_drop(choice)
+    if (gone or new) and not state.may_replicate:
+        raise Refused("This user may not create or drop slots; it needs the REPLICATION attribute.")
+    for choice in new:
+        _check_create(choice.wish, state)
+    _check_room(len(gone), len(new), state)
+
+
+def _check_drop(choice: Choice) -> None:
+    slot = choice.before
+    if slot.synced:
         raise Refused(
-            f"The slot {wish.name} is lost: WAL that it needs was removed, so its consumer cannot go on. Drop it with "
-            "state: absent, create it again and set its consumer up anew.",
-            slot=wish.name,
+            f"The slot {slot.name} is this standby's copy of its primary's; drop or alter it there.", slot=slot.name
         )
-
-
-def _check_drop(wish: Wish, slot: Slot) -> None:
-    if slot.active and not wish.force:
+    if slot.active and not choice.force:
+        anew = " and created anew" if choice.action == "recreated" else ""
         raise Refused(
-            f"The slot {wish.name} is in use by {slot.user}; with force: true that process is ended and the slot "
-            "dropped.",
-            slot=wish.name,
+            f"The slot {slot.name} is in use by {slot.user}; with force: true that process is ended and the slot "
+            f"dropped{anew}.",
+            slot=slot.name,
         )
 
 
@@ -259,6 +486,11 @@ def _check_create(wish: Wish, state: State) -> None:
         raise Refused(f"The slot {wish.name} needs wal_level replica or logical; this server has minimal.")
     if wish.slot_type == "physical":
         return
+    if wish.failover and state.in_recovery:
+        raise Refused(
+            f"The slot {wish.name} cannot have failover: true on a standby; create it on the primary, and the standby "
+            "takes it over with sync_replication_slots."
+        )
     if state.in_recovery and state.version < versions.LOGICAL_SLOTS_ON_STANDBY:
         raise Refused(
             f"The logical slot {wish.name} cannot be created on a standby before PostgreSQL "
@@ -281,12 +513,12 @@ def _check_create(wish: Wish, state: State) -> None:
         )
 
 
-def _check_room(drops: int, creates: int, state: State) -> None:
-    needed = len(state.slots) - drops + creates
-    if creates and needed > state.max_replication_slots:
+def _check_room(gone: int, new: int, state: State) -> None:
+    needed = len(state.slots) - gone + new
+    if new and needed > state.max_replication_slots:
         raise Refused(
             f"max_replication_slots is {state.max_replication_slots} and {needed} are needed: {len(state.slots)} slots "
-            f"exist, {drops} to be dropped, {creates} to be created. Set it to at least {needed} and restart the "
+            f"exist, {gone} to be dropped, {new} to be created. Set it to at least {needed} and restart the "
             "server.",
             needed=needed,
             max_replication_slots=state.max_replication_slots,

@@ -4,13 +4,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    PartlyApplied,
+    Refused,
+    ScaleoutError,
+    Unreachable,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.guard import Disk
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
+    Checkpoint,
     Create,
     Drop,
     Slot,
@@ -31,6 +41,8 @@ _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('wal_level') AS wal_level,
        current_setting('max_replication_slots')::int AS max_replication_slots,
+       (SELECT nullif(setting, '-1')::bigint * 1024 * 1024 FROM pg_settings WHERE name = 'max_slot_wal_keep_size')
+           AS max_slot_wal_keep_size,
        current_setting('is_superuser')::bool AS superuser,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
        ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s) AND datallowconn) AS databases,
@@ -38,34 +50,63 @@ SELECT pg_is_in_recovery() AS in_recovery,
         FROM pg_settings WHERE %(logical)s AND name = 'output_plugin_libraries') AS allowed_plugins
 """
 
+# Of a lost slot nothing is kept, whatever its restart_lsn. A standby has replayed at most what it received, unless its
+# WAL comes from an archive.
 _SLOTS = """
-SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, s.active, s.active_pid, s.temporary,
-       s.restart_lsn::text, s.wal_status, s.safe_wal_size,
+SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, s.active, s.active_pid, s.temporary, s.two_phase,
+       s.restart_lsn::text, s.confirmed_flush_lsn::text, s.wal_status, s.safe_wal_size,
+       CASE WHEN s.wal_status <> 'lost' THEN greatest(pg_wal_lsn_diff(
+           CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+                ELSE pg_current_wal_lsn() END, s.restart_lsn), 0)::bigint END AS retained_bytes,
        CASE WHEN s.active THEN format('%%s %%s (pid %%s%%s)', coalesce(a.backend_type, 'a process'),
                                       coalesce(nullif(a.application_name, ''), 'without a name'), s.active_pid,
-                                      coalesce(', from ' || host(a.client_addr), '')) END AS "user"
+                                      coalesce(', from ' || host(a.client_addr), '')) END AS "user" {newer}
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
+ORDER BY s.slot_name
 """
 
+_CONFLICTING = ", CASE WHEN s.conflicting THEN 'conflict with recovery' END AS invalidation_reason"
+_FAILOVER = """
+       , s.failover, s.synced, s.invalidation_reason,
+       to_char(s.inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS inactive_since
+"""
 
-def read(session: Session, wishes: t.Sequence[Wish]) -> State:
+# A tunnel ends at a local address as well; so the data directory is asked in turn whether it is this server's.
+_PLACE = """
+SELECT (inet_server_addr() IS NULL OR host(inet_server_addr()) IN (host(inet_client_addr()), '::1')
+        OR inet_server_addr() <<= inet '127.0.0.0/8') AS local,
+       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
+       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
+       current_setting('port')::int AS port,
+       extract(epoch FROM pg_postmaster_start_time())::bigint AS started
+"""
+
+START_TOLERANCE = 60
+"""Seconds between the moment that postmaster.pid names and the one that the server calls its start."""
+
+
+def read(session: Session, wishes: t.Sequence[Wish] = (), disk: bool = False) -> State:
     """Everything that the planner wants to know, in two queries however many slots.
 
     Each output plugin that no slot uses yet costs one more, as the server has
     no list of those that are installed.
+
+    :param disk: look at the volume of the WAL as well.
+    :raises Refused: we cannot look at it, as when the server is on another host.
     """
     databases = list({wish.database for wish in wishes if wish.database})
     server = session.rows(_SERVER, {"databases": databases, "logical": bool(databases)})[0]
     slots = read_slots(session)
     superuser = server.pop("superuser")
     allowed = server.pop("allowed_plugins")
-    new = {wish.plugin for wish in wishes if wish.plugin and wish.state == "present" and wish.name not in slots}
+    new = {wish.plugin for wish in wishes if wish.plugin and wish.state == "present"}
     new -= {slot.plugin for slot in slots.values()}
     return State(
         version=session.version,
         slots=slots,
         databases=frozenset(server.pop("databases")),
         allowed_plugins=None if allowed is None else frozenset(allowed),
+        disk=_disk(session) if disk else None,
         missing_plugins=frozenset(plugin for plugin in new if superuser and not _installed(session, plugin)),
         **server,
     )
@@ -73,7 +114,46 @@ def read(session: Session, wishes: t.Sequence[Wish]) -> State:
 
 def read_slots(session: Session) -> dict[str, Slot]:
     """All slots of the server by name."""
-    return {row["name"]: Slot(**row) for row in session.rows(_SLOTS, ())}
+    newer = ""
+    if session.version >= versions.FAILOVER_SLOTS:
+        newer = _FAILOVER
+    elif session.version >= versions.LOGICAL_SLOTS_ON_STANDBY:
+        newer = _CONFLICTING
+    return {row["name"]: Slot(**row) for row in session.rows(_SLOTS.format(newer=newer), ())}
+
+
+def _disk(session: Session) -> Disk:
+    """The volume of the WAL, as this host has it."""
+    where = session.rows(_PLACE)[0]
+    if not where["local"]:
+        raise Refused(
+            f"min_free_disk needs the module to run on the server's own host, and {session.endpoint.place} is another "
+            "one: nobody can see its disk from here. Run the task there, or use max_retained_bytes alone.",
+            option="min_free_disk",
+        )
+    data = where["data_directory"]
+    if not data:
+        raise Refused(
+            "min_free_disk needs a user who may read the setting data_directory: a superuser or a member of pg_monitor."
+        )
+    try:
+        with open(os.path.join(data, "postmaster.pid"), encoding="utf-8", errors="replace") as lines:
+            started, port = (int(line) for line in lines.read().split("\n")[2:4])
+        volume = os.statvfs(os.path.join(data, "pg_wal"))
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"min_free_disk cannot look at {data} on this host: {getattr(error, 'strerror', None) or error}. The "
+            "module has to run on the server's own host, as the user who runs the server or as root.",
+            option="min_free_disk",
+        ) from None
+    if port != where["port"] or abs(started - where["started"]) > START_TOLERANCE:
+        raise Refused(
+            f"min_free_disk needs the module to run on the server's own host; {data} on this host belongs to another "
+            "server.",
+            option="min_free_disk",
+        )
+    block = volume.f_frsize
+    return Disk(free=volume.f_bavail * block, total=volume.f_blocks * block, segment=where["segment"])
 
 
 def _installed(session: Session, plugin: str) -> bool:
@@ -95,19 +175,49 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     :raises PartlyApplied: naming what was done and what was not.
     """
     connections = _Connections(session, timeout)
+    spared: set = set()
     try:
         for position, action in enumerate(actions):
+            sent = False
             try:
-                if isinstance(action, Drop):
-                    _drop(connections.to(None), action)
-                else:
-                    _create(connections.to(action.database), action, timeout)
+                # What is created anew has its connection before the slot that was there is dropped.
+                there = connections.to(_database_of(actions[position : position + 2]))
+                sent = True
+                if isinstance(action, Checkpoint):
+                    _checkpoint(session)
+                elif isinstance(action, Drop):
+                    if not _drop(session, action):
+                        spared.add(action.name)
+                elif action.name not in spared:
+                    _create(there, action, timeout)
             except ScaleoutError as error:
-                done = [_describe(action) for action in actions[:position]]
-                not_done = [_describe(action) for action in actions[position:]]
-                raise PartlyApplied.stopped_by(error, done, not_done) from None
+                raise _stopped(error, actions, position, sent) from None
     finally:
         connections.close()
+
+
+def _database_of(actions: t.Sequence[t.Any]) -> str | None:
+    """The database that the first action is about; a drop is about that of a slot that is created in its place."""
+    for action in actions:
+        if isinstance(action, Create) and action.name == getattr(actions[0], "name", None):
+            return action.database
+    return None
+
+
+def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int, sent: bool) -> ScaleoutError:
+    """What to raise when an action fails: it says what was done, and which slot that was there is missing now.
+
+    :param sent: whether the server was told of it.
+    """
+    failed, earlier = actions[position], actions[:position]
+    message = error.message
+    if isinstance(error, Unreachable) and sent:
+        message += f" Whether it did {_describe(failed)} cannot be known; the next run looks."
+    if isinstance(failed, Create) and any(isinstance(one, Drop) and one.name == failed.name for one in earlier):
+        message += f" The slot {failed.name} was dropped to create it anew and is missing now."
+    done = [_describe(action) for action in earlier]
+    not_done = [_describe(action) for action in actions[position:]]
+    return PartlyApplied.stopped_by(ScaleoutError(message, **error.facts), done, not_done)
 
 
 @dataclasses.dataclass
@@ -121,10 +231,10 @@ class _Connections:
 
     def to(self, database: str | None) -> Session:
         """The connection to a database; ``None`` where any will do."""
+        if not self.limited:
+            self.limited = True
+            self._limit(self.session)
         if database in (None, self.session.endpoint.database):
-            if not self.limited:
-                self.limited = True
-                self._limit(self.session)
             return self.session
         if self.other is None or self.other.endpoint.database != database:
             self.close()
@@ -143,7 +253,13 @@ class _Connections:
 def _create(session: Session, action: Create, timeout: int) -> None:
     try:
         if action.plugin:
-            session.run("SELECT pg_create_logical_replication_slot(%s, %s)", (action.name, action.plugin))
+            options = [False, action.two_phase]  # not temporary
+            if session.version >= versions.FAILOVER_SLOTS:
+                options.append(action.failover)
+            session.run(
+                f"SELECT pg_create_logical_replication_slot(%s, %s{', %s' * len(options)})",
+                (action.name, action.plugin, *options),
+            )
         else:
             session.run("SELECT pg_create_physical_replication_slot(%s, %s)", (action.name, action.reserve_wal))
     except Refused as error:
@@ -157,8 +273,11 @@ def _create(session: Session, action: Create, timeout: int) -> None:
         ) from None
 
 
-def _drop(session: Session, action: Drop) -> None:
-    """Drop a slot; with force again and again, as a standby comes back within milliseconds."""
+def _drop(session: Session, action: Drop) -> bool:
+    """Drop a slot; with force again and again, as a standby comes back within milliseconds.
+
+    :return: whether it is gone.
+    """
     deadline = time.monotonic() + RELEASE_TIMEOUT
     while True:
         if action.force:
@@ -170,11 +289,22 @@ def _drop(session: Session, action: Drop) -> None:
         try:
             session.run("SELECT pg_drop_replication_slot(%s)", (action.name,))
         except Refused as error:
-            if not action.force or error.facts.get("sqlstate") != _OBJECT_IN_USE or time.monotonic() > deadline:
+            in_use = error.facts.get("sqlstate") == _OBJECT_IN_USE
+            if in_use and action.spare:
+                return False
+            if not action.force or not in_use or time.monotonic() > deadline:
                 raise
         else:
-            return
+            return True
+
+
+def _checkpoint(session: Session) -> None:
+    """Remove WAL now where we may; else it goes with the server's next checkpoint, and that is soon enough."""
+    with contextlib.suppress(Refused):
+        session.run("CHECKPOINT")
 
 
 def _describe(action: t.Any) -> str:
+    if isinstance(action, Checkpoint):
+        return "checkpoint"
     return f"{'drop' if isinstance(action, Drop) else 'create'} {action.name}"

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Stands between a client and Consul, and writes the key itself each time that the client has read it.
+"""Stands between a client and Consul, and writes the key itself each time that the client has read it alone.
 
 Arguments: the port to listen on, Consul's port, and the number of requests after which it ends.
 """
@@ -19,7 +19,7 @@ class Rival(http.server.BaseHTTPRequestHandler):
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = {"X-Consul-Token": self.headers.get("X-Consul-Token") or ""}
         status, body = ask(self.command, self.path, sent, token)
-        if self.command == "GET":
+        if self.command == "GET" and "?" not in self.path:
             ask("PUT", self.path, b"the rival was here", token)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

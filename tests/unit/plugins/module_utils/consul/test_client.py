@@ -11,7 +11,13 @@ import threading
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul, Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import (
+    ARGUMENTS,
+    Consul,
+    Delete,
+    Entry,
+    Write,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, Unreachable
 
 TOKEN = "f4c54a26-2b0c-4c8e-9f0e-2c1d9a3e7b11"
@@ -226,3 +232,47 @@ def test_a_token_that_no_header_can_hold_is_refused_without_being_told(token):
     with pytest.raises(Refused) as raised:
         Consul("127.0.0.1", 8500, token)
     assert token not in raised.value.message
+
+
+# Transactions
+
+OPERATIONS = [Write("a", b"\xc3\xa9", 7), Write("a.history/2", b"x", flags=1764000000), Delete("a.history/1")]
+
+
+def test_a_transaction_is_one_request(fake, consul):
+    fake.body = b'{"Results": [{"KV": {}}], "Errors": null}'
+    assert consul.commit(OPERATIONS)
+    ((method, path, token, sent, _client),) = fake.requests
+    assert (method, path, token) == ("PUT", "/v1/txn", TOKEN)
+    assert json.loads(sent) == [
+        {"KV": {"Verb": "cas", "Key": "a", "Value": "w6k=", "Flags": 0, "Index": 7}},
+        {"KV": {"Verb": "set", "Key": "a.history/2", "Value": "eA==", "Flags": 1764000000}},
+        {"KV": {"Verb": "delete", "Key": "a.history/1"}},
+    ]
+
+
+def test_a_stale_index_ends_a_transaction(fake, consul):
+    fake.status = 409
+    fake.body = b'{"Results": null, "Errors": [{"OpIndex": 0, "What": "failed to set key \\"a\\", index is stale"}]}'
+    assert not consul.commit(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (409, b'{"Errors": [{"OpIndex": 1, "What": "Permission denied"}]}', r"it answered 409 \(Permission denied\)"),
+        (403, b"Permission denied", r"it answered 403 \(Permission denied\)"),
+        (500, b"No cluster leader", r"it answered 500 \(No cluster leader\)"),
+        (200, b"true", "what answers there is not Consul"),
+        (409, b"<html>", "what answers there is not Consul"),
+    ],
+)
+def test_a_transaction_that_is_refused(fake, consul, status, body, says):
+    fake.status, fake.body = status, body
+    with pytest.raises(Unreachable, match=says):
+        consul.commit(OPERATIONS)
+
+
+def test_a_key_is_read_with_its_flags(fake, consul):
+    fake.body = json.dumps([{"Key": "a", "Value": "eA==", "ModifyIndex": 42, "Flags": 9}]).encode()
+    assert consul.get("a") == Entry(b"x", 42, 9)

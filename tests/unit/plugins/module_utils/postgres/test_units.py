@@ -66,6 +66,12 @@ def test_real(text, unit, stored):
     assert units.parse_real(text, unit) == stored
 
 
+@pytest.mark.parametrize("text", ["1e309", "-1.8e308", "1e400s", "0x1p2000"])
+def test_a_real_that_no_float_holds(text):
+    with pytest.raises(units.BadNumber, match="out of range"):
+        units.parse_real(text, "ms")
+
+
 @given(value=INTEGERS, unit=st.sampled_from([*MEMORY, *TIME, None]))
 def test_what_is_shown_is_read_as_what_is_stored(value, unit):
     assert units.parse_integer(units.show(value, unit), unit) == value

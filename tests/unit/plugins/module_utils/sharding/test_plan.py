@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import operator
 import re
 
 import pytest
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.estimate import Size, pretty
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import Endpoint, InvalidMap, Shard
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import Wanted, divide, next_map
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import MovesRows, Wanted, divide, next_map
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
 
 weights = st.dictionaries(st.integers(0, 20), st.integers(0, 9), min_size=1, max_size=12)
@@ -81,6 +83,31 @@ def test_a_new_division_moves_as_few_buckets_as_any_even_one(owner_of, shards):
         for larger in itertools.combinations(sorted(shards), more)
     )
     assert moved == fewest
+
+
+@given(
+    st.lists(st.integers(0, 2), min_size=1, max_size=6),
+    st.dictionaries(st.integers(0, 3), st.integers(0, 5), min_size=1, max_size=3),
+)
+def test_a_new_division_is_the_best_of_all_assignments(owner_of, by_shard):
+    """Of all assignments, those that come nearest to the weights; of these, one that moves the fewest buckets."""
+    buckets = len(owner_of)
+    shards = sorted(shard for shard, weight in by_shard.items() if weight)
+    total = sum(by_shard.values())
+    held = ranges.merge(BucketRange(bucket, bucket, owner) for bucket, owner in enumerate(owner_of))
+    assume(shards)
+
+    def cost(assignment):
+        errors = [(assignment.count(shard) * total - buckets * by_shard[shard]) ** 2 for shard in shards]
+        return sum(errors), sum(map(operator.ne, assignment, owner_of))
+
+    best = min(map(cost, itertools.product(shards, repeat=buckets)))
+    try:
+        divided = divide(by_shard, buckets, held)
+    except InvalidMap:  # a weight that is too small for a bucket
+        assume(False)
+    assert ranges.faults(divided, buckets) == []
+    assert cost(tuple(ranges.owner(divided, bucket) for bucket in range(buckets))) == best
 
 
 @given(weights)
@@ -260,3 +287,58 @@ def test_a_map_keeps_the_number_of_its_buckets():
     published = next_map(None, [wanted(0), wanted(1)], 16)
     following = next_map(published, [wanted(0, replicas=["pg1r"]), wanted(1)], 4096)
     assert following == dataclasses.replace(following, buckets=16, version=2)
+
+
+# Estimates
+
+
+def test_each_move_is_named_with_its_part_of_the_source():
+    with pytest.raises(MovesRows) as refused:
+        next_map(FIRST, like_first(_3=wanted(3, server="pg3")), 4096)
+    assert refused.value.sources == [0, 1, 2]
+    measured = refused.value.estimated({0: Size(1366, 13660 << 20), 2: Size(0, 8192)})
+    assert measured.message == (
+        "The shard map of version 1 stays as it is, because rows would have to move first: "
+        "buckets 1024-1365 from shard 0 to shard 3 (about 342 rows, 3420 MB); "
+        "buckets 2390-2730 from shard 1 to shard 3; "
+        "buckets 3755-4095 from shard 2 to shard 3 (about 0 rows, 2046 bytes); together about 342 rows, 3420 MB."
+    )
+    assert measured.facts["moves"] == [
+        {"first": 1024, "last": 1365, "source": 0, "target": 3, "rows": 342, "bytes": 3420 << 20},
+        {"first": 2390, "last": 2730, "source": 1, "target": 3},
+        {"first": 3755, "last": 4095, "source": 2, "target": 3, "rows": 0, "bytes": 2046},
+    ]
+
+
+def test_a_shard_that_goes_elsewhere_moves_as_a_whole():
+    with pytest.raises(MovesRows) as refused:
+        next_map(FIRST, like_first(_1=wanted(1, server="pg2")), 4096)
+    measured = refused.value.estimated({1: Size(1, 20000)})
+    assert measured.message.endswith(" to pg2 (pg2.example.com:5432) (about 1 row, 20 kB).")
+    assert measured.facts["moves"] == [
+        {
+            "shard": 1,
+            "buckets": 1365,
+            "source_database": "shard_1 on pg1 (pg1.example.com:5432)",
+            "target_database": "shard_1 on pg2 (pg2.example.com:5432)",
+            "rows": 1,
+            "bytes": 20000,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    # SELECT pg_size_pretty(count)
+    [
+        (0, "0 bytes"),
+        (10239, "10239 bytes"),
+        (10240, "10 kB"),
+        (10485247, "10239 kB"),
+        (10485760, "10 MB"),
+        (1 << 40, "1024 GB"),
+        (1 << 50, "1024 TB"),
+    ],
+)
+def test_bytes_read_as_those_of_postgresql(count, text):
+    assert pretty(count) == text

@@ -177,6 +177,15 @@ def test_pending_restarts_of_others_are_seen():
     assert result["pending_restart_elsewhere"] == ["max_connections", "wal_level"]
 
 
+def test_pending_restarts_of_others_are_explained():
+    changes = [("max_connections", PENDING)]
+    result = planned({"work_mem": "8MB"}, ("max_connections", "200", AUTO), definitions=changes).result
+    assert result["pending_restart_reasons"] == {
+        "max_connections": "max_connections is read only when the server starts: 200 was set earlier and 100 is still "
+        "in force",
+    }
+
+
 def test_the_result_in_the_order_of_names_and_with_the_servers_spelling():
     plan = planned({"WORK_MEM": "8192", "datestyle": "ISO, MDY"})
     assert plan.before == {"DateStyle": "ISO, MDY", "work_mem": "4MB"}

@@ -9,6 +9,11 @@ import pytest
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, Unreachable
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Reset, Set
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.overrides import (
+    Change,
+    Override,
+    Scope,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.plan import Reload
 
 psycopg2 = pytest.importorskip("psycopg2")
@@ -64,6 +69,36 @@ def test_statements():
         "ALTER SYSTEM SET \"d\" = '2'",
     ]
     assert len(session.statements) == 5  # the reload, and one look whether it has happened
+
+
+A, B, C = Scope("My app"), Scope(role="batch"), Scope("app", 'ba"tch')
+OVERRIDES = Override(
+    (Change(A, "work_mem", ("8MB",)), Change(B, "search_path", ("a", "b'c")), Change(C, "app.tenant")),
+    undo=Override((Change(C, "app.tenant", ("7",)),)),
+)
+
+
+def test_all_overrides_are_one_message():
+    session = FakeSession({})
+    server.apply(session, (OVERRIDES,))
+    assert session.statements == [
+        """ALTER DATABASE "My app" SET "work_mem" = '8MB'; """
+        """ALTER ROLE "batch" SET "search_path" = 'a', "b'c"; """
+        """ALTER ROLE "ba"tch" IN DATABASE "app" RESET "app"."tenant\""""
+    ]
+
+
+def test_refused_overrides_take_the_servers_settings_back():
+    session = FakeSession({2: REFUSED})
+    with pytest.raises(Refused, match=r"No setting was changed\.$"):
+        server.apply(session, (ACTIONS[0], OVERRIDES, Reload()))
+    assert session.statements[2:] == ["ALTER SYSTEM SET \"a\" = '0'"]
+
+
+def test_a_server_that_goes_away_between_settings_and_overrides():
+    with pytest.raises(PartlyApplied, match="Not done: set work_mem of database My app, ") as error:
+        server.apply(FakeSession({2: GONE}), (ACTIONS[0], OVERRIDES, Reload()))
+    assert error.value.facts["not_done"][-1] == "reload"
 
 
 def test_a_refused_value_takes_the_others_back():

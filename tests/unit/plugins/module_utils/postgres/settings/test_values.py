@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import json
 import pathlib
+import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import values
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import BadValue, Definition
 
@@ -49,6 +53,47 @@ def test_numbers_are_read_and_refused_as_the_server_does(server):
         assert stored is not None, (name, text)
         assert value.shown == show, (name, text)
         assert value.shown == values.parse(definition, stored).shown, (name, text)
+
+
+ALL = [definition for server in DEFINITIONS.values() for definition in server.values()]
+INTEGERS = [definition for definition in ALL if definition.vartype == "integer"]
+ENUMS = [definition for definition in ALL if definition.vartype == "enum"]
+
+
+@given(definition=st.sampled_from(INTEGERS), data=st.data())
+def test_every_number_within_the_bounds_in_every_unit(definition, data):
+    low, high = int(definition.min_val), int(definition.max_val)
+    number = data.draw(st.integers(low, high))
+    value = values.parse(definition, number)
+    assert value.meaning == number
+    assert values.parse(definition, value.shown).meaning == number
+    for unit in units.units_of(definition.unit) if definition.unit else ():
+        exact = units.parse_real(f"1{unit}", definition.unit)
+        if number % exact == 0:
+            assert values.parse(definition, f"{int(number // exact)} {unit}").meaning == number
+
+
+@given(definition=st.sampled_from(INTEGERS), above=st.integers(1, 2**32))
+def test_every_number_beyond_the_bounds_is_refused_with_them(definition, above):
+    for number in (int(definition.min_val) - above, int(definition.max_val) + above):
+        with pytest.raises(BadValue) as refusal:
+            values.parse(definition, number)
+        if units.INTEGER_RANGE[0] <= number <= units.INTEGER_RANGE[1]:
+            assert f"bounds {definition.min_val} to {definition.max_val}" in str(refusal.value)
+
+
+@given(definition=st.sampled_from(ENUMS), data=st.data())
+def test_every_word_of_an_enumeration_and_no_other(definition, data):
+    known = data.draw(st.sampled_from(definition.enumvals))
+    assert values.parse(definition, known.upper()).meaning == values.parse(definition, known).meaning
+    with pytest.raises(BadValue) as refusal:
+        values.parse(definition, known + data.draw(st.text(string.ascii_letters, min_size=1)) + "!")
+    assert ", ".join(definition.enumvals) in str(refusal.value)
+
+
+@given(elements=st.lists(st.text(st.characters(exclude_characters='\n\r\0"', codec="ascii"), min_size=1), min_size=1))
+def test_every_list_is_read_as_it_is_shown(elements):
+    assert values.parse(LIBRARIES, values.parse(LIBRARIES, elements).shown).meaning == tuple(elements)
 
 
 BOOL = Definition("autovacuum", "bool", "sighup", "on", "on")

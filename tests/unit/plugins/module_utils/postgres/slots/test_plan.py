@@ -37,7 +37,7 @@ def absent(name, **options):
 
 
 def planned(*slots, **facts):
-    return planner.plan(planner.wishes_of(slots), dataclasses.replace(SERVER, **facts))
+    return planner.plan(planner.decide(planner.wishes_of(slots), dataclasses.replace(SERVER, **facts)))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,32 @@ def planned(*slots, **facts):
         ([absent("none")], []),
         ([absent("lost")], [Drop("lost")]),
         ([absent("standby", force=True)], [Drop("standby", force=True)]),
+        (
+            [logical("new", two_phase=True, failover=False)],
+            [Create("new", "pgoutput", "shard_0", two_phase=True, failover=False)],
+        ),
+        ([logical("reports", two_phase=False, failover=False, recreate=True)], []),
+        ([{"name": "lost", "recreate": True}], [Drop("lost"), Create("lost")]),
+        # Each is created anew before the next one is touched.
+        (
+            [
+                logical("reports", two_phase=True, recreate=True),
+                logical("standby", force=True, recreate=True),
+                {"name": "lost", "recreate": True},
+                absent("idle"),
+                {"name": "new"},
+            ],
+            [
+                Drop("idle"),
+                Drop("lost"),
+                Create("lost"),
+                Drop("reports"),
+                Create("reports", "pgoutput", "shard_0", two_phase=True),
+                Drop("standby", force=True),
+                Create("standby", "pgoutput", "shard_0"),
+                Create("new"),
+            ],
+        ),
         # What is dropped makes room for what is created, wherever it stands in the list.
         ([{"name": "a"}, {"name": "b"}, {"name": "c"}, absent("idle")], [Drop("idle"), *map(Create, "abc")]),
         # One connection for each database: its slots are neighbours.
@@ -88,6 +114,8 @@ def test_actions(slots, actions):
         ({"name": "x", "slot_type": "logical", "plugin": "pgoutput"}, "database: None does not do"),
         ({"name": "x", "plugin": "pgoutput"}, "does not go with the physical slot x"),
         ({"name": "x", "database": "d"}, "does not go with the physical slot x"),
+        ({"name": "x", "two_phase": True}, "two_phase: True does not go with the physical slot x"),
+        ({"name": "x", "failover": True}, "failover: True does not go with the physical slot x"),
         (logical("x", reserve_wal=True), "does not go with the logical slot x"),
     ],
 )
@@ -103,7 +131,7 @@ def test_names_up_to_the_limit_and_only_once():
 
 
 def test_what_is_not_given_has_the_default():
-    nothing = dict.fromkeys(("slot_type", "plugin", "database", "reserve_wal", "state", "force"))
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(planner.Wish) if field.name != "name")
     assert planner.wishes_of([{"name": "x", **nothing}]) == planner.wishes_of([{"name": "x"}])
 
 
@@ -116,10 +144,25 @@ def test_what_is_not_given_has_the_default():
         (logical("reports", plugin="wal2json"), {}, "plugin 'pgoutput' and not 'wal2json'"),
         (logical("reports", "shard_1"), {}, "database 'shard_0' and not 'shard_1'"),
         ({"name": "lost"}, {}, "slot lost is lost"),
+        (logical("reports", two_phase=True), {}, "exists with two_phase False and not True"),
+        (logical("reports", failover=True), {"version": 170000}, "exists with failover False and not True"),
+        ({"name": "standby", "slot_type": "logical", "plugin": "p", "database": "d"}, {}, "With recreate: true"),
         ({"name": "brief"}, {}, "temporary one of client backend psql"),
         # What is in use.
         (absent("standby"), {}, "slot standby is in use by walsender pg1r .pid 7.; with force: true"),
+        (logical("standby", recreate=True), {}, "slot standby is in use by .* the slot dropped and created anew"),
+        (logical("brief", recreate=True), {}, "temporary one"),
         # What the server cannot do.
+        (logical("new", failover=True), {}, "failover: true before PostgreSQL 17; this one runs 15.4"),
+        (
+            logical("reports", failover=True),
+            {"version": 160002},
+            "before PostgreSQL 17; this one runs 16.2",
+        ),
+        (logical("new", failover=True), {"version": 170000, "in_recovery": True}, "failover: true on a standby"),
+        (logical("idle", recreate=True), {"in_recovery": True}, "on a standby before PostgreSQL 16"),
+        (logical("idle", "nowhere", recreate=True), {}, "database 'nowhere', which does not exist"),
+        ({"name": "lost", "recreate": True}, {"may_replicate": False}, "REPLICATION"),
         ({"name": "new"}, {"wal_level": "minimal"}, "needs wal_level replica or logical"),
         (logical("new"), {"wal_level": "replica"}, "needs wal_level logical; this server has replica"),
         (logical("new"), {"in_recovery": True}, "on a standby before PostgreSQL 16; this one runs 15.4"),
@@ -187,7 +230,7 @@ def test_whoever_is_ended_is_named():
 
 def test_the_result_before_and_after_the_apply():
     slots = [logical("reports"), {"name": "new"}, absent("standby", force=True), absent("none")]
-    wishes = planner.wishes_of(slots)
+    decision = planner.decide(planner.wishes_of(slots), SERVER)
     rows = planned(*slots).result["slots"]
     assert [(row["name"], row["action"], row["active"]) for row in rows] == [
         ("reports", "none", False),
@@ -199,6 +242,25 @@ def test_the_result_before_and_after_the_apply():
     assert [row["restart_lsn"] for row in rows] == ["0/20", None, "0/30", None]
 
     now = {"reports": REPORTS, "new": Slot("new", "physical", restart_lsn="0/40")}
-    after = planner.result(wishes, SERVER.slots, now)
+    after = planner.result(decision, now)["slots"]
     assert [row["restart_lsn"] for row in after] == ["0/20", "0/40", "0/30", None]
     assert [row["action"] for row in after] == [row["action"] for row in rows]
+    assert [row["before"] and row["before"]["restart_lsn"] for row in after] == ["0/20", None, "0/30", None]
+    assert [row["after"] and row["after"]["restart_lsn"] for row in after] == ["0/20", "0/40", None, None]
+
+
+def test_a_copy_of_the_primarys_is_left_to_the_primary():
+    synced = Slot("synced", "logical", "pgoutput", "shard_0", failover=True, synced=True)
+    facts = {"version": 170000, "in_recovery": True, "slots": {"synced": synced}}
+    assert not planned(logical("synced"), **facts).changed
+    for slot in (absent("synced"), logical("synced", two_phase=True, recreate=True)):
+        with pytest.raises(Refused, match="copy of its primary's"):
+            planned(slot, **facts)
+
+
+def test_the_result_of_a_slot_that_is_created_anew():
+    plan = planned({"name": "lost", "recreate": True})
+    row = plan.result["slots"][0]
+    assert (row["action"], row["wal_status"], row["before"]["wal_status"]) == ("recreated", None, "lost")
+    assert row["after"]["wal_status"] is None
+    assert plan.before != plan.after

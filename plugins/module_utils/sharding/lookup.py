@@ -1,0 +1,24 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The shard of a key in a map, as the filter, the lookup and the module return it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing, keys
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap
+
+
+def shard_of(key: t.Any, shard_map: ShardMap, kind: str) -> dict[str, t.Any]:
+    """Return the shard of a key as it is in the map's document, with its ``id`` and the key's ``bucket``.
+
+    :raises Refused: the key is no value of ``kind``.
+    """
+    try:
+        bucket = hashing.bucket_of(keys.from_template(key, kind), kind, shard_map.buckets)
+    except (TypeError, ValueError) as error:
+        raise Refused(f"{error}.") from None
+    shard_id = shard_map.owner(bucket).id
+    return {"id": shard_id, "bucket": bucket, **shard_map.document()["shards"][str(shard_id)]}

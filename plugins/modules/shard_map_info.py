@@ -1,0 +1,272 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: shard_map_info
+short_description: Show the map from buckets to shards that is in force, and its history
+version_added: 0.1.0
+author: The scaleout.platform team (@scaleout)
+description:
+  - Reads the map that M(scaleout.platform.shard_map) has published in Consul, and the versions of it that are kept.
+  - Finds the bucket and the shard of any number of keys.
+  - A key of Consul's KV without a map is an answer, too; one with something that is no map is an error.
+options:
+  key:
+    description: The key of Consul's KV that holds the map.
+    type: str
+    default: scaleout/shard_map
+  keys:
+    description:
+      - Keys of rows, whose shards are returned.
+      - A bigint may be text, since a template often makes text of a number.
+    type: list
+    elements: raw
+    default: []
+  kind:
+    description: PostgreSQL type of the column of O(keys).
+    type: str
+    choices: [uuid, text, bigint]
+    default: uuid
+  version:
+    description:
+      - The version of the map to return and to look O(keys) up in, one of those that are kept.
+      - When not given, it is the one in force.
+    type: int
+extends_documentation_fragment:
+  - scaleout.platform.consul
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.info
+seealso:
+  - module: scaleout.platform.shard_map
+  - plugin: scaleout.platform.shard
+    plugin_type: lookup
+"""
+
+EXAMPLES = r"""
+- name: Read the map in force
+  scaleout.platform.shard_map_info:
+    consul_token: "{{ consul_management_token }}"
+  register: published
+
+- name: Show it as a person reads it
+  ansible.builtin.debug:
+    msg: "{{ published.text.splitlines() }}"
+
+- name: Find the shard of a user
+  scaleout.platform.shard_map_info:
+    consul_token: "{{ consul_management_token }}"
+    keys: [6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7]
+  register: found
+
+- name: Show where the rows of the user are
+  ansible.builtin.debug:
+    msg: "{{ found.keys_found[0].database }} on {{ found.keys_found[0].primary.host }}"
+"""
+
+RETURN = r"""
+published:
+  description: Whether the key holds a map.
+  returned: success
+  type: bool
+  sample: true
+version:
+  description: The version of RV(map); V(0) where there is no map.
+  returned: success
+  type: int
+  sample: 2
+map:
+  description: The document that clients read; empty where there is none.
+  returned: success
+  type: dict
+  sample:
+    format: 1
+    version: 2
+    buckets: 4096
+    shards:
+      "0":
+        database: shard_0
+        primary: {name: pg1, host: 192.0.2.11, port: 5432}
+        replicas: [{name: pg1r, host: 192.0.2.12, port: 5432}]
+    ranges: [[0, 4095, "0"]]
+text:
+  description: The same as a person reads it, a line for each shard.
+  returned: success
+  type: str
+  sample: |
+    version 2, 4096 buckets
+    shard 0: database shard_0, primary pg1 (192.0.2.11:5432), replicas pg1r (192.0.2.12:5432), buckets 0-4095
+owned:
+  description: The number of buckets of each shard, by its id.
+  returned: success
+  type: dict
+  sample: {"0": 4096}
+history:
+  description: The versions that are kept, the newest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    version:
+      description: Number of the version.
+      type: int
+      sample: 2
+    published_at:
+      description: When it was published, in UTC; V(null) where nobody noted it.
+      type: str
+      sample: "2026-01-31T12:00:00Z"
+    in_force:
+      description: Whether it is the map in force.
+      type: bool
+      sample: true
+    valid:
+      description: Whether it can be read; one that cannot is never used.
+      type: bool
+      sample: true
+    text:
+      description: The version as a person reads it, or what is wrong with it.
+      type: str
+keys_found:
+  description: The shards of O(keys), in their order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    key:
+      description: The key.
+      type: raw
+      sample: 6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7
+    bucket:
+      description: Bucket of the key.
+      type: int
+      sample: 314
+    id:
+      description: Number of the shard that owns the bucket.
+      type: int
+      sample: 0
+    database:
+      description: Name of the shard's database.
+      type: str
+      sample: shard_0
+    primary:
+      description: Server that takes the shard's writes.
+      type: dict
+      sample: {name: pg1, host: 192.0.2.11, port: 5432}
+    replicas:
+      description: Servers that follow the primary.
+      type: list
+      elements: dict
+      sample: []
+"""
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul, Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing, ranges, stored
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.lookup import shard_of
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class ReadMap(Task):
+    """Reads the map and its history in two requests."""
+
+    def __init__(self, consul: Consul, params: t.Mapping[str, t.Any]) -> None:
+        self._consul = consul
+        self._key = params["key"]
+        self._keys = params["keys"]
+        self._kind = params["kind"]
+        self._version = params["version"]
+
+    def plan(self) -> Plan:
+        entry = self._consul.get(self._key)
+        entries = self._consul.entries(stored.folder(self._key))
+        in_force = self._decode(entry.value, self._key) if entry else None
+        shown = in_force if self._version is None else self._kept(in_force, entries)
+        if self._keys and shown is None:
+            raise Refused(f"The key {self._key} in Consul at {self._place} holds no map, so no key has a shard.")
+        result = {
+            "published": in_force is not None,
+            "version": shown.version if shown else 0,
+            "map": shown.document() if shown else {},
+            "text": shown.text() if shown else "",
+            "owned": self._owned(shown) if shown else {},
+            "history": [
+                self._described(version, entries, in_force) for version in reversed(stored.versions(self._key, entries))
+            ],
+            "keys_found": [dict(shard_of(key, shown, self._kind), key=key) for key in self._keys],
+        }
+        return Plan(before="", after="", result=result)
+
+    def apply(self, plan: Plan) -> None:
+        """Never called: there is nothing to do."""
+
+    def close(self) -> None:
+        self._consul.close()
+
+    def _kept(self, in_force: ShardMap | None, entries: t.Mapping[str, Entry]) -> ShardMap:
+        if in_force and in_force.version == self._version:
+            return in_force
+        key = stored.key_of(self._key, self._version)
+        if key not in entries:
+            kept = ", ".join(map(str, stored.versions(self._key, entries))) or "none"
+            raise Refused(f"version: {self._version} of the map {self._key} is not kept; these are: {kept}.")
+        return self._decode(entries[key].value, key)
+
+    def _described(self, version: int, entries: t.Mapping[str, Entry], in_force: ShardMap | None) -> dict:
+        entry = entries[stored.key_of(self._key, version)]
+        try:
+            text, valid = self._decode(entry.value, stored.key_of(self._key, version)).text(), True
+        except Refused as problem:
+            text, valid = problem.message, False
+        return {
+            "version": version,
+            "published_at": stored.published_at(entry.flags),
+            "in_force": in_force is not None and in_force.version == version,
+            "valid": valid,
+            "text": text,
+        }
+
+    @staticmethod
+    def _owned(shard_map: ShardMap) -> dict[str, int]:
+        sizes = ranges.sizes(shard_map.ranges)
+        return {str(shard.id): sizes.get(shard.id, 0) for shard in shard_map.shards}
+
+    def _decode(self, value: bytes, key: str) -> ShardMap:
+        return stored.decode(value, key, self._place)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._consul.host}:{self._consul.port}"
+
+
+def build(module: AnsibleModule) -> ReadMap:
+    params = module.params
+    stored.check_key(params["key"])
+    if params["version"] is not None and params["version"] < 1:
+        raise InvalidInput("version", params["version"], "is not a version, which is a number from 1 on")
+    return ReadMap(Consul.from_options(params), params)
+
+
+def main() -> None:
+    run(
+        build,
+        {
+            "key": {"type": "str", "default": "scaleout/shard_map", "no_log": False},
+            "keys": {"type": "list", "elements": "raw", "default": [], "no_log": False},
+            "kind": {"type": "str", "choices": list(hashing.KINDS), "default": "uuid"},
+            "version": {"type": "int"},
+            **ARGUMENTS,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an apply that stops half way says, and whose disk the guard looks at."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    PartlyApplied,
+    Refused,
+    ScaleoutError,
+    Unreachable,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Checkpoint, Create, Drop
+
+RESTART = Unreachable("PostgreSQL", "pg1", 5432, "terminating connection due to administrator command")
+LOST_RIGHTS = Refused("PostgreSQL at pg1:5432 refused: permission denied to use replication slots.", sqlstate="42501")
+IN_USE = Refused("PostgreSQL at pg1:5432 refused: replication slot is active.", sqlstate="55006")
+
+
+class Session:
+    """Stands for a connection; it fails when a statement on one of the slots comes."""
+
+    def __init__(self, version=150004, fails=None, rows=()):
+        self.version = version
+        self.fails = fails or {}
+        self.endpoint = connection.Endpoint()
+        self.answers = list(rows)
+        self.ran = []
+
+    def run(self, statement, parameters=()):
+        self.ran.append((statement, parameters))
+        error = self.fails.get(parameters[0] if parameters else statement)
+        if error:
+            raise error
+
+    def rows(self, statement, parameters=None):
+        self.ran.append((statement, parameters))
+        return self.answers
+
+
+@pytest.mark.parametrize(
+    ("actions", "error", "says", "done"),
+    [
+        (
+            [Create("a"), Create("b"), Create("c")],
+            LOST_RIGHTS,
+            ["permission denied", "Done before: create a. Not done: create b, create c."],
+            1,
+        ),
+        ([Drop("a"), Create("b"), Create("c")], RESTART, ["Whether it did create b cannot be known"], 1),
+        ([Drop("b"), Create("b")], LOST_RIGHTS, ["permission denied"], 0),
+    ],
+)
+def test_an_apply_that_stops_half_way(actions, error, says, done):
+    session = Session(fails={"b": error})
+    with pytest.raises(ScaleoutError) as stopped:
+        server.apply(session, actions, 60)
+    assert len(stopped.value.facts.get("done", [])) == done
+    for text in says:
+        assert text in stopped.value.message
+
+
+def test_a_slot_that_is_missing_after_a_failed_recreation_is_named():
+    class OnlyDrops(Session):
+        def run(self, statement, parameters=()):
+            if "create" in statement:
+                raise LOST_RIGHTS
+            super().run(statement, parameters)
+
+    with pytest.raises(PartlyApplied, match="The slot a was dropped to create it anew and is missing now"):
+        server.apply(OnlyDrops(), [Drop("a"), Create("a")], 60)
+
+
+def test_no_slot_is_dropped_for_one_in_a_database_that_lets_nobody_in(monkeypatch):
+    def refuse(endpoint):
+        raise Unreachable("PostgreSQL", endpoint.place, endpoint.port, f"no way into {endpoint.database}")
+
+    monkeypatch.setattr(server, "Session", refuse)
+    session = Session()
+    with pytest.raises(ScaleoutError, match="no way into shard_0") as stopped:
+        server.apply(session, [Drop("a"), Create("a", "pgoutput", "shard_0")], 60)
+    assert not [statement for statement, parameters in session.ran if "drop" in statement]
+    assert "cannot be known" not in stopped.value.message
+
+
+def test_the_guard_spares_whoever_came_back_and_creates_nothing_in_its_place():
+    session = Session(fails={"a": IN_USE})
+    server.apply(session, [Drop("a", spare=True), Create("a"), Drop("b", spare=True), Checkpoint()], 60)
+    assert [parameters for statement, parameters in session.ran if "drop" in statement] == [("a",), ("b",)]
+    assert not [statement for statement, parameters in session.ran if "create" in statement]
+
+
+def test_no_right_to_a_checkpoint_is_no_failure():
+    server.apply(Session(fails={"CHECKPOINT": LOST_RIGHTS}), [Drop("a", spare=True), Checkpoint()], 60)
+    with pytest.raises(PartlyApplied):
+        server.apply(Session(fails={"CHECKPOINT": RESTART}), [Drop("a", spare=True), Checkpoint()], 60)
+
+
+@pytest.mark.parametrize(
+    ("version", "parameters"),
+    [(150004, ("a", "pgoutput", False, True)), (170002, ("a", "pgoutput", False, True, True))],
+)
+def test_only_version_17_is_told_of_failover(version, parameters):
+    session = Session(version)
+    server.apply(session, [Create("a", "pgoutput", "postgres", two_phase=True, failover=True)], 60)
+    statement, given = session.ran[-1]
+    assert given == parameters
+    assert statement.count("%s") == len(parameters)
+
+
+@pytest.mark.parametrize(("version", "has"), [(150004, []), (160001, ["conflicting"]), (170001, ["inactive_since"])])
+def test_the_columns_of_each_version(version, has):
+    session = Session(version)
+    server.read_slots(session)
+    statement = session.ran[0][0]
+    assert [name for name in ("conflicting", "inactive_since") if name in statement] == has
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "pg_wal").mkdir()
+    started = int(time.time())
+    (tmp_path / "postmaster.pid").write_text(f"7\n{tmp_path}\n{started}\n5432\n/run\n*\n1 2\nready\n", encoding="utf-8")
+    return {"local": True, "data_directory": str(tmp_path), "port": 5432, "started": started + 1, "segment": 1024}
+
+
+def test_the_volume_of_the_wal(place):
+    disk = server._disk(Session(rows=[place]))
+    volume = os.statvfs(place["data_directory"])
+    assert disk.total == volume.f_blocks * volume.f_frsize
+    assert 0 < disk.free <= disk.total
+    assert disk.segment == 1024
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({"local": False}, "is another one"),
+        ({"data_directory": None}, "who may read the setting data_directory"),
+        ({"data_directory": "/no/such/place"}, "cannot look at /no/such/place on this host: No such file"),
+        ({"port": 5433}, "belongs to another server"),
+        ({"started": 12345}, "belongs to another server"),
+    ],
+)
+def test_the_disk_of_another_host_is_refused(place, facts, says):
+    with pytest.raises(Refused, match=says):
+        server._disk(Session(rows=[{**place, **facts}]))

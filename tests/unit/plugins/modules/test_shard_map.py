@@ -1,0 +1,149 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the module asks of Consul, against one that is a dict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Delete, Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.options import wanted_shards
+from ansible_collections.scaleout.platform.plugins.modules.shard_map import PublishMap
+
+PG1, PG2 = ({"host": host, "port": 5432} for host in ("pg1", "pg2"))
+ONE = [{"id": 0, "primary": PG1}]
+WITH_REPLICA = [{"id": 0, "primary": PG1, "replicas": [PG2]}]
+TWO = [*ONE, {"id": 1, "primary": PG2}]
+
+
+class FakeConsul:
+    """Carries out what the module asks for, and counts the requests."""
+
+    host, port = "127.0.0.1", 8500
+
+    def __init__(self) -> None:
+        self.kv, self.index, self.requests = {}, 0, 0
+
+    def get(self, key):
+        self.requests += 1
+        return self.kv.get(key)
+
+    def entries(self, folder):
+        self.requests += 1
+        return {key: entry for key, entry in self.kv.items() if key.startswith(f"{folder}/")}
+
+    def commit(self, operations):
+        self.requests += 1
+        self.index += 1
+        for operation in operations:
+            held = self.kv.get(operation.key)
+            expected = getattr(operation, "modify_index", None)
+            if expected not in (None, held.modify_index if held else 0):
+                return False
+        for operation in operations:
+            if isinstance(operation, Delete):
+                self.kv.pop(operation.key, None)
+            else:
+                self.kv[operation.key] = Entry(operation.value, self.index, operation.flags)
+        return True
+
+    def versions(self):
+        return {key.rpartition("/")[2]: json.loads(entry.value)["version"] for key, entry in self.kv.items()}
+
+
+def task(consul, shards, **params):
+    defaults = {"key": "a/map", "keep_versions": 10, "expected_version": None, "login_user": ""}
+    return PublishMap(consul, {**defaults, **params}, wanted_shards(shards))
+
+
+def publish(consul, shards, **params):
+    publisher = task(consul, shards, **params)
+    plan = publisher.plan()
+    if plan.changed:
+        publisher.apply(plan)
+    return plan
+
+
+def test_a_publication_is_three_requests_and_nothing_new_is_one():
+    consul = FakeConsul()
+    assert publish(consul, ONE).changed
+    assert consul.requests == 3
+    assert consul.versions() == {"map": 1, "1": 1}
+    assert consul.kv["a/map"].value == consul.kv["a/map.history/1"].value
+    assert consul.kv["a/map.history/1"].flags > 1700000000
+    assert not publish(consul, ONE).changed
+    assert consul.requests == 4
+
+
+def test_the_last_versions_are_kept():
+    consul = FakeConsul()
+    for turn in range(6):
+        publish(consul, [ONE, WITH_REPLICA][turn % 2], keep_versions=3)
+    assert consul.versions() == {"map": 6, "4": 4, "5": 5, "6": 6}
+    assert publish(consul, ONE, keep_versions=1).result["removed_versions"] == [4, 5, 6]
+    assert consul.versions() == {"map": 7, "7": 7}
+
+
+def test_a_map_without_a_history_gets_one():
+    consul = FakeConsul()
+    publish(consul, ONE)
+    del consul.kv["a/map.history/1"]
+    publish(consul, WITH_REPLICA)
+    assert consul.versions() == {"map": 2, "1": 1, "2": 2}
+    assert consul.kv["a/map.history/1"].flags == 0
+
+
+@pytest.mark.parametrize("shards", [ONE, WITH_REPLICA])
+def test_a_lost_key_goes_on_from_the_history(shards):
+    consul = FakeConsul()
+    publish(consul, WITH_REPLICA)
+    publish(consul, ONE)
+    del consul.kv["a/map"]
+    with pytest.raises(Refused, match="The shard map of version 2 stays as it is"):
+        publish(consul, TWO)
+    plan = publish(consul, shards)
+    assert plan.result["version"] == 3
+    assert "goes on from version 2" in plan.warnings[0]
+    assert consul.versions() == {"map": 3, "1": 1, "2": 2, "3": 3}
+
+
+def test_a_rival_wins_between_reading_and_writing():
+    consul = FakeConsul()
+    publisher = task(consul, ONE)
+    plan = publisher.plan()
+    publish(consul, WITH_REPLICA)
+    before = dict(consul.kv)
+    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+        publisher.apply(plan)
+    assert consul.kv == before
+
+
+def test_a_change_is_made_for_one_version():
+    consul = FakeConsul()
+    with pytest.raises(Conflict, match="expected_version: 1 is not the version of the map in force, which is none"):
+        publish(consul, ONE, expected_version=1)
+    publish(consul, ONE, expected_version=0)
+    assert not publish(consul, ONE, expected_version=0).changed
+    with pytest.raises(Conflict, match="expected_version: 2 is not the version of the map in force, which is 1"):
+        publish(consul, WITH_REPLICA, expected_version=2)
+    assert publish(consul, WITH_REPLICA, expected_version=1).changed
+
+
+@pytest.mark.parametrize("value", [b"", b"hello", b"[]", b'{"format": 1}', b'{"format": 2}', b"\xff"])
+def test_garbage_is_not_overwritten(value):
+    consul = FakeConsul()
+    consul.kv["a/map"] = Entry(value, 1)
+    with pytest.raises(Refused, match="is not a shard map, and it is not overwritten"):
+        publish(consul, ONE)
+    assert consul.kv == {"a/map": Entry(value, 1)}
+
+
+def test_a_refusal_says_how_to_get_an_estimate():
+    consul = FakeConsul()
+    publish(consul, ONE)
+    with pytest.raises(Refused, match=r"shard 0 to shard 1\. With login_user, the task estimates the rows") as refused:
+        publish(consul, TWO)
+    assert refused.value.facts["moves"] == [{"first": 2048, "last": 4095, "source": 0, "target": 1}]

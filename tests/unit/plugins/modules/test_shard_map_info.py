@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the module tells of a Consul that is a dict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.modules.shard_map_info import ReadMap
+
+KEY = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7"
+
+
+def document(version):
+    shard = {"database": f"d{version}", "primary": {"name": "pg1", "host": "pg1", "port": 5432}, "replicas": []}
+    return {"format": 1, "version": version, "buckets": 4096, "shards": {"3": shard}, "ranges": [[0, 4095, "3"]]}
+
+
+def entry(version, flags=0):
+    return Entry(json.dumps(document(version)).encode(), version, flags)
+
+
+class FakeConsul:
+    host, port = "127.0.0.1", 8500
+
+    def __init__(self, **kv):
+        self.kv = {key.replace("_", ".history/"): value for key, value in kv.items()}
+
+    def get(self, key):
+        return self.kv.get(key)
+
+    def entries(self, folder):
+        return {key: value for key, value in self.kv.items() if key.startswith(f"{folder}/")}
+
+
+def read(consul, **params):
+    return ReadMap(consul, {"key": "m", "keys": [], "kind": "uuid", "version": None, **params}).plan().result
+
+
+def test_the_map_in_force_and_its_history():
+    consul = FakeConsul(m=entry(2), m_1=entry(1), m_2=entry(2, 1764000000), m_x=Entry(b"x", 1), m_3=Entry(b"x", 1))
+    result = read(consul, keys=[KEY])
+    assert (result["published"], result["version"], result["map"]) == (True, 2, document(2))
+    assert result["text"] == (
+        "version 2, 4096 buckets\nshard 3: database d2, primary pg1 (pg1:5432), replicas none, buckets 0-4095\n"
+    )
+    assert result["owned"] == {"3": 4096}
+    assert [
+        (kept["version"], kept["published_at"], kept["in_force"], kept["valid"], kept["text"][:18])
+        for kept in result["history"]
+    ] == [
+        (3, None, False, False, "The key m.history/"),
+        (2, "2025-11-24T16:00:00Z", True, True, "version 2, 4096 bu"),
+        (1, None, False, True, "version 1, 4096 bu"),
+    ]
+    assert result["keys_found"] == [{"key": KEY, "bucket": 314, "id": 3, **document(2)["shards"]["3"]}]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_version_that_is_kept_or_in_force(version):
+    result = read(FakeConsul(m=entry(2), m_1=entry(1)), version=version, keys=[17], kind="bigint")
+    assert (result["map"], result["keys_found"][0]["database"]) == (document(version), f"d{version}")
+
+
+def test_no_map_is_an_answer():
+    result = read(FakeConsul(m_1=entry(1)))
+    assert (result["published"], result["version"], result["map"], result["text"]) == (False, 0, {}, "")
+    assert [kept["version"] for kept in result["history"]] == [1]
+
+
+@pytest.mark.parametrize(
+    ("consul", "params", "says"),
+    [
+        (FakeConsul(), {"keys": [KEY]}, "holds no map, so no key has a shard"),
+        (FakeConsul(m=Entry(b"x", 1)), {}, "The key m in Consul at 127.0.0.1:8500 holds something that is not a shard"),
+        (FakeConsul(m=entry(2)), {"keys": ["x"]}, "'x' is not a uuid"),
+        (FakeConsul(m=entry(2), m_1=entry(1)), {"version": 3}, "version: 3 of the map m is not kept; these are: 1"),
+        (FakeConsul(), {"version": 3}, "is not kept; these are: none"),
+    ],
+)
+def test_what_has_no_answer(consul, params, says):
+    with pytest.raises(Refused, match=says):
+        read(consul, **params)
