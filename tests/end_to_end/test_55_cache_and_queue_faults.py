@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from tests.end_to_end import lab, load
 
@@ -52,48 +53,39 @@ def hit() -> bool:
         lab.ask("DELETE", path)
 
 
+def lose(what: str, strike: Callable[[], object], heal: Callable[[], object]) -> None:
+    """Lose caches under load for a while: no request fails, nobody is told anything wrong, and they serve again."""
+    with load.ledger(f"cache-{what}") as ledger:
+        time.sleep(3)
+        try:
+            strike()
+            assert not hit(), "the fault did not bite"
+            time.sleep(LASTS)
+        finally:
+            heal()
+        healed = lab.wait_for(hit, HEALS_WITHIN)
+        time.sleep(3)
+        told = ledger.report()
+
+    load.tell(f"cache {what}", told)
+    print(f"  reads come from the cache again {healed or -1:.1f} s after the fault ended")
+    load.assert_right(told)
+    assert told["failed"]["total"] == 0
+    assert healed is not None
+
+
 def test_a_stopped_cache_only_slows_reads(platform):
-    assert lab.wait_for(hit, 10) is not None, "the cache does not work in the first place"
-    with load.ledger("cache-stopped") as ledger:
-        time.sleep(3)
+    def stop() -> None:
         lab.ssh("cache1", "systemctl stop redis-server")
-        try:
-            assert lab.ssh("cache1", "systemctl is-active redis-server", check=False) == "inactive"
-            assert not hit(), "the fault did not bite"
-            time.sleep(LASTS)
-        finally:
-            lab.ssh("cache1", "systemctl start redis-server")
-        healed = lab.wait_for(hit, HEALS_WITHIN)
-        time.sleep(3)
-        told = ledger.report()
+        assert lab.ssh("cache1", "systemctl is-active redis-server", check=False) == "inactive"
 
-    load.tell("cache1 stopped", told)
-    print(f"  reads come from the cache again {healed or -1:.1f} s after it was started")
-    load.assert_right(told)
-    assert told["failed"]["total"] == 0
-    assert healed is not None
+    assert lab.wait_for(hit, 10) is not None, "the cache does not work in the first place"
+    lose("stopped", stop, lambda: lab.ssh("cache1", "systemctl start redis-server"))
 
 
-def test_a_frozen_cache_comes_back_without_what_it_had(platform):
-    with load.ledger("cache-frozen") as ledger:
-        time.sleep(3)
-        for cache in ("cache1", "cache2"):
-            lab.engine("pause", lab.container(cache))
-        try:
-            assert not hit(), "the fault did not bite"
-            time.sleep(LASTS)
-        finally:
-            for cache in ("cache1", "cache2"):
-                lab.engine("unpause", lab.container(cache))
-        healed = lab.wait_for(hit, HEALS_WITHIN)
-        time.sleep(3)
-        told = ledger.report()
-
-    load.tell("cache1 and cache2 frozen", told)
-    print(f"  reads come from the cache again {healed or -1:.1f} s after it went on")
-    load.assert_right(told)
-    assert told["failed"]["total"] == 0
-    assert healed is not None
+def test_frozen_caches_come_back_without_what_they_had(platform):
+    frozen = [lab.container(cache) for cache in ("cache1", "cache2")]
+    lose("frozen", lambda: lab.engine("pause", *frozen), lambda: lab.engine("unpause", *frozen))
 
 
 def test_a_lost_queue_delays_events_and_loses_none(platform):
