@@ -53,3 +53,25 @@ attributes:
     details:
       - This module does not change anything.
 """
+
+    # A module that takes the options which say how to reach PostgreSQL.
+    ACTION_GROUP_POSTGRES = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/scaleout.platform.postgres) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - scaleout.platform.postgres
+"""
+
+    # A module that takes the options which say how to reach Consul.
+    ACTION_GROUP_CONSUL = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/scaleout.platform.consul) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - scaleout.platform.consul
+"""

@@ -24,6 +24,20 @@ options:
       - When not given, it is the directory that the host's libpq was built with, V(/var/run/postgresql) on Debian.
       - Excludes O(login_host).
     type: path
+  login_db:
+    description: Database to connect to.
+    type: str
+    default: postgres
+requirements:
+  - psycopg2 on the host where the module runs (C(python3-psycopg2) on Debian).
+notes:
+  - Tested with PostgreSQL 15 and 17; refused on versions before 14.
+  - With the default options run the task with C(become_user=postgres), so that C(peer) lets it in.
+"""
+
+    # Who the client is to a server, wherever that is.
+    CLIENT = r"""
+options:
   login_user:
     description:
       - Name of the role to connect as.
@@ -34,10 +48,6 @@ options:
     description: Password of O(login_user).
     type: str
     default: ''
-  login_db:
-    description: Database to connect to.
-    type: str
-    default: postgres
   ssl_mode:
     description:
       - Whether and how strictly a connection by TCP is encrypted and its server checked.
@@ -48,9 +58,18 @@ options:
   ca_cert:
     description: File with the certificates of the authorities that may have signed the server's certificate.
     type: path
-requirements:
-  - psycopg2 on the host where the module runs (C(python3-psycopg2) on Debian).
-notes:
-  - Tested with PostgreSQL 15 and 17; refused on versions before 14.
-  - With the default options run the task with C(become_user=postgres), so that C(peer) lets it in.
+    aliases: [ssl_rootcert]
+  ssl_cert:
+    description: File with the certificate that the client shows to the server.
+    type: path
+  ssl_key:
+    description: File with the secret key of O(ssl_cert), which nobody else may read.
+    type: path
+  connect_params:
+    description:
+      - Other parameters of libpq by their names, such as C(keepalives_idle) or C(connect_timeout).
+      - What has an option of its own is refused here.
+      - The names are those of U(https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
+    type: dict
+    default: {}
 """

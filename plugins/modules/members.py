@@ -125,6 +125,7 @@ notes:
 extends_documentation_fragment:
   - scaleout.platform.consul
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_consul
   - scaleout.platform.attributes.planned
 seealso:
   - plugin: scaleout.platform.fleet

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: replication_slot
-short_description: Create and drop any number of PostgreSQL replication slots in one task
+short_description: Create, alter and drop any number of PostgreSQL replication slots in one task
 version_added: 0.1.0
 description:
-  - Creates and drops physical and logical replication slots, all of them over one connection; logical slots in another
+  - Creates, alters and drops physical and logical replication slots, all of them over one connection; logical slots in another
     database than O(login_db) need one more connection for each such database.
-  - All slots are checked before the first one is touched. A slot that exists with another type, plugin or database,
-    or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate) dropped and created
+  - All slots are checked before the first one is touched. A slot that exists with another type, plugin, database or
+    O(two_phase), or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate) dropped and created
     anew.
   - Guards the disk, if told to, against slots that nobody reads any more.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
@@ -22,7 +22,9 @@ author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
+  - scaleout.platform.postgres.client
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
 options:
   name:
@@ -54,7 +56,8 @@ options:
   failover:
     description:
       - Whether a logical slot is synchronized to the standbys, so that its consumer can go on after a failover.
-      - Needs PostgreSQL 17 on a primary.
+      - Needs PostgreSQL 17 on a primary. There, a slot that exists is altered, which needs one more connection, and
+        needs that nobody uses the slot at that moment.
       - When not given, a new slot is not, and one that exists is as it may.
     type: bool
   state:
@@ -69,8 +72,8 @@ options:
     type: bool
   recreate:
     description:
-      - Whether a slot that exists with another type, plugin, database, O(two_phase) or O(failover), or that is lost, is
-        dropped and created anew.
+      - Whether a slot that exists with another type, plugin, database or O(two_phase), or that is lost, is dropped and
+        created anew.
       - Its consumer has to be set up anew then, as what changed between the two slots is in neither.
       - Each slot is created right after it was dropped, before the next one is touched; so never more than one is
         missing, and the error names it.
@@ -274,7 +277,7 @@ slots:
       type: int
       sample: 1073741824
     action:
-      description: What the task did, or would do in check mode; V(created), V(dropped), V(recreated) or V(none).
+      description: What the task did, or would do in check mode; V(created), V(altered), V(dropped), V(recreated) or V(none).
       type: str
       sample: created
     before:
@@ -388,7 +391,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard, server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import decide, guard, result, server, wishes
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
@@ -414,27 +417,27 @@ class ReplicationSlots(Task):
     def __init__(
         self,
         endpoint: connection.Endpoint,
-        wishes: tuple,
+        wanted: tuple,
         timeout: int,
-        sweep: planner.Sweep | None,
+        sweep: wishes.Sweep | None,
         limits: guard.Limits | None,
     ) -> None:
-        self.wishes = wishes
+        self.wanted = wanted
         self.timeout = timeout
         self.sweep = sweep
         self.limits = limits
         self.session = connection.Session(endpoint)
-        self.decision = planner.Decision(())
+        self.decision = decide.Decision(())
 
     def plan(self) -> Plan:
         disk = bool(self.limits and self.limits.needs_disk)
-        state = server.read(self.session, self.wishes, disk)
-        self.decision = planner.decide(self.wishes, state, self.sweep, self.limits)
+        state = server.read(self.session, self.wanted, disk)
+        self.decision = decide.decide(self.wanted, state, self.sweep, self.limits)
         return planner.plan(self.decision)
 
     def apply(self, plan: Plan) -> dict:
         server.apply(self.session, plan.actions, self.timeout)
-        return planner.result(self.decision, server.read_slots(self.session))
+        return result.result(self.decision, server.read_slots(self.session))
 
     def close(self) -> None:
         self.session.close()
@@ -455,9 +458,9 @@ def build(module: AnsibleModule) -> ReplicationSlots:
     slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
     return ReplicationSlots(
         connection.Endpoint.of(params),
-        planner.wishes_of(slots),
+        wishes.wishes_of(slots),
         params["timeout"],
-        planner.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
+        wishes.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
         limits,
     )
 

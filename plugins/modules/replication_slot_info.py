@@ -13,7 +13,9 @@ author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
+  - scaleout.platform.postgres.client
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.info
 options:
   pattern:
@@ -162,8 +164,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import result, server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 
@@ -177,7 +178,7 @@ class ReplicationSlotInfo(Task):
         slots = [
             {
                 "name": name,
-                **planner.fields_of(slot),
+                **result.fields_of(slot),
                 "temporary": slot.temporary,
                 "synced": slot.synced,
                 "user": slot.user,

@@ -22,7 +22,9 @@ author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
+  - scaleout.platform.postgres.client
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
 options:
   settings:

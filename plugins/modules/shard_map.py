@@ -124,20 +124,6 @@ options:
       - When empty, a refusal names the moves without their rows and bytes.
     type: str
     default: ''
-  login_password:
-    description: Password of O(login_user).
-    type: str
-    default: ''
-  ssl_mode:
-    description:
-      - Whether and how strictly these connections are encrypted and their servers checked.
-      - The modes are those of libpq, see U(https://www.postgresql.org/docs/current/libpq-ssl.html).
-    type: str
-    default: prefer
-    choices: [disable, allow, prefer, require, verify-ca, verify-full]
-  ca_cert:
-    description: File with the certificates of the authorities that may have signed the servers' certificates.
-    type: path
   state:
     description: The map is published.
     type: str
@@ -145,7 +131,9 @@ options:
     default: present
 extends_documentation_fragment:
   - scaleout.platform.consul
+  - scaleout.platform.postgres.client
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_consul
   - scaleout.platform.attributes.planned
 requirements:
   - For O(login_user) only, psycopg2 on the host where the module runs (C(python3-psycopg2) on Debian).
@@ -291,9 +279,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan im
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-#: The options of the connections that the estimate needs; where to connect, the map says.
-LOGIN = {name: connection.ARGUMENT_SPEC[name] for name in ("login_user", "login_password", "ssl_mode", "ca_cert")}
-
 
 class PublishMap(Task):
     """Reads the map in force, plans the next one, and writes it if nobody else has written since."""
@@ -437,6 +422,7 @@ def build(module: AnsibleModule) -> PublishMap:
         raise InvalidInput("keep_versions", params["keep_versions"], "is not a number of versions from 1 on")
     if params["login_password"] and not params["login_user"]:
         raise InvalidInput("login_user", params["login_user"], "does not go with a login_password")
+    connection.check_client(params)
     return PublishMap(Consul.from_options(params), params, wanted_shards(params["shards"]))
 
 
@@ -468,7 +454,7 @@ def main() -> None:
             "keep_versions": {"type": "int", "default": 10},
             "expected_version": {"type": "int"},
             "state": {"type": "str", "choices": ["present"], "default": "present"},
-            **LOGIN,
+            **connection.CLIENT_SPEC,
             **ARGUMENTS,
         },
     )

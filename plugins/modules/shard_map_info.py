@@ -38,6 +38,7 @@ options:
 extends_documentation_fragment:
   - scaleout.platform.consul
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_consul
   - scaleout.platform.attributes.info
 seealso:
   - module: scaleout.platform.shard_map

@@ -30,17 +30,50 @@ _PLACE = re.compile(r"^connection to server .*? failed: ")
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
+CLIENT_SPEC: dict[str, dict[str, t.Any]] = {
+    "login_user": {"type": "str", "default": ""},
+    "login_password": {"type": "str", "default": "", "no_log": True},
+    "ssl_mode": {"type": "str", "default": "prefer", "choices": list(SSL_MODES)},
+    "ca_cert": {"type": "path", "aliases": ["ssl_rootcert"]},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path", "no_log": False},
+    "connect_params": {"type": "dict", "default": {}},
+}
+"""Who we are to a server: the options of the ``scaleout.platform.postgres.client`` documentation fragment."""
+
 ARGUMENT_SPEC: dict[str, dict[str, t.Any]] = {
     "login_host": {"type": "str", "default": ""},
     "login_port": {"type": "int", "default": 5432},
     "login_unix_socket": {"type": "path"},
-    "login_user": {"type": "str", "default": ""},
-    "login_password": {"type": "str", "default": "", "no_log": True},
     "login_db": {"type": "str", "default": "postgres"},
-    "ssl_mode": {"type": "str", "default": "prefer", "choices": list(SSL_MODES)},
-    "ca_cert": {"type": "path"},
+    **CLIENT_SPEC,
 }
-"""The options of the ``scaleout.platform.postgres`` documentation fragment."""
+"""And where it is: those of ``scaleout.platform.postgres`` as well."""
+
+_OWN_OPTION = {
+    "host": "login_host",
+    "port": "login_port",
+    "user": "login_user",
+    "password": "login_password",
+    "dbname": "login_db",
+    "sslmode": "ssl_mode",
+    "sslrootcert": "ca_cert",
+    "sslcert": "ssl_cert",
+    "sslkey": "ssl_key",
+}
+"""What libpq calls our options."""
+
+
+def check_client(params: t.Mapping[str, t.Any]) -> None:
+    """Refuse options of :data:`CLIENT_SPEC` that contradict each other.
+
+    :raises InvalidInput: naming the option.
+    """
+    if params["ssl_key"] and not params["ssl_cert"]:
+        raise InvalidInput("ssl_key", params["ssl_key"], "does not go without its ssl_cert")
+    for name in params["connect_params"] or {}:
+        if name in _OWN_OPTION:
+            raise InvalidInput("connect_params", name, f"has an option of its own, {_OWN_OPTION[name]}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +83,7 @@ class Endpoint:
     :param host: a host name or address, the directory of a unix socket, or
         ``""`` for the driver's default socket.
     :param user: ``""`` for the operating system's user, as ``peer`` wants it.
+    :param parameters: others of libpq's, such as ``keepalives_idle``.
     """
 
     host: str = ""
@@ -59,6 +93,9 @@ class Endpoint:
     database: str = "postgres"
     ssl_mode: str = "prefer"
     ca_cert: str = ""
+    ssl_cert: str = ""
+    ssl_key: str = ""
+    parameters: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any]) -> Endpoint:
@@ -71,6 +108,7 @@ class Endpoint:
             raise InvalidInput("login_unix_socket", socket, "and login_host exclude each other")
         if not 0 < params["login_port"] < 65536:
             raise InvalidInput("login_port", params["login_port"], "is not a port")
+        check_client(params)
         return cls(
             host=socket or params["login_host"],
             port=params["login_port"],
@@ -78,12 +116,19 @@ class Endpoint:
             password=params["login_password"],
             database=params["login_db"],
             ssl_mode=params["ssl_mode"],
-            ca_cert=params.get("ca_cert") or "",
+            ca_cert=params["ca_cert"] or "",
+            ssl_cert=params["ssl_cert"] or "",
+            ssl_key=params["ssl_key"] or "",
+            parameters={name: str(value) for name, value in (params["connect_params"] or {}).items()},
         )
 
     def in_database(self, database: str) -> Endpoint:
         """The same server and user, another database."""
         return dataclasses.replace(self, database=database)
+
+    def for_replication(self) -> Endpoint:
+        """The same database over the replication protocol, which understands SQL as well."""
+        return dataclasses.replace(self, parameters={**self.parameters, "replication": "database"})
 
     @property
     def place(self) -> str:
@@ -100,8 +145,11 @@ class Endpoint:
             "dbname": self.database,
             "sslmode": self.ssl_mode,
             "sslrootcert": self.ca_cert,
+            "sslcert": self.ssl_cert,
+            "sslkey": self.ssl_key,
             "connect_timeout": CONNECT_TIMEOUT,
             "fallback_application_name": "scaleout.platform",
+            **self.parameters,
         }
         return {key: value for key, value in given.items() if value != ""}
 

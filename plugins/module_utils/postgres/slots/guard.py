@@ -16,23 +16,9 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
-
-if t.TYPE_CHECKING:
-    from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Slot
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
-
-
-@dataclasses.dataclass(frozen=True)
-class Disk:
-    """The volume that has the server's WAL, in bytes.
-
-    :param segment: size of one file of WAL; the server removes whole ones.
-    """
-
-    free: int
-    total: int
-    segment: int = 16 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)

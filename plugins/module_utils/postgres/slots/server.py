@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads, creates and drops the replication slots of a server."""
+"""Reads, creates, alters and drops the replication slots of a server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.guard import Disk
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
-    Checkpoint,
-    Create,
-    Drop,
-    Slot,
-    State,
-    Wish,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Alter, Checkpoint, Create, Drop
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Wish
 
 RELEASE_TIMEOUT = 10.0
 """Seconds in which a process that we end has to let go of its slot."""
@@ -188,6 +182,8 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
                 elif isinstance(action, Drop):
                     if not _drop(session, action):
                         spared.add(action.name)
+                elif isinstance(action, Alter):
+                    _alter(session, action)
                 elif action.name not in spared:
                     _create(there, action, timeout)
             except ScaleoutError as error:
@@ -273,6 +269,21 @@ def _create(session: Session, action: Create, timeout: int) -> None:
         ) from None
 
 
+def _alter(session: Session, action: Alter) -> None:
+    """Alter a slot: a command of the replication protocol, for which there is no function."""
+    there = session.endpoint.in_database(action.database).for_replication()
+    walsender = Session(there)
+    try:
+        sql = session.sql
+        walsender.run(
+            sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER {})").format(
+                sql.Identifier(action.name), sql.SQL("true" if action.failover else "false")
+            )
+        )
+    finally:
+        walsender.close()
+
+
 def _drop(session: Session, action: Drop) -> bool:
     """Drop a slot; with force again and again, as a standby comes back within milliseconds.
 
@@ -307,4 +318,5 @@ def _checkpoint(session: Session) -> None:
 def _describe(action: t.Any) -> str:
     if isinstance(action, Checkpoint):
         return "checkpoint"
-    return f"{'drop' if isinstance(action, Drop) else 'create'} {action.name}"
+    verb = {Drop: "drop", Alter: "alter", Create: "create"}[type(action)]
+    return f"{verb} {action.name}"

@@ -39,6 +39,8 @@ def test_endpoint(options, host, place):
         ({"login_host": "pg1", "login_unix_socket": "/run/pg"}, "login_unix_socket"),
         ({"login_port": 0}, "login_port"),
         ({"login_port": 65536}, "login_port"),
+        ({"ssl_key": "/etc/me.key"}, "ssl_key"),
+        ({"connect_params": {"keepalives": 1, "dbname": "app"}}, "connect_params"),
     ],
 )
 def test_no_endpoint(options, option):
@@ -55,6 +57,13 @@ def test_what_is_empty_is_left_to_libpq():
         "connect_timeout": connection.CONNECT_TIMEOUT,
         "fallback_application_name": "scaleout.platform",
     }
+
+
+def test_how_the_client_shows_who_it_is():
+    tls = {"ssl_mode": "verify-full", "ca_cert": "/ca", "ssl_cert": "/me.crt", "ssl_key": "/me.key"}
+    dsn = Endpoint.of({**OPTIONS, **tls, "connect_params": {"keepalives_idle": 30, "connect_timeout": 3}}).dsn()
+    assert {"sslmode": "verify-full", "sslrootcert": "/ca", "sslcert": "/me.crt", "sslkey": "/me.key"}.items() <= dsn.items()
+    assert (dsn["keepalives_idle"], dsn["connect_timeout"]) == ("30", "3")
 
 
 def test_the_password_is_not_in_the_representation():

@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.guard import Disk
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import decide
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
-    Checkpoint,
-    Create,
-    Drop,
-    Slot,
-    State,
-    Sweep,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Checkpoint, Create, Drop
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Sweep, wishes_of
 
 MB = 1024 * 1024
 GB = 1024 * MB
@@ -153,17 +149,17 @@ def test_the_server_and_the_guard_disagree(asked, keep, disk, says):
 
 def test_a_report_changes_nothing_and_a_drop_gives_the_disk_back():
     server = state(slot("a", 2 * GB), slot("b", MB), max_slot_wal_keep_size=10 * GB)
-    report = planner.plan(planner.decide((), server, limits=limits("1GB", action="report")))
+    report = planner.plan(decide((), server, limits=limits("1GB", action="report")))
     assert not report.changed
     assert report.result["guard"]["slots"][0]["choice"] == "reported"
     assert "would drop, with guard_action: drop, the slot a" in report.warnings[0]
-    decision = planner.decide((), server, limits=limits("1GB"))
+    decision = decide((), server, limits=limits("1GB"))
     drop = planner.plan(decision)
     assert drop.actions == (Drop("a", spare=True), Checkpoint())
     assert drop.warnings[0].startswith("The guard drops the slot a: nobody uses it and")
     assert (drop.before["a"], drop.after["a"]) == ({"slot_type": "physical"}, None)
     # Somebody came back before its turn.
-    after = planner.result(decision, {"a": slot("a", GB, active=True), "b": slot("b", MB)})
+    after = result(decision, {"a": slot("a", GB, active=True), "b": slot("b", MB)})
     assert (after["slots"][0]["action"], after["guard"]["slots"][0]["choice"]) == ("none", "kept")
 
 
@@ -171,8 +167,8 @@ def test_a_listed_slot_is_there_again_and_as_it_was():
     server = state(
         Slot("a", "logical", "pgoutput", "d", two_phase=True, retained_bytes=2 * GB), databases=frozenset({"d"})
     )
-    wishes = planner.wishes_of([{"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "d"}])
-    plan = planner.plan(planner.decide(wishes, server, limits=limits("1GB")))
+    wishes = wishes_of([{"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "d"}])
+    plan = planner.plan(decide(wishes, server, limits=limits("1GB")))
     assert plan.actions == (
         Drop("a", spare=True),
         Create("a", "pgoutput", "d", two_phase=True),
@@ -189,13 +185,13 @@ def test_what_is_not_listed_goes_within_the_pattern():
         slot("app_u", 1, active=True, user="walsender u (pid 3)"),
         slot("other", 1),
     )
-    wishes = planner.wishes_of([{"name": "app_a"}, {"name": "app_u"}])
-    plan = planner.plan(planner.decide(wishes, server, Sweep(Pattern("app_*"))))
+    wishes = wishes_of([{"name": "app_a"}, {"name": "app_u"}])
+    plan = planner.plan(decide(wishes, server, Sweep(Pattern("app_*"))))
     assert plan.actions == (Drop("app_b"),)
     assert [row["name"] for row in plan.result["slots"]] == ["app_a", "app_u", "app_b"]
     with pytest.raises(Refused, match=r"slot app_u is in use by walsender u .pid 3.; with force: true"):
-        planner.decide(wishes[:1], server, Sweep(Pattern("app_*")))
-    plan = planner.plan(planner.decide(wishes[:1], server, Sweep(Pattern("app_*"), force=True)))
+        decide(wishes[:1], server, Sweep(Pattern("app_*")))
+    plan = planner.plan(decide(wishes[:1], server, Sweep(Pattern("app_*"), force=True)))
     assert plan.actions == (Drop("app_b", force=True), Drop("app_u", force=True))
 
 
@@ -233,10 +229,10 @@ LIMITS = st.none() | st.builds(
 def test_the_plan_for_any_server(slots, wanted, asked, sweep, free):
     """Nothing in use goes without force, each recreated slot is created right after, and a second run agrees."""
     server = state(*slots, max_replication_slots=20, disk=Disk(free * GB, 10 * GB))
-    wishes = planner.wishes_of(wanted)
+    wishes = wishes_of(wanted)
     forced = {wish.name for wish in wishes if wish.force}
     try:
-        plan = planner.plan(planner.decide(wishes, server, sweep, asked))
+        plan = planner.plan(decide(wishes, server, sweep, asked))
     except Refused:
         return
     now = dict(server.slots)
@@ -255,7 +251,7 @@ def test_the_plan_for_any_server(slots, wanted, asked, sweep, free):
     for wish in wishes:
         assert (wish.name in now) == (wish.state == "present")
     again = state(*now.values(), max_replication_slots=20, disk=Disk(10 * GB, 10 * GB))
-    assert not planner.plan(planner.decide(wishes, again, sweep, asked)).changed
+    assert not planner.plan(decide(wishes, again, sweep, asked)).changed
 
 
 @given(SLOTS, st.sampled_from(["100MB", "5GB", "50%"]), st.integers(0, 10))

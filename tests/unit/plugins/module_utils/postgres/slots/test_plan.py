@@ -10,7 +10,11 @@ import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Create, Drop, Slot, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import decide
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Alter, Create, Drop
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Wish, wishes_of
 
 STANDBY = Slot("standby", "physical", active=True, active_pid=7, user="walsender pg1r (pid 7)", restart_lsn="0/30")
 IDLE = Slot("idle", "physical")
@@ -37,7 +41,7 @@ def absent(name, **options):
 
 
 def planned(*slots, **facts):
-    return planner.plan(planner.decide(planner.wishes_of(slots), dataclasses.replace(SERVER, **facts)))
+    return planner.plan(decide(wishes_of(slots), dataclasses.replace(SERVER, **facts)))
 
 
 @pytest.mark.parametrize(
@@ -121,18 +125,18 @@ def test_actions(slots, actions):
 )
 def test_slots_that_can_never_be(options, reason):
     with pytest.raises(InvalidInput, match=reason):
-        planner.wishes_of([options])
+        wishes_of([options])
 
 
 def test_names_up_to_the_limit_and_only_once():
-    assert planner.wishes_of([{"name": "x" * 63}, {"name": "0_"}])
+    assert wishes_of([{"name": "x" * 63}, {"name": "0_"}])
     with pytest.raises(InvalidInput, match="named twice"):
-        planner.wishes_of([{"name": "x"}, absent("x")])
+        wishes_of([{"name": "x"}, absent("x")])
 
 
 def test_what_is_not_given_has_the_default():
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(planner.Wish) if field.name != "name")
-    assert planner.wishes_of([{"name": "x", **nothing}]) == planner.wishes_of([{"name": "x"}])
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Wish) if field.name != "name")
+    assert wishes_of([{"name": "x", **nothing}]) == wishes_of([{"name": "x"}])
 
 
 @pytest.mark.parametrize(
@@ -145,7 +149,6 @@ def test_what_is_not_given_has_the_default():
         (logical("reports", "shard_1"), {}, "database 'shard_0' and not 'shard_1'"),
         ({"name": "lost"}, {}, "slot lost is lost"),
         (logical("reports", two_phase=True), {}, "exists with two_phase False and not True"),
-        (logical("reports", failover=True), {"version": 170000}, "exists with failover False and not True"),
         ({"name": "standby", "slot_type": "logical", "plugin": "p", "database": "d"}, {}, "With recreate: true"),
         ({"name": "brief"}, {}, "temporary one of client backend psql"),
         # What is in use.
@@ -160,6 +163,8 @@ def test_what_is_not_given_has_the_default():
             "before PostgreSQL 17; this one runs 16.2",
         ),
         (logical("new", failover=True), {"version": 170000, "in_recovery": True}, "failover: true on a standby"),
+        (logical("reports", failover=True), {"version": 170000, "in_recovery": True}, "failover altered on a standby"),
+        (logical("reports", failover=True), {"version": 170000, "may_replicate": False}, "REPLICATION"),
         (logical("idle", recreate=True), {"in_recovery": True}, "on a standby before PostgreSQL 16"),
         (logical("idle", "nowhere", recreate=True), {}, "database 'nowhere', which does not exist"),
         ({"name": "lost", "recreate": True}, {"may_replicate": False}, "REPLICATION"),
@@ -230,7 +235,7 @@ def test_whoever_is_ended_is_named():
 
 def test_the_result_before_and_after_the_apply():
     slots = [logical("reports"), {"name": "new"}, absent("standby", force=True), absent("none")]
-    decision = planner.decide(planner.wishes_of(slots), SERVER)
+    decision = decide(wishes_of(slots), SERVER)
     rows = planned(*slots).result["slots"]
     assert [(row["name"], row["action"], row["active"]) for row in rows] == [
         ("reports", "none", False),
@@ -242,7 +247,7 @@ def test_the_result_before_and_after_the_apply():
     assert [row["restart_lsn"] for row in rows] == ["0/20", None, "0/30", None]
 
     now = {"reports": REPORTS, "new": Slot("new", "physical", restart_lsn="0/40")}
-    after = planner.result(decision, now)["slots"]
+    after = result(decision, now)["slots"]
     assert [row["restart_lsn"] for row in after] == ["0/20", "0/40", "0/30", None]
     assert [row["action"] for row in after] == [row["action"] for row in rows]
     assert [row["before"] and row["before"]["restart_lsn"] for row in after] == ["0/20", None, "0/30", None]
@@ -256,6 +261,29 @@ def test_a_copy_of_the_primarys_is_left_to_the_primary():
     for slot in (absent("synced"), logical("synced", two_phase=True, recreate=True)):
         with pytest.raises(Refused, match="copy of its primary's"):
             planned(slot, **facts)
+
+
+@pytest.mark.parametrize("recreate", [False, True])
+@pytest.mark.parametrize("now", [False, True])
+def test_a_slot_that_need_not_be_created_anew_is_altered(now, recreate):
+    slot = dataclasses.replace(REPORTS, failover=now)
+    asked = logical("reports", failover=not now, recreate=recreate)
+    plan = planned(asked, version=170000, slots={"reports": slot})
+    assert plan.actions == (Alter("reports", "shard_0", not now),)
+    assert plan.result["slots"][0]["action"] == "altered"
+    assert plan.result["slots"][0]["after"]["restart_lsn"] == slot.restart_lsn
+    altered = dataclasses.replace(slot, failover=not now)
+    assert not planned(asked, version=170000, slots={"reports": altered}).changed
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"active": True, "user": "walsender sub (pid 8)"}, "in use by walsender sub"), ({"synced": True}, "copy of its")],
+)
+def test_a_slot_in_use_is_not_altered(facts, reason):
+    slot = dataclasses.replace(REPORTS, **facts)
+    with pytest.raises(Refused, match=reason):
+        planned(logical("reports", failover=True), version=170000, slots={"reports": slot})
 
 
 def test_the_result_of_a_slot_that_is_created_anew():

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a task says of the slots that it was about; pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot
+
+
+RESULT_FIELDS = (
+    "name",
+    "slot_type",
+    "plugin",
+    "database",
+    "active",
+    "restart_lsn",
+    "wal_status",
+    "safe_wal_size",
+)
+
+DETAILS = (
+    "slot_type",
+    "plugin",
+    "database",
+    "two_phase",
+    "failover",
+    "active",
+    "active_pid",
+    "inactive_since",
+    "restart_lsn",
+    "confirmed_flush_lsn",
+    "wal_status",
+    "safe_wal_size",
+    "retained_bytes",
+    "invalidation_reason",
+)
+
+
+def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict:
+    """What the module returns.
+
+    :param now: the slots once the plan was carried out; ``None`` to predict them.
+    """
+    returned: dict = {"slots": _rows(decision.choices, now)}
+    if decision.limits:
+        returned["guard"] = {
+            "action": "drop" if decision.limits.drop else "report",
+            "free_bytes": decision.disk.free if decision.disk else None,
+            "total_bytes": decision.disk.total if decision.disk else None,
+            "slots": [_spared(verdict, now) for verdict in decision.verdicts],
+        }
+    return returned
+
+
+def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict:
+    row = {
+        "name": verdict.name,
+        "choice": verdict.choice,
+        "reason": verdict.reason,
+        "retained_bytes": verdict.retained_bytes,
+    }
+    if verdict.choice == "dropped" and now and verdict.name in now and now[verdict.name].active:
+        row.update(choice="kept", reason="somebody began to use it meanwhile")
+    return row
+
+
+def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list:
+    rows = []
+    for choice in choices:
+        after = choice.after if now is None else now.get(choice.name)
+        row = {field: getattr(after or choice.before, field, None) for field in RESULT_FIELDS}
+        # The guard leaves a slot that somebody began to use between the plan and its turn.
+        spared = now is not None and choice.guarded and after and after.active
+        action = "none" if spared else choice.action
+        row.update(name=choice.name, active=bool(after and after.active), action=action)
+        rows.append(dict(row, before=fields_of(choice.before), after=fields_of(after)))
+    return rows
+
+
+def fields_of(slot: Slot | None) -> dict | None:
+    """A slot as it is returned, with what moves by itself."""
+    return None if slot is None else {field: getattr(slot, field) for field in DETAILS}
