@@ -28,8 +28,11 @@ class Task(abc.ABC):
         """Read the present state once and plan; changes nothing."""
 
     @abc.abstractmethod
-    def apply(self, plan: Plan) -> dict | None:
-        """Carry out ``plan.actions``; may return values that update the result."""
+    def apply(self, plan: Plan) -> Plan | dict | None:
+        """Carry out ``plan.actions``.
+
+        :return: values that update the result; or another plan, when somebody was faster and that one was carried out.
+        """
 
     def close(self) -> None:
         """Give connections back; called in every case."""
@@ -73,7 +76,10 @@ def run(
         plan = task.plan()
         result = dict(plan.result)
         if plan.changed and not module.check_mode:
-            result.update(task.apply(plan) or {})
+            outcome = task.apply(plan)
+            if isinstance(outcome, Plan):
+                plan, outcome = outcome, outcome.result
+            result.update(outcome or {})
     except MissingLibrary as error:
         module.fail_json(msg=missing_required_lib(error.library))
     except ScaleoutError as error:

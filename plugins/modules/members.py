@@ -264,15 +264,15 @@ class KeepRecord(Task):
             },
         )
 
-    def apply(self, plan: Plan) -> dict | None:
+    def apply(self, plan: Plan) -> Plan:
         for attempt in range(_TRIES):
             if attempt:
                 plan = self.plan()
             if not plan.changed:  # somebody else has written the very same
-                return plan.result
+                return plan
             (record,) = plan.actions
             if self._consul.put(self._key, json.dumps(record.document()).encode(), self._modify_index):
-                return plan.result
+                return plan
         raise Conflict(
             f"Somebody else changed the key {self._key} each of the {_TRIES} times that this task planned; nothing was "
             "written, and another run starts from what is there now."

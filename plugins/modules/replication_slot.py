@@ -8,11 +8,11 @@ module: replication_slot
 short_description: Create, alter and drop any number of PostgreSQL replication slots in one task
 version_added: 0.1.0
 description:
-  - Creates, alters and drops physical and logical replication slots, all of them over one connection; logical slots in another
-    database than O(login_db) need one more connection for each such database.
+  - Creates, alters and drops physical and logical replication slots, all of them over one connection; logical slots in
+    another database than O(login_db) need one more connection for each such database.
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin, database or
-    O(two_phase), or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate) dropped and created
-    anew.
+    O(two_phase), or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate)
+    dropped and created anew.
   - Guards the disk, if told to, against slots that nobody reads any more.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
     installed or not allowed, and what is needed.
@@ -277,7 +277,8 @@ slots:
       type: int
       sample: 1073741824
     action:
-      description: What the task did, or would do in check mode; V(created), V(altered), V(dropped), V(recreated) or V(none).
+      description:
+        - What the task did, or would do in check mode; V(created), V(altered), V(dropped), V(recreated) or V(none).
       type: str
       sample: created
     before:
@@ -391,7 +392,13 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import decide, guard, result, server, wishes
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import (
+    decide,
+    guard,
+    result,
+    server,
+    wishes,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 

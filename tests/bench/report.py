@@ -13,7 +13,8 @@ import sys
 from collections import defaultdict
 from datetime import datetime
 
-OURS, THEIRS = "this collection", "one-object tasks"
+OURS, THEIRS, PSQL, CONNECT = "this collection", "one-object tasks", "psql", "connect only"
+OTHERS = (THEIRS, PSQL)
 
 
 def measured(run: dict) -> dict[tuple[str, str], dict[str, list[float]]]:
@@ -43,19 +44,29 @@ def main() -> int:
     """Read the file that the first argument names."""
     with open(sys.argv[1]) as file:
         figures = measured(json.load(file))
-    print(f"{'':<24}{OURS:>18}{THEIRS:>20}{'ratio':>8}  (median; least to most over the rounds)")
+    least = figures.pop(("Connection", "no-op"))[CONNECT]
+    print(f"{'seconds of a task':<22}" + "".join(f"{who:>18}" for who in (OURS, *OTHERS, CONNECT)))
     for (subject, what), by in figures.items():
-        ours, theirs = by.get(OURS), by.get(THEIRS)
-        if not ours or not theirs:
-            only = ours or theirs
-            print(f"{subject + ', ' + what:<24}{'':>18}{statistics.median(only):>18.2f} s")
-            continue
-        ratios = [their / our for our, their in zip(ours, theirs, strict=True)]
-        print(
-            f"{subject + ', ' + what:<24}{statistics.median(ours):>16.2f} s{statistics.median(theirs):>18.2f} s"
-            f"{statistics.median(ratios):>7.1f}x  ({min(ratios):.1f}x to {max(ratios):.1f}x)"
-        )
+        row = "".join(f"{statistics.median(seconds):>18.2f}" for seconds in (by[OURS], *map(by.get, OTHERS), least))
+        print(f"{subject + ', ' + what:<22}{row}")
+    print(f"\n{'times (lowest to highest)':<22}")
+    for (subject, what), by in figures.items():
+        print(f"{subject + ', ' + what:<22}" + "; ".join(_ratios(by, least)))
     return 0
+
+
+def _ratios(by: dict[str, list[float]], least: list[float]) -> list[str]:
+    """The ratios of one figure in words, each of two that were measured in the same round."""
+    return [
+        f"{_ratio(by[THEIRS], by[OURS])} faster than {THEIRS}",
+        f"{_ratio(by[OURS], least)} of {CONNECT}",
+        f"{_ratio(by[OURS], by[PSQL])} of {PSQL}",
+    ]
+
+
+def _ratio(above: list[float], below: list[float]) -> str:
+    ratios = [one / other for one, other in zip(above, below, strict=True)]
+    return f"{statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":

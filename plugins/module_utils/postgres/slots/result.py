@@ -7,9 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Choice, Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot
-
 
 RESULT_FIELDS = (
     "name",

@@ -18,7 +18,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Alter, Checkpoint, Create, Drop
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
+    Alter,
+    Checkpoint,
+    Create,
+    Drop,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Wish
 

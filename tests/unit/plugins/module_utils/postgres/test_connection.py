@@ -62,7 +62,12 @@ def test_what_is_empty_is_left_to_libpq():
 def test_how_the_client_shows_who_it_is():
     tls = {"ssl_mode": "verify-full", "ca_cert": "/ca", "ssl_cert": "/me.crt", "ssl_key": "/me.key"}
     dsn = Endpoint.of({**OPTIONS, **tls, "connect_params": {"keepalives_idle": 30, "connect_timeout": 3}}).dsn()
-    assert {"sslmode": "verify-full", "sslrootcert": "/ca", "sslcert": "/me.crt", "sslkey": "/me.key"}.items() <= dsn.items()
+    assert {
+        "sslmode": "verify-full",
+        "sslrootcert": "/ca",
+        "sslcert": "/me.crt",
+        "sslkey": "/me.key",
+    }.items() <= dsn.items()
     assert (dsn["keepalives_idle"], dsn["connect_timeout"]) == ("30", "3")
 
 
