@@ -252,7 +252,7 @@ def _plain(stream: t.BinaryIO, path: str, stack: contextlib.ExitStack) -> t.Bina
     opener = next((opener for magic, opener in _PACKED.items() if begins.startswith(magic)), None)
     if opener is None:
         return stream
-    scratch = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    scratch = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
     with opener(stream, "rb") as unpacked:
         shutil.copyfileobj(unpacked, scratch, 1 << 20)
     scratch.seek(0)

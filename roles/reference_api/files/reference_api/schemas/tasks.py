@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
-import typing as t
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictStr
 
-from .common import NOT_BLANK, Strict, check_due_at, check_not_blank, check_text, field_validator, null
+from .common import NOT_BLANK, null
+from .titled import Titled
 
 
 class TaskStatus(StrEnum):
@@ -18,26 +18,8 @@ class TaskStatus(StrEnum):
     COMPLETED = "completed"
 
 
-class NewTask(Strict):
-    title: StrictStr = Field(..., min_length=1, max_length=500, **NOT_BLANK)
-    description: StrictStr | None = null(max_length=10_000)
+class NewTask(Titled):
     status: TaskStatus = TaskStatus.PENDING
-    due_at: datetime | None = null()
-
-    @field_validator("title")
-    @classmethod
-    def _title(cls, value: t.Any) -> t.Any:
-        return check_not_blank(value)
-
-    @field_validator("description")
-    @classmethod
-    def _description(cls, value: t.Any) -> t.Any:
-        return check_text(value)
-
-    @field_validator("due_at")
-    @classmethod
-    def _due_at(cls, value: t.Any) -> t.Any:
-        return check_due_at(value)
 
 
 class TaskChanges(NewTask):

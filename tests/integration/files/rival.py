@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Stands between a client and Consul, and changes a key after the client has read it, so often and no more.
 
-Arguments: the port to listen on, Consul's port, the number of requests after which it ends, the key, and how often.
+Arguments: the port to listen on, Consul's port, the number of requests after which it ends, the key, how often, and the
+value that it writes; without one, another text of the value that is there.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ KEY = "/v1/kv/" + sys.argv[4]
 
 class Rival(http.server.BaseHTTPRequestHandler):
     times = int(sys.argv[5])
+    value = sys.argv[6].encode() if len(sys.argv) > 6 else None
 
     def forward(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         token = {"X-Consul-Token": self.headers.get("X-Consul-Token") or ""}
         status, body = ask(self.command, self.path, sent, token)
-        if self.command == "GET" and Rival.times:
+        # The key is read alone, or with all that begin with the same folder.
+        if self.command == "GET" and KEY.startswith(self.path.partition("?")[0]) and Rival.times:
             Rival.times -= 1
             # One more space at the end is another value and the same document.
-            ask("PUT", KEY, ask("GET", KEY + "?raw", b"", token)[1] + b" ", token)
+            ask("PUT", KEY, self.value or ask("GET", KEY + "?raw", b"", token)[1] + b" ", token)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
