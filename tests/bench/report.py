@@ -49,9 +49,7 @@ def main() -> int:
     for (subject, what), by in figures.items():
         row = "".join(f"{statistics.median(seconds):>18.2f}" for seconds in (by[OURS], *map(by.get, OTHERS), least))
         print(f"{subject + ', ' + what:<22}{row}")
-    print(
-        f"\nmedian of the rounds (lowest to highest); at most: what {OURS} would have if it cost no more than to connect"
-    )
+    print("\nmedian (lowest to highest) of the rounds; at most: a task that costs no more than to connect")
     for (subject, what), by in figures.items():
         print(f"{subject + ', ' + what:<22}" + "; ".join(_ratios(by, least)))
     both = [by for (_subject, what), by in figures.items() if what == "no-op"]
