@@ -63,7 +63,7 @@ EXAMPLES = r"""
   vars:
     shard: >-
       {{ lookup('scaleout.platform.shard', '6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7',
-                consul_host='192.0.2.5', consul_token=consul_management_token) }}
+                consul_host=hostvars[groups['consul_server'][0]].ansible_host, consul_token=consul_management_token) }}
 
 - name: Show the shards of three customers
   ansible.builtin.debug:

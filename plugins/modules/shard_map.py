@@ -159,11 +159,11 @@ EXAMPLES = r"""
     consul_token: "{{ consul_management_token }}"
     shards:
       - id: 0
-        primary: {name: pg1, host: 192.0.2.11}
+        primary: {name: pg1, host: pg1.internal}
         replicas:
-          - {name: pg1r, host: 192.0.2.12}
+          - {name: pg1r, host: pg1r.internal}
       - id: 1
-        primary: {name: pg2, host: 192.0.2.21}
+        primary: {name: pg2, host: pg2.internal}
 
 - name: Give the larger server three quarters of the buckets
   scaleout.platform.shard_map:
@@ -172,11 +172,11 @@ EXAMPLES = r"""
     shards:
       - id: 0
         database: archive_0
-        primary: {name: pg1, host: 192.0.2.11}
+        primary: {name: pg1, host: pg1.internal}
         weight: 3
       - id: 1
         database: archive_1
-        primary: {name: pg2, host: 192.0.2.21}
+        primary: {name: pg2, host: pg2.internal}
 
 - name: Say which shard owns which buckets
   scaleout.platform.shard_map:
@@ -184,10 +184,10 @@ EXAMPLES = r"""
     key: scaleout/events/shard_map
     shards:
       - id: 0
-        primary: {name: pg1, host: 192.0.2.11}
+        primary: {name: pg1, host: pg1.internal}
         buckets: [[0, 1023], [3072, 4095]]
       - id: 1
-        primary: {name: pg2, host: 192.0.2.21}
+        primary: {name: pg2, host: pg2.internal}
         buckets: [[1024, 3071]]
 
 - name: Ask what another shard would move, changing nothing
@@ -197,11 +197,11 @@ EXAMPLES = r"""
     login_password: "{{ app_database_password }}"
     shards:
       - id: 0
-        primary: {name: pg1, host: 192.0.2.11}
+        primary: {name: pg1, host: pg1.internal}
       - id: 1
-        primary: {name: pg2, host: 192.0.2.21}
+        primary: {name: pg2, host: pg2.internal}
       - id: 2
-        primary: {name: pg3, host: 192.0.2.31}
+        primary: {name: pg3, host: pg3.internal}
   check_mode: true
   register: moves
   failed_when: moves.moves is not defined

@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Passes requests on to Consul, which listens on its own host alone.
 
-Arguments: the port to listen on, Consul's port, and the number of requests after which it ends.
+Arguments: the port to listen on, Consul's port, and the number of requests after which it ends; an address to
+listen on, without one all of them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,6 @@ class Relay(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-server = http.server.HTTPServer(("", LISTEN), Relay)
+server = http.server.HTTPServer((sys.argv[4] if len(sys.argv) > 4 else "", LISTEN), Relay)
 for _request in range(REQUESTS):
     server.handle_request()
