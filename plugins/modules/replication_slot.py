@@ -490,6 +490,7 @@ def main() -> None:
                 "options": dict(SLOT_SPEC, name={"type": "str", "required": True}),
             },
         ),
+        secrets_in=connection.secrets_in,
         required_one_of=[("name", "slots", "max_retained_bytes", "min_free_disk")],
         required_if=[("exclusive", True, ("pattern",)), ("exclusive", True, ("name", "slots"), True)],
         required_by={option: ("name",) for option in SLOT_SPEC if option not in ("name", *FOR_ALL)},

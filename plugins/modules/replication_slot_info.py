@@ -209,7 +209,11 @@ def build(module: AnsibleModule) -> ReplicationSlotInfo:
 
 
 def main() -> None:
-    run(build, dict(connection.ARGUMENT_SPEC, pattern={"type": "str", "default": "*"}))
+    run(
+        build,
+        dict(connection.ARGUMENT_SPEC, pattern={"type": "str", "default": "*"}),
+        secrets_in=connection.secrets_in,
+    )
 
 
 if __name__ == "__main__":

@@ -406,10 +406,11 @@ def build(module: AnsibleModule) -> ServerSettings:
 
 
 def secrets_in(params: dict) -> set[str]:
-    """The passwords inside values, such as that of ``primary_conninfo``."""
+    """The passwords inside values, such as that of ``primary_conninfo``, and those of the connection."""
     groups = [params["settings"], *(item["settings"] for item in params["overrides"] or ())]
     settings = [pair for group in groups for pair in (group or {}).items()]
-    return {secret for name, value in settings for secret in secrets.found_in(str(name), str(value))}
+    found = {secret for name, value in settings for secret in secrets.found_in(str(name), str(value))}
+    return found | connection.secrets_in(params)
 
 
 def main() -> None:

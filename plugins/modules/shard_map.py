@@ -457,6 +457,7 @@ def main() -> None:
             **connection.CLIENT_SPEC,
             **ARGUMENTS,
         },
+        secrets_in=connection.secrets_in,
     )
 
 

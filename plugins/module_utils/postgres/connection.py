@@ -63,6 +63,14 @@ _OWN_OPTION = {
 }
 """What libpq calls our options."""
 
+_SECRET_PARAMETERS = ("sslpassword", "oauth_client_secret")
+
+
+def secrets_in(params: t.Mapping[str, t.Any]) -> set[str]:
+    """The passwords among the ``connect_params``, which ``no_log`` cannot name."""
+    given = params["connect_params"] or {}
+    return {str(given[name]) for name in _SECRET_PARAMETERS if given.get(name)}
+
 
 def check_client(params: t.Mapping[str, t.Any]) -> None:
     """Refuse options of :data:`CLIENT_SPEC` that contradict each other.

@@ -71,6 +71,12 @@ def test_how_the_client_shows_who_it_is():
     assert (dsn["keepalives_idle"], dsn["connect_timeout"]) == ("30", "3")
 
 
+def test_the_passwords_among_the_parameters_of_libpq():
+    assert connection.secrets_in(OPTIONS) == set()
+    given = {"sslpassword": "hush", "keepalives": 1, "oauth_client_secret": ""}
+    assert connection.secrets_in({**OPTIONS, "connect_params": given}) == {"hush"}
+
+
 def test_the_password_is_not_in_the_representation():
     assert "hush" not in repr(Endpoint(password="hush"))
 
