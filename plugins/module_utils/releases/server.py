@@ -23,6 +23,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.host import look
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import files, plan
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import digest
 
@@ -355,9 +356,9 @@ class Host:
 
 
 def memory() -> int | None:
-    """Return the bytes of memory that this host has (proc(5), /proc/meminfo), or None when it does not say."""
-    found = re.search(r"^MemTotal: +(\d+) kB$", getattr(_file("/proc/meminfo"), "text", ""), re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else None
+    """Return the bytes of memory that this host has, or None when it does not say."""
+    host = look(lambda path: getattr(_file(path), "text", None), cores=1)
+    return host.memory * 1024 if host else None
 
 
 def _worker_files_in(*directories: str) -> list[str]:

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.host import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
     catalogue,
@@ -20,7 +21,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
     decide,
     pending_reason,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Host, Profile
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Profile
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 

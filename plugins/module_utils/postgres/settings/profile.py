@@ -24,6 +24,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.host import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
 
 MB = 1024
@@ -96,17 +97,6 @@ _MEMORY_NAMES = ("shared_buffers", "effective_cache_size", "maintenance_work_mem
 
 class BadProfile(ValueError):
     """A profile that does not fit the host; the text is the reason."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Host:
-    """What the server may use.
-
-    :param memory: in kB.
-    """
-
-    memory: int
-    cores: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,9 +9,9 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import PartlyApplied, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.host import Host, look
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Endpoint, Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import host
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Entry, Set
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.overrides import (
     Change,
@@ -20,7 +20,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
     ScopeState,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.plan import Reload, State
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 RELOAD_TIMEOUT = 10.0
@@ -129,7 +128,8 @@ def _host(endpoint: Endpoint, pid: int) -> Host | None:
     if endpoint.host not in _LOCAL and not endpoint.host.startswith("/"):
         return None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return host.look(_text_of, cores, pid)
+    # A forwarded port may lead to a server whose process ids mean something else here.
+    return look(_text_of, cores, pid, command="postgres")
 
 
 def _text_of(path: str) -> str | None:

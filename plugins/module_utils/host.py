@@ -11,11 +11,10 @@ cgroups(7) and https://docs.kernel.org/admin-guide/cgroup-v2.html.
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import re
 import typing as t
-
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Host
 
 Read = t.Callable[[str], t.Optional[str]]
 """Gives a file's text, or ``None`` when there is none to read."""
@@ -23,17 +22,29 @@ Read = t.Callable[[str], t.Optional[str]]
 _MEMTOTAL = re.compile(r"^MemTotal:\s+(\d+) kB", re.MULTILINE)
 
 
-def look(read: Read, cores: int, pid: int | None = None) -> Host | None:
+@dataclasses.dataclass(frozen=True)
+class Host:
+    """What a process may use.
+
+    :param memory: in kB.
+    """
+
+    memory: int
+    cores: int
+
+
+def look(read: Read, cores: int, pid: int | None = None, command: str = "") -> Host | None:
     """What the process may use; ``None`` where the machine does not say.
 
     :param cores: how many the process may be scheduled on.
-    :param pid: a process of the server's; this one's own groups count where it cannot be seen.
+    :param pid: the process; the one that reads when not given.
+    :param command: how the name of its program begins. When it does not, the id is that of another host's process, and
+        the one that reads counts.
     """
     total = _MEMTOTAL.search(read("/proc/meminfo") or "")
     if not total:
         return None
-    # A forwarded port may lead to a server whose process ids mean something else here.
-    seen = pid and (read(f"/proc/{pid}/comm") or "").startswith("postgres")
+    seen = pid and (read(f"/proc/{pid}/comm") or "").startswith(command)
     groups = (seen and read(f"/proc/{pid}/cgroup")) or read("/proc/self/cgroup") or ""
     mounts = read("/proc/self/mountinfo") or ""
     memory = int(total.group(1))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import host
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import Host
+from ansible_collections.scaleout.platform.plugins.module_utils import host
+from ansible_collections.scaleout.platform.plugins.module_utils.host import Host
 
 GB = 1024**2  # in kB
 MEMINFO = {"/proc/meminfo": "MemTotal:       16777216 kB\nMemFree:         1 kB\n"}
@@ -25,7 +25,7 @@ NO_LIMIT_V1 = "9223372036854771712\n"
 
 
 def look(files, cores=8, pid=None):
-    return host.look({**MEMINFO, **files}.get, cores, pid)
+    return host.look({**MEMINFO, **files}.get, cores, pid, command="postgres")
 
 
 @pytest.mark.parametrize(
