@@ -154,7 +154,9 @@ def spares(platform, tmp_path_factory):
     (folder / "spares.yml").write_text(yaml.safe_dump({"all": {"children": {"fleet_standby": {"hosts": hosts}}}}))
 
     def fleet(state: str) -> str:
-        wanted = [{"name": name, "address": address, "provider": "docker"} for name, address in SPARES.items()]
+        # As large as the pool's, which have room for the application's limits.
+        size = {"provider": "docker", "memory": "2g"}
+        wanted = [{"name": name, "address": address, **size} for name, address in SPARES.items()]
         role = {"role": "scaleout.platform.fleet", "fleet_state": state, "fleet_hosts": wanted}
         interpreter = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         play = {"hosts": "localhost", "connection": "local", "vars": interpreter, "roles": [role]}
