@@ -50,7 +50,7 @@ api: ## the reference API against real PostgreSQL pairs and Consul
 
 end-to-end: ## the whole lab: up, smoke, second run, faults under load
 	@$(LAB) prepare
-	@pytest -q -s tests/end_to_end
+	@pytest -q -s --durations=12 tests/end_to_end
 
 bench: ## our modules beside one-object tasks, as ratios
 	@$(LAB) prepare
