@@ -47,7 +47,6 @@ class Alter:
     """Have a logical slot synchronized to the standbys, or no longer."""
 
     name: str
-    database: str
     failover: bool
 
 
@@ -74,10 +73,7 @@ def plan(decision: Decision) -> Plan:
         actions += [Drop(choice.name, choice.force, choice.guarded), Create.of(choice.wish)]
     if any(choice.guarded for choice in choices):
         actions.append(Checkpoint())
-    actions += [
-        Alter(choice.name, choice.before.database, choice.after.failover)
-        for choice in sorted(chosen["altered"], key=_database)
-    ]
+    actions += [Alter(choice.name, choice.after.failover) for choice in chosen["altered"]]
     actions += [Create.of(choice.wish) for choice in sorted(chosen["created"], key=_database)]
     return Plan(
         before={choice.name: _described(choice.before) for choice in choices},

@@ -180,7 +180,10 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
             sent = False
             try:
                 # What is created anew has its connection before the slot that was there is dropped.
-                there = connections.to(_database_of(actions[position : position + 2]))
+                if isinstance(action, Alter):
+                    there = connections.walsender()
+                else:
+                    there = connections.to(_database_of(actions[position : position + 2]))
                 sent = True
                 if isinstance(action, Checkpoint):
                     _checkpoint(session)
@@ -188,7 +191,7 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
                     if not _drop(session, action):
                         spared.add(action.name)
                 elif isinstance(action, Alter):
-                    _alter(session, action)
+                    _alter(there, action)
                 elif action.name not in spared:
                     _create(there, action, timeout)
             except ScaleoutError as error:
@@ -223,12 +226,13 @@ def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int, se
 
 @dataclasses.dataclass
 class _Connections:
-    """The task's own connection, and one to the other database that is at its turn."""
+    """The task's own connection, one to the other database that is at its turn, and one for replication."""
 
     session: Session
     timeout: int
     other: Session | None = None
     limited: bool = False
+    _walsender: Session | None = None
 
     def to(self, database: str | None) -> Session:
         """The connection to a database; ``None`` where any will do."""
@@ -238,17 +242,25 @@ class _Connections:
         if database in (None, self.session.endpoint.database):
             return self.session
         if self.other is None or self.other.endpoint.database != database:
-            self.close()
+            if self.other is not None:
+                self.other.close()
             self.other = Session(self.session.endpoint.in_database(database))
             self._limit(self.other)
         return self.other
+
+    def walsender(self) -> Session:
+        """The connection that takes the commands of the replication protocol, on slots of any database."""
+        if self._walsender is None:
+            self._walsender = Session(self.session.endpoint.for_replication())
+        return self._walsender
 
     def _limit(self, session: Session) -> None:
         session.run("SELECT set_config('statement_timeout', %s, false)", (f"{self.timeout}s",))
 
     def close(self) -> None:
-        if self.other is not None:
-            self.other.close()
+        for session in (self.other, self._walsender):
+            if session is not None:
+                session.close()
 
 
 def _create(session: Session, action: Create, timeout: int) -> None:
@@ -274,19 +286,14 @@ def _create(session: Session, action: Create, timeout: int) -> None:
         ) from None
 
 
-def _alter(session: Session, action: Alter) -> None:
+def _alter(walsender: Session, action: Alter) -> None:
     """Alter a slot: a command of the replication protocol, for which there is no function."""
-    there = session.endpoint.in_database(action.database).for_replication()
-    walsender = Session(there)
-    try:
-        sql = session.sql
-        walsender.run(
-            sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER {})").format(
-                sql.Identifier(action.name), sql.SQL("true" if action.failover else "false")
-            )
+    sql = walsender.sql
+    walsender.run(
+        sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER {})").format(
+            sql.Identifier(action.name), sql.SQL("true" if action.failover else "false")
         )
-    finally:
-        walsender.close()
+    )
 
 
 def _drop(session: Session, action: Drop) -> bool:

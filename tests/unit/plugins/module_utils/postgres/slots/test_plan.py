@@ -269,7 +269,7 @@ def test_a_slot_that_need_not_be_created_anew_is_altered(now, recreate):
     slot = dataclasses.replace(REPORTS, failover=now)
     asked = logical("reports", failover=not now, recreate=recreate)
     plan = planned(asked, version=170000, slots={"reports": slot})
-    assert plan.actions == (Alter("reports", "shard_0", not now),)
+    assert plan.actions == (Alter("reports", not now),)
     assert plan.result["slots"][0]["action"] == "altered"
     assert plan.result["slots"][0]["after"]["restart_lsn"] == slot.restart_lsn
     altered = dataclasses.replace(slot, failover=not now)

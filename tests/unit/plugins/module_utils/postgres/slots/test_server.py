@@ -8,6 +8,7 @@ import os
 import time
 
 import pytest
+from psycopg2 import sql
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     PartlyApplied,
@@ -17,7 +18,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Checkpoint, Create, Drop
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
+    Alter,
+    Checkpoint,
+    Create,
+    Drop,
+)
 
 RESTART = Unreachable("PostgreSQL", "pg1", 5432, "terminating connection due to administrator command")
 LOST_RIGHTS = Refused("PostgreSQL at pg1:5432 refused: permission denied to use replication slots.", sqlstate="42501")
@@ -87,6 +93,38 @@ def test_no_slot_is_dropped_for_one_in_a_database_that_lets_nobody_in(monkeypatc
     with pytest.raises(ScaleoutError, match="no way into shard_0") as stopped:
         server.apply(session, [Drop("a"), Create("a", "pgoutput", "shard_0")], 60)
     assert not [statement for statement, parameters in session.ran if "drop" in statement]
+    assert "cannot be known" not in stopped.value.message
+
+
+def test_slots_of_any_database_are_altered_over_one_connection(monkeypatch):
+    opened = []
+
+    class Walsender:
+        sql = sql
+
+        def __init__(self, endpoint):
+            opened.append(endpoint)
+            self.ran = []
+
+        def run(self, statement):
+            self.ran.append(statement)
+
+        def close(self):
+            opened.append("closed")
+            assert len(self.ran) == 2
+
+    monkeypatch.setattr(server, "Session", Walsender)
+    server.apply(Session(170002), [Alter("a", True), Alter("b", False)], 60)
+    assert [getattr(one, "parameters", one) for one in opened] == [{"replication": "database"}, "closed"]
+
+
+def test_a_way_for_replication_that_is_closed_is_no_doubt_about_the_slot(monkeypatch):
+    def refuse(endpoint):
+        raise Unreachable("PostgreSQL", endpoint.place, endpoint.port, "no entry in pg_hba.conf")
+
+    monkeypatch.setattr(server, "Session", refuse)
+    with pytest.raises(ScaleoutError, match="no entry") as stopped:
+        server.apply(Session(170002), [Alter("a", True)], 60)
     assert "cannot be known" not in stopped.value.message
 
 
