@@ -101,8 +101,8 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
     in_force = _in_force(definition, target)
     needs_restart = definition.context == "postmaster" and not in_force
     before, after = shown_text(definition, configured), shown_text(definition, target)
-    if action and before == after and secrets.MASK in (after or ""):
-        after = f"{after} (with another secret)"
+    if action:
+        after = secrets.tell_apart(before, after)
     return Decision(
         name=definition.name,
         before=before,
@@ -172,9 +172,8 @@ def _undo(name: str, entries: t.Sequence[Entry], definition: Definition | None) 
     automatic = _automatic(entries)
     if not automatic:
         return Reset(name)
-    if definition is not None and definition.key in catalogue.QUOTED_LISTS:
-        return Set(name, values.split_list(automatic[-1].text) or ("",))
-    return Set(name, (automatic[-1].text,))
+    text = automatic[-1].text
+    return Set(name, (text,) if definition is None else stored_literals(definition, text))
 
 
 def _automatic(entries: t.Sequence[Entry]) -> list:
@@ -222,6 +221,11 @@ def _restart_reason(definition: Definition, target: str | None, now: bool) -> st
         "is set now" if now else "was set earlier",
         shown_text(definition, definition.setting) or "an empty value",
     )
+
+
+def stored_literals(definition: Definition, text: str) -> tuple:
+    """What to write to have a stored text back: one literal for each element of a quoted list, else one."""
+    return values.split_list(text) or ("",) if definition.key in catalogue.QUOTED_LISTS else (text,)
 
 
 def shown_text(definition: Definition, text: str | None) -> str | None:

@@ -15,7 +15,10 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import catalogue, secrets, values
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import shown_text
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import (
+    shown_text,
+    stored_literals,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 OUT_OF_REACH = {
@@ -169,7 +172,7 @@ def _decide(state: ScopeState, name: str, wanted: t.Any, definition: Definition 
         raise values.BadValue(OUT_OF_REACH[definition.context])
     spelled = definition.name
     before = shown_text(definition, stored)
-    undo = Change(state.scope, spelled, () if stored is None else _literals(definition, stored))
+    undo = Change(state.scope, spelled, () if stored is None else stored_literals(definition, stored))
     change = None
     after = None
     if wanted is None:
@@ -186,8 +189,8 @@ def _decide(state: ScopeState, name: str, wanted: t.Any, definition: Definition 
             after = before
     if change and not definition.settable:
         raise values.BadValue(f"cannot be set by this user, who lacks SET on {spelled}")
-    if change and before == after and secrets.MASK in (after or ""):
-        after = f"{after} (with another secret)"
+    if change:
+        after = secrets.tell_apart(before, after)
     return Outcome(state.scope, spelled, before, after, definition.unit, definition.context, change, undo)
 
 
@@ -203,7 +206,3 @@ def _same(definition: Definition, value: values.Value, text: str) -> bool:
         return value.meaning == values.parse(definition, text).meaning
     except values.BadValue:
         return False
-
-
-def _literals(definition: Definition, text: str) -> tuple:
-    return values.split_list(text) or ("",) if definition.key in catalogue.QUOTED_LISTS else (text,)

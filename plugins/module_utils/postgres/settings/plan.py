@@ -48,6 +48,10 @@ class State:
     scopes: tuple = ()
     host: Host | None = None
 
+    def entries_of(self, name: str) -> list:
+        """The lines for one setting."""
+        return [entry for entry in self.entries if entry.name.lower() == name.lower()]
+
 
 @dataclasses.dataclass(frozen=True)
 class Reload:
@@ -87,10 +91,9 @@ def plan(
     decisions = []
     problems = []
     for name in sorted([*wishes, *filled], key=str.lower):
-        entries = [entry for entry in state.entries if entry.name.lower() == name.lower()]
         wanted = wishes[name] if name in wishes else filled[name]
         try:
-            decisions.append(decide(name, wanted, state.definitions.get(name.lower()), entries))
+            decisions.append(decide(name, wanted, state.definitions.get(name.lower()), state.entries_of(name)))
         except values.BadValue as reason:
             origin = "settings" if name in wishes else "profile"
             problems.append(f"{origin}.{name}: {secrets.mask(name, str(wanted))!r} {reason}")
@@ -213,10 +216,7 @@ def _result(decisions: t.Sequence[Decision], state: State, reloaded: bool) -> di
         },
         "pending_restart_elsewhere": [definition.name for definition in elsewhere],
         "pending_restart_reasons": {
-            definition.name: pending_reason(
-                definition, [entry for entry in state.entries if entry.name.lower() == definition.key]
-            )
-            for definition in elsewhere
+            definition.name: pending_reason(definition, state.entries_of(definition.key)) for definition in elsewhere
         },
         "reloaded": reloaded,
     }

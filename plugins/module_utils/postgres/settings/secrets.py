@@ -40,6 +40,11 @@ def found_in(name: str, text: str) -> set[str]:
     return found - {""}
 
 
+def tell_apart(before: str | None, after: str | None) -> str | None:
+    """The text after a change of which, masked, nothing is to be seen."""
+    return f"{after} (with another secret)" if before == after and MASK in (after or "") else after
+
+
 def _is_secret(name: str) -> bool:
     # Of the server's own settings, password_encryption is the only one that has the word and no secret.
     return name.lower() in catalogue.SECRETS or ("." in name and bool(_SECRET_NAME.search(name.rsplit(".", 1)[1])))
