@@ -38,7 +38,7 @@ def write(root: pathlib.Path, tree: dict, backwards: bool = False, mode: int = 0
             (root / name).chmod(mode | (0o100 if node[1] else 0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sources)
 def test_the_same_files_give_the_same_bytes(tree):
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,7 +56,7 @@ def test_the_same_files_give_the_same_bytes(tree):
         assert packed[0] == packed[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sources)
 def test_what_is_unpacked_is_what_was_packed(tree):
     with tempfile.TemporaryDirectory() as scratch:

@@ -216,7 +216,7 @@ def test_a_source_that_is_not_there(tmp_path, stack):
             sources.archive(str(path), (), 0, stack)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_an_image_that_was_spoilt_is_read_or_refused(data):
     contents = bytearray(IMAGES[data.draw(st.sampled_from(["docker", "oci"]))])
