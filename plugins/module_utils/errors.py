@@ -6,7 +6,7 @@ Core code knows nothing of Ansible: it raises one of these, and the edge
 (``module.py`` for modules, an action plugin for itself) turns it into a
 failed task whose message is the error's text. A message is one sentence
 that a person can act on; it names the option and the value, or the host
-and the port.
+and the port. Programs read the ``code`` and never the sentence.
 """
 
 from __future__ import annotations
@@ -18,13 +18,22 @@ class ScaleoutError(Exception):
     """Base of all errors that a user is meant to read.
 
     :param message: one sentence, without a traceback or a secret.
+    :param code: what a program may branch on, lower case with underscores; by default the class's own.
     :param facts: values for the failed result, such as ``{"host": "pg1"}``.
     """
 
-    def __init__(self, message: str, **facts: t.Any) -> None:
+    #: The class's default for :attr:`code`; documented in docs/codes.md.
+    CODE = "failed"
+
+    def __init__(self, message: str, *, code: str | None = None, **facts: t.Any) -> None:
         super().__init__(message)
         self.message = message
+        self.code = code or self.CODE
         self.facts = facts
+
+    def result(self) -> dict[str, t.Any]:
+        """What a failed task returns: ``msg``, ``code`` and the facts."""
+        return {"msg": self.message, "code": self.code, **self.facts}
 
 
 class InvalidInput(ScaleoutError):
@@ -33,12 +42,16 @@ class InvalidInput(ScaleoutError):
     Raised before anything is read or changed.
     """
 
+    CODE = "invalid_input"
+
     def __init__(self, option: str, value: t.Any, reason: str) -> None:
         super().__init__(f"{option}: {value!r} {reason}.", option=option)
 
 
 class MissingLibrary(ScaleoutError):
     """A Python library that the module needs and the host lacks; ``library`` is its name."""
+
+    CODE = "missing_library"
 
     def __init__(self, library: str) -> None:
         super().__init__(f"The Python library {library} is not installed.")
@@ -48,6 +61,8 @@ class MissingLibrary(ScaleoutError):
 class Unreachable(ScaleoutError):
     """A server that cannot be reached or that does not let us in."""
 
+    CODE = "unreachable"
+
     def __init__(self, what: str, host: str, port: int, reason: str) -> None:
         super().__init__(f"Cannot reach {what} at {host}:{port}: {reason}.", host=host, port=port)
 
@@ -55,13 +70,19 @@ class Unreachable(ScaleoutError):
 class Refused(ScaleoutError):
     """A request that is understood and not carried out, because it would do harm or cannot succeed."""
 
+    CODE = "refused"
+
 
 class Conflict(ScaleoutError):
-    """Somebody else changed the same thing between our read and our write."""
+    """Another client changed the same thing between our read and our write."""
+
+    CODE = "conflict"
 
 
 class PartlyApplied(ScaleoutError):
     """An apply that stopped half way; ``facts`` says what was done and what was not."""
+
+    CODE = "partly_applied"
 
     @classmethod
     def stopped_by(cls, error: ScaleoutError, done: t.Sequence[str], not_done: t.Sequence[str]) -> ScaleoutError:
@@ -72,5 +93,5 @@ class PartlyApplied(ScaleoutError):
         """
         if not done:
             return error
-        facts = dict(error.facts, changed=True, done=list(done), not_done=list(not_done))
+        facts = dict(error.facts, changed=True, done=list(done), not_done=list(not_done), cause=error.code)
         return cls(f"{error.message} Done before: {', '.join(done)}. Not done: {', '.join(not_done)}.", **facts)

@@ -81,9 +81,9 @@ def run(
                 plan, outcome = outcome, outcome.result
             result.update(outcome or {})
     except MissingLibrary as error:
-        module.fail_json(msg=missing_required_lib(error.library))
+        module.fail_json(**{**error.result(), "msg": missing_required_lib(error.library)})
     except ScaleoutError as error:
-        module.fail_json(msg=error.message, **error.facts)
+        module.fail_json(**error.result())
     finally:
         if task is not None:
             task.close()

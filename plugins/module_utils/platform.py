@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The platform as deciding code sees it: the inventory, parsed once into values, without Ansible and without I/O.
+
+The rooms share these types and nothing else. ``topology`` makes a :class:`Platform` of an inventory and names the
+faults that keep it from being one; each file of ``services`` judges one service of one host by it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing as t
+
+_NOTHING: t.Mapping[str, t.Any] = types.MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class Unevaluated:
+    """The value of a variable whose template failed.
+
+    :param reason: a clause for the user, without a value.
+    """
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Why a host cannot be what the inventory says.
+
+    :param code: what a program may branch on, such as ``port_taken``; documented in docs/codes.md.
+    :param host: the inventory name of the host; empty where the problem is the platform's.
+    :param text: one sentence for a person, which names the variable and the value and ends without a period.
+    """
+
+    code: str
+    host: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.host}: {self.text}." if self.host else f"{self.text}."
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server, by its inventory name and by the address that the other hosts use.
+
+    :param pooler_port: PgBouncer's on the same host; None where there is none.
+    """
+
+    name: str
+    host: str
+    port: int = 5432
+    pooler_port: int | None = None
+
+    def document(self) -> dict[str, t.Any]:
+        """Return the fields that have a value."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """PostgreSQL servers that hold the same data.
+
+    :param members: in the order of the inventory.
+    :param shards: ids of the shards whose databases live here.
+    :param databases: names of the other databases.
+    """
+
+    name: str
+    members: tuple[Server, ...]
+    shards: tuple[int, ...] = ()
+    databases: tuple[str, ...] = ()
+
+
+def leader_of(cluster: Cluster) -> Server:
+    """Return the member that takes writes: the first one, until failover makes it a question to the cluster."""
+    return cluster.members[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Platform:
+    """An inventory: hosts with their variables, groups, and what both say together.
+
+    :param hosts: the variables of each host, in the order of the inventory. A mapping may evaluate a variable when it
+        is read; one whose template fails is :class:`Unevaluated`. Defaults of the roles' argument specs are in it.
+    :param groups: the names of each group's hosts.
+    :param clusters: PostgreSQL clusters by name.
+    """
+
+    hosts: t.Mapping[str, t.Mapping[str, t.Any]]
+    groups: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
+    clusters: t.Mapping[str, Cluster] = dataclasses.field(default_factory=dict)
+
+    def members(self, group: str) -> list[str]:
+        """Return the hosts of a group in the order of the inventory; none where there is no such group."""
+        return [host for host in self.groups.get(group, ()) if host in self.hosts]
+
+    def value(self, host: str, variable: str, default: t.Any = None) -> t.Any:
+        """Return a variable's value, or the default where it is not set, null or could not be evaluated."""
+        value = self.hosts.get(host, _NOTHING).get(variable)
+        return default if value is None or isinstance(value, Unevaluated) else value
+
+    def address(self, host: str) -> str:
+        """Return the address by which other hosts reach a host."""
+        return str(self.value(host, "platform_address") or self.value(host, "ansible_host") or host)
+
+    def cluster_of(self, host: str) -> Cluster | None:
+        """Return the PostgreSQL cluster that a host is a member of."""
+        return self.clusters.get(str(self.value(host, "postgres_cluster", "")))
