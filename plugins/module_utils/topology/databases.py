@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.topology import names
+from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
     Inventory,
     Unevaluated,

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases, names
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
     VARIABLES,
     Inventory,

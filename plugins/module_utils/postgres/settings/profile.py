@@ -24,8 +24,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import units
 from ansible_collections.scaleout.platform.plugins.module_utils.host import Host
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
 
 MB = 1024
 GB = 1024 * MB

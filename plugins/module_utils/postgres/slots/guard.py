@@ -13,8 +13,8 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import units
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
+from ansible_collections.scaleout.platform.plugins.module_utils import units
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import profile
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.profile import (
     GB,

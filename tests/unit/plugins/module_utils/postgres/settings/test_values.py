@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
+from ansible_collections.scaleout.platform.plugins.module_utils import units
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import values
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import BadValue, Definition
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import units
+from ansible_collections.scaleout.platform.plugins.module_utils import units
 
 MEMORY = ["B", "kB", "8kB", "16MB", "MB"]
 TIME = ["ms", "s", "min"]
