@@ -1,24 +1,26 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The two kinds of contract that import-linter lacks; pyproject.toml puts them to use.
+"""The kind of contract that import-linter lacks; pyproject.toml puts it to use.
 
-Both are written so that a file or a room added later is covered without a word in the configuration.
+It covers a file that is added later without a word in the configuration.
 """
 
 from __future__ import annotations
-
-import abc
 
 from importlinter import Contract, ContractCheck, fields, output
 from importlinter.domain.helpers import module_expressions_to_modules
 
 
-class _DirectImports(Contract):
-    """Judges each direct import by itself; a subclass says which ones it refuses."""
+class AllowList(Contract):
+    """The modules import what is allowed and nothing else, each direct import by itself.
 
-    @abc.abstractmethod
-    def refused(self, graph) -> list[tuple[str, str]]:
-        """Return the pairs (importer, imported) that break the contract."""
+    ``modules``, ``edges`` and ``allowed`` are import-linter's module expressions (``package.**``). An edge is exempt
+    itself and may not be imported by the others, so that none of them does through it what they may not do.
+    """
+
+    modules = fields.ListField(subfield=fields.ModuleExpressionField())
+    edges = fields.ListField(subfield=fields.ModuleExpressionField(), default=[])
+    allowed = fields.ListField(subfield=fields.ModuleExpressionField())
 
     def check(self, graph, verbose: bool) -> ContractCheck:  # noqa: ARG002 (the interface)
         """Collect the refused imports with the lines that hold them."""
@@ -34,18 +36,6 @@ class _DirectImports(Contract):
         for importer, line, imported in check.metadata["broken"]:
             output.print_error(f"{importer}:{line} imports {imported}", bold=False)
 
-
-class AllowList(_DirectImports):
-    """The modules import what is allowed and nothing else.
-
-    ``modules``, ``edges`` and ``allowed`` are import-linter's module expressions (``package.**``). An edge is exempt
-    itself and may not be imported by the others, so that none of them does through it what they may not do.
-    """
-
-    modules = fields.ListField(subfield=fields.ModuleExpressionField())
-    edges = fields.ListField(subfield=fields.ModuleExpressionField(), default=[])
-    allowed = fields.ListField(subfield=fields.ModuleExpressionField())
-
     def refused(self, graph) -> list[tuple[str, str]]:
         """Return the imports that are not on the list, or that are edges."""
 
@@ -58,28 +48,4 @@ class AllowList(_DirectImports):
             (importer, imported)
             for importer in names(self.modules) - edges
             for imported in graph.find_modules_directly_imported_by(importer) - allowed
-        ]
-
-
-class Inward(_DirectImports):
-    """A file below ``root`` imports, of the whole project, only files of its own package and of packages around it.
-
-    So rooms do not reach sideways, shared files do not know the rooms that use them, and nothing leaves ``root``.
-    """
-
-    root = fields.StringField()
-    project = fields.StringField()
-
-    def refused(self, graph) -> list[tuple[str, str]]:
-        """Return the imports of files that do not lie on the way from the importer to the root."""
-
-        def reachable(importer: str, imported: str) -> bool:
-            package = imported.rpartition(".")[0]
-            return (package + ".").startswith(self.root + ".") and importer.startswith(package + ".")
-
-        return [
-            (importer, imported)
-            for importer in graph.find_descendants(self.root)
-            for imported in graph.find_modules_directly_imported_by(importer)
-            if imported.startswith(self.project + ".") and not reachable(importer, imported)
         ]
