@@ -31,7 +31,7 @@ def expected_rows(written: dict, shard_map: dict) -> dict[tuple[str, str], dict[
     """
     expected: dict[tuple[str, str], dict[str, int]] = {}
     for name, shard in shard_map["shards"].items():
-        for server in [shard["primary"], *shard["replicas"]]:
+        for server in shard_map["clusters"][shard["cluster"]]:
             expected[server["name"], name] = {}
     for user in written["users"]:
         owner = shard_of(user, shard_map)

@@ -92,6 +92,6 @@ class ActionModule(ActionBase):
 def _check_buckets(topology: Topology) -> None:
     """Let the shard map's planner judge the buckets of the inventory."""
     try:
-        next_map(None, wanted_shards(topology.shards()), BUCKETS)
+        next_map(None, wanted_shards(topology.cluster_list(), topology.shards()), BUCKETS)
     except InvalidMap as error:
         raise InvalidInventory([f"platform_shard_buckets: {error.message}"]) from error

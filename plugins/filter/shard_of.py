@@ -44,7 +44,7 @@ EXAMPLES = r"""
 
 - name: Show where the rows of a user are
   ansible.builtin.debug:
-    msg: "{{ shard.database }} on {{ shard.primary.name }}"
+    msg: "{{ shard.database }} of the cluster {{ shard.cluster }}"
   vars:
     shard: "{{ '6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7' | scaleout.platform.shard_of(published.map) }}"
 """
@@ -63,11 +63,11 @@ _value:
     database:
       description: Name of the shard's database.
       type: str
-    primary:
-      description: Server that takes the shard's writes, as C(name), C(host) and C(port).
-      type: dict
-    replicas:
-      description: Servers that follow the primary, each as C(name), C(host) and C(port).
+    cluster:
+      description: Name of the cluster that has the database.
+      type: str
+    members:
+      description: The cluster's servers, each as C(name), C(host) and C(port). Ask them which one takes writes.
       type: list
       elements: dict
 """

@@ -31,8 +31,9 @@ options:
     description:
       - V(shard) for all that the map says about the shard.
       - V(id) for its number only.
-      - V(endpoint) for its primary and database as text, such as V(192.0.2.11:5432/shard_0), with the port of the
-        connection pooler where there is one.
+      - V(endpoint) for the members of its cluster and its database as a PostgreSQL URL has them, such as
+        V(192.0.2.11:5432,192.0.2.12:5432/shard_0), with the ports of the connection poolers where there are some. With
+        C(target_session_attrs=read-write) a client of libpq finds the member that takes writes.
     type: str
     choices: [shard, id, endpoint]
     default: shard
@@ -59,10 +60,10 @@ seealso:
 EXAMPLES = r"""
 - name: Show where the rows of a user are
   ansible.builtin.debug:
-    msg: "{{ shard.database }} on {{ shard.primary.host }}"
+    msg: "postgresql://app@{{ endpoint }}?target_session_attrs=read-write"
   vars:
-    shard: >-
-      {{ lookup('scaleout.platform.shard', '6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7',
+    endpoint: >-
+      {{ lookup('scaleout.platform.shard', '6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7', want='endpoint',
                 consul_host=hostvars[groups['consul_server'][0]].ansible_host, consul_token=consul_management_token) }}
 
 - name: Show the shards of three customers
@@ -74,7 +75,7 @@ RETURN = r"""
 _list:
   description:
     - The shard of each key; what an item is, O(want) says.
-    - A V(shard) is a dictionary of C(id), C(bucket), C(database), C(primary) and C(replicas).
+    - A V(shard) is a dictionary of C(id), C(bucket), C(cluster), C(database) and C(members).
   type: list
   elements: raw
 """
@@ -128,6 +129,9 @@ def _id(shard: dict) -> int:
 
 
 def _endpoint(shard: dict) -> str:
-    server = shard["primary"]
+    return f"{','.join(map(_address, shard['members']))}/{shard['database']}"
+
+
+def _address(server: dict) -> str:
     host = f"[{server['host']}]" if ":" in server["host"] else server["host"]
-    return f"{host}:{server.get('pooler_port', server['port'])}/{shard['database']}"
+    return f"{host}:{server.get('pooler_port', server['port'])}"

@@ -70,6 +70,7 @@ EXAMPLES = r"""
 - name: Publish the shard map
   scaleout.platform.shard_map:
     consul_token: "{{ consul_management_token }}"
+    clusters: "{{ platform.topology.clusters }}"
     shards: "{{ platform.topology.shards }}"
 """
 
@@ -79,15 +80,20 @@ topology:
   returned: success
   type: dict
   contains:
+    clusters:
+      description: The value of the option O(scaleout.platform.shard_map#module:clusters).
+      type: list
+      elements: dict
+      sample:
+        - name: pg1
+          members:
+            - {name: pg1, host: 192.0.2.11, port: 5432}
+            - {name: pg1r, host: 192.0.2.12, port: 5432}
     shards:
       description: The value of the option O(scaleout.platform.shard_map#module:shards).
       type: list
       elements: dict
-      sample:
-        - id: 0
-          database: shard_0
-          primary: {name: pg1, host: 192.0.2.11, port: 5432}
-          replicas: [{name: pg1r, host: 192.0.2.12, port: 5432}]
+      sample: [{id: 0, cluster: pg1, database: shard_0}]
     primaries:
       description: For each primary its C(name), C(host), C(port), the ids of its C(shards) and the C(standbys).
       type: dict

@@ -18,10 +18,48 @@ description:
     changes anything raises the map's version by one.
   - The same transaction keeps a copy of each version beside the map, such as C(scaleout/shard_map.history/7), and
     deletes those that are too old. M(scaleout.platform.shard_map_info) shows them.
-  - A change of endpoints (a new address, one more replica, a promoted replica) is published. A change that would send
+  - A change of endpoints (a new address, one more member, another leader) is published. A change that would send
     the readers of a bucket to a database without its rows is refused, and every such move is named.
-  - What the key holds already is never overwritten unless it is a valid map.
+  - What the key holds already is never overwritten unless it is a valid map. A map of format 1 is read and published
+    again in format 2, as the next version.
 options:
+  clusters:
+    description: The PostgreSQL clusters that the shards live in.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the cluster, as O(shards[].cluster) has it.
+        type: str
+        required: true
+      members:
+        description:
+          - Servers that hold the same databases. One takes writes and the others follow it; the map does not say which.
+          - As long as the platform fails over to no other member, the first one takes the writes.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          name:
+            description:
+              - Name of the server, by which it is known again when its address changes.
+              - By default its O(clusters[].members[].host).
+            type: str
+          host:
+            description: Name or address of the server, as the clients reach it.
+            type: str
+            required: true
+          port:
+            description: Port of the server.
+            type: int
+            default: 5432
+          pooler_port:
+            description:
+              - Port of the connection pooler on the same host, such as PgBouncer's V(6432). Clients whose
+                transactions are short connect there; migrations use the port of the server.
+              - By default there is none.
+            type: int
   shards:
     description:
       - Every shard of the map. A shard that is left out leaves the map, which only one without buckets may do.
@@ -39,55 +77,10 @@ options:
           - Name of the shard's database.
           - By default C(shard_) and the number of the shard.
         type: str
-      primary:
-        description: The server that takes the shard's writes.
-        type: dict
+      cluster:
+        description: Name of the cluster that has the database, one of O(clusters).
+        type: str
         required: true
-        suboptions:
-          name:
-            description:
-              - Name of the server, by which it is known again when its address changes.
-              - By default its O(shards[].primary.host).
-            type: str
-          host:
-            description: Name or address of the server, as the clients reach it.
-            type: str
-            required: true
-          port:
-            description: Port of the server.
-            type: int
-            default: 5432
-          pooler_port:
-            description:
-              - Port of the connection pooler on the same host, such as PgBouncer's V(6432). Clients whose transactions
-                are short connect there; migrations use the port of the server.
-              - By default there is none.
-            type: int
-      replicas:
-        description: The servers that follow the primary and may answer reads.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          name:
-            description:
-              - Name of the server, by which it is known again when its address changes.
-              - By default its O(shards[].replicas[].host).
-            type: str
-          host:
-            description: Name or address of the server, as the clients reach it.
-            type: str
-            required: true
-          port:
-            description: Port of the server.
-            type: int
-            default: 5432
-          pooler_port:
-            description:
-              - Port of the connection pooler on the same host, such as PgBouncer's V(6432). Clients whose transactions
-                are short connect there; migrations use the port of the server.
-              - By default there is none.
-            type: int
       buckets:
         description:
           - The ranges of buckets that the shard owns, each a list of its first and its last bucket.
@@ -120,7 +113,7 @@ options:
     description:
       - Name of the PostgreSQL role that asks for an estimate when rows would have to move. It may be any that can
         connect to the databases of the shards.
-      - Only then, the task connects to the primary of each shard that would give rows away, and runs one query.
+      - Only then, the task connects to the leader of each shard that would give rows away, and runs one query.
       - When empty, a refusal names the moves without their rows and bytes.
     type: str
     default: ''
@@ -157,37 +150,42 @@ EXAMPLES = r"""
 - name: Publish a map of two shards that own half of the buckets each
   scaleout.platform.shard_map:
     consul_token: "{{ consul_management_token }}"
-    shards:
-      - id: 0
-        primary: {name: pg1, host: pg1.internal}
-        replicas:
+    clusters:
+      - name: main
+        members:
+          - {name: pg1, host: pg1.internal}
           - {name: pg1r, host: pg1r.internal}
-      - id: 1
-        primary: {name: pg2, host: pg2.internal}
+      - name: second
+        members:
+          - {name: pg2, host: pg2.internal}
+    shards:
+      - {id: 0, cluster: main}
+      - {id: 1, cluster: second}
 
-- name: Give the larger server three quarters of the buckets
+- name: Give the larger cluster three quarters of the buckets
   scaleout.platform.shard_map:
     consul_token: "{{ consul_management_token }}"
     key: scaleout/archive/shard_map
+    clusters:
+      - {name: main, members: [{name: pg1, host: pg1.internal}]}
+      - {name: second, members: [{name: pg2, host: pg2.internal}]}
     shards:
-      - id: 0
-        database: archive_0
-        primary: {name: pg1, host: pg1.internal}
-        weight: 3
-      - id: 1
-        database: archive_1
-        primary: {name: pg2, host: pg2.internal}
+      - {id: 0, cluster: main, database: archive_0, weight: 3}
+      - {id: 1, cluster: second, database: archive_1}
 
 - name: Say which shard owns which buckets
   scaleout.platform.shard_map:
     consul_token: "{{ consul_management_token }}"
     key: scaleout/events/shard_map
+    clusters:
+      - {name: main, members: [{name: pg1, host: pg1.internal}]}
+      - {name: second, members: [{name: pg2, host: pg2.internal}]}
     shards:
       - id: 0
-        primary: {name: pg1, host: pg1.internal}
+        cluster: main
         buckets: [[0, 1023], [3072, 4095]]
       - id: 1
-        primary: {name: pg2, host: pg2.internal}
+        cluster: second
         buckets: [[1024, 3071]]
 
 - name: Ask what another shard would move, changing nothing
@@ -195,13 +193,13 @@ EXAMPLES = r"""
     consul_token: "{{ consul_management_token }}"
     login_user: app
     login_password: "{{ app_database_password }}"
+    clusters:
+      - {name: main, members: [{name: pg1, host: pg1.internal}]}
+      - {name: second, members: [{name: pg2, host: pg2.internal}]}
     shards:
-      - id: 0
-        primary: {name: pg1, host: pg1.internal}
-      - id: 1
-        primary: {name: pg2, host: pg2.internal}
-      - id: 2
-        primary: {name: pg3, host: pg3.internal}
+      - {id: 0, cluster: main}
+      - {id: 1, cluster: second}
+      - {id: 2, cluster: second}
   check_mode: true
   register: moves
   failed_when: moves.moves is not defined
@@ -213,18 +211,18 @@ map:
   returned: success
   type: dict
   sample:
-    format: 1
+    format: 2
     version: 1
     buckets: 4096
+    clusters:
+      main:
+        - {name: pg1, host: 192.0.2.11, port: 5432}
+        - {name: pg1r, host: 192.0.2.12, port: 5432}
+      second:
+        - {name: pg2, host: 192.0.2.21, port: 5432}
     shards:
-      "0":
-        database: shard_0
-        primary: {name: pg1, host: 192.0.2.11, port: 5432}
-        replicas: [{name: pg1r, host: 192.0.2.12, port: 5432}]
-      "1":
-        database: shard_1
-        primary: {name: pg2, host: 192.0.2.21, port: 5432}
-        replicas: []
+      "0": {cluster: main, database: shard_0}
+      "1": {cluster: second, database: shard_1}
     ranges: [[0, 2047, "0"], [2048, 4095, "1"]]
 version:
   description: The version of RV(map).
@@ -354,11 +352,11 @@ class PublishMap(Task):
             raise Refused(" ".join([measured.message, *problems]), **measured.facts) from None
 
     def _measure(self, last: ShardMap, shard_ids: list[int]) -> tuple[dict[int, estimate.Size], list[str]]:
-        """Ask each shard's primary how much it holds; a shard that does not answer is a sentence."""
+        """Ask each shard's leader how much it holds; a shard that does not answer is a sentence."""
         sizes: dict[int, estimate.Size] = {}
         problems = []
         for shard in map(last.shard, shard_ids):
-            login = dict(self._params, login_host=shard.primary.host, login_port=shard.primary.port)
+            login = dict(self._params, login_host=shard.leader.host, login_port=shard.leader.port)
             try:
                 session = connection.Session(connection.Endpoint.of(dict(login, login_db=shard.database)))
                 try:
@@ -423,7 +421,7 @@ def build(module: AnsibleModule) -> PublishMap:
     if params["login_password"] and not params["login_user"]:
         raise InvalidInput("login_user", params["login_user"], "does not go with a login_password")
     connection.check_client(params)
-    return PublishMap(Consul.from_options(params), params, wanted_shards(params["shards"]))
+    return PublishMap(Consul.from_options(params), params, wanted_shards(params["clusters"], params["shards"]))
 
 
 def main() -> None:
@@ -436,6 +434,15 @@ def main() -> None:
     run(
         build,
         {
+            "clusters": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "members": {"type": "list", "elements": "dict", "required": True, "options": server},
+                },
+            },
             "shards": {
                 "type": "list",
                 "elements": "dict",
@@ -443,8 +450,7 @@ def main() -> None:
                 "options": {
                     "id": {"type": "int", "required": True},
                     "database": {"type": "str"},
-                    "primary": {"type": "dict", "required": True, "options": server},
-                    "replicas": {"type": "list", "elements": "dict", "default": [], "options": server},
+                    "cluster": {"type": "str", "required": True},
                     "buckets": {"type": "list", "elements": "list"},
                     "weight": {"type": "int"},
                 },

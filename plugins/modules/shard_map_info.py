@@ -64,7 +64,7 @@ EXAMPLES = r"""
 
 - name: Show where the rows of the user are
   ansible.builtin.debug:
-    msg: "{{ found.keys_found[0].database }} on {{ found.keys_found[0].primary.host }}"
+    msg: "{{ found.keys_found[0].database }} of the cluster {{ found.keys_found[0].cluster }}"
 """
 
 RETURN = r"""
@@ -83,22 +83,24 @@ map:
   returned: success
   type: dict
   sample:
-    format: 1
+    format: 2
     version: 2
     buckets: 4096
+    clusters:
+      main:
+        - {name: pg1, host: 192.0.2.11, port: 5432}
+        - {name: pg1r, host: 192.0.2.12, port: 5432}
     shards:
-      "0":
-        database: shard_0
-        primary: {name: pg1, host: 192.0.2.11, port: 5432}
-        replicas: [{name: pg1r, host: 192.0.2.12, port: 5432}]
+      "0": {cluster: main, database: shard_0}
     ranges: [[0, 4095, "0"]]
 text:
-  description: The same as a person reads it, a line for each shard.
+  description: The same as a person reads it, a line for each cluster and each shard.
   returned: success
   type: str
   sample: |
     version 2, 4096 buckets
-    shard 0: database shard_0, primary pg1 (192.0.2.11:5432), replicas pg1r (192.0.2.12:5432), buckets 0-4095
+    cluster main: pg1 (192.0.2.11:5432), pg1r (192.0.2.12:5432)
+    shard 0: database shard_0 of main, buckets 0-4095
 owned:
   description: The number of buckets of each shard, by its id.
   returned: success
@@ -151,15 +153,15 @@ keys_found:
       description: Name of the shard's database.
       type: str
       sample: shard_0
-    primary:
-      description: Server that takes the shard's writes.
-      type: dict
-      sample: {name: pg1, host: 192.0.2.11, port: 5432}
-    replicas:
-      description: Servers that follow the primary.
+    cluster:
+      description: Name of the cluster that has the database.
+      type: str
+      sample: main
+    members:
+      description: The cluster's servers. Ask them which one takes writes.
       type: list
       elements: dict
-      sample: []
+      sample: [{name: pg1, host: 192.0.2.11, port: 5432}]
 """
 
 import typing as t

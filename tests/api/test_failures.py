@@ -160,15 +160,12 @@ def test_connections_that_were_closed_while_idle_fail_nobody(lab: Lab, users: di
 
 
 def test_a_primary_that_is_none_is_not_written_to_nor_read(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
-    """The map names a standby as a primary, as it may for a moment around a failover."""
+    """The map has a standby for a leader, as it may for a moment around a failover."""
     user_id, token = users["0"]
-    document = lab.document()
+    shards = {str(shard): lab.shard(shard) for shard in range(4)}
     for shard in "01":
-        document["shards"][shard] = {
-            **document["shards"][shard],
-            "primary": lab.shard(int(shard))["replicas"][0],
-            "replicas": [],
-        }
+        shards[shard] = {**shards[shard], "members": shards[shard]["members"][1:]}
+    document = lab.document(shards=shards)
     try:
         lab.publish_and_wait(document)
         for answer in (

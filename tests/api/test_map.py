@@ -77,6 +77,7 @@ def test_a_user_is_looked_for_where_the_new_map_says(restored: Lab) -> None:
         b"[]",
         b'{"format": 1}',
         b'{"format": 2, "version": 9}',
+        b'{"format": 3, "version": 9}',
         b"\xff",
     ],
 )
@@ -94,6 +95,16 @@ def test_a_map_with_a_hole_changes_nothing(restored: Lab) -> None:
     report = until(lambda: _trouble(restored), 3, "the trouble is reported")
     assert report["version"] == in_force
     assert "1001" in report["trouble"]
+
+
+def test_an_older_map_changes_nothing(restored: Lab) -> None:
+    in_force = restored.version
+    restored.publish(restored.document(version=in_force - 1, ranges=[[0, 4095, "3"]]))
+    report = until(lambda: _trouble(restored), 3, "the trouble is reported")
+    assert report["version"] == in_force
+    assert f"older than version {in_force}" in report["trouble"]
+    for shard in "0123":
+        restored.user_on(shard)
 
 
 def test_a_map_that_vanishes_changes_nothing(restored: Lab) -> None:

@@ -39,7 +39,9 @@ def test_it_is_alive_before_it_is_ready(another: t.Callable[..., ApiServer], lab
 def test_it_is_not_ready_when_it_can_serve_no_shard(lab: Lab) -> None:
     """One lost shard leaves it in the load balancer (test_failures.py); the loss of all takes it out."""
     nowhere = {"name": "nowhere", "host": "127.0.0.1", "port": 1}
-    shards = {str(shard): {**lab.shard(shard), "primary": nowhere} for shard in range(4)}
+    shards = {
+        str(shard): {**lab.shard(shard), "members": [nowhere, *lab.shard(shard)["members"][1:]]} for shard in range(4)
+    }
     try:
         lab.publish_and_wait(lab.document(shards=shards))
         until(lambda: lab.a.get("/readyz").status == 503, 3, "it says that it cannot serve")
@@ -120,7 +122,7 @@ def test_migrations_change_nothing_the_second_time(lab: Lab) -> None:
 def test_migrations_at_the_same_time_apply_each_once(lab: Lab) -> None:
     """Three at once on a database that has nothing yet."""
     lab.pg1.execute("CREATE DATABASE shard_9 OWNER reference_api")
-    entry = {"database": "shard_9", "primary": lab.shard(0)["primary"], "replicas": []}
+    entry = {"database": "shard_9", "members": lab.shard(0)["members"][:1]}
     document = lab.document(shards={"9": entry}, ranges=[[0, 4095, "9"]])
     key = "scaleout/another_map"
     lab.consul.put(key, json.dumps(document).encode())
@@ -146,8 +148,7 @@ def test_migrations_at_the_same_time_apply_each_once(lab: Lab) -> None:
 
 
 def test_a_migration_that_cannot_reach_a_shard_says_which(lab: Lab) -> None:
-    entry = lab.shard(0)
-    entry["primary"] = {"name": "pg7", "host": "127.0.0.1", "port": 1}
+    entry = {**lab.shard(0), "members": [{"name": "pg7", "host": "127.0.0.1", "port": 1}]}
     key = "scaleout/broken_map"
     lab.consul.put(key, json.dumps(lab.document(shards={"0": entry}, ranges=[[0, 4095, "0"]])).encode())
     result = run("reference_api.migrate", environment(lab.consul.address, SHARD_MAP_KEY=key))

@@ -166,17 +166,19 @@ def test_the_age_of_a_position() -> None:
     assert ages == [-math.inf, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0]
 
 
-def document(**changes: t.Any) -> str:
-    def server(name: str) -> dict[str, t.Any]:
-        return {"name": name, "host": "10.0.0.1", "port": 5432}
+MEMBERS = [{"name": name, "host": "10.0.0.1", "port": 5432} for name in ("pg1", "pg1r")]
 
-    shards = {
-        name: {"database": f"shard_{name}", "primary": server("pg1"), "replicas": [server("pg1r")]}
-        for name in ("10", "2")
+
+def document(**changes: t.Any) -> str:
+    document = {
+        "format": 2,
+        "version": 7,
+        "buckets": 8,
+        "clusters": {"pg1": MEMBERS},
+        "shards": {name: {"cluster": "pg1", "database": f"shard_{name}"} for name in ("10", "2")},
+        "ranges": [[0, 2, "10"], [3, 7, "2"]],
     }
-    return json.dumps(
-        {"format": 1, "version": 7, "buckets": 8, "shards": shards, "ranges": [[0, 2, "10"], [3, 7, "2"]], **changes}
-    )
+    return json.dumps({**document, **changes})
 
 
 def test_a_map_gives_each_bucket_its_owner() -> None:
@@ -188,10 +190,21 @@ def test_a_map_gives_each_bucket_its_owner() -> None:
     assert {shard_map.shard_of(uuid.UUID(int=number)).id for number in range(50)} == {"2", "10"}
 
 
+def test_a_map_of_format_1_is_read_during_the_changeover() -> None:
+    entry = {"primary": MEMBERS[0], "replicas": MEMBERS[1:]}
+    shards = {name: {"database": f"shard_{name}", **entry} for name in ("10", "2")}
+    former = ShardMap.parse(document(format=1, clusters=None, shards=shards))
+    assert former.shards == ShardMap.parse(document()).shards
+    assert [str(replica) for replica in former.shards["2"].replicas] == ["pg1r/shard_2"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": 2},
+        {"format": 3},
+        {"moving": [[0, 1, "10", "2", "copying"]]},
+        {"clusters": {}},
+        {"clusters": {"pg1": []}},
         {"version": None},
         {"buckets": 9},
         {"buckets": 7},
@@ -210,6 +223,7 @@ def test_a_map_gives_each_bucket_its_owner() -> None:
         {"shards": []},
         {"shards": {"a": {}}},
         {"shards": {"2": {"database": "x"}}},
+        {"shards": {"2": {"database": "x", "cluster": "pg2"}}},
     ],
 )
 def test_maps_that_are_none(changes: dict[str, t.Any]) -> None:

@@ -12,7 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map imp
 
 
 def shard_of(key: t.Any, shard_map: ShardMap, kind: str) -> dict[str, t.Any]:
-    """Return the shard of a key as it is in the map's document, with its ``id`` and the key's ``bucket``.
+    """Return ``id``, ``bucket``, ``cluster``, ``database`` and ``members`` of the shard of a key.
 
     :raises Refused: the key is no value of ``kind``.
     """
@@ -20,5 +20,11 @@ def shard_of(key: t.Any, shard_map: ShardMap, kind: str) -> dict[str, t.Any]:
         bucket = hashing.bucket_of(keys.from_template(key, kind), kind, shard_map.buckets)
     except (TypeError, ValueError) as error:
         raise Refused(f"{error}.") from None
-    shard_id = shard_map.owner(bucket).id
-    return {"id": shard_id, "bucket": bucket, **shard_map.document()["shards"][str(shard_id)]}
+    shard = shard_map.owner(bucket)
+    return {
+        "id": shard.id,
+        "bucket": bucket,
+        "cluster": shard.cluster.name,
+        "database": shard.database,
+        "members": [server.document() for server in shard.cluster.members],
+    }

@@ -1,33 +1,48 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From the option ``shards`` of a module to the shards that are wanted."""
+"""From the options ``clusters`` and ``shards`` of a module to the shards that are wanted."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import Endpoint, InvalidMap, Shard
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import (
+    Cluster,
+    Endpoint,
+    InvalidMap,
+    Shard,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import Wanted
 
 
-def wanted_shards(shards: t.Sequence[t.Mapping[str, t.Any]]) -> list[Wanted]:
-    """Read the option, once Ansible has checked its types.
+def wanted_shards(
+    clusters: t.Sequence[t.Mapping[str, t.Any]], shards: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[Wanted]:
+    """Read the options, once Ansible has checked their types.
 
     :raises InvalidInput: a range that is no pair of numbers.
-    :raises InvalidMap: a shard that cannot be.
+    :raises InvalidMap: a cluster or a shard that cannot be.
     """
     if not shards:
         raise InvalidMap("A shard map needs at least one shard.")
-    return [_wanted(shard) for shard in shards]
+    known: dict[str, Cluster] = {}
+    for fields in clusters:
+        cluster = Cluster(fields["name"], tuple(_endpoint(server) for server in fields["members"]))
+        if cluster.name in known:
+            raise InvalidMap(f"The cluster {cluster.name} is described twice.")
+        known[cluster.name] = cluster
+    return [_wanted(shard, known) for shard in shards]
 
 
-def _wanted(fields: t.Mapping[str, t.Any]) -> Wanted:
+def _wanted(fields: t.Mapping[str, t.Any], clusters: t.Mapping[str, Cluster]) -> Wanted:
+    cluster = clusters.get(fields["cluster"])
+    if cluster is None:
+        raise InvalidMap(f"Shard {fields['id']} is in the cluster {fields['cluster']!r}, which is not described.")
     shard = Shard(
         id=fields["id"],
         database=f"shard_{fields['id']}" if fields.get("database") is None else fields["database"],
-        primary=_endpoint(fields["primary"]),
-        replicas=tuple(_endpoint(server) for server in fields.get("replicas") or ()),
+        cluster=cluster,
     )
     buckets = fields.get("buckets")
     weight = fields.get("weight")

@@ -201,8 +201,8 @@ def _refuse_moves(published: ShardMap, candidate: ShardMap) -> None:
 def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Relocation]:
     """Name the shards that keep their buckets and would be read from a database that does not hold their rows.
 
-    A new address, a promoted replica and a renamed database have the rows. A server that was none of the shard's
-    own, and a database that was another shard's, do not.
+    A new address, another leader, a renamed cluster and a renamed database have the rows. A leader that was no member
+    of the shard's cluster, and a database that was another shard's, do not.
     """
     found = []
     former = {shard.id: shard for shard in published.shards}
@@ -213,13 +213,12 @@ def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Reloca
         owned = [current for current in candidate.ranges if current.shard == shard.id]
         if before is None or not owned or not kept:
             continue
-        known = [server.name for server in before.servers] + [server.address for server in before.servers]
-        taken_over = [
-            other.id for other in published.shards if other.id != shard.id and other.location == shard.location
-        ]
+        members = before.cluster.members
+        known = [server.name for server in members] + [server.address for server in members]
+        taken_over = [other.id for other in published.shards if other.id != shard.id and _same_rows(other, shard)]
         spans = ", ".join(ranges.span(current.first, current.last) for current in owned)
-        if shard.primary.name not in known and shard.primary.address not in known:
-            text = f"{spans} of shard {shard.id} from {before.primary} to {shard.primary}"
+        if shard.leader.name not in known and shard.leader.address not in known:
+            text = f"{spans} of shard {shard.id} from {before.leader} to {shard.leader}"
         elif taken_over:
             text = f"{spans} of shard {shard.id} to the database of shard {taken_over[0]}"
         else:
@@ -228,8 +227,16 @@ def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Reloca
         facts = {
             "shard": shard.id,
             "buckets": buckets,
-            "source_database": f"{before.database} on {before.primary}",
-            "target_database": f"{shard.database} on {shard.primary}",
+            "source_database": f"{before.database} on {before.leader}",
+            "target_database": f"{shard.database} on {shard.leader}",
         }
         found.append(Relocation(text, shard.id, buckets, buckets, facts))
     return found
+
+
+def _same_rows(one: Shard, other: Shard) -> bool:
+    """Whether two shards, of two maps, name one database of one server."""
+    addresses = {server.address for server in one.cluster.members}
+    return one.database == other.database and not addresses.isdisjoint(
+        server.address for server in other.cluster.members
+    )

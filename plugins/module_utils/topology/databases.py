@@ -56,6 +56,16 @@ class Topology:
     clusters: tuple[Cluster, ...]
     buckets: t.Mapping[int, list] | None = None
 
+    def cluster_list(self) -> list[dict]:
+        """Return the value of the option ``clusters`` of the module ``shard_map``."""
+        return [
+            {
+                "name": cluster.primary.name,
+                "members": [server.document() for server in (cluster.primary, *cluster.standbys)],
+            }
+            for cluster in self.clusters
+        ]
+
     def shards(self) -> list[dict]:
         """Return the value of the option ``shards`` of the module ``shard_map``, in order of the shards' ids."""
         shards = []
@@ -64,8 +74,7 @@ class Topology:
                 shard = {
                     "id": shard_id,
                     "database": f"shard_{shard_id}",
-                    "primary": cluster.primary.document(),
-                    "replicas": [standby.document() for standby in cluster.standbys],
+                    "cluster": cluster.primary.name,
                 }
                 if self.buckets is not None:
                     shard["buckets"] = self.buckets.get(shard_id, [])
@@ -75,6 +84,7 @@ class Topology:
     def document(self) -> dict:
         """Return the topology as the facts that preflight hands to playbooks."""
         return {
+            "clusters": self.cluster_list(),
             "shards": self.shards(),
             "primaries": {
                 cluster.primary.name: {

@@ -69,19 +69,24 @@ class Lab:
     def document(self, **changes: t.Any) -> dict[str, t.Any]:
         """The map of the lab, with another version than any before.
 
-        :param changes: replace fields of the document.
+        :param changes: replace fields of the document. A shard is as :meth:`shard` returns it; shards with the same
+            members are in one cluster.
         """
         self.version += 1
-        shards = {str(shard): self.shard(shard) for shard in range(4)}
+        described = changes.pop("shards", {str(shard): self.shard(shard) for shard in range(4)})
+        clusters = {cluster_of(shard): shard["members"] for shard in described.values()}
+        shards = {
+            name: {"cluster": cluster_of(shard), "database": shard["database"]} for name, shard in described.items()
+        }
         ranges = [[shard * 1024, shard * 1024 + 1023, str(shard)] for shard in range(4)]
-        return {"format": 1, "version": self.version, "buckets": 4096, "shards": shards, "ranges": ranges, **changes}
+        document = {"format": 2, "version": self.version, "buckets": 4096, "clusters": clusters, "shards": shards}
+        return {**document, "ranges": ranges, **changes}
 
     def shard(self, shard: int, with_replica: bool = True) -> dict[str, t.Any]:
         primary, replica = (self.pg1, self.pg1r) if shard < 2 else (self.pg2, self.pg2r)
         return {
             "database": f"shard_{shard}",
-            "primary": self._endpoint(primary),
-            "replicas": [self._endpoint(replica)] if with_replica else [],
+            "members": [self._endpoint(primary)] + ([self._endpoint(replica)] if with_replica else []),
         }
 
     def _endpoint(self, server: Postgres) -> dict[str, t.Any]:
@@ -136,6 +141,10 @@ class Lab:
 
     def row(self, server: Postgres, shard: str, user_id: str) -> list[tuple[t.Any, ...]]:
         return server.execute("SELECT name, email FROM users WHERE id = %s", [user_id], f"shard_{shard}")
+
+
+def cluster_of(shard: t.Mapping[str, t.Any]) -> str:
+    return "-".join(member["name"] for member in shard["members"])
 
 
 def all_in_use(api: ApiServer) -> bool:

@@ -51,12 +51,13 @@ def evidence():
             "cache": {"hit": 2},
         },
         "map": {
-            "format": 1,
+            "format": 2,
             "version": 1,
             "buckets": 4096,
+            "clusters": {name: [server(name), server(f"{name}r")] for name in ("pg1", "pg2")},
             "shards": {
-                "0": {"database": "shard_0", "primary": server("pg1"), "replicas": [server("pg1r")]},
-                "1": {"database": "shard_1", "primary": server("pg2"), "replicas": [server("pg2r")]},
+                "0": {"cluster": "pg1", "database": "shard_0"},
+                "1": {"cluster": "pg2", "database": "shard_1"},
             },
             "ranges": [[0, 2047, "0"], [2048, 4095, "1"]],
         },

@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Follows the shard map in Consul's KV, by blocking queries to the local agent.
 
-The last good map stays in force whatever happens to Consul: a map that is gone, unreadable or out of reach is
-no reason to stop serving.
+The last good map stays in force whatever happens to Consul: a map that is gone, unreadable or out of reach is no
+reason to stop serving. Versions only rise: an older map would send rows to where they were, and is refused.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ class MapReader:
     async def _take(self, document: bytes) -> None:
         shard_map = ShardMap.parse(document)
         if shard_map.version < self._version:
-            log.warning("the shard map went back from version %s to %s", self._version, shard_map.version)
+            raise InvalidMap(
+                f"The key {self._settings.shard_map_key} in Consul holds version {shard_map.version} of the shard map, "
+                f"which is older than version {self._version}."
+            )
         await self._adopt(shard_map)
         log.info("shard map version %s is in force", shard_map.version)
         self._document, self._version = document, shard_map.version

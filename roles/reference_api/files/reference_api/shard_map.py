@@ -4,12 +4,15 @@
 
 The document is what the module ``scaleout.platform.shard_map`` publishes::
 
-    {"format": 1, "version": 7, "buckets": 4096,
-     "shards": {"0": {"database": "shard_0", "primary": {"name": "pg1", "host": "10.0.0.1", "port": 5432},
-                      "replicas": [{"name": "pg1r", "host": "10.0.0.2", "port": 5432}]}},
+    {"format": 2, "version": 7, "buckets": 4096,
+     "clusters": {"pg1": [{"name": "pg1", "host": "10.0.0.1", "port": 5432},
+                          {"name": "pg1r", "host": "10.0.0.2", "port": 5432}]},
+     "shards": {"0": {"cluster": "pg1", "database": "shard_0"}},
      "ranges": [[0, 4095, "0"]]}
 
-A server with a connection pooler before it has its port as well, ``"pooler_port": 6432``.
+A member with a connection pooler before it has its port as well, ``"pooler_port": 6432``. Who takes writes is not in
+the map: :func:`leader` answers. A map of format 1, whose shards name a ``primary`` and its ``replicas``, is read until
+the next publication replaces it.
 
 The reader checks everything that it relies on: a map that does not cover every bucket once would send
 rows to the wrong place.
@@ -24,7 +27,9 @@ from dataclasses import dataclass
 
 from .hashing import bucket_of
 
-FORMAT = 1
+FORMAT = 2
+#: What an earlier release published.
+FORMER_FORMAT = 1
 
 
 class InvalidMap(Exception):
@@ -57,13 +62,27 @@ class Address:
 
 @dataclass(frozen=True)
 class Shard:
+    """A database, and the servers of the cluster that has it."""
+
     id: str
-    primary: Address
-    replicas: tuple[Address, ...]
+    members: tuple[Address, ...]
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        return (self.primary, *self.replicas)
+        return self.members
+
+    @property
+    def primary(self) -> Address:
+        return leader(self.members)
+
+    @property
+    def replicas(self) -> tuple[Address, ...]:
+        return tuple(member for member in self.members if member != self.primary)
+
+
+def leader(members: t.Sequence[Address]) -> Address:
+    """The member that takes writes: the first one, until failover makes it a question to the cluster."""
+    return members[0]
 
 
 class ShardMap:
@@ -92,18 +111,33 @@ class ShardMap:
         """
         try:
             data = json.loads(document)
-            if data["format"] != FORMAT:
+            if data["format"] not in (FORMER_FORMAT, FORMAT):
                 raise InvalidMap(f"The shard map has format {data['format']!r}; this release reads format {FORMAT}.")
-            shards = {shard_id: _shard(shard_id, entry) for shard_id, entry in data["shards"].items()}
+            if data.get("moving"):
+                raise InvalidMap("The shard map has buckets that are moving, which this release cannot follow.")
+            members = _members_before if data["format"] == FORMER_FORMAT else _members
+            shards = {
+                shard_id: _shard(shard_id, entry["database"], members(data, entry))
+                for shard_id, entry in data["shards"].items()
+            }
             owners = _owners(int(data["buckets"]), data["ranges"], shards)
             return cls(int(data["version"]), shards.values(), owners)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise InvalidMap(f"The shard map cannot be read: {type(error).__name__}: {error}.") from error
 
 
-def _shard(shard_id: str, entry: t.Mapping[str, t.Any]) -> Shard:
+def _members(data: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> list[t.Any]:
+    return list(data["clusters"][entry["cluster"]])
+
+
+def _members_before(_data: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> list[t.Any]:
+    return [entry["primary"], *entry["replicas"]]
+
+
+def _shard(shard_id: str, database: str, members: t.Sequence[t.Mapping[str, t.Any]]) -> Shard:
     int(shard_id)  # The ids have a numeric order, which the listing of users walks along.
-    database = entry["database"]
+    if not members:
+        raise InvalidMap(f"The shard map names no server for shard {shard_id}.")
 
     def address(server: t.Mapping[str, t.Any]) -> Address:
         pooler_port = server.get("pooler_port")
@@ -115,7 +149,7 @@ def _shard(shard_id: str, entry: t.Mapping[str, t.Any]) -> Shard:
             pooler_port=None if pooler_port is None else int(pooler_port),
         )
 
-    return Shard(shard_id, address(entry["primary"]), tuple(address(server) for server in entry["replicas"]))
+    return Shard(shard_id, tuple(address(server) for server in members))
 
 
 def _owners(buckets: int, ranges: t.Iterable[t.Sequence[t.Any]], shards: t.Mapping[str, Shard]) -> list[Shard]:

@@ -78,13 +78,16 @@ def test_templates_are_evaluated_for_their_host_and_the_rest_is_let_lie(prefligh
     assert not result.get("failed"), result
     assert result["changed"] is False
     assert result["topology"]["shards"] == [
+        {"id": shard_id, "cluster": "pg1", "database": f"shard_{shard_id}"} for shard_id in (0, 1)
+    ]
+    assert result["topology"]["clusters"] == [
         {
-            "id": shard_id,
-            "database": f"shard_{shard_id}",
-            "primary": {"name": "pg1", "host": "192.0.2.11", "port": 5432},
-            "replicas": [{"name": "pg1r", "host": "192.0.2.12", "port": 6432}],
+            "name": "pg1",
+            "members": [
+                {"name": "pg1", "host": "192.0.2.11", "port": 5432},
+                {"name": "pg1r", "host": "192.0.2.12", "port": 6432},
+            ],
         }
-        for shard_id in (0, 1)
     ]
 
 

@@ -14,13 +14,11 @@ from ansible_collections.scaleout.platform.plugins.filter import bucket_of, shar
 KEY = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7"
 SERVER = {"name": "pg1", "host": "192.0.2.11", "port": 5432}
 MAP = {
-    "format": 1,
+    "format": 2,
     "version": 1,
     "buckets": 4096,
-    "shards": {
-        "0": {"database": "shard_0", "primary": SERVER, "replicas": []},
-        "7": {"database": "shard_7", "primary": SERVER, "replicas": []},
-    },
+    "clusters": {"main": [SERVER]},
+    "shards": {"0": {"cluster": "main", "database": "shard_0"}, "7": {"cluster": "main", "database": "shard_7"}},
     "ranges": [[0, 313, "0"], [314, 314, "7"], [315, 4095, "0"]],
 }
 bucket = bucket_of.FilterModule().filters()["bucket_of"]
@@ -37,7 +35,7 @@ def test_a_bucket_is_the_one_of_the_vectors():
 
 @pytest.mark.parametrize("shard_map", [MAP, json.dumps(MAP), json.dumps(MAP).encode()])
 def test_a_shard_is_the_owner_of_the_bucket(shard_map):
-    assert shard(KEY, shard_map) == {"id": 7, "bucket": 314, **MAP["shards"]["7"]}
+    assert shard(KEY, shard_map) == {"id": 7, "bucket": 314, **MAP["shards"]["7"], "members": [SERVER]}
     assert shard("", shard_map, kind="text")["id"] == 0
 
 

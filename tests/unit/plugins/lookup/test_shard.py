@@ -14,17 +14,17 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul.client im
 
 KEY, OTHER = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7", "00000000-0000-0000-0000-000000000000"
 MAP = {
-    "format": 1,
+    "format": 2,
     "version": 1,
     "buckets": 4096,
-    "shards": {
-        "0": {"database": "shard_0", "primary": {"name": "pg1", "host": "192.0.2.11", "port": 5432}, "replicas": []},
-        "7": {
-            "database": "shard_7",
-            "primary": {"name": "pg2", "host": "2001:db8::7", "port": 5432, "pooler_port": 6432},
-            "replicas": [],
-        },
+    "clusters": {
+        "one": [
+            {"name": "pg1", "host": "192.0.2.11", "port": 5432},
+            {"name": "pg1r", "host": "192.0.2.12", "port": 5432},
+        ],
+        "two": [{"name": "pg2", "host": "2001:db8::7", "port": 5432, "pooler_port": 6432}],
     },
+    "shards": {"0": {"cluster": "one", "database": "shard_0"}, "7": {"cluster": "two", "database": "shard_7"}},
     "ranges": [[0, 313, "0"], [314, 314, "7"], [315, 4095, "0"]],
 }
 
@@ -80,8 +80,8 @@ def look_up(*terms, **options):
 @pytest.mark.parametrize("given", [MAP, json.dumps(MAP), json.dumps(MAP).encode()])
 def test_a_map_that_is_given_is_looked_up_in(consul, given):
     assert look_up(KEY, OTHER, map=given) == [
-        {"id": 7, "bucket": 314, **MAP["shards"]["7"]},
-        {"id": 0, "bucket": 2981, **MAP["shards"]["0"]},
+        {"id": 7, "bucket": 314, **MAP["shards"]["7"], "members": MAP["clusters"]["two"]},
+        {"id": 0, "bucket": 2981, **MAP["shards"]["0"], "members": MAP["clusters"]["one"]},
     ]
     assert consul.asked == []
 
@@ -93,7 +93,10 @@ def test_consul_is_asked_once_for_all_keys(consul):
 
 
 def test_an_endpoint_is_text(consul):
-    assert look_up(KEY, OTHER, want="endpoint") == ["[2001:db8::7]:6432/shard_7", "192.0.2.11:5432/shard_0"]
+    assert look_up(KEY, OTHER, want="endpoint") == [
+        "[2001:db8::7]:6432/shard_7",
+        "192.0.2.11:5432,192.0.2.12:5432/shard_0",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,18 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding.options
 from ansible_collections.scaleout.platform.plugins.modules.shard_map import PublishMap
 
 PG1, PG2 = ({"host": host, "port": 5432} for host in ("pg1", "pg2"))
-ONE = [{"id": 0, "primary": PG1}]
-WITH_REPLICA = [{"id": 0, "primary": PG1, "replicas": [PG2]}]
-TWO = [*ONE, {"id": 1, "primary": PG2}]
+MAIN = {"name": "main", "members": [PG1]}
+SHARD = {"id": 0, "cluster": "main"}
+ONE = [MAIN], [SHARD]
+WITH_REPLICA = [{"name": "main", "members": [PG1, PG2]}], [SHARD]
+TWO = [MAIN, {"name": "other", "members": [PG2]}], [SHARD, {"id": 1, "cluster": "other"}]
+FORMER = {
+    "format": 1,
+    "version": 7,
+    "buckets": 4096,
+    "shards": {"0": {"database": "shard_0", "primary": {"name": "pg1", **PG1}, "replicas": []}},
+    "ranges": [[0, 4095, "0"]],
+}
 
 
 class FakeConsul:
@@ -54,13 +63,13 @@ class FakeConsul:
         return {key.rpartition("/")[2]: json.loads(entry.value)["version"] for key, entry in self.kv.items()}
 
 
-def task(consul, shards, **params):
+def task(consul, what, **params):
     defaults = {"key": "a/map", "keep_versions": 10, "expected_version": None, "login_user": ""}
-    return PublishMap(consul, {**defaults, **params}, wanted_shards(shards))
+    return PublishMap(consul, {**defaults, **params}, wanted_shards(*what))
 
 
-def publish(consul, shards, **params):
-    publisher = task(consul, shards, **params)
+def publish(consul, what, **params):
+    publisher = task(consul, what, **params)
     plan = publisher.plan()
     if plan.changed:
         publisher.apply(plan)
@@ -132,13 +141,26 @@ def test_a_change_is_made_for_one_version():
     assert publish(consul, WITH_REPLICA, expected_version=1).changed
 
 
-@pytest.mark.parametrize("value", [b"", b"hello", b"[]", b'{"format": 1}', b'{"format": 2}', b"\xff"])
+@pytest.mark.parametrize("value", [b"", b"hello", b"[]", b'{"format": 1}', b'{"format": 2}', b'{"format": 3}', b"\xff"])
 def test_garbage_is_not_overwritten(value):
     consul = FakeConsul()
     consul.kv["a/map"] = Entry(value, 1)
     with pytest.raises(Refused, match="is not a shard map, and it is not overwritten"):
         publish(consul, ONE)
     assert consul.kv == {"a/map": Entry(value, 1)}
+
+
+def test_a_map_of_format_1_becomes_the_next_version_in_format_2():
+    consul = FakeConsul()
+    consul.kv["a/map"] = consul.kv["a/map.history/7"] = Entry(json.dumps(FORMER).encode(), 1)
+    assert publish(consul, ONE).changed
+    written = json.loads(consul.kv["a/map"].value)
+    assert (written["format"], written["version"]) == (2, 8)
+    assert written["clusters"] == {"main": [{"name": "pg1", **PG1}]}
+    assert json.loads(consul.kv["a/map.history/7"].value) == FORMER
+    assert not publish(consul, ONE).changed
+    with pytest.raises(Refused, match="from shard 0 to shard 1"):
+        publish(consul, TWO)
 
 
 def test_a_refusal_says_how_to_get_an_estimate():

@@ -14,10 +14,18 @@ from ansible_collections.scaleout.platform.plugins.modules.shard_map_info import
 
 KEY = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7"
 
+MEMBERS = [{"name": "pg1", "host": "pg1", "port": 5432}]
+
 
 def document(version):
-    shard = {"database": f"d{version}", "primary": {"name": "pg1", "host": "pg1", "port": 5432}, "replicas": []}
-    return {"format": 1, "version": version, "buckets": 4096, "shards": {"3": shard}, "ranges": [[0, 4095, "3"]]}
+    return {
+        "format": 2,
+        "version": version,
+        "buckets": 4096,
+        "clusters": {"main": MEMBERS},
+        "shards": {"3": {"cluster": "main", "database": f"d{version}"}},
+        "ranges": [[0, 4095, "3"]],
+    }
 
 
 def entry(version, flags=0):
@@ -46,7 +54,7 @@ def test_the_map_in_force_and_its_history():
     result = read(consul, keys=[KEY])
     assert (result["published"], result["version"], result["map"]) == (True, 2, document(2))
     assert result["text"] == (
-        "version 2, 4096 buckets\nshard 3: database d2, primary pg1 (pg1:5432), replicas none, buckets 0-4095\n"
+        "version 2, 4096 buckets\ncluster main: pg1 (pg1:5432)\nshard 3: database d2 of main, buckets 0-4095\n"
     )
     assert result["owned"] == {"3": 4096}
     assert [
@@ -57,7 +65,9 @@ def test_the_map_in_force_and_its_history():
         (2, "2025-11-24T16:00:00Z", True, True, "version 2, 4096 bu"),
         (1, None, False, True, "version 1, 4096 bu"),
     ]
-    assert result["keys_found"] == [{"key": KEY, "bucket": 314, "id": 3, **document(2)["shards"]["3"]}]
+    assert result["keys_found"] == [
+        {"key": KEY, "bucket": 314, "id": 3, "cluster": "main", "database": "d2", "members": MEMBERS}
+    ]
 
 
 @pytest.mark.parametrize("version", [1, 2])

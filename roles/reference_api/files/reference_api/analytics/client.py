@@ -33,7 +33,7 @@ class AnalyticsClient:
     def __init__(self, setting: AnalyticsDatabase, settings: Settings) -> None:
         address = address_of(setting)
         self._server = Server(address, settings)
-        self._watch = Watch(Shard("analytics", address, ()), self._server, (), settings)
+        self._watch = Watch(Shard("analytics", (address,)), self._server, (), settings)
 
     def start(self) -> None:
         self._watch.start()

@@ -16,20 +16,31 @@ from hypothesis import strategies as st
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.estimate import Size, pretty
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import Endpoint, InvalidMap, Shard
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import (
+    Cluster,
+    Endpoint,
+    InvalidMap,
+    Shard,
+    read,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import MovesRows, Wanted, divide, next_map
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
 
 weights = st.dictionaries(st.integers(0, 20), st.integers(0, 9), min_size=1, max_size=12)
 
 
-def wanted(shard_id, *, server="pg1", host=None, database=None, replicas=(), buckets=None, weight=1):
+def wanted(shard_id, *, server="pg1", host=None, database=None, replicas=(), cluster=None, buckets=None, weight=1):
     return Wanted(
         Shard(
             shard_id,
             database or f"shard_{shard_id}",
-            Endpoint(server, host or f"{server}.example.com"),
-            tuple(Endpoint(name, f"{name}.example.com") for name in replicas),
+            Cluster(
+                cluster or server,
+                (
+                    Endpoint(server, host or f"{server}.example.com"),
+                    *(Endpoint(name, f"{name}.example.com") for name in replicas),
+                ),
+            ),
         ),
         buckets,
         weight,
@@ -139,10 +150,11 @@ FIRST = next_map(
 )
 
 
-def like_first(**changes):
+def like_first(pg1=None, **changes):
+    pg1 = pg1 or {"replicas": ["pg1r"]}
     entries = {
-        0: wanted(0, replicas=["pg1r"]),
-        1: wanted(1, replicas=["pg1r"]),
+        0: wanted(0, **pg1),
+        1: wanted(1, **pg1),
         2: wanted(2, server="pg2"),
         9: wanted(9, server="pg2", weight=0),
     }
@@ -153,12 +165,12 @@ def like_first(**changes):
 def test_the_first_map_is_version_1():
     assert FIRST.version == 1
     assert FIRST.text().splitlines()[1:] == [
-        "shard 0: database shard_0, primary pg1 (pg1.example.com:5432), replicas pg1r (pg1r.example.com:5432), "
-        "buckets 0-1365",
-        "shard 1: database shard_1, primary pg1 (pg1.example.com:5432), replicas pg1r (pg1r.example.com:5432), "
-        "buckets 1366-2730",
-        "shard 2: database shard_2, primary pg2 (pg2.example.com:5432), replicas none, buckets 2731-4095",
-        "shard 9: database shard_9, primary pg2 (pg2.example.com:5432), replicas none, buckets none",
+        "cluster pg1: pg1 (pg1.example.com:5432), pg1r (pg1r.example.com:5432)",
+        "cluster pg2: pg2 (pg2.example.com:5432)",
+        "shard 0: database shard_0 of pg1, buckets 0-1365",
+        "shard 1: database shard_1 of pg1, buckets 1366-2730",
+        "shard 2: database shard_2 of pg2, buckets 2731-4095",
+        "shard 9: database shard_9 of pg2, buckets none",
     ]
 
 
@@ -184,22 +196,24 @@ def test_nothing_new_is_no_new_version(entries):
 @pytest.mark.parametrize(
     "entries",
     [
-        like_first(_0=wanted(0)),
-        like_first(_0=wanted(0, replicas=["pg1r", "pg3r"])),
-        like_first(_0=wanted(0, host="192.0.2.99", replicas=["pg1r"])),
-        like_first(_0=wanted(0, server="pg1r", replicas=["pg1"])),
-        like_first(_0=wanted(0, server="renamed", host="pg1.example.com", replicas=["pg1r"])),
+        like_first({"replicas": []}),
+        like_first({"replicas": ["pg1r", "pg3r"]}),
+        like_first({"host": "192.0.2.99", "replicas": ["pg1r"]}),
+        like_first({"cluster": "pg1", "server": "pg1r", "replicas": ["pg1"]}),
+        like_first({"cluster": "pg1", "server": "renamed", "host": "pg1.example.com", "replicas": ["pg1r"]}),
+        like_first({"cluster": "main", "replicas": ["pg1r"]}),
         like_first(_0=wanted(0, database="users", replicas=["pg1r"])),
         like_first(_9=None),
         like_first(_9=wanted(9, server="pg7", weight=0)),
         like_first(_8=wanted(8, server="pg7", weight=0)),
     ],
     ids=[
-        "a replica less",
-        "a replica more",
+        "a member less",
+        "a member more",
         "a new address",
-        "a promoted replica",
+        "another leader",
         "a renamed server",
+        "a renamed cluster",
         "a renamed database",
         "an empty shard less",
         "an empty shard elsewhere",
@@ -234,6 +248,11 @@ def test_what_moves_no_row_is_the_next_version(entries):
             "bucket 1365 from shard 0 to shard 1",
         ),
         (
+            like_first({"cluster": "pg1", "server": "pg3", "replicas": ["pg1r"]}),
+            "buckets 0-1365 of shard 0 from pg1 (pg1.example.com:5432) to pg3 (pg3.example.com:5432); "
+            "buckets 1366-2730 of shard 1 from pg1 (pg1.example.com:5432) to pg3 (pg3.example.com:5432)",
+        ),
+        (
             like_first(_1=wanted(1, server="pg2")),
             "buckets 1366-2730 of shard 1 from pg1 (pg1.example.com:5432) to pg2 (pg2.example.com:5432)",
         ),
@@ -246,7 +265,14 @@ def test_what_moves_no_row_is_the_next_version(entries):
             "buckets 1366-2730 of shard 1 to the database of shard 0",
         ),
     ],
-    ids=["a shard more", "a shard less", "other ranges", "another server", "swapped databases"],
+    ids=[
+        "a shard more",
+        "a shard less",
+        "other ranges",
+        "a leader that was no member",
+        "another cluster",
+        "swapped databases",
+    ],
 )
 def test_what_would_move_rows_is_refused_and_named(entries, moves):
     message = f"The shard map of version 1 stays as it is, because rows would have to move first: {moves}."
@@ -285,8 +311,31 @@ def test_what_does_not_hold_together_is_refused(entries, message):
 
 def test_a_map_keeps_the_number_of_its_buckets():
     published = next_map(None, [wanted(0), wanted(1)], 16)
-    following = next_map(published, [wanted(0, replicas=["pg1r"]), wanted(1)], 4096)
+    following = next_map(published, [wanted(shard_id, replicas=["pg1r"]) for shard_id in (0, 1)], 4096)
     assert following == dataclasses.replace(following, buckets=16, version=2)
+
+
+def test_a_map_of_format_1_is_published_again_as_the_next_version():
+    former = {
+        "format": 1,
+        "version": 7,
+        "buckets": 16,
+        "shards": {
+            str(shard_id): {
+                "database": f"shard_{shard_id}",
+                "primary": {"name": "pg1", "host": "pg1.example.com", "port": 5432},
+                "replicas": [{"name": "pg1r", "host": "pg1r.example.com", "port": 5432}],
+            }
+            for shard_id in (0, 1)
+        },
+        "ranges": [[0, 7, "0"], [8, 15, "1"]],
+    }
+    entries = [wanted(shard_id, cluster="main", replicas=["pg1r"]) for shard_id in (0, 1)]
+    following = next_map(read(former), entries, 16)
+    assert (following.version, following.format, following.ranges) == (8, 2, read(former).ranges)
+    assert next_map(following, entries, 16) is following
+    with pytest.raises(MovesRows):
+        next_map(read(former), [wanted(shard_id, server="pg9") for shard_id in (0, 1)], 16)
 
 
 # Estimates

@@ -55,13 +55,12 @@ def endpoint(name, host, port=5432):
 
 def test_the_topology_of_a_right_inventory():
     topology = read(inventory()).document()
-    pg1, pg1r = endpoint("pg1", "192.0.2.11"), endpoint("pg1r", "192.0.2.12")
-    pg2, pg2r = endpoint("pg2", "pg2", 6432), endpoint("pg2r", "pg2r")
+    pg1r, pg2 = endpoint("pg1r", "192.0.2.12"), endpoint("pg2", "pg2", 6432)
     assert topology["shards"] == [
-        {"id": 0, "database": "shard_0", "primary": pg1, "replicas": [pg1r]},
-        {"id": 1, "database": "shard_1", "primary": pg1, "replicas": [pg1r]},
-        {"id": 2, "database": "shard_2", "primary": pg2, "replicas": [pg2r]},
-        {"id": 3, "database": "shard_3", "primary": pg2, "replicas": [pg2r]},
+        {"id": 0, "database": "shard_0", "cluster": "pg1"},
+        {"id": 1, "database": "shard_1", "cluster": "pg1"},
+        {"id": 2, "database": "shard_2", "cluster": "pg2"},
+        {"id": 3, "database": "shard_3", "cluster": "pg2"},
     ]
     assert topology["primaries"]["pg2"] == {**pg2, "shards": [2, 3], "standbys": ["pg2r"]}
     assert topology["standbys"]["pg1r"] == {**pg1r, "primary": "pg1", "slot": "pg1r"}
@@ -87,10 +86,12 @@ def test_other_inventories_that_are_right(changes):
 
 def test_a_pooler_is_published_where_one_is_declared():
     topology = read(inventory({"pg1": {"pgbouncer_port": 6433}, "pg1r": {"pgbouncer_port": "6434"}}))
-    first, *_more = topology.shards()
-    assert first["primary"] == {**endpoint("pg1", "192.0.2.11"), "pooler_port": 6433}
-    assert first["replicas"] == [{**endpoint("pg1r", "192.0.2.12"), "pooler_port": 6434}]
-    assert "pooler_port" not in topology.shards()[2]["primary"]
+    first, second = topology.cluster_list()
+    assert first["members"] == [
+        {**endpoint("pg1", "192.0.2.11"), "pooler_port": 6433},
+        {**endpoint("pg1r", "192.0.2.12"), "pooler_port": 6434},
+    ]
+    assert "pooler_port" not in second["members"][0]
 
 
 def test_groups_may_have_other_names():
