@@ -74,9 +74,9 @@ def site(tmp_path):
     }
     sites = [*balancer["nginx_sites"], {"name": "hello", "service": "hello", "server_name": "hello.lab"}]
     names = ":".join(HOSTS)
-    served = {"nginx_sites": sites, "nginx_seed_servers": seeds, "nginx_skip_install": True}
+    served = {"nginx_sites": sites, "nginx_seed_servers": seeds}
     deploy = [play(names, "app", **application), play("lb1", "nginx", **served)]
-    remove = [play("lb1", "nginx", nginx_skip_install=True), play(names, "app", **application, app_state="absent")]
+    remove = [play("lb1", "nginx"), play(names, "app", **application, app_state="absent")]
     for name, plays in (("deploy", deploy), ("remove", remove)):
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
     return tmp_path

@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Makes a :class:`Platform` of what Ansible knows on the controller; variables are evaluated when they are read.
+
+The defaults of the roles' variables are read from the roles themselves: they are in scope inside a role only, and a
+rule about another host's service wants them as well.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from collections.abc import Iterator, Mapping
+
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+from ansible.parsing.dataloader import DataLoader
+
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Unevaluated
+
+if t.TYPE_CHECKING:
+    from ansible.template import Templar
+
+_ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
+
+
+class Variables(Mapping[str, t.Any]):
+    """The variables of one host: the inventory's, over the defaults of all roles.
+
+    :param raw: as Ansible keeps them, with their templates.
+    :param templar: evaluates; its variables are set for this host.
+    """
+
+    def __init__(self, raw: Mapping[str, t.Any], templar: Templar) -> None:
+        self._raw = raw
+        self._templar = templar
+        self._known: dict[str, t.Any] = {}
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name not in self._known:
+            self._known[name] = self._evaluate(self._raw[name])
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def _evaluate(self, value: t.Any) -> t.Any:
+        try:
+            return self._templar.template(value)
+        except AnsibleUndefinedVariable as error:
+            return Unevaluated(f"cannot be evaluated, because something in it is undefined ({error.message})")
+        except AnsibleError:
+            # What a filter or a vault has to say may hold a part of the value.
+            return Unevaluated("cannot be evaluated")
+
+
+def defaults() -> dict[str, t.Any]:
+    """Return the defaults of all roles of this collection, with their templates."""
+    loader = DataLoader()
+    found: dict[str, t.Any] = {}
+    for role in sorted(os.listdir(_ROLES)):
+        path = os.path.join(_ROLES, role, "defaults", "main.yml")
+        if os.path.exists(path):
+            found.update(loader.load_from_file(path, cache="all", trusted_as_template=True) or {})
+    return found
+
+
+class Hosts(Mapping[str, Variables]):
+    """The variables of all hosts of the inventory; a host's are read when somebody asks for them.
+
+    :param task_vars: of the task that asks. For its own host they count as they are there, a role's parameters too.
+    """
+
+    def __init__(self, task_vars: Mapping[str, t.Any], templar: Templar) -> None:
+        self._task_vars = task_vars
+        self._templar = templar
+        self._defaults = defaults()
+        self._known: dict[str, Variables] = {}
+        self._names = [str(host) for host in task_vars["groups"]["all"]]
+
+    def __getitem__(self, host: str) -> Variables:
+        if host not in self._known:
+            self._known[host] = self._read(host)
+        return self._known[host]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, host: object) -> bool:
+        return host in self._names
+
+    def _read(self, host: str) -> Variables:
+        if host not in self._names:
+            raise KeyError(host)
+        hostvars = self._task_vars["hostvars"]
+        own = host == self._task_vars.get("inventory_hostname")
+        raw = self._task_vars if own else hostvars.raw_get(host)
+        variables = {**self._defaults, **raw, "hostvars": hostvars, "groups": self._task_vars["groups"]}
+        return Variables(variables, self._templar.copy_with_new_env(available_variables=variables))
+
+
+def platform_of(task_vars: Mapping[str, t.Any], templar: Templar) -> Platform:
+    """Return the platform as a task sees it."""
+    groups = {str(name): [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()}
+    return Platform(Hosts(task_vars, templar), groups)

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turns: of the hosts of a group one at a time changes something, and the first that fails holds the rest.
+
+The forks of one ``ansible-playbook`` share a temporary folder. A lock on a file there makes them wait for each other;
+the kernel releases it when a fork dies, however it dies. Beside the lock stands who failed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+import typing as t
+
+
+class Turn:
+    """One host's turn within its group; a context manager.
+
+    :param folder: what all forks of this run share, such as ``C.DEFAULT_LOCAL_TMP``.
+    :param group: those who take turns; none for a host that waits for no other.
+    """
+
+    def __init__(self, folder: str, group: str) -> None:
+        name = hashlib.sha256(group.encode()).hexdigest()[:16]
+        self._group = group
+        self._path = os.path.join(folder, f"scaleout-turn-{name}")
+        self._stream: t.IO[str] | None = None
+        #: The host that failed before, or None.
+        self.broken_by: str | None = None
+
+    def __enter__(self) -> Turn:
+        if self._group:
+            self._stream = open(self._path, "a+", encoding="utf-8")
+            fcntl.flock(self._stream, fcntl.LOCK_EX)
+            self._stream.seek(0)
+            self.broken_by = self._stream.read().strip() or None
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._stream:
+            self._stream.close()
+
+    @contextlib.contextmanager
+    def breaks_unless_done(self, host: str) -> t.Iterator[t.Callable[[], None]]:
+        """Hold the rest of the group unless the block says that it is done; a lost connection ends it before that.
+
+        :return: what to call when all went well.
+        """
+        done = []
+        try:
+            yield lambda: done.append(True)
+        finally:
+            if not done and self._stream:
+                self._stream.write(host)
+                self._stream.flush()
+
+
+class Ledger:
+    """What happened to hosts in this run, beyond what Ansible itself counts; its summary reads it.
+
+    :param folder: as for :class:`Turn`.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "scaleout-ledger.jsonl")
+
+    def note(self, kind: str, host: str, **facts: t.Any) -> None:
+        """Add a line. One write of less than a page is not torn by those of other forks.
+
+        :param kind: such as ``held``.
+        """
+        line = json.dumps({"kind": kind, "host": host, "time": round(time.time(), 3), **facts}) + "\n"
+        with open(self._path, "a", encoding="utf-8") as stream:
+            stream.write(line)
+
+    def entries(self) -> list[dict[str, t.Any]]:
+        """Return all lines, oldest first."""
+        try:
+            with open(self._path, encoding="utf-8") as stream:
+                return [json.loads(line) for line in stream]
+        except FileNotFoundError:
+            return []
