@@ -59,7 +59,7 @@ class MissingLibrary(ScaleoutError):
 
 
 class Unreachable(ScaleoutError):
-    """A server that cannot be reached or that does not let us in."""
+    """A server that cannot be reached or that does not let us in; the subclasses say that it answered."""
 
     CODE = "unreachable"
 
@@ -67,10 +67,40 @@ class Unreachable(ScaleoutError):
         super().__init__(f"Cannot reach {what} at {host}:{port}: {reason}.", host=host, port=port)
 
 
+class Denied(Unreachable):
+    """A server that answers and does not let us in, or not that far."""
+
+    CODE = "denied"
+
+
+class NoLeader(Unreachable):
+    """A cluster that answers and cannot decide anything, because it has no leader."""
+
+    CODE = "no_leader"
+
+
+class UnexpectedAnswer(Unreachable):
+    """A server that answers something that we have no use for."""
+
+    CODE = "unexpected_answer"
+
+
+class Stranger(Unreachable):
+    """Something that answers and is not the server that we are looking for."""
+
+    CODE = "stranger"
+
+
 class Refused(ScaleoutError):
     """A request that is understood and not carried out, because it would do harm or cannot succeed."""
 
     CODE = "refused"
+
+
+class TooLarge(Refused):
+    """More than the server stores under one name or takes at once."""
+
+    CODE = "too_large"
 
 
 class Conflict(ScaleoutError):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The one way a module of this collection runs: plan, check, diff, apply, fail.
 
-A module supplies a *task*: an object with ``plan()``, which reads the present
+A module supplies a :class:`~.plan.Task`: an object with ``plan()``, which reads the present
 state and returns a :class:`~.plan.Plan`, and ``apply(plan)``, which carries the plan
 out once. Check mode stops before ``apply`` and returns the same plan; diff
 mode shows the plan's before and after, never a second reading of the server.
@@ -10,32 +10,13 @@ mode shows the plan's before and after, never a second reading of the server.
 
 from __future__ import annotations
 
-import abc
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import MissingLibrary, ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
-
-
-class Task(abc.ABC):
-    """What a module hands to :func:`run`."""
-
-    @abc.abstractmethod
-    def plan(self) -> Plan:
-        """Read the present state once and plan; changes nothing."""
-
-    @abc.abstractmethod
-    def apply(self, plan: Plan) -> Plan | dict | None:
-        """Carry out ``plan.actions``.
-
-        :return: values that update the result; or another plan, when somebody was faster and that one was carried out.
-        """
-
-    def close(self) -> None:
-        """Give connections back; called in every case."""
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
 
 class _Module(AnsibleModule):

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a planner hands to the edge: a value, so that planners need no Ansible."""
+"""What a planner hands to the edge, and what carries it out; values and an interface, so that neither needs Ansible."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import typing as t
 
@@ -29,3 +30,21 @@ class Plan:
     def changed(self) -> bool:
         """Whether there is anything to carry out."""
         return bool(self.actions)
+
+
+class Task(abc.ABC):
+    """A use case that reads, plans and applies; ``module.run`` runs one for a module."""
+
+    @abc.abstractmethod
+    def plan(self) -> Plan:
+        """Read the present state once and plan; changes nothing."""
+
+    @abc.abstractmethod
+    def apply(self, plan: Plan) -> Plan | dict | None:
+        """Carry out ``plan.actions``.
+
+        :return: values that update the result; or another plan, when somebody was faster and that one was carried out.
+        """
+
+    def close(self) -> None:
+        """Give connections back; called in every case."""

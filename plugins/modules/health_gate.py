@@ -101,8 +101,8 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service, Worker
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

@@ -206,174 +206,17 @@ record:
         since: "2026-03-01T12:00:00Z"
 """
 
-import json
-import time
-import typing as t
-
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import (
-    Pool,
-    Range,
-    Scaling,
-    compare,
-    plan,
-    settle,
-)
-from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
-    PREFIX,
-    InvalidRecord,
-    Member,
-    Record,
-    decode,
-    fault_of_group,
-)
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
-
-if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-#: How often a plan is written before the module gives up against somebody who is always faster.
-_TRIES = 3
-
-
-class KeepRecord(Task):
-    """Reads the records, plans the next one of a group, and writes it if nobody else has written since."""
-
-    def __init__(self, consul: Consul, prefix: str, group: str, decide: t.Callable[..., Scaling]) -> None:
-        self._consul = consul
-        self._prefix = prefix
-        self._group = group
-        self._key = f"{prefix}/{group}"
-        self._decide = decide
-        self._modify_index = 0  # to Consul: the key must not exist yet
-
-    def plan(self) -> Plan:
-        record, others = self._read()
-        scaling = self._decide(record, others)
-        return Plan(
-            before=scaling.before.text() if scaling.before else "",
-            after=scaling.after.text() if scaling.after else "",
-            actions=() if scaling.after == scaling.before else (scaling.after,),
-            result={
-                "joining": [member.summary() for member in scaling.joining],
-                "leaving": [member.summary() for member in scaling.leaving],
-                "staying": [member.summary() for member in scaling.staying],
-                "record": scaling.after.document() if scaling.after else None,
-            },
-        )
-
-    def apply(self, plan: Plan) -> Plan:
-        for attempt in range(_TRIES):
-            if attempt:
-                plan = self.plan()
-            if not plan.changed:  # somebody else has written the very same
-                return plan
-            (record,) = plan.actions
-            if self._consul.put(self._key, json.dumps(record.document()).encode(), self._modify_index):
-                return plan
-        raise Conflict(
-            f"Somebody else changed the key {self._key} each of the {_TRIES} times that this task planned; nothing was "
-            "written, and another run starts from what is there now."
-        )
-
-    def close(self) -> None:
-        self._consul.close()
-
-    def _read(self) -> tuple[Record | None, list[Member]]:
-        """Return the group's record and the members of all other groups."""
-        entries = self._consul.entries(self._prefix)
-        # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
-        entry = entries.pop(self._key, None) or self._consul.get(self._key)
-        self._modify_index = entry.modify_index if entry else 0
-        others = [self._decode(key, other.value) for key, other in entries.items() if other.value]
-        return (
-            self._decode(self._key, entry.value) if entry else None,
-            [member for record in others for member in record.members],
-        )
-
-    def _decode(self, key: str, value: bytes) -> Record:
-        try:
-            return decode(value, key[len(self._prefix) + 1 :])
-        except InvalidRecord as error:
-            raise Refused(
-                f"The key {key} in Consul at {self._consul.host}:{self._consul.port} holds something that is not a "
-                f"record of members, and nothing is written: {error.message}"
-            ) from error
-
-
-def build(module: AnsibleModule) -> KeepRecord:
-    params = module.params
-    group, prefix = params["group"], params["prefix"]
-    fault = fault_of_group(group)
-    if fault:
-        raise InvalidInput("group", group, fault)
-    if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
-        raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    decide = _scaled(params, now) if params["state"] == "scaled" else _settled(params, now)
-    return KeepRecord(Consul.from_options(params), prefix, group, decide)
-
-
-def _scaled(params: dict[str, t.Any], now: str) -> t.Callable[..., Scaling]:
-    static = _static_members(params)
-    source = _source(params)
-
-    def decide(record: Record | None, others: list[Member]) -> Scaling:
-        return plan(
-            params["group"],
-            static,
-            record,
-            params["count"],
-            source,
-            now,
-            params["minimum"],
-            params["maximum"],
-            others,
-        )
-
-    return decide
-
-
-def _settled(params: dict[str, t.Any], now: str) -> t.Callable[..., Scaling]:
-    def decide(record: Record | None, _others: list[Member]) -> Scaling:
-        return compare(
-            record,
-            settle(record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
-        )
-
-    return decide
-
-
-def _static_members(params: dict[str, t.Any]) -> tuple[Member, ...]:
-    try:
-        return Record(
-            params["group"],
-            tuple(
-                Member(host["name"], host["address"], host["provider"] or params["provider"])
-                for host in params["static_members"]
-            ),
-        ).members
-    except InvalidRecord as error:
-        raise Refused(f"static_members: {error.message}") from error
-
-
-def _source(params: dict[str, t.Any]) -> Pool | Range:
-    if params["provider"] == "static":
-        return Pool(tuple((host["name"], host["address"]) for host in params["pool"]))
-    return Range(
-        params["address_range"],
-        params["name_pattern"] or params["group"] + "{n}",
-        frozenset(params["reserved_names"] + params["reserved_addresses"]),
-    )
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import PREFIX
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.scale_group import ScaleGroup
 
 
 def main() -> None:
     host = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
     names = {"type": "list", "elements": "str", "default": []}
     run(
-        build,
+        lambda module: ScaleGroup.of(module.params),
         {
             "group": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["scaled", "settled"], "default": "scaled"},

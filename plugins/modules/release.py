@@ -236,8 +236,8 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import server
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import JUNK

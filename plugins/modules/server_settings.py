@@ -336,8 +336,8 @@ reloaded:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
     overrides,

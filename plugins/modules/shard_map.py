@@ -265,8 +265,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Refused,
     ScaleoutError,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import estimate, stored
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS

@@ -168,8 +168,8 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul, Entry
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing, ranges, stored
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.lookup import shard_of
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap

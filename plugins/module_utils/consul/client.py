@@ -16,7 +16,16 @@ import ssl
 import typing as t
 import urllib.parse
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Denied,
+    InvalidInput,
+    NoLeader,
+    Refused,
+    Stranger,
+    TooLarge,
+    UnexpectedAnswer,
+    Unreachable,
+)
 
 #: The options of every module that talks to Consul; ``doc_fragments/consul.py`` documents them.
 ARGUMENTS: dict[str, dict] = {
@@ -38,6 +47,14 @@ _REASON_LENGTH = 200
 
 #: Consul takes no more operations in one transaction; later versions take twice as many.
 TRANSACTION_LIMIT = 64
+
+#: Consul takes no more bytes in one transaction, in which a value is a third longer, unless it is told to.
+TRANSACTION_BYTES = 512 * 1024
+
+# Consul's API has no codes: a transaction that fails is a 409 whatever the reason, and a server error a 500.
+_STALE = "index is stale"
+_DENIED = "Permission denied"
+_NO_LEADER = "No cluster leader"
 
 
 class Entry(t.NamedTuple):
@@ -61,9 +78,13 @@ class Write(t.NamedTuple):
 
 
 class Delete(t.NamedTuple):
-    """Delete a key if there is one, in a transaction."""
+    """Delete a key, in a transaction.
+
+    :param modify_index: the index that its last change must have; None: any, or no key at all.
+    """
 
     key: str
+    modify_index: int | None = None
 
 
 class Consul:
@@ -122,7 +143,8 @@ class Consul:
     def get(self, key: str) -> Entry | None:
         """Read a key; None where there is none.
 
-        :raises Unreachable: no answer, an answer that is none of Consul's, or no permission.
+        :raises Unreachable: no answer.
+        :raises Denied: no permission; :raises NoLeader: no quorum; :raises Stranger: what answers is not Consul.
         """
         status, body = self._request("GET", key)
         if status == 404:
@@ -131,7 +153,7 @@ class Consul:
             (entry,) = json.loads(body)
             return _entry(entry)
         except (ValueError, TypeError, KeyError):
-            raise self._unreachable("what answers there is not Consul") from None
+            raise self._stranger() from None
 
     def entries(self, folder: str) -> dict[str, Entry]:
         """Read all keys below a folder in one request; empty where there are none.
@@ -146,37 +168,32 @@ class Consul:
         try:
             return {str(entry["Key"]): _entry(entry) for entry in json.loads(body)}
         except (ValueError, TypeError, KeyError):
-            raise self._unreachable("what answers there is not Consul") from None
+            raise self._stranger() from None
 
-    def put(self, key: str, value: bytes, modify_index: int) -> bool:
-        """Write a key if its last change is still the one of ``modify_index``; 0 if it must not exist yet.
-
-        :returns: False where somebody else was faster; nothing is written then.
-        :raises Unreachable: as :meth:`get`; the message says so when the value may have been written all the same.
-        """
-        try:
-            _status, body = self._request("PUT", key, {"cas": modify_index}, value)
-            return {b"true": True, b"false": False}[body.strip()]
-        except KeyError:
-            raise self._unreachable("what answers there is not Consul") from None
-
-    def commit(self, operations: t.Sequence[Write | Delete]) -> bool:
+    def commit(self, operations: t.Sequence[Write | Delete]) -> dict[str, int] | None:
         """Carry out all operations or none of them, at most :data:`TRANSACTION_LIMIT`.
 
-        :returns: False where the index of a :class:`Write` is stale, because somebody else was faster.
-        :raises Unreachable: as :meth:`put`.
+        :returns: the index of each key that was written; None where the index of an operation is stale, because
+            somebody else was faster.
+        :raises TooLarge: more bytes than Consul takes.
+        :raises Unreachable: as :meth:`get`; the message says so when the values may have been written all the same.
         """
         body = json.dumps([{"KV": _operation(operation)} for operation in operations]).encode()
+        if len(body) > TRANSACTION_BYTES:
+            names = ", ".join(sorted({operation.key for operation in operations}))
+            raise TooLarge(f"What is to be stored is too large for Consul, {len(body)} bytes of requests for {names}.")
         status, answer = self._send("PUT", "/v1/txn", body, accepted=(200, 409))
         try:
-            errors = [str(error["What"]) for error in json.loads(answer)["Errors"] or ()]
+            fields = json.loads(answer)
+            errors = [str(error["What"]) for error in fields["Errors"] or ()]
+            written = {str(result["KV"]["Key"]): int(result["KV"]["ModifyIndex"]) for result in fields["Results"] or ()}
         except (ValueError, TypeError, KeyError):
-            raise self._unreachable("what answers there is not Consul") from None
+            raise self._stranger() from None
         if status == 200 and not errors:
-            return True
-        if any("index is stale" in error for error in errors):
-            return False
-        raise self._unreachable(f"it answered {status} ({self._quoted('; '.join(errors))})")
+            return written
+        if any(_STALE in error for error in errors):
+            return None
+        raise self._answered(status, "; ".join(errors))
 
     def close(self) -> None:
         """Close the connection; the client can be used again."""
@@ -207,16 +224,29 @@ class Consul:
             raise self._unreachable(f"{self._reason(error)}{doubt}") from error
         if response.status in accepted or (response.status == 404 and method == "GET" and not answer.strip()):
             return response.status, answer
-        said = answer.decode("utf-8", "replace").strip() or response.reason
-        raise self._unreachable(f"it answered {response.status} ({self._quoted(said)})")
+        raise self._answered(response.status, answer.decode("utf-8", "replace").strip() or response.reason)
 
-    def _quoted(self, said: str) -> str:
-        """What Consul says, on one line, cut, and without the token."""
+    def _answered(self, status: int, said: str) -> Unreachable:
+        """What to raise for an answer that is an error: what Consul says, on one line, cut, and without the token."""
+        kind: type[Unreachable] = UnexpectedAnswer
+        if status in (401, 403) or _DENIED in said:
+            kind = Denied
+        elif _NO_LEADER in said:
+            kind = NoLeader
         said = " ".join(said.split())
-        return (said.replace(self._token, "********") if self._token else said)[:_REASON_LENGTH]
+        said = (said.replace(self._token, "********") if self._token else said)[:_REASON_LENGTH]
+        return kind("Consul", self.host, self.port, f"it answered {status} ({said})")
+
+    def _stranger(self) -> Stranger:
+        return Stranger("Consul", self.host, self.port, "what answers there is not Consul")
 
     def _unreachable(self, reason: str) -> Unreachable:
         return Unreachable("Consul", self.host, self.port, reason)
+
+    @property
+    def place(self) -> str:
+        """Host and port, for messages."""
+        return f"{self.host}:{self.port}"
 
     def _reason(self, error: Exception) -> str:
         """Say what went wrong without the class names that only a programmer knows."""
@@ -238,8 +268,10 @@ def _entry(fields: t.Mapping[str, t.Any]) -> Entry:
 
 def _operation(operation: Write | Delete) -> dict[str, t.Any]:
     if isinstance(operation, Delete):
-        return {"Verb": "delete", "Key": operation.key}
-    fields = {
+        if operation.modify_index is None:
+            return {"Verb": "delete", "Key": operation.key}
+        return {"Verb": "delete-cas", "Key": operation.key, "Index": operation.modify_index}
+    fields: dict[str, t.Any] = {
         "Verb": "set",
         "Key": operation.key,
         "Value": base64.b64encode(operation.value).decode(),

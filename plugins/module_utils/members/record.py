@@ -10,10 +10,10 @@ addresses become host names, command lines and configuration, so they are checke
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 
 VERSION = 1
@@ -38,6 +38,8 @@ _DIGITS = re.compile(r"(\d+)")
 
 class InvalidRecord(ScaleoutError):
     """A record, or a part of it, that cannot be; the message is a sentence without the record's key."""
+
+    CODE = "invalid_record"
 
 
 def fault_of_group(name: t.Any) -> str | None:
@@ -160,11 +162,9 @@ def decode(value: bytes | str, group: str) -> Record:
     :raises InvalidRecord: the text is not JSON, of another version or group, or does not hold together.
     """
     try:
-        document = json.loads(value)
-    except ValueError:  # of JSON or of UTF-8
-        raise InvalidRecord("It is not JSON.") from None
-    except RecursionError:
-        raise InvalidRecord("It is nested too deeply.") from None
+        document = strict.parse(value)
+    except strict.NotJson as error:
+        raise InvalidRecord(error.message) from None
     if not isinstance(document, dict):
         raise InvalidRecord("It is not an object.")
     if document.get("version") != VERSION or isinstance(document["version"], bool):

@@ -18,7 +18,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul.client im
     Entry,
     Write,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    InvalidInput,
+    Refused,
+    TooLarge,
+    Unreachable,
+)
 
 TOKEN = "f4c54a26-2b0c-4c8e-9f0e-2c1d9a3e7b11"
 
@@ -106,17 +111,10 @@ def test_a_folder_that_is_none_of_consuls_is_an_error(fake, consul, body):
         consul.entries("a")
 
 
-@pytest.mark.parametrize(("body", "expected"), [(b"true", True), (b"true\n", True), (b"false", False)])
-def test_a_write_names_the_index_and_says_whether_it_won(fake, consul, body, expected):
-    fake.body = body
-    assert consul.put("key", b"value", 42) is expected
-    assert fake.requests[0][:4] == ("PUT", "/v1/kv/key?cas=42", TOKEN, b"value")
-
-
 def test_one_connection_serves_all_requests(fake, consul):
-    fake.body = b"true"
-    assert consul.put("key", b"", 0)
-    assert consul.put("key", b"", 0)
+    fake.status = 404
+    consul.get("key")
+    consul.get("key")
     assert fake.requests[0][4] == fake.requests[1][4]
 
 
@@ -128,27 +126,39 @@ def test_without_a_token_no_header_is_sent_and_no_proxy_is_asked(fake, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "reason"),
+    ("status", "body", "code", "reason"),
     [
-        (403, b"Permission denied", "it answered 403 (Permission denied)"),
-        (403, f"ACL not found: {TOKEN}".encode(), "it answered 403 (ACL not found: ********)"),
-        (500, b"No cluster leader\n", "it answered 500 (No cluster leader)"),
-        (404, b"<html>no such page</html>", "it answered 404 (<html>no such page</html>)"),
-        (301, b"", "it answered 301 (Moved Permanently)"),
-        (502, b"x" * 1000, f"it answered 502 ({'x' * 200})"),
-        (200, b"<html>hello</html>", "what answers there is not Consul"),
-        (200, b"[]", "what answers there is not Consul"),
-        (200, b'[{"Value": "!"}]', "what answers there is not Consul"),
-        (200, b"\xff", "what answers there is not Consul"),
+        (403, b"Permission denied", "denied", "it answered 403 (Permission denied)"),
+        (403, f"ACL not found: {TOKEN}".encode(), "denied", "it answered 403 (ACL not found: ********)"),
+        (401, b"", "denied", "it answered 401 (Unauthorized)"),
+        (500, b"No cluster leader\n", "no_leader", "it answered 500 (No cluster leader)"),
+        (
+            500,
+            b"rpc error making call: No cluster leader",
+            "no_leader",
+            "it answered 500 (rpc error making call: No cluster leader)",
+        ),
+        (404, b"<html>no such page</html>", "unexpected_answer", "it answered 404 (<html>no such page</html>)"),
+        (301, b"", "unexpected_answer", "it answered 301 (Moved Permanently)"),
+        (502, b"x" * 1000, "unexpected_answer", f"it answered 502 ({'x' * 200})"),
+        (200, b"<html>hello</html>", "stranger", "what answers there is not Consul"),
+        (200, b"[]", "stranger", "what answers there is not Consul"),
+        (200, b'[{"Value": "!"}]', "stranger", "what answers there is not Consul"),
+        (200, b"\xff", "stranger", "what answers there is not Consul"),
     ],
 )
-def test_any_other_answer_is_an_error_with_host_and_port(fake, consul, status, body, reason):
+def test_any_other_answer_is_an_error_with_host_and_port(fake, consul, status, body, code, reason):
     fake.status, fake.body = status, body
-    for request in (lambda: consul.get("key"), lambda: consul.put("key", b"", 0)):
+    for request in (lambda: consul.get("key"), lambda: consul.commit([Write("key", b"", 0)])):
         with pytest.raises(Unreachable) as raised:
             request()
         assert raised.value.message == f"Cannot reach Consul at 127.0.0.1:{fake.port}: {reason}."
-        assert raised.value.facts == {"host": "127.0.0.1", "port": fake.port}
+        assert raised.value.result() == {
+            "msg": raised.value.message,
+            "code": code,
+            "host": "127.0.0.1",
+            "port": fake.port,
+        }
 
 
 @pytest.fixture(name="listener")
@@ -162,7 +172,7 @@ def _listener():
 def test_a_closed_port_is_an_error(listener):
     port = listener.getsockname()[1]
     listener.close()
-    for request in (lambda consul: consul.get("key"), lambda consul: consul.put("key", b"", 0)):
+    for request in (lambda consul: consul.get("key"), lambda consul: consul.commit([Write("key", b"", 0)])):
         with pytest.raises(Unreachable, match=rf"^Cannot reach Consul at 127\.0\.0\.1:{port}: Connection refused\.$"):
             request(Consul("127.0.0.1", port))
 
@@ -172,7 +182,7 @@ def test_silence_is_an_error_and_leaves_a_write_in_doubt(listener):
     with pytest.raises(Unreachable, match=r"no answer within 0\.05 s\.$"):
         consul.get("key")
     with pytest.raises(Unreachable, match=r"no answer within 0\.05 s; whether the key was written is not known\.$"):
-        consul.put("key", b"", 0)
+        consul.commit([Write("key", b"", 0)])
 
 
 @pytest.mark.parametrize(
@@ -192,7 +202,7 @@ def test_what_does_not_speak_http_is_an_error(listener, answer, reason):
         consul.get("key")
     threading.Thread(target=serve, daemon=True).start()
     with pytest.raises(Unreachable, match=rf"{reason}; whether the key was written is not known\.$"):
-        consul.put("key", b"", 0)
+        consul.commit([Write("key", b"", 0)])
 
 
 def test_tls_to_a_plain_port_is_an_error(fake):
@@ -236,41 +246,61 @@ def test_a_token_that_no_header_can_hold_is_refused_without_being_told(token):
 
 # Transactions
 
-OPERATIONS = [Write("a", b"\xc3\xa9", 7), Write("a.history/2", b"x", flags=1764000000), Delete("a.history/1")]
+OPERATIONS = [
+    Write("a", b"\xc3\xa9", 7),
+    Write("a.history/2", b"x", flags=1764000000),
+    Delete("a.history/1"),
+    Delete("b", 9),
+]
 
 
 def test_a_transaction_is_one_request(fake, consul):
-    fake.body = b'{"Results": [{"KV": {}}], "Errors": null}'
-    assert consul.commit(OPERATIONS)
+    fake.body = b'{"Results": [{"KV": {"Key": "a", "Value": null, "ModifyIndex": 8}}], "Errors": null}'
+    assert consul.commit(OPERATIONS) == {"a": 8}
     ((method, path, token, sent, _client),) = fake.requests
     assert (method, path, token) == ("PUT", "/v1/txn", TOKEN)
     assert json.loads(sent) == [
         {"KV": {"Verb": "cas", "Key": "a", "Value": "w6k=", "Flags": 0, "Index": 7}},
         {"KV": {"Verb": "set", "Key": "a.history/2", "Value": "eA==", "Flags": 1764000000}},
         {"KV": {"Verb": "delete", "Key": "a.history/1"}},
+        {"KV": {"Verb": "delete-cas", "Key": "b", "Index": 9}},
     ]
 
 
 def test_a_stale_index_ends_a_transaction(fake, consul):
     fake.status = 409
     fake.body = b'{"Results": null, "Errors": [{"OpIndex": 0, "What": "failed to set key \\"a\\", index is stale"}]}'
-    assert not consul.commit(OPERATIONS)
+    assert consul.commit(OPERATIONS) is None
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "says"),
+    ("status", "body", "code", "says"),
     [
-        (409, b'{"Errors": [{"OpIndex": 1, "What": "Permission denied"}]}', r"it answered 409 \(Permission denied\)"),
-        (403, b"Permission denied", r"it answered 403 \(Permission denied\)"),
-        (500, b"No cluster leader", r"it answered 500 \(No cluster leader\)"),
-        (200, b"true", "what answers there is not Consul"),
-        (409, b"<html>", "what answers there is not Consul"),
+        (
+            409,
+            b'{"Results": null, "Errors": [{"OpIndex": 1, "What": "Permission denied"}]}',
+            "denied",
+            r"it answered 409 \(Permission denied\)",
+        ),
+        (403, b"Permission denied", "denied", r"it answered 403 \(Permission denied\)"),
+        (500, b"No cluster leader", "no_leader", r"it answered 500 \(No cluster leader\)"),
+        (200, b"true", "stranger", "what answers there is not Consul"),
+        (409, b"<html>", "stranger", "what answers there is not Consul"),
     ],
 )
-def test_a_transaction_that_is_refused(fake, consul, status, body, says):
+def test_a_transaction_that_is_refused(fake, consul, status, body, code, says):
     fake.status, fake.body = status, body
-    with pytest.raises(Unreachable, match=says):
+    with pytest.raises(Unreachable, match=says) as raised:
         consul.commit(OPERATIONS)
+    assert raised.value.code == code
+
+
+def test_what_consul_would_not_take_is_not_sent(fake, consul):
+    with pytest.raises(TooLarge, match="too large for Consul, 524") as raised:
+        consul.commit([Write("b", b"x" * 393216), Write("a", b"")])
+    assert raised.value.message.endswith("bytes of requests for a, b.")
+    assert raised.value.code == "too_large"
+    assert not fake.requests
 
 
 def test_a_key_is_read_with_its_flags(fake, consul):

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A lock that outlives the process that took it: a document that names its holder, taken by compare-and-set.
+
+A session of Consul's would do with less, but somebody has to renew it, and the processes that Ansible works in end
+with each task. So a holder takes the lock again with each task, and it counts as left once that has not happened for
+the time that the holder itself wrote down. The clocks of two holders are compared then; they have to agree within a
+small part of that time.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+
+Holder = t.Mapping[str, t.Any]
+"""Who holds a lock, in values of JSON; two holders are the same one when these are equal."""
+
+_FIELDS = {"holder": dict, "since": (int, float), "renewed": (int, float), "patience": (int, float)}
+
+
+class Held(Refused):
+    """A lock that another holds; the facts are its ``holder``, ``since`` and ``renewed``, in seconds since 1970."""
+
+    CODE = "held"
+
+
+class InvalidLock(Refused):
+    """A key that holds something that is not a lock."""
+
+    CODE = "invalid_lock"
+
+
+def take(
+    consul: Consul,
+    key: str,
+    holder: Holder,
+    now: float,
+    patience: float,
+    gone: t.Callable[[Holder], bool] = lambda _other: False,
+) -> Holder | None:
+    """Take a lock, or renew it.
+
+    :param now: the time, in seconds since 1970.
+    :param patience: seconds after which it counts as left, unless it is taken again.
+    :param gone: whether another holder is known to be dead; then it is taken over at once.
+    :returns: the holder from whom it was taken over; None where it was free or ours already.
+    :raises Held: another holds it.
+    :raises InvalidLock: the key holds something else, which is left alone.
+    :raises Unreachable: as :func:`documents.write`.
+    """
+
+    def attempt() -> Holder | None:
+        document = documents.read(consul, key)
+        found = None if document is None else _fields(document)
+        ours = found is not None and found["holder"] == dict(holder)
+        if found and not ours and now - found["renewed"] <= found["patience"] and not gone(found["holder"]):
+            raise Held(
+                f"The lock {key} is held by {', '.join(f'{name} {value}' for name, value in found['holder'].items())}.",
+                holder=found["holder"],
+                since=found["since"],
+                renewed=found["renewed"],
+            )
+        since = found["since"] if found and ours else now
+        value = {"holder": dict(holder), "since": since, "renewed": now, "patience": patience}
+        documents.write(consul, key, value, document)
+        return None if found is None or ours else found["holder"]
+
+    return documents.retried(attempt)
+
+
+def release(consul: Consul, key: str, holder: Holder) -> bool:
+    """Release a lock.
+
+    :returns: whether it was still ours.
+    :raises InvalidLock: as :func:`take`; :raises Unreachable: as :func:`documents.write`.
+    """
+
+    def attempt() -> bool:
+        document = documents.read(consul, key)
+        if document is None or _fields(document)["holder"] != dict(holder):
+            return False
+        documents.delete(consul, key, document)
+        return True
+
+    return documents.retried(attempt)
+
+
+def _fields(document: documents.Document) -> dict[str, t.Any]:
+    value = document.value
+    if not isinstance(value, dict) or set(value) != set(_FIELDS):
+        raise InvalidLock(f"The key {document.key} holds something that is not a lock.", key=document.key)
+    for name, kind in _FIELDS.items():
+        if not isinstance(value[name], kind) or isinstance(value[name], bool):
+            raise InvalidLock(f"The key {document.key} holds a lock whose {name} cannot be.", key=document.key)
+    return value

@@ -1,0 +1,171 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Scale a group: record in Consul which hosts shall join it and which shall leave it, or which arrived and are gone."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import (
+    Pool,
+    Range,
+    Scaling,
+    compare,
+    plan,
+    settle,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
+    InvalidRecord,
+    Member,
+    Record,
+    decode,
+    fault_of_group,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+
+Decide = t.Callable[[t.Optional[Record], t.List[Member]], Scaling]
+"""From the group's record and the members of all other groups to what becomes of it."""
+
+
+class ScaleGroup(Task):
+    """Reads the records, plans the next one of a group, and writes it if nobody else has written since."""
+
+    def __init__(self, consul: Consul, prefix: str, group: str, decide: Decide) -> None:
+        self._consul = consul
+        self._prefix = prefix
+        self._group = group
+        self._key = f"{prefix}/{group}"
+        self._decide = decide
+        self._seen: documents.Document | None = None
+
+    @classmethod
+    def of(cls, params: t.Mapping[str, t.Any]) -> ScaleGroup:
+        """The task that the options of the module ``members`` describe.
+
+        :raises InvalidInput: an option that can never work.
+        """
+        group, prefix = params["group"], params["prefix"]
+        fault = fault_of_group(group)
+        if fault:
+            raise InvalidInput("group", group, fault)
+        if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
+            raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        decide = _scaled(params, now) if params["state"] == "scaled" else _settled(params, now)
+        return cls(Consul.from_options(params), prefix, group, decide)
+
+    def plan(self) -> Plan:
+        record, others = self._read()
+        scaling = self._decide(record, others)
+        return Plan(
+            before=scaling.before.text() if scaling.before else "",
+            after=scaling.after.text() if scaling.after else "",
+            actions=() if scaling.after == scaling.before else (scaling.after,),
+            result={
+                "joining": [member.summary() for member in scaling.joining],
+                "leaving": [member.summary() for member in scaling.leaving],
+                "staying": [member.summary() for member in scaling.staying],
+                "record": scaling.after.document() if scaling.after else None,
+            },
+        )
+
+    def apply(self, plan: Plan) -> Plan:
+        plans = iter([plan])
+
+        def attempt() -> Plan:
+            current = next(plans, None) or self.plan()
+            if current.changed:  # else somebody has written the very same
+                (record,) = current.actions
+                documents.write(self._consul, self._key, record.document(), self._seen)
+            return current
+
+        try:
+            return documents.retried(attempt)
+        except Conflict as error:
+            raise Conflict(
+                f"Somebody else changed the key {self._key} each of the {documents.TRIES} times that this task "
+                "planned; nothing was written, and another run starts from what is there now.",
+                **error.facts,
+            ) from None
+
+    def close(self) -> None:
+        self._consul.close()
+
+    def _read(self) -> tuple[Record | None, list[Member]]:
+        """Return the group's record and the members of all other groups."""
+        found = documents.read_folder(self._consul, self._prefix)
+        # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
+        self._seen = found.pop(self._key, None) or documents.read(self._consul, self._key)
+        others = [self._decode(other) for other in found.values() if other.text]
+        return (
+            self._decode(self._seen) if self._seen else None,
+            [member for record in others for member in record.members],
+        )
+
+    def _decode(self, document: documents.Document) -> Record:
+        try:
+            return decode(document.text, document.key[len(self._prefix) + 1 :])
+        except InvalidRecord as error:
+            raise Refused(
+                f"The key {document.key} in Consul at {self._consul.place} holds something that is not a "
+                f"record of members, and nothing is written: {error.message}",
+                code=error.code,
+                key=document.key,
+            ) from error
+
+
+def _scaled(params: t.Mapping[str, t.Any], now: str) -> Decide:
+    static = _static_members(params)
+    source = _source(params)
+
+    def decide(record: Record | None, others: list[Member]) -> Scaling:
+        return plan(
+            params["group"],
+            static,
+            record,
+            params["count"],
+            source,
+            now,
+            params["minimum"],
+            params["maximum"],
+            others,
+        )
+
+    return decide
+
+
+def _settled(params: t.Mapping[str, t.Any], now: str) -> Decide:
+    def decide(record: Record | None, _others: list[Member]) -> Scaling:
+        return compare(
+            record,
+            settle(record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
+        )
+
+    return decide
+
+
+def _static_members(params: t.Mapping[str, t.Any]) -> tuple[Member, ...]:
+    try:
+        return Record(
+            params["group"],
+            tuple(
+                Member(host["name"], host["address"], host["provider"] or params["provider"])
+                for host in params["static_members"]
+            ),
+        ).members
+    except InvalidRecord as error:
+        raise Refused(f"static_members: {error.message}", code=error.code) from error
+
+
+def _source(params: t.Mapping[str, t.Any]) -> Pool | Range:
+    if params["provider"] == "static":
+        return Pool(tuple((host["name"], host["address"]) for host in params["pool"]))
+    return Range(
+        params["address_range"],
+        params["name_pattern"] or params["group"] + "{n}",
+        frozenset(params["reserved_names"] + params["reserved_addresses"]),
+    )
