@@ -12,8 +12,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.options import wanted_shards
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import next_map
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.databases import Topology
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
     VARIABLES,

@@ -58,6 +58,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing, keys
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.lookup import InvalidKey
 
 
 def bucket_of(key: t.Any, kind: str = "uuid", buckets: int = hashing.BUCKETS) -> int:
@@ -68,7 +69,7 @@ def bucket_of(key: t.Any, kind: str = "uuid", buckets: int = hashing.BUCKETS) ->
     try:
         return hashing.bucket_of(keys.from_template(key, kind), kind, buckets)
     except (TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"bucket_of: {error}.") from None
+        raise AnsibleFilterError(f"bucket_of: [{InvalidKey.CODE}] {error}.") from None
 
 
 class FilterModule:

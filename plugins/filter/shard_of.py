@@ -76,7 +76,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import lookup
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
@@ -90,9 +90,9 @@ def shard_of(key: t.Any, map: t.Any, kind: str = "uuid") -> dict[str, t.Any]:
         shard_map = shard_maps.decode(map) if isinstance(map, (str, bytes)) else shard_maps.read(map)
         return lookup.shard_of(key, shard_map, kind)
     except shard_maps.InvalidMap as error:
-        raise AnsibleFilterError(f"shard_of: the map is not a shard map. {error.message}") from None
-    except Refused as error:
-        raise AnsibleFilterError(f"shard_of: {error.message}") from None
+        raise AnsibleFilterError(f"shard_of: [{error.code}] The map is not a shard map. {error.message}") from None
+    except ScaleoutError as error:
+        raise AnsibleFilterError(f"shard_of: {error.coded}") from None
 
 
 class FilterModule:

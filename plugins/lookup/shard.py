@@ -85,9 +85,9 @@ import typing as t
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding import lookup, stored
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import read_map
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import lookup
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
 
@@ -102,9 +102,9 @@ class LookupModule(LookupBase):
             shard_map = self._map()
             shards = [lookup.shard_of(term, shard_map, self.get_option("kind")) for term in terms]
         except shard_maps.InvalidMap as error:
-            raise AnsibleLookupError(f"shard: the map is not a shard map. {error.message}") from None
+            raise AnsibleLookupError(f"shard: [{error.code}] The map is not a shard map. {error.message}") from None
         except ScaleoutError as error:
-            raise AnsibleLookupError(f"shard: {error.message}") from None
+            raise AnsibleLookupError(f"shard: {error.coded}") from None
         wanted = {"shard": dict, "id": _id, "endpoint": _endpoint}[self.get_option("want")]
         return [wanted(shard) for shard in shards]
 
@@ -112,16 +112,7 @@ class LookupModule(LookupBase):
         given = self.get_option("map")
         if given is not None:
             return shard_maps.decode(given) if isinstance(given, (str, bytes)) else shard_maps.read(given)
-        key = stored.check_key(self.get_option("key"))
-        consul = Consul.from_options(self.get_options())
-        try:
-            entry = consul.get(key)
-        finally:
-            consul.close()
-        place = f"{consul.host}:{consul.port}"
-        if entry is None:
-            raise Refused(f"The key {key} in Consul at {place} holds no map.")
-        return stored.decode(entry.value, key, place)
+        return read_map.published(self.get_options(), self.get_option("key"))
 
 
 def _id(shard: dict) -> int:

@@ -31,6 +31,11 @@ class ScaleoutError(Exception):
         self.code = code or self.CODE
         self.facts = facts
 
+    @property
+    def coded(self) -> str:
+        """The code and the sentence, for places where Ansible takes a text and nothing else."""
+        return f"[{self.code}] {self.message}"
+
     def result(self) -> dict[str, t.Any]:
         """What a failed task returns: ``msg``, ``code`` and the facts."""
         return {"msg": self.message, "code": self.code, **self.facts}

@@ -164,103 +164,15 @@ keys_found:
       sample: [{name: pg1, host: 192.0.2.11, port: 5432}]
 """
 
-import typing as t
-
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul, Entry
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing, ranges, stored
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.lookup import shard_of
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap
-
-if t.TYPE_CHECKING:
-    from ansible.module_utils.basic import AnsibleModule
-
-
-class ReadMap(Task):
-    """Reads the map and its history in two requests."""
-
-    def __init__(self, consul: Consul, params: t.Mapping[str, t.Any]) -> None:
-        self._consul = consul
-        self._key = params["key"]
-        self._keys = params["keys"]
-        self._kind = params["kind"]
-        self._version = params["version"]
-
-    def plan(self) -> Plan:
-        entry = self._consul.get(self._key)
-        entries = self._consul.entries(stored.folder(self._key))
-        in_force = self._decode(entry.value, self._key) if entry else None
-        shown = in_force if self._version is None else self._kept(in_force, entries)
-        if self._keys and shown is None:
-            raise Refused(f"The key {self._key} in Consul at {self._place} holds no map, so no key has a shard.")
-        result = {
-            "published": in_force is not None,
-            "version": shown.version if shown else 0,
-            "map": shown.document() if shown else {},
-            "text": shown.text() if shown else "",
-            "owned": self._owned(shown) if shown else {},
-            "history": [
-                self._described(version, entries, in_force) for version in reversed(stored.versions(self._key, entries))
-            ],
-            "keys_found": [dict(shard_of(key, shown, self._kind), key=key) for key in self._keys],
-        }
-        return Plan(before="", after="", result=result)
-
-    def apply(self, plan: Plan) -> None:
-        """Never called: there is nothing to do."""
-
-    def close(self) -> None:
-        self._consul.close()
-
-    def _kept(self, in_force: ShardMap | None, entries: t.Mapping[str, Entry]) -> ShardMap:
-        if in_force and in_force.version == self._version:
-            return in_force
-        key = stored.key_of(self._key, self._version)
-        if key not in entries:
-            kept = ", ".join(map(str, stored.versions(self._key, entries))) or "none"
-            raise Refused(f"version: {self._version} of the map {self._key} is not kept; these are: {kept}.")
-        return self._decode(entries[key].value, key)
-
-    def _described(self, version: int, entries: t.Mapping[str, Entry], in_force: ShardMap | None) -> dict:
-        entry = entries[stored.key_of(self._key, version)]
-        try:
-            text, valid = self._decode(entry.value, stored.key_of(self._key, version)).text(), True
-        except Refused as problem:
-            text, valid = problem.message, False
-        return {
-            "version": version,
-            "published_at": stored.published_at(entry.flags),
-            "in_force": in_force is not None and in_force.version == version,
-            "valid": valid,
-            "text": text,
-        }
-
-    @staticmethod
-    def _owned(shard_map: ShardMap) -> dict[str, int]:
-        sizes = ranges.sizes(shard_map.ranges)
-        return {str(shard.id): sizes.get(shard.id, 0) for shard in shard_map.shards}
-
-    def _decode(self, value: bytes, key: str) -> ShardMap:
-        return stored.decode(value, key, self._place)
-
-    @property
-    def _place(self) -> str:
-        return f"{self._consul.host}:{self._consul.port}"
-
-
-def build(module: AnsibleModule) -> ReadMap:
-    params = module.params
-    stored.check_key(params["key"])
-    if params["version"] is not None and params["version"] < 1:
-        raise InvalidInput("version", params["version"], "is not a version, which is a number from 1 on")
-    return ReadMap(Consul.from_options(params), params)
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import ReadMap
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import hashing
 
 
 def main() -> None:
     run(
-        build,
+        lambda module: ReadMap.of(module.params),
         {
             "key": {"type": "str", "default": "scaleout/shard_map", "no_log": False},
             "keys": {"type": "list", "elements": "raw", "default": [], "no_log": False},

@@ -11,15 +11,21 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding import 
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap
 
 
+class InvalidKey(Refused):
+    """A value that no row can have as its key."""
+
+    CODE = "invalid_key"
+
+
 def shard_of(key: t.Any, shard_map: ShardMap, kind: str) -> dict[str, t.Any]:
     """Return ``id``, ``bucket``, ``cluster``, ``database`` and ``members`` of the shard of a key.
 
-    :raises Refused: the key is no value of ``kind``.
+    :raises InvalidKey: the key is no value of ``kind``.
     """
     try:
         bucket = hashing.bucket_of(keys.from_template(key, kind), kind, shard_map.buckets)
     except (TypeError, ValueError) as error:
-        raise Refused(f"{error}.") from None
+        raise InvalidKey(f"{error}.") from None
     shard = shard_map.owner(bucket)
     return {
         "id": shard.id,

@@ -21,10 +21,10 @@ Format 1, in which each shard named a ``primary`` and its ``replicas``, is still
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
@@ -41,6 +41,8 @@ _SHARD_ID = re.compile(r"0|[1-9][0-9]{0,8}")
 
 class InvalidMap(ScaleoutError):
     """A map that cannot be: the message says what is wrong with it, in one sentence."""
+
+    CODE = "invalid_map"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,11 +257,9 @@ def decode(value: bytes | str) -> ShardMap:
     :raises InvalidMap: the text is not JSON, or :func:`read` refuses what it holds.
     """
     try:
-        document = json.loads(value)
-    except ValueError:  # of JSON or of UTF-8
-        raise InvalidMap("It is not JSON.") from None
-    except RecursionError:
-        raise InvalidMap("It is nested too deeply.") from None
+        document = strict.parse(value)
+    except strict.NotJson as error:
+        raise InvalidMap(error.message) from None
     return read(document)
 
 

@@ -55,6 +55,8 @@ class MovesRows(Refused):
     :param sizes: how large the databases of the sources are, as far as somebody has asked them.
     """
 
+    CODE = "moves_rows"
+
     def __init__(
         self, version: int, relocations: t.Sequence[Relocation], sizes: t.Mapping[int, Size] | None = None
     ) -> None:

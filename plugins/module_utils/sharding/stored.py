@@ -51,7 +51,9 @@ def decode(value: bytes, key: str, place: str, remark: str = "") -> shard_maps.S
         return shard_maps.decode(value)
     except shard_maps.InvalidMap as error:
         raise Refused(
-            f"The key {key} in Consul at {place} holds something that is not a shard map{remark}: {error.message}"
+            f"The key {key} in Consul at {place} holds something that is not a shard map{remark}: {error.message}",
+            code=error.code,
+            key=key,
         ) from error
 
 

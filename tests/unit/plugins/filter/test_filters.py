@@ -42,14 +42,14 @@ def test_a_shard_is_the_owner_of_the_bucket(shard_map):
 @pytest.mark.parametrize(
     ("key", "kind", "says"),
     [
-        ("hello", "uuid", "bucket_of: 'hello' is not a uuid"),
-        (None, "uuid", "bucket_of: a uuid key is"),
-        (KEY, "int", "bucket_of: 'int' is not a kind of key"),
-        ("4 2", "bigint", "bucket_of: a bigint key is an int"),
-        ("٤٢", "bigint", "bucket_of: a bigint key is an int"),
+        ("hello", "uuid", r"bucket_of: \[invalid_key\] 'hello' is not a uuid"),
+        (None, "uuid", r"bucket_of: \[invalid_key\] a uuid key is"),
+        (KEY, "int", r"bucket_of: \[invalid_key\] 'int' is not a kind of key"),
+        ("4 2", "bigint", r"bucket_of: \[invalid_key\] a bigint key is an int"),
+        ("٤٢", "bigint", r"bucket_of: \[invalid_key\] a bigint key is an int"),
         ("9223372036854775808", "bigint", "out of range for a bigint"),
-        (7, "text", "bucket_of: a text key is a str"),
-        ({}, "text", "bucket_of: a text key is a str"),
+        (7, "text", r"bucket_of: \[invalid_key\] a text key is a str"),
+        ({}, "text", r"bucket_of: \[invalid_key\] a text key is a str"),
     ],
 )
 def test_what_is_no_key_is_an_error_of_the_template(key, kind, says):
@@ -61,11 +61,11 @@ def test_what_is_no_key_is_an_error_of_the_template(key, kind, says):
 
 @pytest.mark.parametrize("buckets", [0, -1, "4096", None, 4096.0])
 def test_what_is_no_number_of_buckets_is_an_error_of_the_template(buckets):
-    with pytest.raises(AnsibleFilterError, match=r"bucket_of: .* is not a number of buckets"):
+    with pytest.raises(AnsibleFilterError, match=r"bucket_of: \[invalid_key\] .* is not a number of buckets"):
         bucket(KEY, buckets=buckets)
 
 
 @pytest.mark.parametrize("shard_map", [None, {}, [], "", "{", 7, {**MAP, "ranges": []}])
 def test_what_is_no_map_is_an_error_of_the_template(shard_map):
-    with pytest.raises(AnsibleFilterError, match="shard_of: the map is not a shard map"):
+    with pytest.raises(AnsibleFilterError, match=r"^shard_of: \[invalid_map\] The map is not a shard map"):
         shard(KEY, shard_map)

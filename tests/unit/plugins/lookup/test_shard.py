@@ -11,6 +11,7 @@ from ansible.errors import AnsibleLookupError
 
 from ansible_collections.scaleout.platform.plugins.lookup import shard as plugin
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import read_map
 
 KEY, OTHER = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7", "00000000-0000-0000-0000-000000000000"
 MAP = {
@@ -30,7 +31,7 @@ MAP = {
 
 
 class FakeConsul:
-    host, port = "127.0.0.1", 8500
+    place = "127.0.0.1:8500"
 
     def __init__(self, options, kv):
         self.options, self.kv, self.asked = options, kv, []
@@ -52,7 +53,7 @@ def _consul(monkeypatch):
         fake.options = options
         return fake
 
-    monkeypatch.setattr(plugin.Consul, "from_options", from_options)
+    monkeypatch.setattr(read_map.Consul, "from_options", from_options)
     return fake
 
 
@@ -102,13 +103,17 @@ def test_an_endpoint_is_text(consul):
 @pytest.mark.parametrize(
     ("term", "options", "says"),
     [
-        ("hello", {}, "shard: 'hello' is not a uuid"),
-        ("four", {"kind": "bigint"}, "shard: a bigint key is an int, not str"),
-        (KEY, {"map": {}}, "shard: the map is not a shard map. Its format is None"),
-        (KEY, {"map": "{"}, "shard: the map is not a shard map. It is not JSON"),
-        (KEY, {"key": "nothing"}, "shard: The key nothing in Consul at 127.0.0.1:8500 holds no map"),
-        (KEY, {"key": "garbage"}, "holds something that is not a shard map: It is not JSON"),
-        (KEY, {"key": "/"}, "key: '/' is not a key of Consul's KV"),
+        ("hello", {}, r"^shard: \[invalid_key\] 'hello' is not a uuid"),
+        ("four", {"kind": "bigint"}, r"^shard: \[invalid_key\] a bigint key is an int, not str"),
+        (KEY, {"map": {}}, r"^shard: \[invalid_map\] The map is not a shard map. Its format is None"),
+        (KEY, {"map": "{"}, r"^shard: \[invalid_map\] The map is not a shard map. It is not JSON"),
+        (KEY, {"key": "nothing"}, r"^shard: \[no_map\] The key nothing in Consul at 127.0.0.1:8500 holds no"),
+        (
+            KEY,
+            {"key": "garbage"},
+            r"^shard: \[invalid_map\] The key garbage in .* is not a shard map: It is not JSON",
+        ),
+        (KEY, {"key": "/"}, r"^shard: \[invalid_input\] key: '/' is not a key of Consul's KV"),
     ],
 )
 def test_what_cannot_be_looked_up_is_one_sentence(consul, term, options, says):

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the module asks of Consul, against one that is a dict."""
+"""What the operation asks of Consul, against one that is a dict."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import json
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Delete, Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Entry
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.options import wanted_shards
-from ansible_collections.scaleout.platform.plugins.modules.shard_map import PublishMap
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.publish_map import PublishMap
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import MapStore
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
 
 PG1, PG2 = ({"host": host, "port": 5432} for host in ("pg1", "pg2"))
 MAIN = {"name": "main", "members": [PG1]}
@@ -28,44 +29,13 @@ FORMER = {
 }
 
 
-class FakeConsul:
-    """Carries out what the module asks for, and counts the requests."""
-
-    host, port = "127.0.0.1", 8500
-
-    def __init__(self) -> None:
-        self.kv, self.index, self.requests = {}, 0, 0
-
-    def get(self, key):
-        self.requests += 1
-        return self.kv.get(key)
-
-    def entries(self, folder):
-        self.requests += 1
-        return {key: entry for key, entry in self.kv.items() if key.startswith(f"{folder}/")}
-
-    def commit(self, operations):
-        self.requests += 1
-        self.index += 1
-        for operation in operations:
-            held = self.kv.get(operation.key)
-            expected = getattr(operation, "modify_index", None)
-            if expected not in (None, held.modify_index if held else 0):
-                return False
-        for operation in operations:
-            if isinstance(operation, Delete):
-                self.kv.pop(operation.key, None)
-            else:
-                self.kv[operation.key] = Entry(operation.value, self.index, operation.flags)
-        return True
-
-    def versions(self):
-        return {key.rpartition("/")[2]: json.loads(entry.value)["version"] for key, entry in self.kv.items()}
+def versions(consul):
+    return {key.rpartition("/")[2]: json.loads(entry.value)["version"] for key, entry in consul.kv.items()}
 
 
 def task(consul, what, **params):
-    defaults = {"key": "a/map", "keep_versions": 10, "expected_version": None, "login_user": ""}
-    return PublishMap(consul, {**defaults, **params}, wanted_shards(*what))
+    defaults = {"keep_versions": 10, "expected_version": None, "login_user": ""}
+    return PublishMap(MapStore(consul, "a/map"), {**defaults, **params}, wanted_shards(*what))
 
 
 def publish(consul, what, **params):
@@ -76,38 +46,34 @@ def publish(consul, what, **params):
     return plan
 
 
-def test_a_publication_is_three_requests_and_nothing_new_is_one():
-    consul = FakeConsul()
+def test_a_publication_is_three_requests_and_nothing_new_is_one(consul):
     assert publish(consul, ONE).changed
     assert consul.requests == 3
-    assert consul.versions() == {"map": 1, "1": 1}
+    assert versions(consul) == {"map": 1, "1": 1}
     assert consul.kv["a/map"].value == consul.kv["a/map.history/1"].value
     assert consul.kv["a/map.history/1"].flags > 1700000000
     assert not publish(consul, ONE).changed
     assert consul.requests == 4
 
 
-def test_the_last_versions_are_kept():
-    consul = FakeConsul()
+def test_the_last_versions_are_kept(consul):
     for turn in range(6):
         publish(consul, [ONE, WITH_REPLICA][turn % 2], keep_versions=3)
-    assert consul.versions() == {"map": 6, "4": 4, "5": 5, "6": 6}
+    assert versions(consul) == {"map": 6, "4": 4, "5": 5, "6": 6}
     assert publish(consul, ONE, keep_versions=1).result["removed_versions"] == [4, 5, 6]
-    assert consul.versions() == {"map": 7, "7": 7}
+    assert versions(consul) == {"map": 7, "7": 7}
 
 
-def test_a_map_without_a_history_gets_one():
-    consul = FakeConsul()
+def test_a_map_without_a_history_gets_one(consul):
     publish(consul, ONE)
     del consul.kv["a/map.history/1"]
     publish(consul, WITH_REPLICA)
-    assert consul.versions() == {"map": 2, "1": 1, "2": 2}
+    assert versions(consul) == {"map": 2, "1": 1, "2": 2}
     assert consul.kv["a/map.history/1"].flags == 0
 
 
 @pytest.mark.parametrize("shards", [ONE, WITH_REPLICA])
-def test_a_lost_key_goes_on_from_the_history(shards):
-    consul = FakeConsul()
+def test_a_lost_key_goes_on_from_the_history(consul, shards):
     publish(consul, WITH_REPLICA)
     publish(consul, ONE)
     del consul.kv["a/map"]
@@ -116,11 +82,10 @@ def test_a_lost_key_goes_on_from_the_history(shards):
     plan = publish(consul, shards)
     assert plan.result["version"] == 3
     assert "goes on from version 2" in plan.warnings[0]
-    assert consul.versions() == {"map": 3, "1": 1, "2": 2, "3": 3}
+    assert versions(consul) == {"map": 3, "1": 1, "2": 2, "3": 3}
 
 
-def test_a_rival_wins_between_reading_and_writing():
-    consul = FakeConsul()
+def test_a_rival_wins_between_reading_and_writing(consul):
     publisher = task(consul, ONE)
     plan = publisher.plan()
     publish(consul, WITH_REPLICA)
@@ -130,8 +95,7 @@ def test_a_rival_wins_between_reading_and_writing():
     assert consul.kv == before
 
 
-def test_a_change_is_made_for_one_version():
-    consul = FakeConsul()
+def test_a_change_is_made_for_one_version(consul):
     with pytest.raises(Conflict, match="expected_version: 1 is not the version of the map in force, which is none"):
         publish(consul, ONE, expected_version=1)
     publish(consul, ONE, expected_version=0)
@@ -142,16 +106,14 @@ def test_a_change_is_made_for_one_version():
 
 
 @pytest.mark.parametrize("value", [b"", b"hello", b"[]", b'{"format": 1}', b'{"format": 2}', b'{"format": 3}', b"\xff"])
-def test_garbage_is_not_overwritten(value):
-    consul = FakeConsul()
+def test_garbage_is_not_overwritten(consul, value):
     consul.kv["a/map"] = Entry(value, 1)
     with pytest.raises(Refused, match="is not a shard map, and it is not overwritten"):
         publish(consul, ONE)
     assert consul.kv == {"a/map": Entry(value, 1)}
 
 
-def test_a_map_of_format_1_becomes_the_next_version_in_format_2():
-    consul = FakeConsul()
+def test_a_map_of_format_1_becomes_the_next_version_in_format_2(consul):
     consul.kv["a/map"] = consul.kv["a/map.history/7"] = Entry(json.dumps(FORMER).encode(), 1)
     assert publish(consul, ONE).changed
     written = json.loads(consul.kv["a/map"].value)
@@ -163,8 +125,7 @@ def test_a_map_of_format_1_becomes_the_next_version_in_format_2():
         publish(consul, TWO)
 
 
-def test_a_refusal_says_how_to_get_an_estimate():
-    consul = FakeConsul()
+def test_a_refusal_says_how_to_get_an_estimate(consul):
     publish(consul, ONE)
     with pytest.raises(Refused, match=r"shard 0 to shard 1\. With login_user, the task estimates the rows") as refused:
         publish(consul, TWO)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the module tells of a Consul that is a dict."""
+"""What is told of a Consul that is a dict."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Entry
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
-from ansible_collections.scaleout.platform.plugins.modules.shard_map_info import ReadMap
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import MapStore, ReadMap
 
 KEY = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7"
 
@@ -33,7 +33,7 @@ def entry(version, flags=0):
 
 
 class FakeConsul:
-    host, port = "127.0.0.1", 8500
+    place = "127.0.0.1:8500"
 
     def __init__(self, **kv):
         self.kv = {key.replace("_", ".history/"): value for key, value in kv.items()}
@@ -46,7 +46,7 @@ class FakeConsul:
 
 
 def read(consul, **params):
-    return ReadMap(consul, {"key": "m", "keys": [], "kind": "uuid", "version": None, **params}).plan().result
+    return ReadMap(MapStore(consul, "m"), {"keys": [], "kind": "uuid", "version": None, **params}).plan().result
 
 
 def test_the_map_in_force_and_its_history():
@@ -83,15 +83,26 @@ def test_no_map_is_an_answer():
 
 
 @pytest.mark.parametrize(
-    ("consul", "params", "says"),
+    ("consul", "params", "code", "says"),
     [
-        (FakeConsul(), {"keys": [KEY]}, "holds no map, so no key has a shard"),
-        (FakeConsul(m=Entry(b"x", 1)), {}, "The key m in Consul at 127.0.0.1:8500 holds something that is not a shard"),
-        (FakeConsul(m=entry(2)), {"keys": ["x"]}, "'x' is not a uuid"),
-        (FakeConsul(m=entry(2), m_1=entry(1)), {"version": 3}, "version: 3 of the map m is not kept; these are: 1"),
-        (FakeConsul(), {"version": 3}, "is not kept; these are: none"),
+        (FakeConsul(), {"keys": [KEY]}, "no_map", "holds no map, so no key has a shard"),
+        (
+            FakeConsul(m=Entry(b"x", 1)),
+            {},
+            "invalid_map",
+            "The key m in Consul at 127.0.0.1:8500 holds something",
+        ),
+        (FakeConsul(m=entry(2)), {"keys": ["x"]}, "invalid_key", "'x' is not a uuid"),
+        (
+            FakeConsul(m=entry(2), m_1=entry(1)),
+            {"version": 3},
+            "no_map",
+            "version: 3 of the map m is not kept; these are: 1",
+        ),
+        (FakeConsul(), {"version": 3}, "no_map", "is not kept; these are: none"),
     ],
 )
-def test_what_has_no_answer(consul, params, says):
-    with pytest.raises(Refused, match=says):
+def test_what_has_no_answer(consul, params, code, says):
+    with pytest.raises(Refused, match=says) as refused:
         read(consul, **params)
+    assert refused.value.code == code
