@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible import constants
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, Turn
 
 _MODULE = "scaleout.platform.service_config"
@@ -29,9 +29,9 @@ class ActionModule(ActionBase):
         if looked.get("failed") or self._task.check_mode or not looked.get("pending"):
             return {**result, **looked}
         host = str(task_vars["inventory_hostname"])
-        # A service that nobody uses yet keeps nobody waiting.
+        # A service that is not in use yet makes no other host wait.
         group = str(arguments.get("group") or "") if looked.get("serving") else ""
-        with Turn(constants.DEFAULT_LOCAL_TMP, group) as turn:
+        with Turn(run.FOLDER, group) as turn:
             if turn.broken_by:
                 return {**result, **self._held(arguments, host, turn.broken_by)}
             with turn.breaks_unless_done(host) as done:
@@ -46,5 +46,5 @@ class ActionModule(ActionBase):
     @staticmethod
     def _held(arguments: dict[str, t.Any], host: str, broken_by: str) -> dict[str, t.Any]:
         message = f"{arguments.get('name')} keeps its configuration, because {broken_by} failed first."
-        Ledger(constants.DEFAULT_LOCAL_TMP).note("held", host, service=str(arguments.get("name")), broken_by=broken_by)
+        Ledger(run.FOLDER).note("held", host, service=str(arguments.get("name")), broken_by=broken_by)
         return {"changed": False, "held": True, "code": "held", "msg": message}

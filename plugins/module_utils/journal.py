@@ -266,7 +266,7 @@ class Journal:
 
     @staticmethod
     def _read(path: str) -> dict[str, t.Any] | None:
-        """A note that is not whole counts as none: it is written by a rename, so somebody else has damaged it."""
+        """A note that is not whole counts as none: it is written by a rename, so it was damaged from outside."""
         try:
             with open(path, encoding="utf-8") as stream:
                 document = json.load(stream)

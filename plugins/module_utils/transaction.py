@@ -43,7 +43,7 @@ class File:
     :param content: its text; None for a file that must not be there.
     :param mode: permission bits.
     :param needs: what the service has to do to take it up, one of :data:`LEVELS`.
-    :param secret: whether nobody may see its text.
+    :param secret: whether its text must not be shown.
     """
 
     path: str
@@ -134,7 +134,7 @@ def due(
     """Decide what has to be done for the files; the service's own state is its driver's to judge.
 
     :param found: by path.
-    :param in_force: the fingerprint by path with which the service was last proven; None where nobody has noted any.
+    :param in_force: the fingerprint by path with which the service was last proven; None where none are noted.
     :param unfinished: whether an earlier run left its transaction open.
     :param stale: without ``in_force``, the paths of files that the running service has not read, as far as times tell.
     """

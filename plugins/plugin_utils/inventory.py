@@ -71,7 +71,7 @@ def defaults() -> dict[str, t.Any]:
 
 
 class Hosts(Mapping[str, Variables]):
-    """The variables of all hosts of the inventory; a host's are read when somebody asks for them.
+    """The variables of all hosts of the inventory; a host's are read when they are asked for.
 
     :param task_vars: of the task that asks. For its own host they count as they are there, a role's parameters too.
     """

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Takes, renews or gives back the lease of this run; whether another run's process lives shows on the controller only."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.scaleout.platform.plugins.plugin_utils import run
+
+_MODULE = "scaleout.platform.run_lease"
+#: What the codes of a Consul that cannot be asked mean for a run that may go on without it.
+_MODES = {"unreachable": "bare", "no_leader": "no_quorum"}
+
+
+class ActionModule(ActionBase):
+    """Says who this run is, and tells the module when the other one is dead."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        if self._task.check_mode:
+            return {**result, "changed": False, "mode": "check"}
+        options = {**self._task.args, "holder": run.holder()}
+        answer = self._execute_module(module_name=_MODULE, module_args=options, task_vars=task_vars)
+        if answer.get("code") == "held" and run.is_dead(answer["holder"]):
+            options["gone"] = answer["holder"]["run"]
+            answer = self._execute_module(module_name=_MODULE, module_args=options, task_vars=task_vars)
+        mode = _MODES.get(str(answer.get("code")))
+        if answer.get("failed") and mode and self._task.args.get("optional"):
+            return {**result, "changed": False, "mode": mode}
+        return {**result, **answer}

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""One run at a time: a lock in Consul's KV that says who changes the platform, from where, and since when.
+
+The process that holds it may be killed. On the same controller the next run sees that and takes the lease over at
+once. Anywhere else it cannot be seen, so a lease counts until :data:`EXPIRES` seconds after its last renewal; each part
+of a run renews it.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import lock
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
+
+KEY = "scaleout/run"
+#: Seconds after its last renewal for which a lease counts when its process cannot be looked at.
+EXPIRES = 3600.0
+#: What a holder tells of itself; ``machine`` is the kernel's boot and process namespace, ``started`` is in its ticks.
+FIELDS = ("run", "playbook", "user", "host", "machine", "pid", "started")
+
+
+def take(consul: Consul, holder: lock.Holder, gone: str | None, now: float) -> lock.Holder | None:
+    """Take or renew the lease; as :func:`lock.take`, with the holder named so that a person finds it.
+
+    :param gone: the ``run`` of a holder that is known to be dead.
+    :raises lock.Held: another run has it.
+    """
+    try:
+        return lock.take(consul, KEY, holder, now, EXPIRES, lambda other: bool(gone) and other.get("run") == gone)
+    except lock.Held as held:
+        raise lock.Held(
+            f"Another run changes this platform: {describe(held.facts['holder'], held.facts['since'])}. "
+            "Wait for its end, or stop it there.",
+            **held.facts,
+        ) from None
+
+
+def release(consul: Consul, holder: lock.Holder) -> bool:
+    """Give the lease back; return whether it was still ours."""
+    return lock.release(consul, KEY, holder)
+
+
+def describe(holder: t.Mapping[str, t.Any], since: float) -> str:
+    """Say who runs, and since when."""
+    known = {name: holder.get(name, "unknown") for name in FIELDS}
+    began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(since))
+    return "{playbook} of {user} on {host} (process {pid})".format(**known) + f", since {began}"

@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_lease
+short_description: See that one run at a time changes the platform
+version_added: 0.2.0
+author: The scaleout.platform team (@scaleout)
+description:
+  - Takes, renews or gives back a lease in Consul's KV. It names the playbook, the user, the controller, its process,
+    and when it began.
+  - When another run holds it, the task fails with C(code=held) and names that run. A lease whose process is dead on
+    this very controller is taken over at once, one of another controller an hour after its last renewal.
+  - In check mode nothing is taken; a run that only looks is in no other's way.
+options:
+  state:
+    description: Whether to take or renew the lease, or to give it back.
+    type: str
+    choices: [held, released]
+    default: held
+  optional:
+    description:
+      - Whether to go on where Consul cannot be asked, such as before the first run.
+      - RV(mode) says which of the two it was.
+    type: bool
+    default: false
+  holder:
+    description: Who this run is. The action plugin of the same name sets it.
+    type: dict
+    default: {}
+  gone:
+    description: The run whose process is known to be dead. The action plugin of the same name sets it.
+    type: str
+extends_documentation_fragment:
+  - scaleout.platform.consul
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.planned
+  - scaleout.platform.attributes.action_group_consul
+attributes:
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Take the lease of this run
+  scaleout.platform.run_lease:
+    consul_token: "{{ consul_management_token }}"
+"""
+
+RETURN = r"""
+mode:
+  description:
+    - V(held) when this run has the lease, V(released) when it gave it back, V(check) in check mode.
+    - With O(optional), V(bare) where no Consul answers, and V(no_quorum) where Consul has no leader.
+  returned: success
+  type: str
+  sample: held
+taken_over_from:
+  description: The run whose lease was taken over, because its process was dead or it had not renewed it for an hour.
+  returned: when V(held)
+  type: dict
+  sample: {}
+holder:
+  description: Who the other run is.
+  returned: when another run holds it
+  type: dict
+  sample: {user: ops, host: ctl1, pid: 4711, playbook: site.yml}
+code:
+  description: V(held) when another run holds the lease, or why Consul could not be asked.
+  returned: failure
+  type: str
+  sample: held
+"""
+
+import time
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+class KeepLease(Task):
+    """Takes or gives back the lease. It is no part of what the platform is, so it is no change."""
+
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+        self._params = params
+        self._consul = Consul.from_options(params)
+
+    def plan(self) -> Plan:
+        holder = self._params["holder"]
+        if self._params["state"] == "released":
+            lease.release(self._consul, holder)
+            return Plan(None, None, result={"mode": "released"})
+        taken = lease.take(self._consul, holder, self._params["gone"], time.time())
+        return Plan(None, None, result={"mode": "held", "taken_over_from": dict(taken) if taken else {}})
+
+    def apply(self, plan: Plan) -> None:
+        """Nothing is left to do."""
+
+    def close(self) -> None:
+        self._consul.close()
+
+
+def build(module: AnsibleModule) -> KeepLease:
+    return KeepLease(module.params)
+
+
+def main() -> None:
+    run(
+        build,
+        {
+            **ARGUMENTS,
+            "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
+            "optional": {"type": "bool", "default": False},
+            "holder": {"type": "dict", "default": {}},
+            "gone": {"type": "str"},
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

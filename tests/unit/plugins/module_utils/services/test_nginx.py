@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What nginx's role refuses, in the words that a user reads, and what its configuration is made of."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
+from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, fights, is_port
+
+SHOP = {"name": "shop", "service": "shop"}
+
+
+def platform(**variables):
+    return Platform({"lb1": {"nginx_status_port": 8081, "nginx_sites": [SHOP], **variables}})
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"nginx_sites": []},
+        {"nginx_default_site": "shop"},
+        {"nginx_default_site": ""},
+        {"nginx_sites": [{**SHOP, "listen": ["443 ssl", "[::]:443 ssl", "unix:/run/shop.sock"]}]},
+        {"nginx_status_port": "8081"},
+    ],
+)
+def test_no_problem(variables):
+    assert nginx.problems(platform(**variables), "lb1") == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "said"),
+    [
+        (
+            {"nginx_sites": [{**SHOP, "service": "my shop"}]},
+            "bad_name",
+            'lb1: nginx_sites has the service "my shop"; its name must be letters, digits, - and _, at most 63, '
+            "and begin with a letter or a digit.",
+        ),
+        (
+            {"nginx_sites": [{**SHOP, "service": "s" * 64}]},
+            "bad_name",
+            f'lb1: nginx_sites has the service "{"s" * 64}"; its name must be letters, digits, - and _, at most 63, '
+            "and begin with a letter or a digit.",
+        ),
+        (
+            {"nginx_default_site": "blog"},
+            "unknown_site",
+            'lb1: nginx_default_site names "blog", which is no site.',
+        ),
+        ({"nginx_sites": [SHOP, SHOP]}, "duplicate", 'lb1: nginx_sites has the site "shop" twice.'),
+        (
+            {"nginx_sites": [{**SHOP, "listen": "http"}]},
+            "bad_port",
+            'lb1: nginx_sites listens on "http", which names no port.',
+        ),
+        (
+            {"nginx_sites": [{**SHOP, "listen": 70000}]},
+            "bad_port",
+            'lb1: nginx_sites listens on "70000", which names no port.',
+        ),
+        (
+            {"nginx_status_port": 0},
+            "bad_port",
+            "lb1: nginx_status_port is 0; a port is between 1 and 65535.",
+        ),
+    ],
+)
+def test_problems(variables, code, said):
+    (problem,) = nginx.problems(platform(**variables), "lb1")
+    assert (problem.code, str(problem)) == (code, said)
+
+
+@pytest.mark.parametrize(
+    ("listen", "port"),
+    [
+        ("80", 80),
+        ("[::]:8080", 8080),
+        ("443 ssl", 443),
+        ("10.0.0.1:81 default_server", 81),
+        ("unix:/x", None),
+        ("", None),
+    ],
+)
+def test_the_port_of_a_listen(listen, port):
+    assert nginx.port_of(listen) == port
+
+
+def test_what_the_role_works_from():
+    sites = [{**SHOP, "listen": [8080, "443 ssl"]}, {"name": "api", "service": "api"}]
+    wanted = nginx.wanted(platform(nginx_sites=sites, nginx_seed_servers={"api": ["10.0.0.1:8000"]}), "lb1", None)
+    assert wanted["default_site"] == "shop"
+    assert wanted["listens"] == ["8080", "443 ssl", "80"]
+    assert wanted["port"] == 8080
+    assert wanted["units"] == ["nginx-upstream@api.service", "nginx-upstream@shop.service"]
+    assert wanted["seeds"] == {"api": ["10.0.0.1:8000"], "shop": []}
+
+
+def test_without_consul_nothing_is_watched():
+    assert nginx.wanted(platform(nginx_consul=False), "lb1", None)["units"] == []
+
+
+def test_an_own_default_site_counts():
+    assert nginx.wanted(platform(nginx_default_site=""), "lb1", None)["default_site"] == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fight"),
+    [
+        (Listen("a_port", 80, ""), Listen("b_port", 81, ""), False),
+        (Listen("a_port", 80, "127.0.0.1"), Listen("b_port", 80, "10.0.0.1"), False),
+        (Listen("a_port", 80, "127.0.0.1"), Listen("b_port", 80, "0.0.0.0"), True),
+        (Listen("a_port", 80, "10.0.0.1"), Listen("b_port", 80, "10.0.0.1"), True),
+    ],
+)
+def test_two_services_that_want_one_port(one, other, fight):
+    said = [str(problem) for problem in fights("vm1", {"nginx": [one], "app": [other]})]
+    assert said == (
+        ["vm1: b_port of app and a_port of nginx both want port 80; change one of the two."] if fight else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [(1, True), (65535, True), ("80", True), (0, False), (True, False), ("x", False), (None, False), ("٨", False)],
+)
+def test_what_is_a_port(value, is_one):
+    assert is_port(value) is is_one

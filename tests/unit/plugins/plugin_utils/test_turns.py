@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Turns among processes, as the forks of a run are."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+
+from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, Turn
+
+FORK = multiprocessing.get_context("fork")
+
+
+def take(folder, group, host, outcome, log):
+    """One host's turn: it notes when it begins and ends, and does as ``outcome`` says."""
+    with Turn(folder, group) as turn:
+        if turn.broken_by:
+            log.put((host, "held", turn.broken_by, 0.0, 0.0))
+            return
+        began = time.monotonic()
+        with turn.breaks_unless_done(host) as done:
+            time.sleep(0.05)
+            if outcome == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if outcome == "raises":
+                log.put((host, "raised", "", began, time.monotonic()))
+                raise ConnectionError
+            if outcome == "works":
+                done()
+        log.put((host, outcome, "", began, time.monotonic()))
+
+
+def run(folder, hosts, group="redis"):
+    """Let hosts take turns, started in order; returns what each did."""
+    log = FORK.Queue()
+    processes = []
+    for host, outcome in hosts.items():
+        process = FORK.Process(target=take, args=(str(folder), group, host, outcome, log))
+        process.start()
+        processes.append(process)
+        time.sleep(0.02)
+    for process in processes:
+        process.join(20)
+        assert process.exitcode is not None, "a turn was never given"
+    found = {}
+    while not log.empty():
+        host, *rest = log.get()
+        found[host] = rest
+    return found
+
+
+def test_one_at_a_time(tmp_path):
+    done = run(tmp_path, {"a": "works", "b": "works", "c": "works"})
+    spans = sorted((began, ended) for _outcome, _by, began, ended in done.values())
+    assert len(spans) == 3
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+
+
+def test_the_first_failure_holds_the_rest(tmp_path):
+    done = run(tmp_path, {"a": "works", "b": "fails", "c": "works", "d": "works"})
+    assert done["a"][0] == "works"
+    assert done["c"][:2] == ["held", "b"]
+    assert done["d"][:2] == ["held", "b"]
+
+
+def test_a_lost_connection_is_a_failure(tmp_path):
+    done = run(tmp_path, {"a": "raises", "b": "works"})
+    assert done["b"][:2] == ["held", "a"]
+
+
+def test_a_fork_that_dies_gives_its_turn_back(tmp_path):
+    """Its host was not noted as failed: whoever killed the fork has ended the run as well."""
+    done = run(tmp_path, {"a": "dies", "b": "works"})
+    assert done["b"][0] == "works"
+
+
+def test_groups_do_not_wait_for_each_other(tmp_path):
+    run(tmp_path, {"a": "fails"}, group="redis")
+    assert run(tmp_path, {"b": "works"}, group="nginx")["b"][0] == "works"
+
+
+def test_without_a_group_nobody_waits(tmp_path):
+    run(tmp_path, {"a": "fails"}, group="")
+    assert run(tmp_path, {"b": "works"}, group="")["b"][0] == "works"
+
+
+def test_the_ledger_keeps_the_lines_of_all_forks(tmp_path):
+    ledger = Ledger(str(tmp_path))
+    assert ledger.entries() == []
+    processes = [FORK.Process(target=ledger.note, args=("held", f"h{n}"), kwargs={"service": "x"}) for n in range(20)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(20)
+    assert sorted(entry["host"] for entry in ledger.entries()) == sorted(f"h{n}" for n in range(20))
+    assert {(entry["kind"], entry["service"]) for entry in ledger.entries()} == {("held", "x")}
