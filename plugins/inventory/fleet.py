@@ -121,27 +121,20 @@ host_variables:
   fleet_docker_memory: 1g
 """
 
-import json
 import os
-import tempfile
-import time
 import typing as t
-import urllib.parse
 
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
     LEAVING,
-    InvalidRecord,
     Member,
     Record,
-    decode,
     fault_of_address,
-    fault_of_group,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import fleet_members
 
 if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -154,8 +147,6 @@ try:
     from ansible.template import trust_as_template
 except ImportError:  # before ansible-core 2.19, each text was a template
     trust_as_template = str
-
-_PORTS = {"http": 8500, "https": 8501}
 
 
 def _plain(text: str) -> str:
@@ -183,103 +174,49 @@ class InventoryModule(BaseInventoryPlugin):
         self._folder = os.path.dirname(os.path.abspath(path))
         groups = self.get_option("groups")
         try:
-            for name in groups:
-                fault = fault_of_group(name) or ("is Ansible's own" if name in ("all", "ungrouped") else None)
-                if fault:
-                    raise InvalidInput("groups", name, fault)
+            fleet_members.check_groups(groups)
             if not inventory.hosts:
                 self.display.warning(f"fleet: {path} is read before any host is known; its name has to sort last.")
-            records = self._records(groups)
-        except InvalidInput as error:
-            # The client's options are this plugin's, with a prefix.
-            raise AnsibleParserError(error.message.replace("consul_", "", 1)) from None
+            answer = fleet_members.ask(self._question(groups))
         except ScaleoutError as error:
-            raise AnsibleParserError(error.message) from None
+            # The client's options are this plugin's, with a prefix.
+            option = str(error.facts.get("option", ""))
+            own = option[len("consul_") :] if option in fleet_members.CLIENT_OPTIONS else option
+            raise AnsibleParserError(error.coded.replace(option, own, 1)) from None
+        for warning in answer.warnings:
+            self.display.warning(f"fleet: {warning}")
+        for remark in answer.remarks:
+            self.display.v(f"fleet: {remark}")
         static = {name: self._hosts(name) for name in groups}
         inventory.set_variable(
             "all", "fleet_static_members", {name: [self._describe(host) for host in static[name]] for name in groups}
         )
-        for name, record in records.items():
+        for name, record in answer.records.items():
             self._govern(name, record, static[name])
-
-    # What the records say
-
-    def _records(self, groups: list[str]) -> dict[str, Record]:
-        """Return the records of the groups that have one: Consul's, or those seen last, or none."""
-        cached, seen = self._read_cache(groups)
-        url = self.get_option("consul_url")
-        servers = [self._server(self._template(url) or "")] if url else self._servers()
-        token = self._token()
-        trouble: list[ScaleoutError] = []
-        for server in servers:
-            try:
-                found = self._ask(server, token, groups)
-            except (Unreachable, InvalidRecord) as error:
-                trouble.append(error)
-            else:
-                self._write_cache(found)
-                return found
-        if not trouble:
-            return {}
-        reasons = " ".join(error.message for error in trouble)
-        if cached:
-            self.display.warning(f"fleet: {reasons} The members of {seen} count: {', '.join(sorted(cached))}.")
-        elif url or any("it answered" in error.message or isinstance(error, InvalidRecord) for error in trouble):
-            self.display.warning(f"fleet: {reasons} The inventory counts as it is.")
-        else:
-            self.display.v(f"fleet: {reasons} The inventory counts as it is.")
-        return cached
-
-    def _ask(self, server: dict[str, t.Any], token: str | None, groups: list[str]) -> dict[str, Record]:
-        prefix = self.get_option("prefix").strip("/")
-        ca_file = self.get_option("ca_file")
-        consul = Consul.from_options(
-            {
-                **server,
-                "consul_token": token,
-                "consul_timeout": self.get_option("timeout"),
-                "consul_ca_file": self._path(ca_file) if ca_file else None,
-                "consul_validate_certs": self.get_option("validate_certs"),
-            }
-        )
-        try:
-            entries = consul.entries(prefix)
-            found = {}
-            for group in groups:
-                key = f"{prefix}/{group}"
-                # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
-                entry = entries.get(key) or consul.get(key)
-                if entry:
-                    found[group] = self._decode(entry.value, group, f"The key {key} in Consul")
-            return found
-        finally:
-            consul.close()
-
-    @staticmethod
-    def _decode(value: bytes, group: str, where: str) -> Record:
-        try:
-            return decode(value, group)
-        except InvalidRecord as error:
-            raise InvalidRecord(f"{where} is not a record of members: {error.message}") from None
 
     # Where Consul is, and who asks
 
-    @staticmethod
-    def _server(url: str) -> dict[str, t.Any]:
-        try:
-            parts = urllib.parse.urlsplit(url)
-            port = parts.port or _PORTS[parts.scheme]
-        except (ValueError, KeyError):
-            parts, port = urllib.parse.SplitResult("", "", "", "", ""), 0
-        if not parts.hostname or parts.username or parts.path not in ("", "/") or parts.query:
-            raise ScaleoutError(f"consul_url: {url!r} is not a URL such as http://192.0.2.61:8500.")
-        return {"consul_scheme": parts.scheme, "consul_host": parts.hostname, "consul_port": port}
+    def _question(self, groups: list[str]) -> fleet_members.Question:
+        url, ca_file, cache = (self.get_option(name) for name in ("consul_url", "ca_file", "cache_file"))
+        return fleet_members.Question(
+            groups=groups,
+            servers=[fleet_members.server_at(self._template(url) or "")] if url else self._servers(),
+            expected=bool(url),
+            prefix=self.get_option("prefix"),
+            client={
+                "consul_token": self._token(),
+                "consul_timeout": self.get_option("timeout"),
+                "consul_ca_file": self._path(ca_file) if ca_file else None,
+                "consul_validate_certs": self.get_option("validate_certs"),
+            },
+            cache=self._path(cache) if cache else "",
+            cache_name=cache or "",
+        )
 
-    def _servers(self) -> list[dict[str, t.Any]]:
-        hosts = self._hosts(self.get_option("consul_server_group"))
+    def _servers(self) -> list[fleet_members.Server]:
         return [
-            {"consul_scheme": "http", "consul_host": self._address(host), "consul_port": _PORTS["http"]}
-            for host in hosts
+            {"consul_scheme": "http", "consul_host": self._address(host), "consul_port": fleet_members.PORTS["http"]}
+            for host in self._hosts(self.get_option("consul_server_group"))
         ]
 
     def _token(self) -> str | None:
@@ -297,10 +234,11 @@ class InventoryModule(BaseInventoryPlugin):
             content = self.loader.load_from_file(variables, cache="none") or {}
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
-            raise ScaleoutError(f"token_file: {self.get_option('token_file')!r} cannot be read: {reason}.") from None
+            raise InvalidInput("token_file", self.get_option("token_file"), f"cannot be read: {reason}") from None
         except AnsibleError as error:
-            raise ScaleoutError(
-                f"token_vars_file: {self.get_option('token_vars_file')!r} cannot be read: {error}"
+            reason = str(error).rstrip(".")
+            raise InvalidInput(
+                "token_vars_file", self.get_option("token_vars_file"), f"cannot be read: {reason}"
             ) from error
         token = content.get(self.get_option("token_variable")) if isinstance(content, dict) else None
         # Who may write the file of secrets may write templates.
@@ -316,53 +254,6 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _path(self, path: str) -> str:
         return os.path.join(self._folder, os.path.expanduser(path))
-
-    # The records seen last
-
-    def _read_cache(self, groups: list[str]) -> tuple[dict[str, Record], str]:
-        path = self.get_option("cache_file")
-        if not path:
-            return {}, ""
-        try:
-            with open(self._path(path), "rb") as file:
-                content = json.loads(file.read())
-            records = {
-                group: self._decode(json.dumps(document).encode(), group, f"The file {path}")
-                for group, document in content["records"].items()
-                if group in groups
-            }
-            return records, str(content["seen"])
-        except FileNotFoundError:
-            return {}, ""
-        except InvalidRecord as error:
-            self.display.warning(f"fleet: {error.message}")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            self.display.warning(f"fleet: cache_file: {path!r} cannot be used: {error}")
-        return {}, ""
-
-    def _write_cache(self, records: dict[str, Record]) -> None:
-        """Keep the records; where there are none, nothing is kept and nobody is warned later."""
-        path = self.get_option("cache_file") and self._path(self.get_option("cache_file"))
-        if not path:
-            return
-        content = {
-            "seen": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "records": {group: record.document() for group, record in records.items()},
-        }
-        try:
-            if not records:
-                if os.path.exists(path):
-                    os.remove(path)
-                return
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            # Runs at the same time read the file as one of them wrote it.
-            with tempfile.NamedTemporaryFile(
-                "w", dir=os.path.dirname(path), prefix=".members", delete=False, encoding="utf-8"
-            ) as file:
-                json.dump(content, file, indent=1)
-            os.replace(file.name, path)
-        except OSError as error:
-            self.display.warning(f"fleet: cache_file: {path!r} cannot be written: {error.strerror}")
 
     # The inventory
 

@@ -111,7 +111,11 @@ class Consul:
             )
         if token and not (token.isascii() and token.isprintable() and " " not in token):
             # http.client would say so too, and print the token.
-            raise Refused("consul_token: the token has characters that an HTTP header cannot hold.")
+            raise Refused(
+                "consul_token: the token has characters that an HTTP header cannot hold.",
+                code=InvalidInput.CODE,
+                option="consul_token",
+            )
         self.host = host
         self.port = port
         self._token = token

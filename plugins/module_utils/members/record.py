@@ -157,14 +157,22 @@ class Record:
 
 
 def decode(value: bytes | str, group: str) -> Record:
-    """Read the record of a group from its JSON text, strictly: what is not understood must not be written over.
+    """Read the record of a group from its JSON text.
 
-    :raises InvalidRecord: the text is not JSON, of another version or group, or does not hold together.
+    :raises InvalidRecord: the text is not JSON, or :func:`read` refuses what it holds.
     """
     try:
         document = strict.parse(value)
     except strict.NotJson as error:
         raise InvalidRecord(error.message) from None
+    return read(document, group)
+
+
+def read(document: t.Any, group: str) -> Record:
+    """Read the record of a group from its document, strictly: what is not understood must not be written over.
+
+    :raises InvalidRecord: it is of another version or group, or does not hold together.
+    """
     if not isinstance(document, dict):
         raise InvalidRecord("It is not an object.")
     if document.get("version") != VERSION or isinstance(document["version"], bool):

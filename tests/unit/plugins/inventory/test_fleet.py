@@ -362,7 +362,7 @@ def test_the_token_of_a_file_of_variables(read, consul, tmp_path, warnings):
 
 def test_each_server_is_asked_until_one_answers(read, consul, warnings, monkeypatch, tmp_path):
     consul.keys["scaleout/members/api"] = record(API1)
-    monkeypatch.setitem(fleet._PORTS, "http", int(consul.url.rpartition(":")[2]))
+    monkeypatch.setitem(fleet.fleet_members.PORTS, "http", int(consul.url.rpartition(":")[2]))
     (tmp_path / "inventory" / "hosts.yml").write_text(
         HOSTS.replace(
             "consul1: {ansible_host: 192.0.2.61}",
@@ -420,7 +420,7 @@ def test_a_template_is_rendered(read, consul, monkeypatch):
 )
 def test_an_option_that_cannot_be_is_named(read, warnings, options, says):
     assert read(**options).hosts == ALL
-    assert warnings.about(says)
+    assert warnings.about(f"[invalid_input] {says}")
 
 
 def test_a_file_that_is_read_too_early_says_so(read, consul, tmp_path, warnings):

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which members Consul's records desire; those seen last when Consul does not say."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import time
+import typing as t
+import urllib.parse
+
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    InvalidInput,
+    ScaleoutError,
+    Stranger,
+    Unreachable,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.members import record as records_of
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import InvalidRecord, Record
+
+#: Where Consul listens, by the scheme.
+PORTS = {"http": 8500, "https": 8501}
+
+#: The client's options that the door has under a shorter name.
+CLIENT_OPTIONS = ("consul_token", "consul_timeout", "consul_ca_file", "consul_validate_certs")
+
+Records = t.Dict[str, Record]
+Server = t.Dict[str, t.Any]
+"""The scheme, host and port of a Consul, as the client's options."""
+
+_ORDINARY = (Unreachable.CODE, Stranger.CODE)
+"""Before a platform is there, nothing answers, or something else does. Any other answer tells of a Consul."""
+
+
+@dataclasses.dataclass
+class Answer:
+    """What counts.
+
+    :param records: of the groups that have one.
+    :param warnings: sentences for everybody.
+    :param remarks: sentences for who asks for more.
+    """
+
+    records: Records = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What is asked of whom.
+
+    :param groups: those that a record may govern.
+    :param servers: asked one after the other until one answers.
+    :param expected: whether somebody says that there is a Consul, so that none is worth a warning.
+    :param prefix: the folder of the records.
+    :param client: the other options of the client, :data:`CLIENT_OPTIONS`.
+    :param cache: the file that keeps the records seen last; empty for none.
+    :param cache_name: what people call it.
+    """
+
+    groups: t.Sequence[str]
+    servers: t.Sequence[Server]
+    expected: bool
+    prefix: str
+    client: t.Mapping[str, t.Any]
+    cache: str = ""
+    cache_name: str = ""
+
+
+def check_groups(groups: t.Sequence[str]) -> None:
+    """Refuse what can be no group with members.
+
+    :raises InvalidInput: naming it.
+    """
+    for name in groups:
+        fault = records_of.fault_of_group(name) or ("is Ansible's own" if name in ("all", "ungrouped") else None)
+        if fault:
+            raise InvalidInput("groups", name, fault)
+
+
+def server_at(url: str) -> Server:
+    """Return the server of a URL.
+
+    :raises InvalidInput: it is none, or says more than where Consul is.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        port = parts.port or PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        parts, port = urllib.parse.SplitResult("", "", "", "", ""), 0
+    if not parts.hostname or parts.username or parts.path not in ("", "/") or parts.query:
+        raise InvalidInput("consul_url", url, "is not a URL such as http://192.0.2.61:8500")
+    return {"consul_scheme": parts.scheme, "consul_host": parts.hostname, "consul_port": port}
+
+
+def ask(question: Question) -> Answer:
+    """Return the records that count: Consul's, or those seen last, or none.
+
+    :raises InvalidInput: an option of the client that can never work.
+    """
+    answer = Answer()
+    cached, seen = _read_cache(question, answer)
+    trouble: list[ScaleoutError] = []
+    for server in question.servers:
+        try:
+            answer.records = _ask(question, server)
+        except (Unreachable, InvalidRecord) as error:
+            trouble.append(error)
+        else:
+            _write_cache(question, answer)
+            return answer
+    if not trouble:
+        return answer
+    reasons = " ".join(error.message for error in trouble)
+    answer.records = cached
+    if cached:
+        answer.warnings.append(f"{reasons} The members of {seen} count: {', '.join(sorted(cached))}.")
+    elif question.expected or any(error.code not in _ORDINARY for error in trouble):
+        answer.warnings.append(f"{reasons} The inventory counts as it is.")
+    else:
+        answer.remarks.append(f"{reasons} The inventory counts as it is.")
+    return answer
+
+
+def _ask(question: Question, server: Server) -> Records:
+    consul = Consul.from_options({**server, **question.client})
+    prefix = question.prefix.strip("/")
+    try:
+        folder = documents.read_folder(consul, prefix)
+        found = {}
+        for group in question.groups:
+            key = f"{prefix}/{group}"
+            # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
+            document = folder.get(key) or documents.read(consul, key)
+            if document:
+                found[group] = _checked(records_of.decode, document.text, group, f"The key {key} in Consul")
+        return found
+    finally:
+        consul.close()
+
+
+def _checked(reader: t.Callable[[t.Any, str], Record], source: t.Any, group: str, where: str) -> Record:
+    try:
+        return reader(source, group)
+    except InvalidRecord as error:
+        raise InvalidRecord(f"{where} is not a record of members: {error.message}") from None
+
+
+# The records seen last
+
+
+def _read_cache(question: Question, answer: Answer) -> tuple[Records, str]:
+    """Return the records seen last, and when that was; what cannot be used is a warning."""
+    if not question.cache:
+        return {}, ""
+    try:
+        with open(question.cache, "rb") as file:
+            content = json.loads(file.read())
+        records = {
+            group: _checked(records_of.read, document, group, f"The file {question.cache_name}")
+            for group, document in content["records"].items()
+            if group in question.groups
+        }
+        return records, str(content["seen"])
+    except FileNotFoundError:
+        return {}, ""
+    except InvalidRecord as error:
+        answer.warnings.append(error.message)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        answer.warnings.append(f"cache_file: {question.cache_name!r} cannot be used: {error}")
+    return {}, ""
+
+
+def _write_cache(question: Question, answer: Answer) -> None:
+    """Keep the records; where there are none, nothing is kept and nobody is warned later."""
+    path = question.cache
+    if not path:
+        return
+    content = {
+        "seen": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "records": {group: record.document() for group, record in answer.records.items()},
+    }
+    try:
+        if not answer.records:
+            if os.path.exists(path):
+                os.remove(path)
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        # Runs at the same time read the file as one of them wrote it.
+        with tempfile.NamedTemporaryFile(
+            "w", dir=os.path.dirname(path), prefix=".members", delete=False, encoding="utf-8"
+        ) as file:
+            json.dump(content, file, indent=1)
+        os.replace(file.name, path)
+    except OSError as error:
+        answer.warnings.append(f"cache_file: {question.cache_name!r} cannot be written: {error.strerror}")
