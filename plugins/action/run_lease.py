@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Takes, renews or gives back the lease of this run; whether another run's process lives shows on the controller only."""
+"""Takes, renews or gives back the lease of this run; only the controller sees whether another one lives."""
 
 from __future__ import annotations
 
