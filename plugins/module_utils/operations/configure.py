@@ -235,7 +235,9 @@ class Configuration:
         elif any(not unit.enabled for unit in self._driver.look()):
             trouble = self._driver.activate(RELOAD)
         self._on_step("probe")
+        began = self._clock.monotonic()
         ailments = self._wait() if look.due.reasons else []
+        waited = self._clock.monotonic() - began
         if not ailments:
             self._on_step("close")
             self._journal.close({file.path: file.fingerprint for file in self._files})
@@ -249,7 +251,7 @@ class Configuration:
             self._on_step("restore")
             outcome = self._put_back(look.level)
         raise Refused(
-            f"{self._driver.name} is not healthy with its configuration after {self._timeout:g} s: {reasons}. "
+            f"{self._driver.name} is not healthy with its configuration after {waited:.0f} s: {reasons}. "
             f"{outcome} Its log: {words or 'no cause found'}",
             code="not_healthy",
             reason=reasons,
@@ -274,14 +276,14 @@ class Configuration:
         return "The earlier configuration is back."
 
     def _wait(self) -> list[str]:
-        """Look until the service is healthy :data:`PASSES` times in a row or the time is over."""
+        """Look until the service is healthy :data:`PASSES` times in a row, has given up, or the time is over."""
         end, pause, passes = self._clock.monotonic() + self._timeout, _FIRST_PAUSE, 0
         while True:
             ailments = self._driver.ailments()
             passes = 0 if ailments else passes + 1
             if passes >= PASSES:
                 return []
-            if self._clock.monotonic() >= end:
+            if self._clock.monotonic() >= end or (ailments and self._driver.hopeless()):
                 return ailments
             self._clock.sleep(pause)
             pause = min(pause * 1.5, _LAST_PAUSE)

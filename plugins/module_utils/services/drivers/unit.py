@@ -242,6 +242,13 @@ class Driver:
             found = probe(self.options["probe"], self.digest, self.secrets)
         return found
 
+    def hopeless(self) -> bool:
+        """Tell, after :meth:`ailments` named some, that waiting is in vain: the service has ended and would end again.
+
+        By default the time-out decides, since systemd may start a unit again.
+        """
+        return False
+
     # Changing
 
     def validate(self, staged: t.Mapping[str, str]) -> str:

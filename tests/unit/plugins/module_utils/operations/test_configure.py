@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The transaction on a real file system, with a service small enough to know everything about.
 
-The service runs with the text of its file. One that holds ``bad`` is taken and does not serve, one that holds
-``invalid`` is refused by the service's own checker. tests/kills does the same with real services and real kills.
+The service runs with the text of its file. One that holds ``bad`` is taken and does not serve, with one that holds
+``crash`` it gives up, one that holds ``invalid`` is refused by the service's own checker. tests/kills does the same with real services and real kills.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ class Small(Driver):
     def ailments(self):
         if self.machine.runs is None:
             return ["it is not running"]
-        return ["it does not serve"] if "bad" in self.machine.runs else []
+        return ["it does not serve"] if "bad" in self.machine.runs or self.hopeless() else []
+
+    def hopeless(self):
+        return "crash" in (self.machine.runs or "")
 
     def last_words(self):
         return "port taken"
@@ -165,6 +168,14 @@ def test_what_does_not_serve_goes_back(machine):
     )
     assert (machine.text(), machine.runs) == ("one", "one")
     assert not converge(machine, "one")
+
+
+def test_a_service_that_gives_up_is_not_waited_for(machine):
+    converge(machine, "one")
+    with pytest.raises(Refused, match="not healthy with its configuration after 0 s") as caught:
+        converge(machine, "crash")
+    assert caught.value.code == "not_healthy"
+    assert (machine.text(), machine.runs) == ("one", "one")
 
 
 def test_without_an_earlier_one_the_file_goes(machine):
