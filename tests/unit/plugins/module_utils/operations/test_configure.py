@@ -3,7 +3,8 @@
 """The transaction on a real file system, with a service small enough to know everything about.
 
 The service runs with the text of its file. One that holds ``bad`` is taken and does not serve, with one that holds
-``crash`` it gives up, one that holds ``invalid`` is refused by the service's own checker. tests/kills does the same with real services and real kills.
+``crash`` it gives up, and one that holds ``invalid`` is refused by the service's own checker. tests/kills does the same
+with real services and real kills.
 """
 
 from __future__ import annotations
