@@ -142,6 +142,7 @@ class HealthGate(Task):
         if not verdict.ready and timeout > 0:
             raise Refused(
                 f"{self._params['unit']} did not become healthy: {verdict.reason}.",
+                code="not_healthy",
                 journal=blamed.last_words(self._params["journal_lines"]),
                 **result,
             )

@@ -304,7 +304,9 @@ class Staged(Release):
         environment, secrets = params["environment"], params["secrets"]
         twice = sorted(set(environment) & set(secrets))
         if twice:
-            raise Refused(f"{twice[0]} is in both environment and secrets; it can have one value only.")
+            raise Refused(
+                f"{twice[0]} is in both environment and secrets; it can have one value only.", code="invalid_input"
+            )
         texts = {
             planner.ENVIRONMENT: environment_file("environment", environment),
             planner.SECRETS: environment_file("secrets", secrets),
@@ -346,7 +348,7 @@ class Staged(Release):
     def _archive(self) -> str:
         archive = self._params["archive"]
         if not archive:
-            raise Refused(f"Release {self._version} is not on this host, and no archive was given.")
+            raise Refused(f"Release {self._version} is not on this host, and no archive was given.", code="no_archive")
         return archive
 
 

@@ -202,7 +202,7 @@ class ReleaseArchive(Task):
         """Return the command to run, and what the first words of all commands stand for."""
         command = self._params["command"] or (source.image or {}).get("command", [])
         if source.image and not command:
-            raise Refused(f"{source.name} has no command of its own, and none was given.")
+            raise Refused(f"{source.name} has no command of its own, and none was given.", code="unfit_source")
         words = {*command[:1], *self._params["programs"]}
         return command, {word: source.program(word) for word in sorted(words)}
 

@@ -385,7 +385,7 @@ class ServerSettings(Task):
                 self.choice, state.host, given, lz4=compression is not None and "lz4" in compression.enumvals
             )
         except profile.BadProfile as reason:
-            raise Refused(f"profile: {self.choice.name!r} {reason}.") from None
+            raise Refused(f"profile: {self.choice.name!r} {reason}.", code="profile_unfit") from None
 
 
 def build(module: AnsibleModule) -> ServerSettings:

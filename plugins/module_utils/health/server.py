@@ -172,7 +172,7 @@ def _output(command: list[str]) -> str:
             errors="replace",
         ).stdout
     except OSError as error:
-        raise ScaleoutError(f"Cannot run {command[0]}: {error.strerror}.") from error
+        raise ScaleoutError(f"Cannot run {command[0]}: {error.strerror}.", code="missing_command") from error
 
 
 def _listening_users(port: int) -> set[int]:

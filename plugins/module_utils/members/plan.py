@@ -146,17 +146,23 @@ def settle(
         raise InvalidInput("joined", both[0], "is in left as well")
     if record is None:
         if joined:
-            raise Refused(f"{joined[0]} cannot have joined {group}: no record says that it was to join.")
+            raise Refused(
+                f"{joined[0]} cannot have joined {group}: no record says that it was to join.", code="not_expected"
+            )
         return None
     for name in joined:
         member = record.get(name)
         if member is None or member.state == LEAVING:
             reason = "it is leaving" if member else "the record does not name it"
-            raise Refused(f"{name} cannot have joined {group}: {reason}.")
+            raise Refused(f"{name} cannot have joined {group}: {reason}.", code="not_expected", member=name)
     for name in left:
         member = record.get(name)
         if member and member.state == MEMBER:
-            raise Refused(f"{name} cannot have left {group}: the record has it as a member that stays.")
+            raise Refused(
+                f"{name} cannot have left {group}: the record has it as a member that stays.",
+                code="not_expected",
+                member=name,
+            )
     return Record(
         group,
         tuple(
@@ -230,7 +236,9 @@ def _from_pool(group: str, count: int, wanted: int, source: Pool, taken: set[str
     if len(free) < wanted:
         raise Refused(
             f"count: the static pool has {len(free)} host{'' if len(free) == 1 else 's'} left of the {wanted} that "
-            f"{group}={count} needs: add hosts to the pool, or ask for {count - wanted + len(free)} at the most."
+            f"{group}={count} needs: add hosts to the pool, or ask for {count - wanted + len(free)} at the most.",
+            code="no_room",
+            available=count - wanted + len(free),
         )
     return [_member("pool", name, address, source.provider) for name, address in free[:wanted]]
 
@@ -249,7 +257,9 @@ def _from_range(group: str, count: int, wanted: int, source: Range, taken: set[s
     if len(found) < wanted:
         raise Refused(
             f"address_range: {source.addresses} has {len(found)} free address{'' if len(found) == 1 else 'es'} of "
-            f"the {wanted} that {group}={count} needs."
+            f"the {wanted} that {group}={count} needs.",
+            code="no_room",
+            available=count - wanted + len(found),
         )
     return found
 

@@ -28,6 +28,10 @@ CONNECT_TIMEOUT = 10
 _PLACE = re.compile(r"^connection to server .*? failed: ")
 """How libpq begins when it cannot connect."""
 
+_CODES = {"25006": "standby", "42501": "denied", "55006": "in_use", "57014": "timeout"}
+"""What callers act on, by PostgreSQL's own codes: read_only_sql_transaction, insufficient_privilege, object_in_use and
+query_canceled."""
+
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 CLIENT_SPEC: dict[str, dict[str, t.Any]] = {
@@ -221,13 +225,16 @@ class Session:
         try:
             cursor.execute(statement, parameters)
         except ValueError as error:  # a zero byte, or half of a surrogate pair
-            raise Refused(f"PostgreSQL cannot take a text of this request: {_sentence(error)}.") from None
+            raise Refused(
+                f"PostgreSQL cannot take a text of this request: {_sentence(error)}.", code="invalid_input"
+            ) from None
         except self._driver.Error as error:
             # A statement that the server refuses leaves the connection open.
             if self._connection.closed:
                 raise self._unreachable(error) from None
             raise Refused(
                 f"PostgreSQL at {self.endpoint.place}:{self.endpoint.port} refused: {_sentence(error)}.",
+                code=_CODES.get(error.pgcode),
                 sqlstate=error.pgcode,
             ) from None
 

@@ -39,5 +39,6 @@ def require(version: int) -> None:
     if version < OLDEST:
         raise Refused(
             f"PostgreSQL {text(version)} is too old: {OLDEST // 10000} or newer is needed.",
+            code="unsupported",
             version=text(version),
         )

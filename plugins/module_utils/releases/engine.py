@@ -37,6 +37,7 @@ def save(reference: str, engine: str, run: Run, stack: contextlib.ExitStack) -> 
         raise Refused(
             f"The image {reference} cannot be saved, for there is no {wanted} on this machine; save it elsewhere and "
             f"name the file instead.",
+            code="no_engine",
             reference=reference,
         )
     if run([chosen, "image", "inspect", reference])[0]:
@@ -49,4 +50,4 @@ def save(reference: str, engine: str, run: Run, stack: contextlib.ExitStack) -> 
 def _do(run: Run, command: list[str], otherwise: str) -> None:
     status, said, complained = run(command)
     if status:
-        raise Refused(f"{otherwise}: {' '.join((complained or said).split()).rstrip('.')}.")
+        raise Refused(f"{otherwise}: {' '.join((complained or said).split()).rstrip('.')}.", code="engine_failed")

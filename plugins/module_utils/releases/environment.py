@@ -32,17 +32,20 @@ def _line(option: str, name: t.Any, value: t.Any) -> str:
     if not isinstance(name, str) or not _NAME.match(name):
         raise Refused(
             f"{option}: {name!r} is not a name for an environment variable; use letters, digits and underscores.",
+            code="invalid_input",
             option=option,
         )
     text = _text(option, name, value)
     if _CONTROL.search(text):
         raise Refused(
             f"{option}: the value of {name} has a control character other than tab and newline, which systemd refuses.",
+            code="invalid_input",
             option=option,
         )
     if len(name) + 1 + len(_encoded(option, name, text)) > _LONGEST:
         raise Refused(
             f"{option}: the value of {name} is longer than the 128 KiB that Linux lets one variable have.",
+            code="invalid_input",
             option=option,
         )
     return f'{name}="{_SPECIAL.sub(lambda match: chr(92) + match.group(), text)}"\n'
@@ -55,6 +58,7 @@ def _text(option: str, name: str, value: t.Any) -> str:
         return str(value)
     raise Refused(
         f"{option}: the value of {name} must be text, a number or a boolean, not {type(value).__name__}.",
+        code="invalid_input",
         option=option,
     )
 
@@ -63,4 +67,6 @@ def _encoded(option: str, name: str, text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        raise Refused(f"{option}: the value of {name} is not valid Unicode.", option=option) from None
+        raise Refused(
+            f"{option}: the value of {name} is not valid Unicode.", code="invalid_input", option=option
+        ) from None

@@ -86,7 +86,7 @@ def _scan_directory(
     try:
         names = os.listdir(directory)
     except OSError as error:
-        raise Refused(f"Cannot read {directory}: {error.strerror}.", path=directory) from error
+        raise Refused(f"Cannot read {directory}: {error.strerror}.", code="unreadable", path=directory) from error
     for name in names:
         path = f"{below}/{name}" if below else name
         if is_excluded(path, exclude):
@@ -99,21 +99,25 @@ def _scan_directory(
             mode = os.stat(full).st_mode
         except OSError as error:
             if os.path.islink(full):
-                raise Refused(f"{full} is a broken link (to {os.readlink(full)}).", path=full) from error
-            raise Refused(f"Cannot read {full}: {error.strerror}.", path=full) from error
+                raise Refused(
+                    f"{full} is a broken link (to {os.readlink(full)}).", code="unfit_source", path=full
+                ) from error
+            raise Refused(f"Cannot read {full}: {error.strerror}.", code="unreadable", path=full) from error
         if stat.S_ISDIR(mode):
             entries.append(Entry(path, DIRECTORY))
             _scan_directory(source, path, exclude, parents, entries)
         elif stat.S_ISREG(mode):
             entries.append(Entry(path, FILE, bool(mode & stat.S_IXUSR), _hash_file(full)))
         else:
-            raise Refused(f"{full} is neither a file nor a directory.", path=full)
+            raise Refused(f"{full} is neither a file nor a directory.", code="unfit_source", path=full)
 
 
 def _identity(directory: str, parents: tuple) -> tuple[int, int]:
     itself = os.stat(directory)
     if (itself.st_dev, itself.st_ino) in parents:
-        raise Refused(f"{directory} is a link to a directory that it is in itself.", path=directory)
+        raise Refused(
+            f"{directory} is a link to a directory that it is in itself.", code="unfit_source", path=directory
+        )
     return itself.st_dev, itself.st_ino
 
 
@@ -122,7 +126,7 @@ def _hash_file(path: str) -> str:
         with open(path, "rb") as stream:
             return hash_of(stream)
     except OSError as error:
-        raise Refused(f"Cannot read {path}: {error.strerror}.", path=path) from error
+        raise Refused(f"Cannot read {path}: {error.strerror}.", code="unreadable", path=path) from error
 
 
 #: Opens a file of a source by its path in the release, and tells how many bytes it has.
@@ -157,7 +161,7 @@ def pack(read: Reader, entries: t.Sequence[Entry], dest: str) -> None:
                     _pack_entry(tar, read, entry)
             os.replace(partial, dest)
         except OSError as error:
-            raise Refused(f"Cannot write {dest}: {error.strerror or error}.", path=dest) from error
+            raise Refused(f"Cannot write {dest}: {error.strerror or error}.", code="write_failed", path=dest) from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
@@ -212,7 +216,7 @@ def unpack(archive: str, into: str, expected: str) -> None:
         os.mkdir(partial, 0o755)
         found = digest(_walk(archive, partial))
         if found != expected:
-            raise Refused(f"The archive {archive} holds {found}, not {expected}.", path=archive)
+            raise Refused(f"The archive {archive} holds {found}, not {expected}.", code="unfit_source", path=archive)
         # Without it a power cut could leave the new name with empty files behind it.
         os.sync()
         os.rename(partial, into)
@@ -233,7 +237,7 @@ def _walk(archive: str, into: str | None) -> list[Entry]:
                 if member.isdir():
                     directories.add(member.name)
     except DAMAGE as error:
-        raise Refused(f"Cannot read the archive {archive}: {error}.", path=archive) from error
+        raise Refused(f"Cannot read the archive {archive}: {error}.", code="unreadable", path=archive) from error
     return ordered(entries)
 
 
@@ -265,7 +269,9 @@ def _walk_member(archive: str, tar: tarfile.TarFile, member: tarfile.TarInfo, in
 
 
 def _unfit(archive: str, member: tarfile.TarInfo) -> Refused:
-    return Refused(f"The archive {archive} holds {member.name!r}, which cannot be in a release.", path=archive)
+    return Refused(
+        f"The archive {archive} holds {member.name!r}, which cannot be in a release.", code="unfit_source", path=archive
+    )
 
 
 def remove_tree(path: str) -> None:

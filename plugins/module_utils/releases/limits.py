@@ -41,7 +41,9 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
     """
     unknown = sorted(str(key) for key in limits if key not in KEYS)
     if unknown:
-        raise Refused(f"{option}: {unknown[0]} is not a limit; there are {', '.join(KEYS)}.", option=option)
+        raise Refused(
+            f"{option}: {unknown[0]} is not a limit; there are {', '.join(KEYS)}.", code="invalid_input", option=option
+        )
     sizes = {key: _size(option, key, limits[key]) for key in _MEMORY if key in limits}
     _refuse_contradictions(option, limits, sizes, memory)
     lines = [f"{setting}={sizes[key]}" for key, setting in _MEMORY.items() if key in sizes]
@@ -51,7 +53,9 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
         quota = _number(option, "cpu_quota", limits["cpu_quota"])
         if quota < _LEAST_QUOTA:
             reason = f"must be at least {_LEAST_QUOTA} microseconds of each {PERIOD}"
-            raise Refused(f"{option}: cpu_quota is {limits['cpu_quota']} and {reason}.", option=option)
+            raise Refused(
+                f"{option}: cpu_quota is {limits['cpu_quota']} and {reason}.", code="invalid_input", option=option
+            )
         # systemd counts in hundredths of a percent.
         lines.append(f"CPUQuota={quota * 100 / PERIOD:.2f}%")
     return lines
@@ -60,16 +64,19 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
 def _refuse_contradictions(option: str, limits: t.Mapping, sizes: t.Mapping[str, int], memory: int | None) -> None:
     least, most = sizes.get("memory_min", 0), sizes.get("memory_max")
     if most == 0:
-        raise Refused(f"{option}: memory_max is 0, with which nothing can run.", option=option)
+        raise Refused(f"{option}: memory_max is 0, with which nothing can run.", code="invalid_input", option=option)
     if most is not None and least > most:
         raise Refused(
             f"{option}: memory_min is {limits['memory_min']}, above memory_max, which is {limits['memory_max']}.",
+            code="invalid_input",
             option=option,
         )
     for key in ("memory_max", "memory_min"):
         if memory is not None and sizes.get(key, 0) > memory:
             raise Refused(
-                f"{option}: {key} is {limits[key]}, more than the {memory >> 20}M that this host has.", option=option
+                f"{option}: {key} is {limits[key]}, more than the {memory >> 20}M that this host has.",
+                code="invalid_input",
+                option=option,
             )
 
 
@@ -77,7 +84,9 @@ def _weight(option: str, value: t.Any) -> int:
     shares = _number(option, "cpu_shares", value)
     if not _SHARES[0] <= shares <= _SHARES[1]:
         raise Refused(
-            f"{option}: cpu_shares is {value} and must be between {_SHARES[0]} and {_SHARES[1]}.", option=option
+            f"{option}: cpu_shares is {value} and must be between {_SHARES[0]} and {_SHARES[1]}.",
+            code="invalid_input",
+            option=option,
         )
     return max(_WEIGHTS[0], round(shares * _USUAL_WEIGHT / _USUAL_SHARES))
 
@@ -86,12 +95,14 @@ def _size(option: str, key: str, value: t.Any) -> int:
     match = None if isinstance(value, bool) else _SIZE.match(str(value))
     if match is None:
         raise Refused(
-            f"{option}: {key} is {value!r} and must be a number of bytes, such as 536870912 or 512M.", option=option
+            f"{option}: {key} is {value!r} and must be a number of bytes, such as 536870912 or 512M.",
+            code="invalid_input",
+            option=option,
         )
     return int(match.group(1)) * _FACTORS[match.group(2)]
 
 
 def _number(option: str, key: str, value: t.Any) -> int:
     if isinstance(value, (bool, float)) or not re.match(r"-?\d+\Z", str(value)):
-        raise Refused(f"{option}: {key} is {value!r} and must be a whole number.", option=option)
+        raise Refused(f"{option}: {key} is {value!r} and must be a whole number.", code="invalid_input", option=option)
     return int(value)

@@ -168,6 +168,7 @@ def stage(present: Present, wanted: Wanted) -> Plan:
         raise Refused(
             f"Release {wanted.version} is already there with other contents ({release.digest[:12]}, "
             f"not {wanted.digest[:12]}); releases never change, so choose another version.",
+            code="differs",
             version=wanted.version,
         )
     edited = release is not None and release.found != wanted.digest
@@ -207,7 +208,7 @@ def activate(present: Present, version: str) -> Plan:
     if not present.staged:
         if present.current == version and present.journal is None:
             return Plan("", "")
-        raise Refused(f"Release {version} is not staged.", version=version)
+        raise Refused(f"Release {version} is not staged.", code="not_staged", version=version)
     actions = (EXCHANGE, LINK) if present.journal is not None else (JOURNAL, EXCHANGE, LINK)
     return Plan(f"current: {present.current or 'none'}\n", f"current: {version}\n", actions)
 
@@ -259,7 +260,9 @@ def remove(present: Present) -> Plan:
 
 def _refuse_foreign(present: Present) -> None:
     if present.foreign:
-        raise Refused(f"This host has something else of that name, {present.foreign}; choose another name.")
+        raise Refused(
+            f"This host has something else of that name, {present.foreign}; choose another name.", code="name_taken"
+        )
 
 
 def _differs(file: File | None, text: str | None, mode: int) -> bool:

@@ -273,7 +273,9 @@ class Host:
             )
         if verdict.returncode:
             said = " ".join(verdict.stdout.replace(unit, os.path.basename(unit)).split())
-            raise Refused(f"systemd refuses {os.path.basename(unit)}: {said}", version=version)
+            raise Refused(
+                f"systemd refuses {os.path.basename(unit)}: {said}", code="invalid_configuration", version=version
+            )
 
     def unstage(self) -> None:
         """Forget what was staged."""
@@ -409,4 +411,6 @@ def _link(path: str, target: str) -> None:
     try:
         os.replace(partial, path)
     except IsADirectoryError as error:
-        raise Refused(f"{path} is a directory and not a link; move it away first.", path=path) from error
+        raise Refused(
+            f"{path} is a directory and not a link; move it away first.", code="name_taken", path=path
+        ) from error

@@ -71,7 +71,10 @@ class Source:
         own = posixpath.normpath(word) if "/" in word and not word.startswith("/") else ""
         if own and not any(entry.path == own and (entry.executable or entry.kind == LINK) for entry in self.entries):
             found = any(entry.path == own for entry in self.entries)
-            raise Refused(f"{self.name} has {word}, which cannot be run." if found else f"{self.name} has no {word}.")
+            raise Refused(
+                f"{self.name} has {word}, which cannot be run." if found else f"{self.name} has no {word}.",
+                code="unfit_source",
+            )
         return word
 
 
@@ -92,7 +95,7 @@ def archive(path: str, exclude: t.Sequence[str], strip: int, stack: contextlib.E
         laid = tree.Tree(path)
         for member in members:
             if member.kind == tree.OTHER:
-                raise Refused(f"{path} holds {member.name!r}, which is a {tree.OTHER}.", path=path)
+                raise Refused(f"{path} holds {member.name!r}, which is a {tree.OTHER}.", code="unfit_source", path=path)
         laid.apply([stripped for member in members for stripped in _strip(laid, member, strip)], whiteouts=False)
         laid.refuse_links_out()
         entries, read = _contents(laid, exclude)
@@ -124,11 +127,13 @@ class Image(Source):
             found = self._tree.find(path)
             if isinstance(found, tree.File):
                 if not found.executable:
-                    raise Refused(f"{self.name} has {word}, which cannot be run.")
+                    raise Refused(f"{self.name} has {word}, which cannot be run.", code="unfit_source")
                 if not _PROGRAM.match(path):
-                    raise Refused(f"{self.name} has {word}, whose path systemd does not take for a program.")
+                    raise Refused(
+                        f"{self.name} has {word}, whose path systemd does not take for a program.", code="unfit_source"
+                    )
                 return path
-        raise Refused(f"{self.name} has no {word}.")
+        raise Refused(f"{self.name} has no {word}.", code="unfit_source")
 
 
 def image(path: str, mounts: t.Sequence[str], stack: contextlib.ExitStack) -> Image:
@@ -144,11 +149,15 @@ def image(path: str, mounts: t.Sequence[str], stack: contextlib.ExitStack) -> Im
         laid = tree.Tree(path)
         known = ((config.get("rootfs") or {}).get("diff_ids")) or []
         if len(known) != len(layers) or config.get("os", "linux") != "linux":
-            raise Refused(f"{path} is no image of a Linux system whose layers are all there.", path=path)
+            raise Refused(
+                f"{path} is no image of a Linux system whose layers are all there.", code="unfit_source", path=path
+            )
         for layer, expected in zip(layers, known):
             opened = _plain(layer, path, stack)
             if "sha256:" + files.hash_of(opened) != expected:
-                raise Refused(f"{path} has a layer that is not {expected}, as the image says.", path=path)
+                raise Refused(
+                    f"{path} has a layer that is not {expected}, as the image says.", code="unfit_source", path=path
+                )
             laid.apply([member for member in _tar_members(_inner(opened, stack)) if member.kind != tree.OTHER])
         settings = config.get("config") or {}
         # Where the process begins is made by engines, too.
@@ -186,7 +195,7 @@ def _manifest(path: str, members: _Members) -> tuple[dict, list[t.BinaryIO]]:
     if "manifest.json" in members:
         manifests = members.json("manifest.json")
         if len(manifests) != 1:
-            raise Refused(f"{path} holds {len(manifests)} images; save one alone.", path=path)
+            raise Refused(f"{path} holds {len(manifests)} images; save one alone.", code="unfit_source", path=path)
         return members.json(manifests[0]["Config"]), [members.open(name) for name in manifests[0]["Layers"]]
     if "index.json" in members:
         manifest = _oci_manifest(path, members, members.json("index.json"))
@@ -194,7 +203,9 @@ def _manifest(path: str, members: _Members) -> tuple[dict, list[t.BinaryIO]]:
             members.json(_blob(manifest["config"]["digest"])),
             [members.open(_blob(layer["digest"])) for layer in manifest["layers"]],
         )
-    raise Refused(f"{path} is no image: it has neither a manifest.json nor an index.json.", path=path)
+    raise Refused(
+        f"{path} is no image: it has neither a manifest.json nor an index.json.", code="unfit_source", path=path
+    )
 
 
 def _oci_manifest(path: str, members: _Members, index: dict) -> dict:
@@ -205,7 +216,7 @@ def _oci_manifest(path: str, members: _Members, index: dict) -> dict:
     fitting = [item for item in listed if (item.get("platform") or {}).get("architecture", own) == own]
     chosen = fitting if len(listed) > 1 else listed
     if len(chosen) != 1:
-        raise Refused(f"{path} holds {len(chosen)} images for {own}; save one alone.", path=path)
+        raise Refused(f"{path} holds {len(chosen)} images for {own}; save one alone.", code="unfit_source", path=path)
     found = members.json(_blob(chosen[0]["digest"]))
     return _oci_manifest(path, members, found) if "manifests" in found else found
 
@@ -222,11 +233,11 @@ def _reading(path: str, otherwise: str) -> t.Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise Refused(f"Cannot read {path}: {error.strerror}.", path=path) from error
+        raise Refused(f"Cannot read {path}: {error.strerror}.", code="unreadable", path=path) from error
     except KeyError as error:
-        raise Refused(f"{path} {otherwise}: it has no {error}.", path=path) from error
+        raise Refused(f"{path} {otherwise}: it has no {error}.", code="unfit_source", path=path) from error
     except _DAMAGE as error:
-        raise Refused(f"{path} {otherwise}: {error}.", path=path) from error
+        raise Refused(f"{path} {otherwise}: {error}.", code="unfit_source", path=path) from error
 
 
 def _begins(path: str, magic: bytes) -> bool:
@@ -248,7 +259,9 @@ def _plain(stream: t.BinaryIO, path: str, stack: contextlib.ExitStack) -> t.Bina
     begins = stream.read(8)
     stream.seek(0)
     if begins.startswith(_ZSTD):
-        raise Refused(f"{path} is packed with zstd, which cannot be read here; use gzip.", path=path)
+        raise Refused(
+            f"{path} is packed with zstd, which cannot be read here; use gzip.", code="unfit_source", path=path
+        )
     opener = next((opener for magic, opener in _PACKED.items() if begins.startswith(magic)), None)
     if opener is None:
         return stream

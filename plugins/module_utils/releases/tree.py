@@ -99,7 +99,9 @@ class Tree:
         """
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\0" in name:
-            raise Refused(f"{self._source} holds {name!r}, which leads out of it.", source=self._source)
+            raise Refused(
+                f"{self._source} holds {name!r}, which leads out of it.", code="unfit_source", source=self._source
+            )
         return tuple(parts)
 
     def _hide(self, parts: tuple[str, ...]) -> None:
@@ -119,6 +121,7 @@ class Tree:
         if parent is None:
             raise Refused(
                 f"{self._source} holds {member.name!r}, which is below something that is no directory.",
+                code="unfit_source",
                 source=self._source,
             )
         name = parts[-1]
@@ -139,6 +142,7 @@ class Tree:
         if not isinstance(found, (File, Link)):
             raise Refused(
                 f"{self._source} holds {member.name!r}, a hard link to {member.target!r}, which is no file in it.",
+                code="unfit_source",
                 source=self._source,
             )
         return found
@@ -181,15 +185,19 @@ class Tree:
         if len(way) > 1:
             way.pop()
         elif confined:
-            raise Refused(f"{self._source} has a way that leads out of it.", source=self._source)
+            raise Refused(f"{self._source} has a way that leads out of it.", code="unfit_source", source=self._source)
 
     def _follow(self, link: Link, way: list, links: int, confined: bool) -> list[str]:
         """Return the parts that take a link's place, the last one first."""
         if links > _MOST_LINKS:
-            raise Refused(f"{self._source} has links that lead to each other.", source=self._source)
+            raise Refused(
+                f"{self._source} has links that lead to each other.", code="unfit_source", source=self._source
+            )
         if link.target.startswith("/"):
             if confined:
-                raise Refused(f"{self._source} has a way that leads out of it.", source=self._source)
+                raise Refused(
+                    f"{self._source} has a way that leads out of it.", code="unfit_source", source=self._source
+                )
             del way[1:]
         return link.target.split("/")[::-1]
 
@@ -198,7 +206,9 @@ class Tree:
         above, _slash, name = path.rpartition("/")
         directory = self._directory(above.split("/"), create=True)
         if directory is None:
-            raise Refused(f"{self._source} holds {above!r}, which is no directory.", source=self._source)
+            raise Refused(
+                f"{self._source} holds {above!r}, which is no directory.", code="unfit_source", source=self._source
+            )
         if not file:
             self._directory(path.split("/"), create=True)
         elif not isinstance(directory.children.get(name), File):
@@ -230,5 +240,6 @@ class Tree:
                 except Refused:
                     raise Refused(
                         f"{self._source} holds {path!r}, a link to {node.target!r}, which leads out of it.",
+                        code="unfit_source",
                         source=self._source,
                     ) from None

@@ -140,7 +140,8 @@ def decide(
     if changed and in_recovery and not problems:
         raise Refused(
             "This server is a standby: settings of databases and roles are rows that it copies from its primary. "
-            f"Set {', '.join(f'{outcome.name} of {outcome.scope}' for outcome in changed)} there."
+            f"Set {', '.join(f'{outcome.name} of {outcome.scope}' for outcome in changed)} there.",
+            code="standby",
         )
     return outcomes, problems
 

@@ -100,11 +100,11 @@ def plan(
     outcomes, more = overrides.decide(scoped or {}, state.scopes, state.definitions, state.in_recovery)
     problems += more
     if problems:
-        raise Refused(". ".join(problems) + ".", problems=problems)
+        raise Refused(". ".join(problems) + ".", code="invalid_setting", problems=problems)
 
     actions: list = [decision.action for decision in decisions if decision.action]
     if actions and not state.may_alter:
-        raise Refused("The server does not allow ALTER SYSTEM: allow_alter_system is off.")
+        raise Refused("The server does not allow ALTER SYSTEM: allow_alter_system is off.", code="not_alterable")
     reloads = reload and (bool(actions) or any(decision.needs_reload for decision in decisions))
     override = overrides.action(outcomes)
     if override:
@@ -184,12 +184,15 @@ def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple:
 
 def _check_reload(state: State) -> None:
     if not state.may_reload:
-        raise Refused("This user may not call pg_reload_conf(); grant EXECUTE on it or use reload: false.")
+        raise Refused(
+            "This user may not call pg_reload_conf(); grant EXECUTE on it or use reload: false.", code="denied"
+        )
     if state.file_errors:
         raise Refused(
             "The server's configuration files hold errors, so that a reload would apply nothing: "
             + "; ".join(state.file_errors)
-            + "."
+            + ".",
+            code="broken_files",
         )
 
 

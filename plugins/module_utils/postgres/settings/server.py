@@ -154,7 +154,7 @@ def apply(session: Session, actions: t.Sequence[t.Any]) -> None:
             _carry_out(session, action)
         except ScaleoutError as error:
             if isinstance(error, Refused) and _take_back(session, actions[:position]):
-                raise Refused(f"{error.message} No setting was changed.", **error.facts) from None
+                raise Refused(f"{error.message} No setting was changed.", code=error.code, **error.facts) from None
             done = [_describe(action) for action in actions[:position]]
             not_done = [_describe(action) for action in actions[position:]]
             raise PartlyApplied.stopped_by(error, done, not_done) from None
@@ -214,7 +214,9 @@ def _reload(session: Session) -> None:
         if session.rows("SELECT pg_conf_load_time() AS loaded")[0]["loaded"] > before:
             return
         time.sleep(0.005)
-    raise ScaleoutError(f"The server did not read its configuration files again within {RELOAD_TIMEOUT:g} s.")
+    raise ScaleoutError(
+        f"The server did not read its configuration files again within {RELOAD_TIMEOUT:g} s.", code="timeout"
+    )
 
 
 def _describe(action: t.Any) -> str:

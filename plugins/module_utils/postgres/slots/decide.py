@@ -119,12 +119,15 @@ def _choice(wish: Wish, state: State) -> Choice:
     if wish.failover and state.version < versions.FAILOVER_SLOTS:
         raise Refused(
             f"The slot {wish.name} cannot have failover: true before PostgreSQL {versions.FAILOVER_SLOTS // 10000}; "
-            f"this one runs {versions.text(state.version)}."
+            f"this one runs {versions.text(state.version)}.",
+            code="unsupported",
         )
     if slot is None:
         return Choice(wish.name, "created", None, _new(wish), wish)
     if slot.temporary:
-        raise Refused(f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.")
+        raise Refused(
+            f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.", code="in_use"
+        )
     drift = _drift(wish, slot)
     if not drift:
         if wish.failover in (None, slot.failover):
@@ -134,6 +137,7 @@ def _choice(wish: Wish, state: State) -> Choice:
         raise Refused(
             f"The slot {wish.name} {drift}. With recreate: true it is dropped and created anew; its consumer has to be "
             "set up anew then.",
+            code="differs",
             slot=wish.name,
         )
     return _anew(wish, slot)
@@ -162,7 +166,9 @@ def _check(choices: t.Sequence[Choice], state: State) -> None:
     for choice in altered:
         _check_alter(choice, state)
     if (gone or new or altered) and not state.may_replicate:
-        raise Refused("This user may not create, alter or drop slots; it needs the REPLICATION attribute.")
+        raise Refused(
+            "This user may not create, alter or drop slots; it needs the REPLICATION attribute.", code="denied"
+        )
     for choice in new:
         _check_create(choice.wish, state)
     _check_room(len(gone), len(new), state)
@@ -177,6 +183,7 @@ def _check_drop(choice: Choice) -> None:
         raise Refused(
             f"The slot {slot.name} is in use by {slot.user}; with force: true that process is ended and the slot "
             f"dropped{anew}.",
+            code="in_use",
             slot=slot.name,
         )
 
@@ -189,51 +196,65 @@ def _check_alter(choice: Choice, state: State) -> None:
         raise Refused(
             f"The slot {slot.name} cannot have its failover altered on a standby; the primary's slots are the ones "
             "that are synchronized.",
+            code="standby",
             slot=slot.name,
         )
     if slot.active:
         raise Refused(
             f"The slot {slot.name} is in use by {slot.user}, and failover can be altered only while nobody uses it. "
             "Stop its consumer first; of a subscription, ALTER SUBSCRIPTION … SET (failover = …) does both.",
+            code="in_use",
             slot=slot.name,
         )
 
 
 def _synced(slot: Slot) -> Refused:
     return Refused(
-        f"The slot {slot.name} is this standby's copy of its primary's; drop or alter it there.", slot=slot.name
+        f"The slot {slot.name} is this standby's copy of its primary's; drop or alter it there.",
+        code="standby",
+        slot=slot.name,
     )
 
 
 def _check_create(wish: Wish, state: State) -> None:
     if state.wal_level == "minimal":
-        raise Refused(f"The slot {wish.name} needs wal_level replica or logical; this server has minimal.")
+        raise Refused(
+            f"The slot {wish.name} needs wal_level replica or logical; this server has minimal.", code="setting_needed"
+        )
     if wish.slot_type == "physical":
         return
     if wish.failover and state.in_recovery:
         raise Refused(
             f"The slot {wish.name} cannot have failover: true on a standby; create it on the primary, and the standby "
-            "takes it over with sync_replication_slots."
+            "takes it over with sync_replication_slots.",
+            code="standby",
         )
     if state.in_recovery and state.version < versions.LOGICAL_SLOTS_ON_STANDBY:
         raise Refused(
             f"The logical slot {wish.name} cannot be created on a standby before PostgreSQL "
             f"{versions.LOGICAL_SLOTS_ON_STANDBY // 10000}; this one runs {versions.text(state.version)}. "
-            "Create it on the primary."
+            "Create it on the primary.",
+            code="unsupported",
         )
     if state.wal_level != "logical":
         raise Refused(
             f"The logical slot {wish.name} needs wal_level logical; this server has {state.wal_level}. "
-            "Set it and restart the server."
+            "Set it and restart the server.",
+            code="setting_needed",
         )
     if wish.database not in state.databases:
-        raise Refused(f"The logical slot {wish.name} is for the database {wish.database!r}, which does not exist.")
+        raise Refused(
+            f"The logical slot {wish.name} is for the database {wish.database!r}, which does not exist.", code="missing"
+        )
     if wish.plugin in state.missing_plugins:
-        raise Refused(f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which is not installed.")
+        raise Refused(
+            f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which is not installed.", code="missing"
+        )
     if state.allowed_plugins is not None and wish.plugin not in state.allowed_plugins:
         raise Refused(
             f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which this server does not allow; add it "
-            "to the setting output_plugin_libraries and reload the server."
+            "to the setting output_plugin_libraries and reload the server.",
+            code="setting_needed",
         )
 
 
@@ -244,6 +265,7 @@ def _check_room(gone: int, new: int, state: State) -> None:
             f"max_replication_slots is {state.max_replication_slots} and {needed} are needed: {len(state.slots)} slots "
             f"exist, {gone} to be dropped, {new} to be created. Set it to at least {needed} and restart the "
             "server.",
+            code="no_room",
             needed=needed,
             max_replication_slots=state.max_replication_slots,
         )

@@ -128,12 +128,15 @@ def _disk(session: Session) -> Disk:
         raise Refused(
             f"min_free_disk needs the module to run on the server's own host, and {session.endpoint.place} is another "
             "one: nobody can see its disk from here. Run the task there, or use max_retained_bytes alone.",
+            code="not_local",
             option="min_free_disk",
         )
     data = where["data_directory"]
     if not data:
         raise Refused(
-            "min_free_disk needs a user who may read the setting data_directory: a superuser or a member of pg_monitor."
+            "min_free_disk needs a user who may read the setting data_directory: a superuser or a member of "
+            "pg_monitor.",
+            code="denied",
         )
     try:
         with open(os.path.join(data, "postmaster.pid"), encoding="utf-8", errors="replace") as lines:
@@ -143,12 +146,14 @@ def _disk(session: Session) -> Disk:
         raise Refused(
             f"min_free_disk cannot look at {data} on this host: {getattr(error, 'strerror', None) or error}. The "
             "module has to run on the server's own host, as the user who runs the server or as root.",
+            code="not_local",
             option="min_free_disk",
         ) from None
     if port != where["port"] or abs(started - where["started"]) > START_TOLERANCE:
         raise Refused(
             f"min_free_disk needs the module to run on the server's own host; {data} on this host belongs to another "
             "server.",
+            code="not_local",
             option="min_free_disk",
         )
     block = volume.f_frsize
@@ -221,7 +226,7 @@ def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int, se
         message += f" The slot {failed.name} was dropped to create it anew and is missing now."
     done = [_describe(action) for action in earlier]
     not_done = [_describe(action) for action in actions[position:]]
-    return PartlyApplied.stopped_by(ScaleoutError(message, **error.facts), done, not_done)
+    return PartlyApplied.stopped_by(ScaleoutError(message, code=error.code, **error.facts), done, not_done)
 
 
 @dataclasses.dataclass
@@ -282,6 +287,7 @@ def _create(session: Session, action: Create, timeout: int) -> None:
             f"The slot {action.name} was not created within {timeout} s: a logical slot begins where no transaction is "
             "open, and one is still running. End it, or give the task a longer timeout. A standby waits for its "
             "primary to log the running transactions, which pg_log_standby_snapshot() does there.",
+            code="timeout",
             slot=action.name,
         ) from None
 
