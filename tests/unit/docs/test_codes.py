@@ -29,10 +29,10 @@ def codes(source):
     """The codes that a file gives to failures: attributes CODE, tables _CODES and arguments code."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.Assign) and any(getattr(name, "id", "") in ("CODE", "_CODES") for name in node.targets)
-        ) or (isinstance(node, ast.keyword) and node.arg == "code"):
-            found |= texts(node.value)
+        names = [getattr(target, "id", "") for target in getattr(node, "targets", ())]
+        names.append(getattr(node, "arg", ""))
+        if {"CODE", "_CODES", "code"} & set(names):
+            found |= texts(getattr(node, "value", None))
     return found
 
 
