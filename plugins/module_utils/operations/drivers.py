@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import nginx, unit
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import consul, nginx, unit
 
 DRIVERS: dict[str, type[unit.Driver]] = {
     "unit": unit.Driver,
+    "consul_service": consul.Registration,
     "nginx": nginx.Nginx,
     "nginx_watch": nginx.Watch,
 }

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Registrations: what Consul reads, and how an agent is seen to have another one than the file says."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
+
+DEFAULTS = {"interval": "5s", "timeout": "1s"}
+
+
+@pytest.mark.parametrize(
+    ("check", "expected"),
+    [
+        pytest.param({"tcp": "a:1"}, {"tcp": "a:1", "interval": "5s", "timeout": "1s"}, id="timed"),
+        pytest.param({"tcp": "a:1", "interval": "2s"}, {"tcp": "a:1", "interval": "2s", "timeout": "1s"}, id="its-own"),
+        pytest.param({"ttl": "1h"}, {"ttl": "1h"}, id="ttl"),
+        pytest.param({"alias_service": "a"}, {"alias_service": "a"}, id="alias-of-a-service"),
+        pytest.param({"alias_node": "a"}, {"alias_node": "a"}, id="alias-of-a-node"),
+    ],
+)
+def test_a_check_has_what_it_leaves_out_where_consul_allows_it(check, expected):
+    assert consul.definition({"name": "shop", "checks": [check]}, DEFAULTS, "t")["checks"] == [expected]
+
+
+def test_a_definition_is_what_consul_reads():
+    service = {"name": "shop", "id": None, "port": "8000", "meta": {"since": 2026}}
+    assert consul.definition(service, DEFAULTS, "secret") == {
+        "name": "shop",
+        "port": 8000,
+        "token": "secret",
+        "checks": [],
+        "meta": {"since": "2026", "scaleout-digest": "@scaleout-digest@"},
+    }
+
+
+FILE = {"service": {"name": "shop", "meta": {"scaleout-digest": "abc"}}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "known", "fault"),
+    [
+        (FILE, 200, {"Meta": {"scaleout-digest": "abc"}}, ""),
+        (None, 404, None, ""),
+        (None, 0, None, ""),
+        (FILE, 0, None, "the agent does not answer"),
+        (FILE, 403, None, "the agent does not accept consul_agent_token"),
+        (None, 403, None, "the agent does not accept consul_agent_token"),
+        (FILE, 404, None, "the agent does not have the service"),
+        (FILE, 500, None, "the agent answers 500"),
+        (FILE, 200, {"Meta": {"scaleout-digest": "other"}}, "the agent has another definition of the service"),
+        (FILE, 200, {"Meta": None}, "the agent has another definition of the service"),
+        (FILE, 200, ["no object"], "the agent has another definition of the service"),
+        ({}, 200, {"Meta": {}}, "the agent has another definition of the service"),
+        (None, 200, {"Meta": {"scaleout-digest": "abc"}}, "the agent still has the service"),
+    ],
+)
+def test_the_agent_has_the_service_as_its_file_says(wanted, status, known, fault):
+    assert consul.fault_of_registration(wanted, status, known) == fault
