@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which names may go into configuration files, command lines and PostgreSQL."""
+"""Names that are given once for all, and which others may go into configuration files, command lines and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import typing as t
 
 #: PostgreSQL cuts longer names off (NAMEDATALEN is 64, with the final zero).
 LONGEST_IDENTIFIER = 63
+
+#: Who makes hosts: Docker, as containers with systemd; nobody, as they are there already.
+FLEET_PROVIDERS = ("docker", "static")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?")

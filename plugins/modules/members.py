@@ -209,6 +209,7 @@ record:
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import PREFIX
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.names import FLEET_PROVIDERS
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.scale_group import ScaleGroup
 
 
@@ -229,7 +230,7 @@ def main() -> None:
                 "default": [],
                 "options": {**host, "provider": {"type": "str"}},
             },
-            "provider": {"type": "str", "choices": ["docker", "static"]},
+            "provider": {"type": "str", "choices": list(FLEET_PROVIDERS)},
             "pool": {"type": "list", "elements": "dict", "default": [], "options": host},
             "address_range": {"type": "str"},
             "name_pattern": {"type": "str"},

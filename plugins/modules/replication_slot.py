@@ -397,7 +397,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots i
     guard,
     result,
     server,
-    wishes,
+    spec,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
@@ -426,7 +426,7 @@ class ReplicationSlots(Task):
         endpoint: connection.Endpoint,
         wanted: tuple,
         timeout: int,
-        sweep: wishes.Sweep | None,
+        sweep: spec.Sweep | None,
         limits: guard.Limits | None,
     ) -> None:
         self.wanted = wanted
@@ -465,9 +465,9 @@ def build(module: AnsibleModule) -> ReplicationSlots:
     slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
     return ReplicationSlots(
         connection.Endpoint.of(params),
-        wishes.wishes_of(slots),
+        spec.wishes_of(slots),
         params["timeout"],
-        wishes.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
+        spec.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
         limits,
     )
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What PostgreSQL learned in which version.
+"""What PostgreSQL learned in which version, and what holds in all of them.
 
 Versions are numbers as PostgreSQL counts them: 150004 is 15.4. Code asks
 these names, never a bare number, so that each fact stands in one place.
@@ -24,6 +24,17 @@ LOGICAL_SLOTS_ON_STANDBY = 160000
 
 FAILOVER_SLOTS = 170000
 """Slots have ``failover``, ``synced``, ``inactive_since`` and ``invalidation_reason``."""
+
+NOT_BELOW_PRIMARY = frozenset(
+    {
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_prepared_transactions",
+        "max_wal_senders",
+        "max_worker_processes",
+    }
+)
+"""A standby does not start with less of these settings than its primary had when it wrote the WAL."""
 
 
 def text(version: int) -> str:

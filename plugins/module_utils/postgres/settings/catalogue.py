@@ -80,17 +80,6 @@ REWRITTEN = frozenset(
 OCTAL = frozenset({"log_file_mode", "unix_socket_permissions"})
 """Integers that the server shows as a file mode."""
 
-NOT_BELOW_PRIMARY = frozenset(
-    {
-        "max_connections",
-        "max_locks_per_transaction",
-        "max_prepared_transactions",
-        "max_wal_senders",
-        "max_worker_processes",
-    }
-)
-"""A standby does not start with less of these than its primary had when it wrote the WAL."""
-
 ENUM_ALIASES = {
     ("wal_level", "archive"): "replica",
     ("wal_level", "hot_standby"): "replica",

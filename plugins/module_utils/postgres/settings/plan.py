@@ -10,8 +10,8 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.host import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
-    catalogue,
     overrides,
     secrets,
     values,
@@ -136,7 +136,7 @@ def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State
     given = {name.lower() for name in wishes}
     filled = {name: value for name, value in profile.settings.items() if name not in given}
     if state.in_recovery:
-        for name in catalogue.NOT_BELOW_PRIMARY & set(filled):
+        for name in versions.NOT_BELOW_PRIMARY & set(filled):
             if int(filled[name]) < int(state.definitions[name].setting or 0):
                 del filled[name]
     return filled
@@ -171,7 +171,7 @@ def _overridden(outcomes: t.Iterable[overrides.Outcome]) -> list:
 def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple:
     warnings = []
     for decision in decisions:
-        if not decision.action or decision.name not in catalogue.NOT_BELOW_PRIMARY:
+        if not decision.action or decision.name not in versions.NOT_BELOW_PRIMARY:
             continue
         in_force = int(state.definitions[decision.name].setting or 0)
         if int(decision.after or 0) < in_force:

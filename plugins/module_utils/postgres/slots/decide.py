@@ -10,8 +10,8 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Sweep, Wish
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Sweep, Wish
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ import dataclasses
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Choice, Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Wish
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Wish
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,8 +24,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.p
     Create,
     Drop,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Wish
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Wish
 
 RELEASE_TIMEOUT = 10.0
 """Seconds in which a process that we end has to let go of its slot."""

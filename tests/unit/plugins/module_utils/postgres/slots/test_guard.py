@@ -15,8 +15,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.d
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Checkpoint, Create, Drop
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Sweep, wishes_of
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Sweep, wishes_of
 
 MB = 1024 * 1024
 GB = 1024 * MB

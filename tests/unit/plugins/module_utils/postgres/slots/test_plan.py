@@ -13,8 +13,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots i
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import decide
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Alter, Create, Drop
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Wish, wishes_of
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot, State
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.wishes import Wish, wishes_of
 
 STANDBY = Slot("standby", "physical", active=True, active_pid=7, user="walsender pg1r (pid 7)", restart_lsn="0/30")
 IDLE = Slot("idle", "physical")
