@@ -4,18 +4,21 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := $(PYTHON) -m tools.lab
 
 .DEFAULT_GOAL := help
-.PHONY: help up smoke down test test-all lint bench env unit integration molecule api end-to-end
+.PHONY: help up trio smoke down test test-all lint bench env unit integration molecule api end-to-end end-to-end-lab
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## from nothing to a running platform: environment, engine, image, VMs, roles; again: nothing changes
-	@$(LAB) up
+	@$(LAB) up lab
+
+trio: ## the same for the trio: three VMs, each with every role
+	@$(LAB) up trio
 
 smoke: env ## real requests through nginx, each row looked up in the shard and the replica where it belongs
 	@ansible-playbook playbooks/smoke.yml
 
-down: ## remove the lab's VMs and networks
+down: ## remove the VMs and networks of the lab and the trio
 	@$(LAB) down
 
 env: ## only the virtual environment with the pinned packages
@@ -26,12 +29,13 @@ lint: env ## every static check, no rule skipped
 
 test: env unit integration molecule end-to-end ## what CI runs
 
-test-all: test api ## and the API's own tests, each role by itself, and PostgreSQL 17 on Debian 13
+test-all: test api end-to-end-lab ## and the API's own tests, the lab under faults, each role by itself, and Debian 12
 	@tests/molecule
-	@$(LAB) prepare trixie
-	@$(LAB) down
-	@LAB_RELEASE=trixie tests/integration/run
-	@MOLECULE_RELEASE=trixie tests/molecule
+	@$(LAB) prepare bookworm
+	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
+	@LAB_RELEASE=bookworm tests/integration/run
+	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
+	@MOLECULE_RELEASE=bookworm tests/molecule
 
 unit: env ## planners: tables and properties
 	@pytest -q tests/unit
@@ -48,9 +52,13 @@ api: ## the reference API against real PostgreSQL pairs and Consul
 	@$(LAB) prepare
 	@tests/api/run
 
-end-to-end: ## the whole lab: up, smoke, second run, faults under load
+end-to-end: ## the whole trio: up, smoke, second run, faults under load
 	@$(LAB) prepare
 	@pytest -q -s --durations=12 tests/end_to_end
+
+end-to-end-lab: ## the same on the lab, one service a VM
+	@$(LAB) prepare
+	@SCALEOUT_LAB=lab pytest -q -s --durations=12 tests/end_to_end
 
 bench: ## our modules beside one-object tasks, as ratios
 	@$(LAB) prepare

@@ -107,7 +107,7 @@ EXAMPLES = r"""
 plugin: scaleout.platform.fleet
 groups: [api]
 token_vars_file: group_vars/all/secrets.yml
-cache_file: ../../.lab/members.json
+cache_file: ../../.lab/members-lab.json
 
 ---
 # inventories/production/members.yml. In AWX, let a credential type inject CONSUL_HTTP_TOKEN as an environment variable,

@@ -8,6 +8,8 @@ that is up. What playbooks print is kept in .lab/logs; here only what it comes t
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from tests.end_to_end import lab
@@ -18,4 +20,6 @@ def platform():
     """A lab that answers; without one there is nothing to learn from a test."""
     answer = lab.get("/users?limit=1")
     if answer.status != 200:
-        pytest.exit(f"The lab does not answer ({answer.status or answer.error}): `make up` says why.", returncode=1)
+        pytest.exit(
+            f"The lab does not answer ({answer.status or answer.error}): `{shlex.join(lab.UP)}` says why.", returncode=1
+        )

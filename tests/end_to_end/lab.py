@@ -1,25 +1,39 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The lab as a tester reaches it: its hosts over SSH, its API over HTTP, its VMs through the engine."""
+"""The lab as a tester reaches it: its hosts over SSH, its API over HTTP, its VMs through the engine.
+
+It is the trio, or what SCALEOUT_LAB names. Every command of the tests works on its inventory.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import json
+import os
 import shlex
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tools.lab.labs import LABS
 from tools.lab.paths import LAB, ROOT
 from tools.ledger.http import Client
 from tools.ledger.judge import Answer
 
 LOGS = LAB / "logs"
+
+#: Which of the labs the tests are about.
+CHOSEN = LABS[os.environ.get("SCALEOUT_LAB") or "trio"]
+os.environ["ANSIBLE_INVENTORY"] = str(CHOSEN.inventory)
+
+#: What makes it, and what removes it.
+UP = (sys.executable, "-m", "tools.lab", "up", CHOSEN.name)
+DOWN = (sys.executable, "-m", "tools.lab", "down", CHOSEN.name)
 
 #: The reference API as the lab deploys it.
 APP = "reference-api"
@@ -51,7 +65,7 @@ def address(host: str) -> str:
 
 
 def url() -> str:
-    """Where the platform answers."""
+    """Where the platform answers: at its first load balancer."""
     return f"http://{address(hosts('loadbalancer')[0])}"
 
 
@@ -174,4 +188,4 @@ def engine(*command: str) -> str:
 
 def container(host: str) -> str:
     """The container that is a host's VM."""
-    return f"scaleout-lab-{host}"
+    return CHOSEN.container(host)

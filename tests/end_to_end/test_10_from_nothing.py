@@ -12,7 +12,7 @@ from tests.end_to_end import lab, playbooks, things
 @pytest.fixture(scope="module")
 def bare():
     """VMs and nothing on them."""
-    lab.local("make", "down")
+    lab.local(*lab.DOWN)
     created = playbooks.playbook("fleet.yml", log="10-fleet").succeeded()
     print(f"\nVMs created in {created.seconds:.0f} s")
 
@@ -24,7 +24,7 @@ def foretold(bare):
 
 @pytest.fixture(scope="module")
 def up(foretold):
-    return playbooks.run("make", "up", log="10-up")
+    return playbooks.run(*lab.UP, log="10-up")
 
 
 def test_a_check_of_bare_hosts_fails_nowhere(foretold):
@@ -53,6 +53,7 @@ def test_every_package_file_and_service_was_foretold(foretold, up):
             f"\n{host}: {len(names)} packages, files and services changed, {len(surprises[host])} not foretold", end=""
         )
     assert all(
-        any(name.startswith(kind) for name in done["lb1"]) for kind in ("package nginx", "file /etc", "service ")
+        any(name.startswith(kind) for name in done[lab.hosts("loadbalancer")[0]])
+        for kind in ("package nginx", "file /etc", "service ")
     )
     assert not any(surprises.values()), surprises

@@ -11,7 +11,7 @@ from tests.end_to_end import lab, playbooks
 
 def test_a_second_run_is_boring(platform):
     before = lab.services()
-    again = playbooks.run("make", "up", log="20-up-again", as_json=False).succeeded()
+    again = playbooks.run(*lab.UP, log="20-up-again", as_json=False).succeeded()
     after = lab.services()
 
     print(f"\nsecond run: {again.seconds:.0f} s; tasks by host: {again.tasks}, {sum(again.tasks.values())} in all")

@@ -29,39 +29,43 @@ def _psql(query: str) -> str:
     return f'cd / && sudo -u postgres psql -XAtq -c "{query}"'
 
 
+API = lab.hosts("api")
+#: The task that runs Consul's agent on the first API server.
+RUN_CONSUL = "Run the servers" if API[0] in lab.hosts("consul_server") else "Run the agents"
+
 DRIFTS = {
     "base": Drift(
-        "consul1",
+        lab.hosts("consul_server")[0],
         "sed -i 's/^SystemMaxUse.*/SystemMaxUse = 42M/' /etc/systemd/journald.conf",
         "grep SystemMaxUse /etc/systemd/journald.conf",
         frozenset({"base : Bound the journal"}),
     ),
     "consul": Drift(
-        "api1",
+        API[0],
         "echo >> /etc/consul.d/scaleout.json",
         "sha256sum < /etc/consul.d/scaleout.json",
-        frozenset({"consul : Write the configuration", "consul : Run the agents"}),
+        frozenset({"consul : Write the configuration", f"consul : {RUN_CONSUL}"}),
     ),
     "postgres": Drift(
-        "pg1",
+        lab.hosts("postgres")[0],
         f"{_psql('ALTER SYSTEM SET random_page_cost = 3')} && {_psql('SELECT pg_reload_conf()')}",
         _psql("SHOW random_page_cost"),
         frozenset({"postgres : Change the settings"}),
     ),
     "nginx": Drift(
-        "lb1",
+        lab.hosts("loadbalancer")[0],
         "sed -i 's/least_conn/ip_hash/; $ a # by hand' /etc/nginx/nginx.conf",
         "sha256sum < /etc/nginx/nginx.conf",
         frozenset({"nginx : Write the configuration", "nginx : Run nginx"}),
     ),
     "app": Drift(
-        "api2",
+        API[1],
         f"echo BY_HAND=1 >> /etc/{lab.APP}/environment",
         f"cat /etc/{lab.APP}/environment",
         frozenset({"app : Bring the release onto the host", "app : Run the application and its workers"}),
     ),
     "reference_api": Drift(
-        "api3",
+        API[2],
         f"echo '# by hand' >> /srv/{lab.APP}/current/reference_api/app.py",
         f"sha256sum < /srv/{lab.APP}/current/reference_api/app.py",
         frozenset({"app : Bring the release onto the host", "app : Run the application and its workers"}),

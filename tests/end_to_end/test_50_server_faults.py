@@ -39,24 +39,26 @@ def _state(host: str) -> str:
     return lab.ssh(host, f"ps -o state= -p $(systemctl show -p MainPID --value {lab.APP})", check=False)
 
 
+#: On a trio the last one is no VM that the load comes through.
+STOPPED, HUNG, PAUSED = lab.hosts("api")[:3]
 FAULTS = [
     Fault(
         "stopped",
-        "api1",
+        STOPPED,
         strike=lambda host: lab.ssh(host, f"systemctl stop {lab.APP}"),
         bites=lambda host: lab.ssh(host, f"systemctl is-active {lab.APP}", check=False) == "inactive",
         heal=lambda host: lab.ssh(host, f"systemctl start {lab.APP}"),
     ),
     Fault(
         "hung",
-        "api2",
+        HUNG,
         strike=lambda host: lab.ssh(host, f"systemctl kill --signal=SIGSTOP {lab.APP}"),
         bites=lambda host: _state(host).startswith("T"),
         heal=lambda host: lab.ssh(host, f"systemctl kill --signal=SIGCONT {lab.APP}"),
     ),
     Fault(
         "paused",
-        "api3",
+        PAUSED,
         strike=lambda host: lab.engine("pause", lab.container(host)),
         bites=lambda host: json.loads(lab.engine("inspect", lab.container(host)))[0]["State"]["Paused"],
         heal=lambda host: lab.engine("unpause", lab.container(host)),

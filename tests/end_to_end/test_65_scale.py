@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import time
@@ -26,7 +27,11 @@ TRACES = f"""
     pgrep -a 'consul|uvicorn'
     true
 """
-SPARES = {"spare1": "172.29.84.201", "spare2": "172.29.84.202"}
+#: The only server that holds a pool's record, or the first of them.
+CONSUL = lab.hosts("consul_server")[0]
+SPARES = {f"spare{n}": str(ipaddress.ip_network(lab.CHOSEN.subnet)[200 + n]) for n in (1, 2)}
+#: Who joins a pool of three: the lowest number that is free.
+NEXT = next(f"api{n}" for n in range(1, 9) if f"api{n}" not in lab.hosts("api"))
 
 
 def scale(count: object, *arguments: str, log: str) -> playbooks.Run:
@@ -37,8 +42,8 @@ def scale(count: object, *arguments: str, log: str) -> playbooks.Run:
 
 def consul(path: str) -> Any:
     """Ask Consul's server."""
-    token = lab.variables("consul1")["consul_management_token"]
-    answer = lab.get(f"/v1/{path}", f"http://{lab.address('consul1')}:8500", X_Consul_Token=token)
+    token = lab.variables(CONSUL)["consul_management_token"]
+    answer = lab.get(f"/v1/{path}", f"http://{lab.address(CONSUL)}:8500", X_Consul_Token=token)
     assert answer.status == 200, f"{path}: {answer.status} {answer.error}"
     return json.loads(answer.body)
 
@@ -46,7 +51,7 @@ def consul(path: str) -> Any:
 def assert_no_trace(host: str, address: str) -> None:
     """Nothing in Consul, in the load balancers' lists and in the known hosts tells that there was such a server."""
     record = json.dumps(consul("kv/scaleout/members/api?raw"))
-    assert "api1" in record
+    assert lab.hosts("api")[0] in record
     assert f'"{host}"' not in record
     assert host not in [node["Node"] for node in consul("catalog/nodes")]
     assert host not in [member["Name"] for member in consul("agent/members")]
@@ -102,9 +107,10 @@ def test_asked_for_what_there_is_nothing_happens(platform):
 def test_a_check_tells_who_would_come_and_makes_nobody(platform):
     before = recorded()
     run = scale(4, "--check", "--diff", log="check").succeeded()
-    assert "to join: api4" in run.text
+    (joins,) = re.search(r"to join: (\S+)", run.text).groups()
+    assert joins == NEXT
     assert recorded() == before
-    assert lab.container("api4") not in lab.engine("ps", "-a", "--format", "{{.Names}}").split()
+    assert lab.container(NEXT) not in lab.engine("ps", "-a", "--format", "{{.Names}}").split()
 
 
 @pytest.mark.parametrize(
@@ -128,21 +134,21 @@ def test_a_server_that_is_never_healthy_joins_with_the_next_run(platform):
     broken = scale(4, "-e", "reference_api_health_path=/no-such-path", "-e", "app_health_timeout=8", log="sick")
     assert broken.status != 0
     print("\n".join(broken.failures))
-    assert "api4" in broken.failures[-1]
+    assert NEXT in broken.failures[-1]
     assert pool() == before
     assert lab.get("/users?limit=1").status == 200
     scale(4, log="mended").succeeded()
-    assert pool() == before | {recorded()["api4"]}
+    assert pool() == before | {recorded()[NEXT]}
 
 
 def test_a_server_that_cannot_be_reached_is_taken_away_all_the_same(platform):
-    if "api4" not in recorded():
+    if NEXT not in recorded():
         scale(4, log="one-more").succeeded()
-    address = recorded()["api4"]
-    lab.engine("pause", lab.container("api4"))
+    address = recorded()[NEXT]
+    lab.engine("pause", lab.container(NEXT))
     scale(3, log="unreachable").succeeded()
-    assert_no_trace("api4", address)
-    assert_no_container("api4", address)
+    assert_no_trace(NEXT, address)
+    assert_no_container(NEXT, address)
     assert lab.get("/users?limit=1").status == 200
 
 
@@ -165,7 +171,8 @@ def spares(platform, tmp_path_factory):
         return str(path)
 
     playbooks.playbook(fleet("present"), log="65-spares").succeeded()
-    yield ["-i", "inventories/lab/hosts.yml", "-i", str(folder / "spares.yml"), "-i", "inventories/lab/members.yml"]
+    known = lab.CHOSEN.inventory
+    yield ["-i", f"{known}/hosts.yml", "-i", str(folder / "spares.yml"), "-i", f"{known}/members.yml"]
     playbooks.playbook(fleet("absent"), log="65-spares-gone").succeeded()
 
 

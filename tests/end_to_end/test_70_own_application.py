@@ -12,7 +12,8 @@ import yaml
 
 from tests.end_to_end import lab, playbooks
 
-HOSTS = ["api1", "api2"]
+HOSTS = lab.hosts("api")[:2]
+BALANCERS = lab.hosts("loadbalancer")
 PORT = 9000
 
 SERVER = """
@@ -50,7 +51,7 @@ def site(tmp_path):
     """The playbook that a user would write: roles and variables, no tasks."""
     (tmp_path / "hello").mkdir()
     (tmp_path / "hello/server.py").write_text(textwrap.dedent(SERVER))
-    balancer = lab.variables("lb1")
+    balancer = lab.variables(BALANCERS[0])
     seeds = dict(balancer["nginx_seed_servers"])
     seeds["hello"] = [f"{lab.address(host)}:{PORT}" for host in HOSTS]
 
@@ -75,8 +76,8 @@ def site(tmp_path):
     sites = [*balancer["nginx_sites"], {"name": "hello", "service": "hello", "server_name": "hello.lab"}]
     names = ":".join(HOSTS)
     served = {"nginx_sites": sites, "nginx_seed_servers": seeds}
-    deploy = [play(names, "app", **application), play("lb1", "nginx", **served)]
-    remove = [play("lb1", "nginx"), play(names, "app", **application, app_state="absent")]
+    deploy = [play(names, "app", **application), play("loadbalancer", "nginx", **served)]
+    remove = [play("loadbalancer", "nginx"), play(names, "app", **application, app_state="absent")]
     for name, plays in (("deploy", deploy), ("remove", remove)):
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(plays, sort_keys=False))
     return tmp_path
@@ -86,12 +87,12 @@ def greeting() -> str:
     return lab.get("/", Host="hello.lab").body.decode()
 
 
-def nginx_state() -> str:
-    """What nginx is told, and which upstreams are followed."""
-    return lab.ssh(
-        "lb1",
+def nginx_state() -> dict[str, str]:
+    """What each nginx is told, and which upstreams are followed."""
+    return lab.everywhere(
         "cat /etc/nginx/nginx.conf; ls /etc/nginx/upstreams; "
         "systemctl list-units --all --plain --no-legend 'nginx-upstream@*' | cut -d' ' -f1",
+        BALANCERS,
     )
 
 
@@ -118,8 +119,8 @@ def test_it_is_deployed_and_answers_and_goes(platform, site):
 
 
 def services_in_consul() -> list[str]:
-    token = yaml.safe_load((lab.ROOT / "inventories/lab/group_vars/all/secrets.yml").read_text())["consul_reader_token"]
-    answer = lab.ssh("consul1", f"python3 -c {json.dumps(_ASK_CONSUL)} {token}")
+    token = yaml.safe_load(lab.CHOSEN.secrets.read_text())["consul_reader_token"]
+    answer = lab.ssh(lab.hosts("consul_server")[0], f"python3 -c {json.dumps(_ASK_CONSUL)} {token}")
     return list(json.loads(answer))
 
 

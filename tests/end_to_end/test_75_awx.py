@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.end_to_end import lab
-from tools.lab.paths import LAB, ROOT, SECRETS
+from tools.lab.paths import LAB, ROOT
 
 #: What a job has from elsewhere: from the machine credential, or from the place where it runs.
 NOT_IMPORTED = {"ansible_ssh_private_key_file", "ansible_ssh_common_args", "lab_dir"}
@@ -84,7 +84,7 @@ def awx(platform, tmp_path_factory) -> Iterator[Controller]:
     # Forced, for this checkout is an installed collection of the same version already.
     lab.local("ansible-galaxy", "collection", "install", "--no-deps", "--force", "-p", target, str(archive))
 
-    secrets = yaml.safe_load(SECRETS.read_text())
+    secrets = yaml.safe_load(lab.CHOSEN.secrets.read_text())
     imported = json.loads(lab.local("ansible-inventory", "--list", "--export"))
     known = imported["all"]["vars"]
     for name in [*secrets, *NOT_IMPORTED]:

@@ -7,15 +7,13 @@ import concurrent.futures
 import sys
 import time
 
-from . import engine, environment, image, phases, secrets
-from .paths import LAB, MEMBERS, PHASES, ROOT
-from .shell import NeedsHelp, as_root, run, succeeds
-
-SUBNET = "172.29.84.0/24"
-NETWORK = "scaleout-lab"
+from . import engine, environment, image, kernel, known_hosts, phases, secrets
+from .labs import LABS, RELEASE, Lab
+from .paths import KNOWN_HOSTS, PHASES, ROOT
+from .shell import NeedsHelp, as_root, succeeds
 
 
-def prepare(release: str = "bookworm") -> None:
+def prepare(release: str) -> None:
     """Everything that must be there before Ansible runs."""
     if not succeeds("docker", "version") or image.needs_root(release):
         as_root()  # say what is needed before anything is made
@@ -23,22 +21,24 @@ def prepare(release: str = "bookworm") -> None:
     with concurrent.futures.ThreadPoolExecutor() as pool:
         made = pool.submit(phases.timed, "environment", environment.ensure)
         phases.timed("engine", engine.ensure)
+        phases.timed("kernel", kernel.ensure)
         phases.timed("image", lambda: image.ensure(release))
         made.result()
     secrets.ensure()
-    engine.free_subnet(SUBNET, NETWORK)
 
 
-def up() -> int:
-    """The lab, from nothing or from whatever is there."""
+def up(lab: Lab) -> int:
+    """A lab, from nothing or from whatever is there."""
     started = time.monotonic()
     PHASES.unlink(missing_ok=True)
-    prepare()
-    if not succeeds("docker", "inspect", f"{NETWORK}-consul1"):
-        # The record of the pool's members is gone with the server that held it.
-        MEMBERS.unlink(missing_ok=True)
+    prepare(RELEASE)
+    engine.free_subnet(lab.subnet, lab.fleet)
+    if not any(succeeds("docker", "inspect", lab.container(host)) for host in lab.consul_servers):
+        # The record of the pool's members is gone with the servers that held it.
+        lab.members.unlink(missing_ok=True)
     status = environment.ansible(
         "ansible-playbook",
+        f"--inventory={lab.inventory.relative_to(ROOT)}",
         "playbooks/fleet.yml",
         "playbooks/site.yml",
         ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tools/lab/callback_plugins"),
@@ -49,43 +49,43 @@ def up() -> int:
     return status
 
 
-def down() -> int:
-    """Remove the lab's VMs and their network; the environment, the image and the secrets stay."""
+def down(labs: list[Lab]) -> int:
+    """Remove the VMs of labs and their networks; the environment, the image and the secrets stay."""
     if not succeeds("docker", "version"):
         print("No Docker engine runs, so no VM does.")
         return 0
-    found = run("docker", "ps", "-aq", "--filter", "label=scaleout.fleet").stdout.split()
-    if found:
-        run("docker", "rm", "-f", "-v", *found)
-    networks = run("docker", "network", "ls", "-q", "--filter", "label=scaleout.fleet").stdout.split()
-    if networks:
-        run("docker", "network", "rm", *networks)
-    (LAB / "known_hosts").unlink(missing_ok=True)
-    MEMBERS.unlink(missing_ok=True)
-    print("The lab's VMs and networks are gone; `make up` makes them anew.")
-    return 0
-
-
-def env() -> int:
-    """Only the environment, for lint and unit tests."""
-    phases.timed("environment", environment.ensure)
+    for lab in labs:
+        engine.remove_fleet(lab.fleet)
+        lab.members.unlink(missing_ok=True)
+    if KNOWN_HOSTS.exists():
+        KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [lab.subnet for lab in labs]))
+    print(f"The VMs and networks of {' and '.join(lab.name for lab in labs)} are gone; `make up` creates them again.")
     return 0
 
 
 def main() -> int:
     """Run one verb; a person's problem is one sentence and status 2."""
     parser = argparse.ArgumentParser(prog="tools.lab", description=__doc__)
-    parser.add_argument("verb", choices=["up", "down", "env", "prepare"])
-    parser.add_argument("release", nargs="?", default="bookworm", help="the Debian release of the image")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("env", help="only the environment, for lint and unit tests")
+    prepared = verbs.add_parser("prepare", help="environment, engine, image and secrets")
+    prepared.add_argument("release", nargs="?", default=RELEASE, help="the Debian release of the image")
+    verbs.add_parser("up", help="a lab").add_argument("lab", choices=LABS, default="lab", nargs="?")
+    verbs.add_parser("down", help="remove a lab, else all").add_argument("lab", choices=LABS, nargs="?")
     options = parser.parse_args()
     try:
-        if options.verb == "prepare":
+        if options.verb == "env":
+            phases.timed("environment", environment.ensure)
+        elif options.verb == "prepare":
             prepare(options.release)
-            return 0
-        return {"up": up, "down": down, "env": env}[options.verb]()
+        elif options.verb == "up":
+            return up(LABS[options.lab])
+        else:
+            return down([LABS[options.lab]] if options.lab else list(LABS.values()))
     except NeedsHelp as problem:
         print(f"\nCannot go on: {problem}", file=sys.stderr)
         return 2
+    return 0
 
 
 if __name__ == "__main__":

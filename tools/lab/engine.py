@@ -89,7 +89,7 @@ def free_subnet(subnet: str, network: str) -> None:
         if not ours:
             raise NeedsHelp(
                 f"the network '{found['Name']}' uses addresses of the lab's {subnet}: remove it, or give the lab "
-                "another subnet in inventories/lab."
+                "another subnet in its inventory."
             )
         attached = run(
             "docker", "ps", "-aq", "--filter", f"network={found['Name']}", "--filter", "label=scaleout.fleet"
@@ -97,3 +97,14 @@ def free_subnet(subnet: str, network: str) -> None:
         if attached:
             run("docker", "rm", "-f", *attached)
         run("docker", "network", "rm", found["Name"])
+
+
+def remove_fleet(fleet: str) -> None:
+    """Remove the containers and networks of a fleet, whoever made them; those of other fleets stay."""
+    label = f"label=scaleout.fleet={fleet}"
+    containers = run("docker", "ps", "-aq", "--filter", label).stdout.split()
+    if containers:
+        run("docker", "rm", "-f", "-v", *containers)
+    networks = run("docker", "network", "ls", "-q", "--filter", label).stdout.split()
+    if networks:
+        run("docker", "network", "rm", *networks)

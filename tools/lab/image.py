@@ -8,7 +8,7 @@ from .paths import ROOT
 from .shell import as_root, install, run, succeeds
 
 
-def needs_root(release: str = "bookworm") -> bool:
+def needs_root(release: str) -> bool:
     """Whether building the image would need root: it is not there, and the engine is not to pull one."""
     return not _pulled() and not succeeds("docker", "image", "inspect", f"scaleout-lab:{release}")
 
@@ -18,7 +18,7 @@ def _pulled() -> bool:
     return os.environ.get("LAB_IMAGE_SOURCE") == "pull"
 
 
-def ensure(release: str = "bookworm") -> str:
+def ensure(release: str) -> str:
     """Build the image of a Debian release unless it is there and its recipe did not change.
 
     :returns: what was done, in a few words.

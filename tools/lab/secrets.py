@@ -6,8 +6,10 @@ import base64
 import os
 import secrets
 import uuid
+from pathlib import Path
 
-from .paths import LAB, SECRETS
+from .labs import LABS
+from .paths import LAB
 from .shell import install, run, succeeds
 
 
@@ -36,7 +38,7 @@ MAKERS = {
 
 
 def ensure() -> str:
-    """Add the secrets that are missing, and the key that opens the VMs.
+    """Add the secrets that a lab lacks, and the key that opens the VMs of all.
 
     :returns: what was done, in a few words.
     """
@@ -46,12 +48,17 @@ def ensure() -> str:
         if not succeeds("ssh-keygen", "--help") and not os.path.exists("/usr/bin/ssh-keygen"):
             install("openssh-client")
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "scaleout-lab", "-f", str(key))
-    text = SECRETS.read_text() if SECRETS.exists() else "---\n# The lab's secrets, made by `make up`.\n"
+    made = sum(_complete(lab.secrets) for lab in LABS.values())
+    return f"{made} made" if made else "are there"
+
+
+def _complete(path: Path) -> int:
+    """Add the secrets that a file lacks, and return how many."""
+    text = path.read_text() if path.exists() else "---\n# The lab's secrets, made by `make up`.\n"
     have = {line.split(":", 1)[0] for line in text.splitlines()}
     added = [f'{name}: "{make()}"\n' for name, make in MAKERS.items() if name not in have]
-    if not added:
-        return "are there"
-    descriptor = os.open(SECRETS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "".join(added))
-    return f"{len(added)} made"
+    if added:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text + "".join(added))
+    return len(added)
