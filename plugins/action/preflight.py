@@ -6,92 +6,32 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import next_map
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.databases import Topology
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
-    VARIABLES,
-    Groups,
-    Inventory,
-    Unevaluated,
-)
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.platform import InvalidInventory, read
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.platform import PROVIDERS
+from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of
 
 
 class ActionModule(ActionBase):
-    """Fails with one sentence, or returns the topology."""
+    """Fails with all that is wrong, or returns the topology."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result = super().run(tmp, task_vars)
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
         _validation, options = self.validate_argument_spec(
             {
                 "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
-                "postgres_group": {"type": "str", "default": Groups.postgres},
-                "consul_server_group": {"type": "str", "default": Groups.consul_server},
-                "loadbalancer_group": {"type": "str", "default": Groups.loadbalancer},
-                "api_group": {"type": "str", "default": Groups.api},
-                "fleet_providers": {"type": "list", "elements": "str", "default": list(Inventory.providers)},
+                "fleet_providers": {"type": "list", "elements": "str", "default": list(PROVIDERS)},
             }
         )
+        hosts = Hosts(task_vars, self._templar)
         try:
-            topology = read(self._inventory(options, task_vars or {}))
-            _check_buckets(topology)
+            _platform, topology = check(hosts, groups_of(task_vars), options["secrets"], options["fleet_providers"])
         except ScaleoutError as error:
-            result.update(failed=True, msg=error.message, **error.facts)
-        else:
-            result.update(changed=False, topology=topology.document())
-        return result
-
-    def _inventory(self, options: dict[str, t.Any], task_vars: dict[str, t.Any]) -> Inventory:
-        groups = {name: [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()}
-        secrets = tuple(options["secrets"])
-        return Inventory(
-            hosts={
-                host: self._variables(host, (*VARIABLES, *secrets), task_vars["hostvars"]) for host in groups["all"]
-            },
-            groups=groups,
-            names=Groups(
-                postgres=options["postgres_group"],
-                consul_server=options["consul_server_group"],
-                loadbalancer=options["loadbalancer_group"],
-                api=options["api_group"],
-            ),
-            secrets=secrets,
-            providers=tuple(options["fleet_providers"]),
-        )
-
-    def _variables(self, host: str, names: t.Iterable[str], hostvars: t.Any) -> dict[str, t.Any]:
-        """Evaluate the named variables of a host, one by one, so that no other variable can be in the way."""
-        raw = hostvars.raw_get(host)
-        templar = self._templar.copy_with_new_env(available_variables={**raw, "hostvars": hostvars})
-        values = {}
-        for name in names:
-            if name not in raw:
-                continue
-            try:
-                values[name] = templar.template(raw[name])
-            except AnsibleUndefinedVariable as error:
-                values[name] = Unevaluated(
-                    f"cannot be evaluated, because something in it is undefined ({error.message})"
-                )
-            except AnsibleError:
-                # What a filter or a vault has to say may hold a part of the value.
-                values[name] = Unevaluated("cannot be evaluated")
-        return values
-
-
-def _check_buckets(topology: Topology) -> None:
-    """Let the shard map's planner judge the buckets of the inventory."""
-    try:
-        next_map(None, wanted_shards(topology.cluster_list(), topology.shards()), BUCKETS)
-    except InvalidMap as error:
-        raise InvalidInventory([f"platform_shard_buckets: {error.message}"]) from error
+            return {**result, "failed": True, **error.result()}
+        return {**result, "changed": False, "topology": topology}

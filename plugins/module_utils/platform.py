@@ -64,19 +64,55 @@ class Cluster:
     """PostgreSQL servers that hold the same data.
 
     :param members: in the order of the inventory.
-    :param shards: ids of the shards whose databases live here.
+    :param shards: ids of the shards whose databases live here, each ``shard_<id>``.
     :param databases: names of the other databases.
+    :param workload: what its servers do, as ``postgres_workload`` has it; None where the hosts say so themselves.
+    :param settings: PostgreSQL's settings of every member.
     """
 
     name: str
     members: tuple[Server, ...]
     shards: tuple[int, ...] = ()
     databases: tuple[str, ...] = ()
+    workload: str | None = None
+    settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def all_databases(self) -> tuple[str, ...]:
+        """The names of all databases, those of the shards first."""
+        return (*(f"shard_{shard_id}" for shard_id in self.shards), *self.databases)
+
+    def member(self, host: str) -> Server:
+        """Return the server of a host; KeyError where the host is no member."""
+        for server in self.members:
+            if server.name == host:
+                return server
+        raise KeyError(host)
 
 
 def leader_of(cluster: Cluster) -> Server:
     """Return the member that takes writes: the first one, until failover makes it a question to the cluster."""
     return cluster.members[0]
+
+
+def standbys_of(cluster: Cluster) -> tuple[Server, ...]:
+    """Return the members that follow the leader."""
+    leader = leader_of(cluster)
+    return tuple(server for server in cluster.members if server != leader)
+
+
+@dataclasses.dataclass(frozen=True)
+class Application:
+    """What runs on the hosts of a group.
+
+    :param role: the role that deploys it.
+    :param secrets: names of variables that it cannot do without.
+    """
+
+    name: str
+    group: str
+    role: str
+    secrets: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +123,13 @@ class Platform:
         is read; one whose template fails is :class:`Unevaluated`. Defaults of the roles' argument specs are in it.
     :param groups: the names of each group's hosts.
     :param clusters: PostgreSQL clusters by name.
+    :param applications: by name.
     """
 
     hosts: t.Mapping[str, t.Mapping[str, t.Any]]
     groups: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     clusters: t.Mapping[str, Cluster] = dataclasses.field(default_factory=dict)
+    applications: t.Mapping[str, Application] = dataclasses.field(default_factory=dict)
 
     def members(self, group: str) -> list[str]:
         """Return the hosts of a group in the order of the inventory; none where there is no such group."""
@@ -108,4 +146,5 @@ class Platform:
 
     def cluster_of(self, host: str) -> Cluster | None:
         """Return the PostgreSQL cluster that a host is a member of."""
-        return self.clusters.get(str(self.value(host, "postgres_cluster", "")))
+        cluster = self.clusters.get(str(self.value(host, "postgres_cluster", "")))
+        return cluster if cluster and any(server.name == host for server in cluster.members) else None

@@ -11,33 +11,18 @@ version_added: 0.1.0
 author: The scaleout.platform team (@scaleout)
 description:
   - Reads the variables of all hosts of the inventory on the controller, and connects to none of them.
-  - Fails with one sentence that names the host or the variable when the inventory cannot become a platform, and returns
-    the topology of its databases when it can.
+  - Fails with everything that is wrong with it, each in a sentence that names the host and the variable, when the
+    inventory cannot become a platform. Returns the topology when it can.
   - Only the variables that matter here are evaluated, so what is undefined elsewhere does no harm.
 options:
   secrets:
     description:
-      - Names of variables that must have a value on every host of the inventory.
+      - Names of variables that must have a value on every host of the inventory, beside those that C(applications)
+        names.
       - A missing or empty one is told by its name, never by its value.
     type: list
     elements: str
     default: []
-  postgres_group:
-    description: Group of the database servers.
-    type: str
-    default: postgres
-  consul_server_group:
-    description: Group of the Consul servers; it must have a host.
-    type: str
-    default: consul_server
-  loadbalancer_group:
-    description: Group of the load balancers; it must have a host when O(api_group) has one.
-    type: str
-    default: loadbalancer
-  api_group:
-    description: Group of the application servers.
-    type: str
-    default: api
   fleet_providers:
     description: The values that the variable C(fleet_provider) may have.
     type: list
@@ -51,9 +36,12 @@ attributes:
     description: Has a part that runs on the controller.
     support: full
 notes:
-  - For every host it reads C(platform_address), C(ansible_host) and C(fleet_provider); for database servers also
-    C(postgres_role) (C(primary) or C(standby)), C(postgres_primary) (of a standby), C(postgres_shards) (of a primary),
-    C(postgres_port), C(pgbouncer_port), C(postgres_database_owner), C(postgres_users) and C(platform_shard_buckets).
+  - Group C(postgres) has the database servers, C(consul_server) the Consul servers, of which there must be one, and
+    C(loadbalancer) the load balancers.
+  - For every host it reads C(platform_address), C(ansible_host) and C(fleet_provider); for the platform
+    C(postgres_clusters), C(applications) and C(platform_shard_buckets), which belong into C(group_vars/all); for
+    database servers C(postgres_cluster), C(postgres_port) and C(pgbouncer_port); and what the rules of the services
+    read.
   - A C(pgbouncer_port) goes into the shard map, so that clients connect to PgBouncer.
 seealso:
   - module: scaleout.platform.shard_map
@@ -76,7 +64,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 topology:
-  description: The platform's databases.
+  description: The platform's databases and applications.
   returned: success
   type: dict
   contains:
@@ -94,19 +82,46 @@ topology:
       type: list
       elements: dict
       sample: [{id: 0, cluster: pg1, database: shard_0}]
-    primaries:
-      description: For each primary its C(name), C(host), C(port), the ids of its C(shards) and the C(standbys).
+    servers:
+      description:
+        - For each database server its C(name), C(host), C(port), C(cluster), the C(leader) of that and whether it
+          C(leads) itself, and the C(shards) and all C(databases) of the cluster.
       type: dict
-      sample: {pg1: {name: pg1, host: 192.0.2.11, port: 5432, shards: [0], standbys: [pg1r]}}
-    standbys:
-      description: For each standby its C(name), C(host), C(port), C(primary), and the name of its replication C(slot).
+      sample:
+        pg1r:
+          name: pg1r
+          host: 192.0.2.12
+          port: 5432
+          cluster: pg1
+          leader: pg1
+          leads: false
+          shards: [0]
+          databases: [shard_0]
+    applications:
+      description: For each application its C(group) and C(role).
       type: dict
-      sample: {pg1r: {name: pg1r, host: 192.0.2.12, port: 5432, primary: pg1, slot: pg1r}}
-faults:
-  description: Everything that is wrong with the inventory, a sentence each. RV(ignore:msg) is the first of them.
+      sample: {shop: {group: api, role: scaleout.platform.app}}
+problems:
+  description: Everything that is wrong with the inventory. RV(ignore:msg) has the texts of all.
   returned: failure
   type: list
-  elements: str
-  sample:
-    - The group consul_server has no host: Consul needs at least one server.
+  elements: dict
+  contains:
+    code:
+      description: What a program may branch on.
+      type: str
+      sample: empty_group
+    host:
+      description: Inventory name of the host; empty where the problem is the platform's.
+      type: str
+      sample: ""
+    text:
+      description: The problem in words.
+      type: str
+      sample: the group consul_server has no host; Consul needs at least one server
+code:
+  description: V(invalid_inventory).
+  returned: failure
+  type: str
+  sample: invalid_inventory
 """

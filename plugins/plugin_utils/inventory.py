@@ -16,6 +16,7 @@ from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Unevaluated
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
 
 if t.TYPE_CHECKING:
     from ansible.template import Templar
@@ -107,7 +108,41 @@ class Hosts(Mapping[str, Variables]):
         return Variables(variables, self._templar.copy_with_new_env(available_variables=variables))
 
 
+class Later(Mapping[str, t.Any]):
+    """A mapping that is made when somebody looks into it."""
+
+    def __init__(self, make: t.Callable[[], Mapping[str, t.Any]]) -> None:
+        self._make = make
+        self._made: Mapping[str, t.Any] | None = None
+
+    def _all(self) -> Mapping[str, t.Any]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def groups_of(task_vars: Mapping[str, t.Any]) -> dict[str, list[str]]:
+    """Return the groups of the inventory and their hosts' names."""
+    return {str(name): [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()}
+
+
 def platform_of(task_vars: Mapping[str, t.Any], templar: Templar) -> Platform:
-    """Return the platform as a task sees it."""
-    groups = {str(name): [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()}
-    return Platform(Hosts(task_vars, templar), groups)
+    """Return the platform as a task sees it. Most services ask for no database cluster, so those are read later."""
+    hosts, groups = Hosts(task_vars, templar), groups_of(task_vars)
+    parsed: list[Platform] = []
+
+    def whole() -> Platform:
+        if not parsed:
+            parsed.append(topology.parse(hosts, groups)[0])
+        return parsed[0]
+
+    return Platform(hosts, groups, Later(lambda: whole().clusters), Later(lambda: whole().applications))

@@ -64,6 +64,17 @@ def address(host: str) -> str:
     return variables(host)["ansible_host"]
 
 
+def shards(host: str) -> list[int]:
+    """The ids of the shards that a database server has, as its cluster's leader or as a standby."""
+    return variables(host)["postgres_clusters"][variables(host)["postgres_cluster"]].get("shards", [])
+
+
+def leads(host: str) -> bool:
+    """Whether a database server is the one of its cluster that takes writes."""
+    cluster = variables(host)["postgres_cluster"]
+    return host == next(other for other in hosts("postgres") if variables(other)["postgres_cluster"] == cluster)
+
+
 def url() -> str:
     """Where the platform answers: at its first load balancer."""
     return f"http://{address(hosts('loadbalancer')[0])}"

@@ -30,13 +30,12 @@ def test_a_user_is_on_one_shard_and_its_replica(platform):
     lab.wait_for(look, 10)
     at = {server: databases for server, databases in found.items() if databases}
     print(f"\nuser {user}: {at}")
-    primaries = [server for server in at if lab.variables(server)["postgres_role"] == "primary"]
-    assert len(primaries) == 1, at
-    standbys = [server for server in at if lab.variables(server).get("postgres_primary") == primaries[0]]
-    assert set(at) == {*primaries, *standbys}
-    assert len(standbys) == 1, at
-    assert at[primaries[0]] == at[standbys[0]]
-    assert len(at[primaries[0]]) == 1, at
+    # The leader and the standby of one cluster, and no other server.
+    assert len(at) == 2, at
+    assert len({lab.variables(server)["postgres_cluster"] for server in at}) == 1, at
+    first, second = at.values()
+    assert first == second
+    assert len(first) == 1, at
     assert lab.ask("DELETE", f"/users/{user}").status == 204
 
 

@@ -16,11 +16,12 @@ HEALS_WITHIN = 40
 
 
 def shards(query: str) -> list[list[str]]:
-    """Ask every shard's primary, and return all rows."""
+    """Ask every shard's leader, and return all rows."""
     return [
         row
         for host in lab.hosts("postgres")
-        for shard in lab.variables(host).get("postgres_shards", [])
+        if lab.leads(host)
+        for shard in lab.shards(host)
         for row in lab.sql(host, f"shard_{shard}", query)
     ]
 

@@ -14,8 +14,8 @@ HEALS_WITHIN = 10
 
 
 def test_a_lost_primary_costs_its_shards_only(platform):
-    theirs = {str(shard) for shard in lab.variables(VICTIM)["postgres_shards"]}
-    others = {str(shard) for shard in lab.variables("pg1")["postgres_shards"]}
+    theirs = {str(shard) for shard in lab.shards(VICTIM)}
+    others = {str(shard) for shard in lab.shards("pg1")}
     unit = lab.ssh(VICTIM, "systemctl list-units --type=service --state=running --plain --no-legend 'postgresql@*'")
     unit = unit.split()[0]
     with load.ledger("database") as ledger:

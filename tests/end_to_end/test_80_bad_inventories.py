@@ -38,21 +38,21 @@ class Inventory:
         (self.path / "hosts.yml").write_text(yaml.safe_dump(self._hosts))
 
 
-def no_primary(inventory):
-    for name in ("pg1", "pg2"):
-        inventory.host(name).update(postgres_role="standby", postgres_primary="pg1", postgres_shards=[])
+def a_cluster_without_servers(inventory):
+    for name in ("pg1", "pg1r"):
+        inventory.host(name)["postgres_cluster"] = "pg2"
 
 
 def no_database_servers(inventory):
     inventory.group("postgres").clear()
 
 
-def two_primaries_for_a_shard(inventory):
-    inventory.host("pg2")["postgres_shards"] = [1, 2, 3]
+def two_clusters_for_a_shard(inventory):
+    inventory.every(postgres_clusters={"pg1": {"shards": [0, 1]}, "pg2": {"shards": [1, 2]}, "analytics": {}})
 
 
-def a_standby_without_primary(inventory):
-    del inventory.host("pg2r")["postgres_primary"]
+def a_server_without_a_cluster(inventory):
+    del inventory.host("pg2r")["postgres_cluster"]
 
 
 def a_gap_in_the_buckets(inventory):
@@ -96,10 +96,10 @@ def two_hosts_with_one_address(inventory):
 
 
 CASES = [
-    (no_primary, ["postgres_primary", "pg1"]),
-    (no_database_servers, ["postgres", "no primary"]),
-    (two_primaries_for_a_shard, ["pg1", "pg2", "shard 1"]),
-    (a_standby_without_primary, ["postgres_primary", "pg2r"]),
+    (a_cluster_without_servers, ["postgres_cluster", "pg1"]),
+    (no_database_servers, ["postgres", "no member"]),
+    (two_clusters_for_a_shard, ["pg1", "pg2", "shard 1"]),
+    (a_server_without_a_cluster, ["postgres_cluster", "pg2r"]),
     (a_gap_in_the_buckets, ["bucket", "2048"]),
     (an_unknown_provider, ["fleet_provider", "api2", "cloud"]),
     (a_missing_secret, ["postgres_replicator_password"]),

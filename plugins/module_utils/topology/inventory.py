@@ -1,77 +1,74 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What preflight is told of an inventory, and the words in which faults are told."""
+"""What is read of an inventory, and the words in which its problems are told."""
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem, Unevaluated
 
 #: The variables of a host that decide what the platform looks like.
 VARIABLES = (
     "ansible_host",
+    "applications",
+    "fleet_provider",
+    "pgbouncer_port",
     "platform_address",
     "platform_shard_buckets",
-    "fleet_provider",
-    "postgres_role",
-    "postgres_primary",
-    "postgres_shards",
+    "postgres_cluster",
+    "postgres_clusters",
     "postgres_port",
-    "pgbouncer_port",
-    "postgres_database_owner",
-    "postgres_users",
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class Unevaluated:
-    """The value of a variable whose template failed.
-
-    :param reason: a clause for the user, without a value.
-    """
-
-    reason: str
+#: The groups whose names have a meaning; an application names a group of its own.
+POSTGRES = "postgres"
+CONSUL_SERVER = "consul_server"
+LOADBALANCER = "loadbalancer"
 
 
-@dataclasses.dataclass(frozen=True)
-class Groups:
-    """The names that the platform's groups have in the inventory."""
+class Reader:
+    """Reads variables of an inventory and collects the problems on the way."""
 
-    postgres: str = "postgres"
-    consul_server: str = "consul_server"
-    loadbalancer: str = "loadbalancer"
-    api: str = "api"
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.problems: list[Problem] = []
+
+    def problem(self, code: str, host: str, text: str) -> None:
+        self.problems.append(Problem(code, host, text))
+
+    def of(self, code: str, host: str, variable: str, text: str) -> None:
+        """Note a problem with a variable, unless it only follows from a template that failed: that one is told."""
+        if not isinstance(self.platform.hosts[host].get(variable), Unevaluated):
+            self.problem(code, host, f"{variable} {text}")
+
+    def shared(self, code: str, variable: str, hosts: t.Iterable[str]) -> t.Any:
+        """Return the value of a variable that is one for the whole platform; None where no host has it.
+
+        :param hosts: those that must have it, and the same.
+        """
+        stated = [host for host in self.platform.hosts if self.platform.value(host, variable) is not None]
+        if not stated:
+            return None
+        value = self.platform.value(stated[0], variable)
+        for host in dict.fromkeys([*hosts, *stated]):
+            if self.platform.value(host, variable) != value:
+                self.of(code, host, variable, f"is not what it is on {stated[0]}; put it into group_vars/all")
+                break
+        return value
 
 
-@dataclasses.dataclass(frozen=True)
-class Inventory:
-    """Hosts with their evaluated variables, and groups.
-
-    :param hosts: for each host, in inventory order, those of :data:`VARIABLES` and of ``secrets`` that are set.
-    :param groups: for each group, the names of its hosts.
-    :param names: what the platform's groups are called.
-    :param secrets: variables that must have a value on every host, which is never told.
-    :param providers: the fleet providers that exist.
-    """
-
-    hosts: t.Mapping[str, t.Mapping[str, t.Any]]
-    groups: t.Mapping[str, t.Sequence[str]]
-    names: Groups = Groups()
-    secrets: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ("docker", "static")
-
-    def members(self, group: str) -> list[str]:
-        """Return the hosts of a group in the order of the inventory; none where there is no such group."""
-        return [host for host in self.groups.get(group, ()) if host in self.hosts]
-
-    def value(self, host: str, variable: str) -> t.Any:
-        """Return a variable's value, or None where it is not set or could not be evaluated."""
-        value = self.hosts[host].get(variable)
-        return None if isinstance(value, Unevaluated) else value
+def number(value: t.Any) -> int | None:
+    """Return a number that may have become text in a template; None for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return None
 
 
 def together(hosts: t.Sequence[str]) -> str:
-    """Name hosts that share a fault in a sentence of bounded length."""
+    """Name hosts that share a problem in a sentence of bounded length."""
     if len(hosts) == 1:
         return hosts[0]
     if len(hosts) <= 3:

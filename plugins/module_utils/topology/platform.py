@@ -1,95 +1,112 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""From an inventory to the platform's topology, or to the faults that keep it from being one."""
+"""From the variables and groups of an inventory to a platform, and to the problems that keep it from being one."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem, Unevaluated
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import applications, databases
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
+    CONSUL_SERVER,
     VARIABLES,
-    Inventory,
-    Unevaluated,
     together,
 )
 
-
-class InvalidInventory(ScaleoutError):
-    """An inventory that no platform can be made of; the message is the first of its faults, ``faults`` are all."""
-
-    def __init__(self, faults: t.Sequence[str]) -> None:
-        super().__init__(faults[0], faults=list(faults))
+PROVIDERS = ("docker", "static")
 
 
-def read(inventory: Inventory) -> databases.Topology:
-    """Return the topology that an inventory describes.
+def parse(
+    hosts: t.Mapping[str, t.Mapping[str, t.Any]], groups: t.Mapping[str, t.Sequence[str]]
+) -> tuple[Platform, list[Problem]]:
+    """Return the platform that an inventory describes, and what is wrong with the description.
 
-    :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
+    :param hosts: the variables of each host, in the order of the inventory; :data:`inventory.VARIABLES` are read.
+    :param groups: the names of each group's hosts.
     """
-    topology, database_faults = databases.read(inventory)
-    faults = [
-        *_names(inventory),
-        *_groups(inventory),
-        *_unevaluated(inventory),
-        *_providers(inventory),
-        *_secrets(inventory),
-        *database_faults,
+    platform = Platform(hosts, groups)
+    clusters, problems = databases.read(platform)
+    platform = dataclasses.replace(platform, clusters=clusters)
+    declared, more = applications.read(platform)
+    return dataclasses.replace(platform, applications=declared), problems + more
+
+
+def problems(
+    platform: Platform, secrets: t.Sequence[str] = (), providers: t.Sequence[str] = PROVIDERS
+) -> list[Problem]:
+    """Return what is wrong with the platform beside its databases and applications.
+
+    :param secrets: variables that must have a value on every host, which is never told.
+    :param providers: the fleet providers that exist.
+    """
+    return [
+        *_names(platform),
+        *_addresses(platform),
+        *_groups(platform),
+        *_unevaluated(platform, secrets),
+        *_providers(platform, providers),
+        *_secrets(platform, secrets),
     ]
-    if faults:
-        raise InvalidInventory(faults)
-    return topology
 
 
-def _names(inventory: Inventory) -> t.Iterator[str]:
-    for host in inventory.hosts:
+def _names(platform: Platform) -> t.Iterator[Problem]:
+    for host in platform.hosts:
         fault = names.fault_of_host(host)
         if fault:
-            yield f"The inventory name {host!r} {fault}."
+            yield Problem("invalid_name", "", f"the inventory name {host!r} {fault}")
+
+
+def _addresses(platform: Platform) -> t.Iterator[Problem]:
+    taken: dict[str, str] = {}
+    for host in platform.hosts:
+        wrong = False
         for variable in ("platform_address", "ansible_host"):
-            address = inventory.value(host, variable)
+            address = platform.value(host, variable)
             fault = None if address is None else names.fault_of_address(address)
             if fault:
-                yield f"{variable} of {host}: {address!r} {fault}."
+                yield Problem("invalid_address", host, f"{variable} is {address!r}, which {fault}")
+                wrong = True
+        other = host if wrong else taken.setdefault(platform.address(host), host)
+        if other != host:
+            text = f"the address of {other} and {host} is the same: {platform.address(host)}"
+            yield Problem("address_taken", "", text)
 
 
-def _groups(inventory: Inventory) -> t.Iterator[str]:
-    named = inventory.names
-    if not inventory.members(named.consul_server):
-        yield f"The group {named.consul_server} has no host: Consul needs at least one server."
-    if inventory.members(named.api) and not inventory.members(named.loadbalancer):
-        yield f"The group {named.loadbalancer} has no host, but the group {named.api} has some to put behind it."
+def _groups(platform: Platform) -> t.Iterator[Problem]:
+    if not platform.members(CONSUL_SERVER):
+        yield Problem("empty_group", "", f"the group {CONSUL_SERVER} has no host; Consul needs at least one server")
 
 
-def _unevaluated(inventory: Inventory) -> t.Iterator[str]:
+def _unevaluated(platform: Platform, secrets: t.Sequence[str]) -> t.Iterator[Problem]:
     for variable in VARIABLES:
         reasons: dict[str, list[str]] = {}
-        for host, variables in inventory.hosts.items():
+        for host, variables in platform.hosts.items():
             value = variables.get(variable)
-            if isinstance(value, Unevaluated) and variable not in inventory.secrets:
+            if isinstance(value, Unevaluated) and variable not in secrets:
                 reasons.setdefault(value.reason, []).append(host)
         for reason, hosts in reasons.items():
-            yield f"{variable} of {together(hosts)} {reason}."
+            yield _of_hosts("not_evaluated", hosts, f"{variable} {reason}")
 
 
-def _providers(inventory: Inventory) -> t.Iterator[str]:
+def _providers(platform: Platform, providers: t.Sequence[str]) -> t.Iterator[Problem]:
     unknown: dict[str, list[str]] = {}
-    for host in inventory.hosts:
-        provider = inventory.value(host, "fleet_provider")
-        if provider is not None and provider not in inventory.providers:
+    for host in platform.hosts:
+        provider = platform.value(host, "fleet_provider")
+        if provider is not None and provider not in providers:
             unknown.setdefault(repr(provider), []).append(host)
     for provider, hosts in unknown.items():
-        known = " or ".join(inventory.providers)
-        yield f"fleet_provider of {together(hosts)}: {provider} is not a provider; choose {known}."
+        text = f"fleet_provider is {provider}, which is not a provider; choose {' or '.join(providers)}"
+        yield _of_hosts("unknown_provider", hosts, text)
 
 
-def _secrets(inventory: Inventory) -> t.Iterator[str]:
+def _secrets(platform: Platform, secrets: t.Sequence[str]) -> t.Iterator[Problem]:
     """Name missing secrets by host. Nothing of a value is told, not even its length."""
-    for secret in inventory.secrets:
+    for secret in secrets:
         reasons: dict[str, list[str]] = {}
-        for host, variables in inventory.hosts.items():
+        for host, variables in platform.hosts.items():
             value = variables.get(secret)
             if secret not in variables:
                 reason = "is not set"
@@ -101,4 +118,9 @@ def _secrets(inventory: Inventory) -> t.Iterator[str]:
                 continue
             reasons.setdefault(reason, []).append(host)
         for reason, hosts in reasons.items():
-            yield f"The secret {secret} of {together(hosts)} {reason}."
+            yield _of_hosts("missing_secret", hosts, f"the secret {secret} {reason}")
+
+
+def _of_hosts(code: str, hosts: t.Sequence[str], text: str) -> Problem:
+    """One problem of one or several hosts."""
+    return Problem(code, hosts[0], text) if len(hosts) == 1 else Problem(code, "", f"{together(hosts)}: {text}")

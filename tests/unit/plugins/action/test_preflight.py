@@ -24,21 +24,23 @@ all:
     platform_address: "{{ ansible_host | default(inventory_hostname) }}"
     unrelated: "{{ undefined_everywhere }}"
     broken: "{{ 1 +"
+    postgres_clusters: {main: {shards: "{{ range(2) | list }}"}}
+    applications: {shop: {group: api, role: acme.shop.deploy, secrets: [gossip_key]}}
+    nginx_sites: [{name: shop, service: shop}]
+    postgres_replicator_password: only-here
+    pgbouncer_port: null
   children:
     consul_server: {hosts: {consul1: }}
     loadbalancer: {hosts: {lb1: }}
     api: {hosts: {api1: }}
     postgres:
-      vars: {shards_of: {pg1: [0, 1]}}
       hosts:
         pg1:
           ansible_host: 192.0.2.11
-          postgres_role: "{{ 'standby' if postgres_primary is defined else 'primary' }}"
-          postgres_shards: "{{ shards_of[inventory_hostname] }}"
+          postgres_cluster: "{{ postgres_clusters | first }}"
         pg1r:
           ansible_host: 192.0.2.12
-          postgres_role: standby
-          postgres_primary: "{{ groups['postgres'] | first }}"
+          postgres_cluster: "{{ hostvars[groups['postgres'] | first].postgres_cluster }}"
           postgres_port: "{{ hostvars['pg1'].their_port }}"
 """
 
@@ -78,41 +80,42 @@ def test_templates_are_evaluated_for_their_host_and_the_rest_is_let_lie(prefligh
     assert not result.get("failed"), result
     assert result["changed"] is False
     assert result["topology"]["shards"] == [
-        {"id": shard_id, "cluster": "pg1", "database": f"shard_{shard_id}"} for shard_id in (0, 1)
+        {"id": shard_id, "cluster": "main", "database": f"shard_{shard_id}"} for shard_id in (0, 1)
     ]
     assert result["topology"]["clusters"] == [
         {
-            "name": "pg1",
+            "name": "main",
             "members": [
                 {"name": "pg1", "host": "192.0.2.11", "port": 5432},
                 {"name": "pg1r", "host": "192.0.2.12", "port": 6432},
             ],
         }
     ]
+    assert result["topology"]["applications"] == {"shop": {"group": "api", "role": "acme.shop.deploy"}}
 
 
 def test_a_template_that_matters_is_named_with_its_host(preflight):
     result = preflight(secrets=["gossip_key"])
     assert result["failed"]
-    assert result["msg"].startswith("postgres_port of pg1r cannot be evaluated, because something in it is undefined")
+    assert result["msg"].startswith("pg1r: postgres_port cannot be evaluated, because something in it is undefined")
     assert "their_port" in result["msg"]
 
 
 def test_a_secret_is_named_and_its_value_is_not(preflight):
     inventory = of_pg1("their_port: 6432")
     missing = preflight(inventory, secrets=["gossip_key", "other_secret"])
-    assert missing["msg"] == "The secret other_secret of consul1, lb1 and 3 more hosts is not set."
-    empty = preflight(inventory.replace("s3cr3t", "''"), secrets=["gossip_key"])
-    assert empty["msg"] == "The secret gossip_key of consul1, lb1 and 3 more hosts is empty."
-    broken = preflight(inventory.replace("vault_gossip_key }}", "vault_gossip_key | int.x }}"), secrets=["broken"])
-    assert broken["msg"] == "The secret broken of consul1, lb1 and 3 more hosts cannot be evaluated."
+    assert missing["msg"] == "consul1, lb1 and 3 more hosts: the secret other_secret is not set."
+    empty = preflight(inventory.replace("s3cr3t", "''"))
+    assert empty["msg"] == "consul1, lb1 and 3 more hosts: the secret gossip_key is empty."
+    broken = preflight(inventory.replace("[gossip_key]", "[broken]"))
+    assert broken["msg"] == "consul1, lb1 and 3 more hosts: the secret broken cannot be evaluated."
     for result in (missing, empty, broken):
         assert "s3cr3t" not in repr(result)
 
 
 def test_buckets_are_judged_by_the_planner_of_the_map(preflight):
     inventory = of_pg1("their_port: 6432").replace(
-        "vars: {shards_of:", "vars: {platform_shard_buckets: {0: [[0, 99]], 1: [[90, 4000]]}, shards_of:"
+        "    unrelated:", "    platform_shard_buckets: {0: [[0, 99]], 1: [[90, 4000]]}\n    unrelated:"
     )
     assert preflight(inventory)["msg"] == (
         "platform_shard_buckets: The map does not cover each bucket once: "
@@ -120,10 +123,24 @@ def test_buckets_are_judged_by_the_planner_of_the_map(preflight):
     )
 
 
-def test_groups_and_providers_are_options(preflight):
-    inventory = of_pg1("their_port: 6432").replace("consul_server:", "discovery:")
-    assert preflight(inventory)["msg"].startswith("The group consul_server has no host")
-    assert "topology" in preflight(inventory, consul_server_group="discovery")
+def test_providers_are_an_option(preflight):
     inventory = of_pg1("fleet_provider: mine").replace("postgres_port:", "other:")
-    assert "fleet_provider of pg1: 'mine' is not a provider" in preflight(inventory)["msg"]
+    assert "fleet_provider is 'mine', which is not a provider" in preflight(inventory)["msg"]
     assert "topology" in preflight(inventory, fleet_providers=["mine", "docker"])
+
+
+def test_all_problems_are_in_the_message_and_each_has_its_code(preflight):
+    inventory = of_pg1("their_port: 99999").replace("consul_server:", "discovery:").replace("[gossip_key]", "[absent]")
+    result = preflight(inventory)
+    assert result["code"] == "invalid_inventory"
+    assert [problem["code"] for problem in result["problems"]] == ["empty_group", "missing_secret", "invalid_port"]
+    assert result["problems"][2] == {
+        "code": "invalid_port",
+        "host": "pg1r",
+        "text": "postgres_port is 99999, which is not a port",
+    }
+    assert result["msg"] == (
+        "3 problems: (1) the group consul_server has no host; Consul needs at least one server. "
+        "(2) consul1, lb1 and 3 more hosts: the secret absent is not set. "
+        "(3) pg1r: postgres_port is 99999, which is not a port."
+    )

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Judge an inventory before anything is changed: every room says what is wrong with it, and all of that is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import next_map
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
+
+
+class InvalidInventory(ScaleoutError):
+    """An inventory that no platform can be made of; the message has all of its problems, and so has ``problems``."""
+
+    CODE = "invalid_inventory"
+
+    def __init__(self, problems: t.Sequence[Problem]) -> None:
+        super().__init__(told(problems), problems=[dataclasses.asdict(problem) for problem in problems])
+
+
+def told(problems: t.Sequence[Problem]) -> str:
+    """Return problems as one line: a single one as it is, several with their numbers."""
+    if len(problems) == 1:
+        return str(problems[0])
+    numbered = " ".join(f"({number}) {problem}" for number, problem in enumerate(problems, start=1))
+    return f"{len(problems)} problems: {numbered}"
+
+
+def check(
+    hosts: t.Mapping[str, t.Mapping[str, t.Any]],
+    groups: t.Mapping[str, t.Sequence[str]],
+    secrets: t.Sequence[str] = (),
+    providers: t.Sequence[str] = topology.PROVIDERS,
+) -> tuple[Platform, dict[str, t.Any]]:
+    """Return the platform of an inventory and its topology as facts for playbooks.
+
+    :param hosts: the variables of each host, in the order of the inventory, over the defaults of the roles.
+    :param secrets: variables that must have a value on every host, beside those of the applications.
+    :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
+    """
+    platform, described = topology.parse(hosts, groups)
+    ranges, of_buckets = databases.buckets(platform)
+    own = [secret for application in platform.applications.values() for secret in application.secrets]
+    found = topology.problems(platform, [*secrets, *own], providers) + described + of_buckets
+    found += check_platform.problems(platform)
+    document = databases.document(platform, ranges)
+    if not found and document["shards"]:
+        try:
+            next_map(None, wanted_shards(document["clusters"], document["shards"]), BUCKETS)
+        except InvalidMap as error:
+            found.append(Problem("invalid_buckets", "", f"platform_shard_buckets: {error.message.rstrip('.')}"))
+    if found:
+        raise InvalidInventory(found)
+    document["applications"] = {
+        application.name: {"group": application.group, "role": application.role}
+        for application in platform.applications.values()
+    }
+    return platform, document
