@@ -9,8 +9,8 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import FLEET_PROVIDERS
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.platform import PROVIDERS
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of
 
 
@@ -26,7 +26,7 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(
             {
                 "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
-                "fleet_providers": {"type": "list", "elements": "str", "default": list(PROVIDERS)},
+                "fleet_providers": {"type": "list", "elements": "str", "default": list(FLEET_PROVIDERS)},
             }
         )
         hosts = Hosts(task_vars, self._templar)

@@ -7,13 +7,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import next_map
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
 
@@ -39,7 +40,7 @@ def check(
     hosts: t.Mapping[str, t.Mapping[str, t.Any]],
     groups: t.Mapping[str, t.Sequence[str]],
     secrets: t.Sequence[str] = (),
-    providers: t.Sequence[str] = topology.PROVIDERS,
+    providers: t.Sequence[str] = names.FLEET_PROVIDERS,
 ) -> tuple[Platform, dict[str, t.Any]]:
     """Return the platform of an inventory and its topology as facts for playbooks.
 

@@ -16,8 +16,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.topology.invento
     together,
 )
 
-PROVIDERS = ("docker", "static")
-
 
 def parse(
     hosts: t.Mapping[str, t.Mapping[str, t.Any]], groups: t.Mapping[str, t.Sequence[str]]
@@ -35,7 +33,7 @@ def parse(
 
 
 def problems(
-    platform: Platform, secrets: t.Sequence[str] = (), providers: t.Sequence[str] = PROVIDERS
+    platform: Platform, secrets: t.Sequence[str] = (), providers: t.Sequence[str] = names.FLEET_PROVIDERS
 ) -> list[Problem]:
     """Return what is wrong with the platform beside its databases and applications.
 
