@@ -25,18 +25,23 @@ def test_a_user_is_on_one_shard_and_its_replica(platform):
 
     def look() -> bool:
         found.update({server: _databases_with(server, user, name) for server in lab.hosts("postgres")})
-        return sum(map(len, found.values())) >= 2
+        return any(found[server] for server in found) and all(found[server] for server in _cluster_with(found))
 
     lab.wait_for(look, 10)
     at = {server: databases for server, databases in found.items() if databases}
     print(f"\nuser {user}: {at}")
-    # The leader and the standby of one cluster, and no other server.
-    assert len(at) == 2, at
-    assert len({lab.variables(server)["postgres_cluster"] for server in at}) == 1, at
-    first, second = at.values()
-    assert first == second
-    assert len(first) == 1, at
+    # All members of one cluster, in one and the same database, and no other server.
+    assert set(at) == set(_cluster_with(found)), at
+    assert len(at) > 1, at
+    assert len(set(map(tuple, at.values()))) == 1, at
+    assert {len(databases) for databases in at.values()} == {1}, at
     assert lab.ask("DELETE", f"/users/{user}").status == 204
+
+
+def _cluster_with(found: dict[str, list[str]]) -> list[str]:
+    """The members of the first cluster in which something was found."""
+    (cluster, *_more) = [lab.variables(server)["postgres_cluster"] for server in found if found[server]]
+    return [server for server in lab.hosts("postgres") if lab.variables(server)["postgres_cluster"] == cluster]
 
 
 def _databases_with(server: str, user: str, name: str) -> list[str]:
