@@ -4,7 +4,8 @@
 
 Ansible reads a default from defaults/main.yml only; the one in the specification is what people read. So both must
 name the same variables with the same values. An option without a default is either required or unset by default
-(absent from the defaults, or null there).
+(absent from the defaults, or null there). A default that is a template is no value that people could read: the
+specification states none, and its description says in words what applies by default.
 """
 
 from __future__ import annotations
@@ -22,6 +23,15 @@ def load(path: pathlib.Path) -> dict:
     return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
 
 
+def is_template(value: object) -> bool:
+    """Tell whether a value is a template, or has one anywhere within."""
+    if isinstance(value, dict):
+        return any(map(is_template, [*value, *value.values()]))
+    if isinstance(value, list):
+        return any(map(is_template, value))
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
 def faults(specs: dict, defaults: dict, entry_files: set[str]) -> list[str]:
     """Return one sentence for each disagreement of a role.
 
@@ -35,8 +45,15 @@ def faults(specs: dict, defaults: dict, entry_files: set[str]) -> list[str]:
         for name, option in spec.get("options", {}).items():
             documented.add(name)
             told, real = option.get("default"), defaults.get(name)
-            if option.get("required") and name in defaults:
+            if is_template(told):
+                found.append(f"{name} in {entry} is documented with a template: say in its description what it means")
+            elif option.get("required") and name in defaults:
                 found.append(f"{name} is required in {entry} and has a default")
+            elif is_template(real):
+                if told is not None:
+                    found.append(f"{name} in {entry} is documented with {told!r}, its default is a template")
+                if "by default" not in str(option.get("description")).lower():
+                    found.append(f"{name} in {entry} has a template as default; its description lacks 'by default'")
             elif (told, type(told)) != (real, type(real)):
                 found.append(f"{name} in {entry} is documented with {told!r}, its default is {real!r}")
     found += [f"{name} has a default and no documentation" for name in defaults if name not in documented]

@@ -21,6 +21,13 @@ import pytest
         ({}, {"v": 1}, "its default is 1"),
         ({"required": True}, {"v": 1}, "is required"),
         ({}, {"w": 1}, "no documentation"),
+        # A template is described, not quoted.
+        ({"description": "By default a."}, {"v": "{{ a }}"}, None),
+        ({"description": ["x", "y, by default a"]}, {"v": ["b", "{{ a }}"]}, None),
+        ({"description": "A."}, {"v": "{{ a }}"}, "lacks 'by default'"),
+        ({"description": "By default a.", "default": "a"}, {"v": "{{ a }}"}, "its default is a template"),
+        ({"description": "By default a.", "default": "{{ a }}"}, {"v": "{{ a }}"}, "documented with a template"),
+        ({"default": {"k": "{{ a }}"}}, {}, "documented with a template"),
     ],
 )
 def test_faults(option, defaults, told):
