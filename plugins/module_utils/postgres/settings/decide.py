@@ -88,11 +88,11 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
     if definition.context == "internal" or definition.key in catalogue.NOT_IN_AUTO_CONF:
         raise values.BadValue("cannot be set: ALTER SYSTEM does not reach this setting")
 
-    configured = entries[-1].text if entries else _without_files(definition)
+    present = _Present.of(definition, entries)
     if wanted is None:
-        action, target = _reset(definition, entries)
+        action, target = _reset(definition, present)
     else:
-        action, target = _set(definition, wanted, configured, entries)
+        action, target = _set(definition, values.parse(definition, wanted), present)
     if action and not definition.alterable:
         raise values.BadValue(f"cannot be set by this user, who lacks ALTER SYSTEM on {definition.name}")
     if action and definition.source == "command line":
@@ -100,7 +100,7 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
 
     in_force = _in_force(definition, target)
     needs_restart = definition.context == "postmaster" and not in_force
-    before, after = shown_text(definition, configured), shown_text(definition, target)
+    before, after = shown(definition, present.configured), shown(definition, target)
     if action:
         after = secrets.tell_apart(before, after)
     return Decision(
@@ -117,7 +117,8 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
 
 def pending_reason(definition: Definition, entries: t.Sequence[Entry]) -> str:
     """Why a setting that nobody asked for waits for a restart."""
-    return _restart_reason(definition, entries[-1].text if entries else definition.boot_val, now=False)
+    value = values.stored(definition, entries[-1].text) if entries else definition.default
+    return _restart_reason(definition, value, now=False)
 
 
 def _decide_unknown(name: str, wanted: t.Any, entries: t.Sequence[Entry]) -> Decision:
@@ -131,107 +132,104 @@ def _decide_unknown(name: str, wanted: t.Any, entries: t.Sequence[Entry]) -> Dec
             "Put it in shared_preload_libraries and restart the server first"
         )
     before = secrets.mask(name, entries[-1].text) if entries else None
-    action = Reset(name, undo=_undo(name, entries, None)) if _automatic(entries) else None
+    automatic = [entry for entry in entries if entry.automatic]
+    action = Reset(name, undo=Set(name, (automatic[-1].text,))) if automatic else None
     below = [entry for entry in entries if not entry.automatic]
     after = secrets.mask(name, below[-1].text) if below else None
     return Decision(name, before, after, unit=None, context="user", action=action)
 
 
-def _set(
-    definition: Definition, wanted: t.Any, configured: str | None, entries: t.Sequence[Entry]
-) -> tuple[t.Any, str | None]:
+@dataclasses.dataclass(frozen=True)
+class _Present:
+    """What the configuration files say of a setting, understood once.
+
+    :param configured: what the next start of the server would use.
+    :param below: what it would use without ``postgresql.auto.conf``.
+    :param automatic: what that file says; None where it says nothing.
+    :param named: whether any file names the setting.
+    """
+
+    configured: values.Value | None
+    below: values.Value | None
+    automatic: values.Value | None
+    named: bool
+
+    @classmethod
+    def of(cls, definition: Definition, entries: t.Sequence[Entry]) -> _Present:
+        lines = [(values.stored(definition, entry.text), entry.automatic) for entry in entries]
+        below = [value for value, automatic in lines if not automatic]
+        automatic = [value for value, automatic in lines if automatic]
+        otherwise = _without_files(definition)
+        return cls(
+            lines[-1][0] if lines else otherwise,
+            below[-1] if below else otherwise,
+            automatic[-1] if automatic else None,
+            bool(lines),
+        )
+
+
+def _set(definition: Definition, value: values.Value, present: _Present) -> tuple[t.Any, values.Value | None]:
     """The action, if one is needed, and the value that is configured then."""
-    value = values.parse(definition, wanted)
     # Some defaults are computed when the server starts: -1 is configured, another number is in force.
-    computed = not entries and definition.source in _COMPUTED_SOURCES and definition.vartype in ("integer", "real")
-    if _same(definition, value, configured) or (computed and _same(definition, value, definition.boot_val)):
-        return None, configured
-    undo = _undo(definition.name, entries, definition)
-    empty = definition.key in catalogue.QUOTED_LISTS and value.literals == ("",)
-    if not empty or definition.key in catalogue.IDENTIFIER_LISTS:
-        return Set(definition.name, value.literals, undo), value.shown
-    action, target = _reset(definition, entries)
-    if action and not values.split_list(target or ""):
+    computed = (
+        not present.named and definition.source in _COMPUTED_SOURCES and definition.vartype in ("integer", "real")
+    )
+    if value.is_shown_as(present.configured) or (computed and value.is_shown_as(definition.default)):
+        return None, present.configured
+    undo = _undo(definition, present)
+    if not value.is_empty or definition.key in catalogue.IDENTIFIER_LISTS:
+        return Set(definition.name, value.literals, undo), value
+    action, target = _reset(definition, present)
+    if action and (target is None or not target.meaning):
         return action, target
     raise values.BadValue(
         "is an empty list, which ALTER SYSTEM cannot store for this setting; take it out of the configuration file"
     )
 
 
-def _reset(definition: Definition, entries: t.Sequence[Entry]) -> tuple[t.Any, str | None]:
+def _reset(definition: Definition, present: _Present) -> tuple[t.Any, values.Value | None]:
     """The same for a value that shall come from elsewhere than ``postgresql.auto.conf``."""
-    below = [entry for entry in entries if not entry.automatic]
-    target = below[-1].text if below else _without_files(definition)
-    if not _automatic(entries):
-        return None, target
-    return Reset(definition.name, _undo(definition.name, entries, definition)), target
+    if present.automatic is None:
+        return None, present.below
+    return Reset(definition.name, _undo(definition, present)), present.below
 
 
-def _undo(name: str, entries: t.Sequence[Entry], definition: Definition | None) -> t.Any:
+def _undo(definition: Definition, present: _Present) -> t.Any:
     """What brings ``postgresql.auto.conf`` back to what it says now."""
-    automatic = _automatic(entries)
-    if not automatic:
-        return Reset(name)
-    text = automatic[-1].text
-    return Set(name, (text,) if definition is None else stored_literals(definition, text))
+    if present.automatic is None:
+        return Reset(definition.name)
+    return Set(definition.name, present.automatic.restored())
 
 
-def _automatic(entries: t.Sequence[Entry]) -> list:
-    return [entry for entry in entries if entry.automatic]
-
-
-def _without_files(definition: Definition) -> str | None:
+def _without_files(definition: Definition) -> values.Value | None:
     """The value that counts when no file names the setting, as far as our session can see it."""
     hidden = definition.source in _SESSION_SOURCES or definition.source == "configuration file"
-    return definition.boot_val if hidden else definition.setting
+    return definition.default if hidden else definition.in_force
 
 
-def _same(definition: Definition, value: values.Value, text: str | None) -> bool:
-    """Whether a text of the server's means the value."""
-    if text is None:
-        return False
-    try:
-        other = values.parse(definition, text)
-    except values.BadValue:
-        return False
-    # The server shows a real number with six digits, so two that look the same are the same.
-    return value.meaning == other.meaning or (definition.vartype == "real" and value.shown == other.shown)
-
-
-def _in_force(definition: Definition, target: str | None) -> bool:
+def _in_force(definition: Definition, target: values.Value | None) -> bool:
     """Whether the server uses the target already; true as well where our session cannot see it."""
-    if target is None or target == definition.setting:
+    if target is None or target.is_written_as(definition.in_force):
         return True
     if definition.source in _SESSION_SOURCES or definition.source == "command line":
         return True
     if definition.vartype == "string" and (definition.key in catalogue.REWRITTEN or "." in definition.name):
         return definition.source != "default" and not definition.pending
-    try:
-        value = values.parse(definition, target)
-    except values.BadValue:
+    if target.fault:
         return not definition.pending
-    computed = definition.source in _COMPUTED_SOURCES and _same(definition, value, definition.boot_val)
-    return computed or _same(definition, value, definition.setting)
+    computed = definition.source in _COMPUTED_SOURCES and target.is_shown_as(definition.default)
+    return computed or target.is_shown_as(definition.in_force)
 
 
-def _restart_reason(definition: Definition, target: str | None, now: bool) -> str:
+def _restart_reason(definition: Definition, target: values.Value | None, now: bool) -> str:
     return "{} is read only when the server starts: {} {} and {} is still in force".format(
         definition.name,
-        shown_text(definition, target) or "an empty value",
+        shown(definition, target) or "an empty value",
         "is set now" if now else "was set earlier",
-        shown_text(definition, definition.setting) or "an empty value",
+        shown(definition, definition.in_force) or "an empty value",
     )
 
 
-def stored_literals(definition: Definition, text: str) -> tuple:
-    """What to write to have a stored text back: one literal for each element of a quoted list, else one."""
-    return values.split_list(text) or ("",) if definition.key in catalogue.QUOTED_LISTS else (text,)
-
-
-def shown_text(definition: Definition, text: str | None) -> str | None:
-    """A stored text as people read it: as SHOW would spell it, without secrets."""
-    try:
-        shown = None if text is None else values.parse(definition, text).shown
-    except values.BadValue:
-        shown = text
-    return secrets.mask(definition.name, shown)
+def shown(definition: Definition, value: values.Value | None) -> str | None:
+    """A value as people read it: as SHOW would spell it, without secrets."""
+    return secrets.mask(definition.name, value.shown if value else None)

@@ -15,10 +15,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import catalogue, secrets, values
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import (
-    shown_text,
-    stored_literals,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import shown
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.values import Definition
 
 OUT_OF_REACH = {
@@ -166,14 +163,15 @@ def before_and_after(outcomes: t.Iterable[Outcome]) -> tuple[dict, dict]:
 
 
 def _decide(state: ScopeState, name: str, wanted: t.Any, definition: Definition | None) -> Outcome:
-    stored = state.stored.get(name.lower())
+    text = state.stored.get(name.lower())
     if definition is None:
-        definition = _custom(name, wanted, stored)
+        definition = _custom(name, wanted, text)
     if definition.context in OUT_OF_REACH:
         raise values.BadValue(OUT_OF_REACH[definition.context])
     spelled = definition.name
-    before = shown_text(definition, stored)
-    undo = Change(state.scope, spelled, () if stored is None else stored_literals(definition, stored))
+    stored = values.stored(definition, text)
+    before = shown(definition, stored)
+    undo = Change(state.scope, spelled, () if stored is None else stored.restored())
     change = None
     after = None
     if wanted is None:
@@ -181,10 +179,10 @@ def _decide(state: ScopeState, name: str, wanted: t.Any, definition: Definition 
             change = Change(state.scope, spelled)
     else:
         value = values.parse(definition, wanted)
-        if value.literals == ("",) and definition.key in catalogue.QUOTED_LISTS - catalogue.IDENTIFIER_LISTS:
+        if value.is_empty and definition.key not in catalogue.IDENTIFIER_LISTS:
             raise values.BadValue("is an empty list, which the server cannot keep for this setting; null resets it")
-        after = secrets.mask(spelled, value.shown)
-        if stored is None or not _same(definition, value, stored):
+        after = shown(definition, value)
+        if not value.means(stored):
             change = Change(state.scope, spelled, value.literals)
         else:
             after = before
@@ -200,10 +198,3 @@ def _custom(name: str, wanted: t.Any, stored: str | None) -> Definition:
     if not _CUSTOM_NAME.match(name) and not (wanted is None and stored is not None):
         raise values.BadValue("is for a setting that the server does not know")
     return Definition(name, "string", "user", None, None)
-
-
-def _same(definition: Definition, value: values.Value, text: str) -> bool:
-    try:
-        return value.meaning == values.parse(definition, text).meaning
-    except values.BadValue:
-        return False

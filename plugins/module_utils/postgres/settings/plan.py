@@ -137,7 +137,8 @@ def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State
     filled = {name: value for name, value in profile.settings.items() if name not in given}
     if state.in_recovery:
         for name in versions.NOT_BELOW_PRIMARY & set(filled):
-            if int(filled[name]) < int(state.definitions[name].setting or 0):
+            in_force = state.definitions[name].in_force
+            if in_force and int(filled[name]) < in_force.meaning:
                 del filled[name]
     return filled
 

@@ -1,10 +1,15 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a value means to the server: texts that differ and mean the same compare equal."""
+"""What a value means to the server: texts that differ and mean the same compare equal.
+
+A text is parsed once, when it enters: :func:`parse` reads what a user wants, strictly, and :func:`stored` what the
+server has, whatever it is. From there on a :class:`Value` is handed around, which knows how it is shown and written.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -50,23 +55,75 @@ class Definition:
         """The name without regard to case, as the server compares names."""
         return self.name.lower()
 
+    @property
+    def kind(self) -> str:
+        """How its values are read: ``list`` for quoted lists, ``plain_list`` for others, else the ``vartype``."""
+        if self.vartype == "string" and self.key in catalogue.QUOTED_LISTS:
+            return LIST
+        return PLAIN_LIST if self.vartype == "string" and self.key in catalogue.PLAIN_LISTS else self.vartype
+
+    @functools.cached_property
+    def in_force(self) -> Value | None:
+        """What :attr:`setting` means."""
+        return stored(self, self.setting)
+
+    @functools.cached_property
+    def default(self) -> Value | None:
+        """What :attr:`boot_val` means."""
+        return stored(self, self.boot_val)
+
+
+LIST = "list"
+PLAIN_LIST = "plain_list"
+
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """A value that a setting can take.
+    """A value of a setting.
 
+    :param kind: its definition's.
     :param literals: what ALTER SYSTEM is to be given, one literal for each element.
     :param meaning: equal for all spellings of the same value.
     :param shown: the spelling that the SHOW command uses, for people.
+    :param fault: why the server could not have taken it; only a stored text has one, which then means itself.
     """
 
+    kind: str
     literals: tuple
     meaning: t.Any
     shown: str
+    fault: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is a quoted list without elements, which the server stores as one without a name."""
+        return self.kind == LIST and self.literals == ("",)
+
+    def means(self, other: Value | None) -> bool:
+        """Whether the server would do the same with another value."""
+        return other is not None and not self.fault and not other.fault and self.meaning == other.meaning
+
+    def is_shown_as(self, other: Value | None) -> bool:
+        """Whether the server shows the same; it shows real numbers with six digits, so two may look the same."""
+        looks_same = self.kind == "real" and other is not None and not other.fault and self.shown == other.shown
+        return looks_same or self.means(other)
+
+    def is_written_as(self, other: Value | None) -> bool:
+        """Whether it is the same, understood or not."""
+        return other is not None and bool(self.fault) == bool(other.fault) and self.meaning == other.meaning
+
+    def restored(self) -> tuple:
+        """The literals that bring a stored value back.
+
+        :raises BadValue: nobody can tell which; written as one literal, a broken list would be another value.
+        """
+        if self.fault and self.kind == LIST:
+            raise BadValue(self.fault)
+        return self.literals
 
 
 def parse(definition: Definition, wanted: t.Any) -> Value:
-    """Understand a value as the server would.
+    """Understand what a user wants as the server would.
 
     :param wanted: a text from a configuration file, or what YAML makes of a
         value: text, number, boolean or, for a text setting, a list.
@@ -75,11 +132,22 @@ def parse(definition: Definition, wanted: t.Any) -> Value:
     if not isinstance(wanted, (list, tuple)):
         return _PARSERS[definition.vartype](definition, _text(wanted))
     elements = tuple(_text(element) for element in wanted)
-    if definition.key in catalogue.QUOTED_LISTS:
+    if definition.kind == LIST:
         return _quoted_list(elements)
-    if definition.key in catalogue.PLAIN_LISTS:
+    if definition.kind == PLAIN_LIST:
         return _plain_list(", ".join(elements))
     raise BadValue("is a list, and the setting takes one value")
+
+
+def stored(definition: Definition, text: str | None) -> Value | None:
+    """Understand a text that the server has; written again, it stays as it is."""
+    if text is None:
+        return None
+    try:
+        value = _PARSERS[definition.vartype](definition, text)
+    except BadValue as error:
+        return Value(definition.kind, (text,), text, text, str(error))
+    return value if value.kind == LIST else dataclasses.replace(value, literals=(text,))
 
 
 def _text(value: t.Any) -> str:
@@ -102,7 +170,7 @@ def _bool(_definition: Definition, text: str) -> Value:
         raise BadValue("is not a boolean; on and off are the values")
     meaning = meanings.pop()
     shown = "on" if meaning else "off"
-    return Value((shown,), meaning, shown)
+    return Value("bool", (shown,), meaning, shown)
 
 
 def _number(definition: Definition, text: str) -> Value:
@@ -119,7 +187,7 @@ def _number(definition: Definition, text: str) -> Value:
             + (f", counted in {definition.unit}" if definition.unit else "")
         )
     shown = f"{number:04o}" if definition.key in catalogue.OCTAL else units.show(number, definition.unit)
-    return Value((text.strip(),), number, shown)
+    return Value(definition.vartype, (text.strip(),), number, shown)
 
 
 def _enum(definition: Definition, text: str) -> Value:
@@ -132,24 +200,24 @@ def _enum(definition: Definition, text: str) -> Value:
     if word not in known and alias is None:
         raise BadValue(f"is not one of the server's values {', '.join(definition.enumvals)}")
     shown = alias or known[word]
-    return Value((known.get(word, word),), shown, shown)
+    return Value("enum", (known.get(word, word),), shown, shown)
 
 
 def _string(definition: Definition, text: str) -> Value:
-    if definition.key in catalogue.QUOTED_LISTS:
+    if definition.kind == LIST:
         return _quoted_list(split_list(text, fold=definition.key in catalogue.IDENTIFIER_LISTS))
-    if definition.key in catalogue.PLAIN_LISTS:
+    if definition.kind == PLAIN_LIST:
         return _plain_list(text)
-    return Value((text,), text, text)
+    return Value("string", (text,), text, text)
 
 
 def _quoted_list(elements: tuple) -> Value:
-    return Value(elements or ("",), elements, ", ".join(_quoted(element) for element in elements))
+    return Value(LIST, elements or ("",), elements, ", ".join(_quoted(element) for element in elements))
 
 
 def _plain_list(text: str) -> Value:
     # Each of these has a grammar of its own, so the text goes to the server as it is.
-    return Value((text,), tuple(element.strip().lower() for element in text.split(",")), text)
+    return Value(PLAIN_LIST, (text,), tuple(element.strip().lower() for element in text.split(",")), text)
 
 
 def split_list(text: str, fold: bool = False) -> tuple:

@@ -172,3 +172,62 @@ def test_a_plain_list_does_not_depend_on_spaces_and_capitals():
 def test_refused(definition, wanted, reason):
     with pytest.raises(BadValue, match=reason):
         values.parse(definition, wanted)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_what_a_server_has_is_understood_once_and_written_back_as_it_was(server):
+    for definition in DEFINITIONS[server].values():
+        value = definition.in_force
+        assert value is definition.in_force
+        if value is None:
+            assert definition.setting is None
+            continue
+        assert not value.fault, definition.name
+        assert value.means(values.parse(definition, definition.setting)), definition.name
+        if value.kind != values.LIST:
+            assert value.restored() == (definition.setting,), definition.name
+
+
+@pytest.mark.parametrize(
+    ("definition", "text", "literals", "shown", "fault"),
+    [
+        (SIZE, "8192", ("8192",), "8MB", ""),
+        (SIZE, " 8 MB", (" 8 MB",), "8MB", ""),
+        (BOOL, "TRUE", ("TRUE",), "on", ""),
+        (LIBRARIES, "a, b", ("a", "b"), "a, b", ""),
+        (LIBRARIES, "", ("",), "", ""),
+        (STANDBYS, "B, a", ("B, a",), "B, a", ""),
+        (ENUM, "none", ("none",), "none", "is not one of the server's values minimal, replica, logical"),
+        (SIZE, "8 parsecs", ("8 parsecs",), "8 parsecs", "has an unknown unit; valid units are B, kB, MB, GB, TB"),
+    ],
+)
+def test_a_stored_text_is_read_whatever_it_is(definition, text, literals, shown, fault):
+    value = values.stored(definition, text)
+    assert (value.restored(), value.shown, value.fault) == (literals, shown, fault)
+    assert values.stored(definition, None) is None
+
+
+def test_a_broken_list_is_shown_and_cannot_be_written_back():
+    value = values.stored(LIBRARIES, 'a, "b')
+    assert value.shown == 'a, "b'
+    with pytest.raises(BadValue, match="is not a list"):
+        value.restored()
+
+
+@pytest.mark.parametrize(
+    ("definition", "one", "other", "means", "is_shown_as", "is_written_as"),
+    [
+        (SIZE, "8MB", "8192", True, True, True),
+        (SIZE, "8MB", "9MB", False, False, False),
+        (SIZE, "8MB", None, False, False, False),
+        (REAL, "1.23456789", "1.23457", False, True, False),
+        (ENUM, "none", "none", False, False, True),
+        (ENUM, "none", "replica", False, False, False),
+        (STANDBYS, "a, b", "A,B", True, True, True),
+        (TEXT, "a", "A", False, False, False),
+    ],
+)
+def test_when_two_values_are_the_same(definition, one, other, means, is_shown_as, is_written_as):
+    value, another = values.stored(definition, one), values.stored(definition, other)
+    found = (value.means(another), value.is_shown_as(another), value.is_written_as(another))
+    assert found == (means, is_shown_as, is_written_as)
