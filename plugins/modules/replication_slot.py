@@ -386,21 +386,9 @@ guard:
           sample: 22978075033
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import FOR_ALL, AlterSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import (
-    decide,
-    guard,
-    result,
-    server,
-    spec,
-)
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 # Without defaults here: an option that was given must be told from one that was not. Wish has the defaults.
 SLOT_SPEC = {
@@ -416,65 +404,10 @@ SLOT_SPEC = {
     "recreate": {"type": "bool"},
 }
 
-# These count for all of the slots that do not say otherwise.
-FOR_ALL = ("force", "recreate")
-
-
-class ReplicationSlots(Task):
-    def __init__(
-        self,
-        endpoint: connection.Endpoint,
-        wanted: tuple,
-        timeout: int,
-        sweep: spec.Sweep | None,
-        limits: guard.Limits | None,
-    ) -> None:
-        self.wanted = wanted
-        self.timeout = timeout
-        self.sweep = sweep
-        self.limits = limits
-        self.session = connection.Session(endpoint)
-        self.decision = decide.Decision(())
-
-    def plan(self) -> Plan:
-        disk = bool(self.limits and self.limits.needs_disk)
-        state = server.read(self.session, self.wanted, disk)
-        self.decision = decide.decide(self.wanted, state, self.sweep, self.limits)
-        return planner.plan(self.decision)
-
-    def apply(self, plan: Plan) -> dict:
-        server.apply(self.session, plan.actions, self.timeout)
-        return result.result(self.decision, server.read_slots(self.session))
-
-    def close(self) -> None:
-        self.session.close()
-
-
-def build(module: AnsibleModule) -> ReplicationSlots:
-    params = module.params
-    pattern = Pattern.of(params["pattern"])
-    limits = guard.Limits.of(params, pattern)
-    if params["pattern"] is not None and not params["exclusive"] and not limits:
-        raise InvalidInput("pattern", params["pattern"], "does nothing without exclusive or a limit of the guard")
-    if params["guard_action"] == "drop" and not limits:
-        raise InvalidInput("guard_action", "drop", "does nothing without max_retained_bytes or min_free_disk")
-    slots = params["slots"] or []
-    if params["name"] is not None:
-        slots = [{option: params[option] for option in SLOT_SPEC}]
-    for_all = {option: params[option] for option in FOR_ALL}
-    slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
-    return ReplicationSlots(
-        connection.Endpoint.of(params),
-        spec.wishes_of(slots),
-        params["timeout"],
-        spec.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
-        limits,
-    )
-
 
 def main() -> None:
     run(
-        build,
+        lambda module: AlterSlots.of(module.params),
         dict(
             connection.ARGUMENT_SPEC,
             **SLOT_SPEC,

@@ -159,58 +159,14 @@ max_slot_wal_keep_size:
   sample: 10737418240
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_slots import ShowSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import result, server
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
-
-
-class ReplicationSlotInfo(Task):
-    def __init__(self, endpoint: connection.Endpoint, pattern: Pattern) -> None:
-        self.pattern = pattern
-        self.session = connection.Session(endpoint)
-
-    def plan(self) -> Plan:
-        state = server.read(self.session)
-        slots = [
-            {
-                "name": name,
-                **result.fields_of(slot),
-                "temporary": slot.temporary,
-                "synced": slot.synced,
-                "user": slot.user,
-            }
-            for name, slot in sorted(state.slots.items())
-            if self.pattern.has(name)
-        ]
-        facts = {
-            "slots": slots,
-            "used": len(state.slots),
-            "in_recovery": state.in_recovery,
-            "wal_level": state.wal_level,
-            "max_replication_slots": state.max_replication_slots,
-            "max_slot_wal_keep_size": state.max_slot_wal_keep_size,
-        }
-        return Plan(before={}, after={}, result=facts)
-
-    def apply(self, plan: Plan) -> None:
-        """Never called, as there is nothing to carry out."""
-
-    def close(self) -> None:
-        self.session.close()
-
-
-def build(module: AnsibleModule) -> ReplicationSlotInfo:
-    pattern = Pattern.of(module.params["pattern"])
-    return ReplicationSlotInfo(connection.Endpoint.of(module.params), pattern)
 
 
 def main() -> None:
     run(
-        build,
+        lambda module: ShowSlots.of(module.params),
         dict(connection.ARGUMENT_SPEC, pattern={"type": "str", "default": "*"}),
         secrets_in=connection.secrets_in,
     )

@@ -333,89 +333,18 @@ reloaded:
   sample: true
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
-    overrides,
-    profile,
-    secrets,
-    server,
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_settings import (
+    AlterSettings,
+    secrets_in,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import plan as planner
-
-
-class ServerSettings(Task):
-    def __init__(
-        self,
-        endpoint: connection.Endpoint,
-        settings: dict,
-        scoped: dict[overrides.Scope, dict],
-        choice: profile.Choice,
-        reload: bool,
-    ) -> None:
-        planner.check_names(settings)
-        for scope, wishes in scoped.items():
-            planner.check_names(wishes, f"overrides[{scope}]")
-        self.settings = settings
-        self.scoped = scoped
-        self.choice = choice
-        self.reload = reload
-        self.session = connection.Session(endpoint)
-
-    def plan(self) -> Plan:
-        names = {name for wishes in (self.settings, *self.scoped.values()) for name in wishes}
-        state = server.read(self.session, names | self.choice.names, list(self.scoped))
-        return planner.plan(self.settings, state, self.reload, self.scoped, self._profile(state))
-
-    def apply(self, plan: Plan) -> None:
-        server.apply(self.session, plan.actions)
-
-    def close(self) -> None:
-        self.session.close()
-
-    def _profile(self, state: planner.State) -> profile.Profile | None:
-        given = {name.lower(): value for name, value in self.settings.items()}
-        compression = state.definitions.get("wal_compression")
-        try:
-            return profile.choose(
-                self.choice, state.host, given, lz4=compression is not None and "lz4" in compression.enumvals
-            )
-        except profile.BadProfile as reason:
-            raise Refused(f"profile: {self.choice.name!r} {reason}.", code="profile_unfit") from None
-
-
-def build(module: AnsibleModule) -> ServerSettings:
-    params = module.params
-    try:
-        memory = profile.read_memory(params["memory"])
-    except profile.BadProfile as reason:
-        raise InvalidInput("memory", params["memory"], str(reason)) from None
-    if params["cores"] is not None and params["cores"] < 1:
-        raise InvalidInput("cores", params["cores"], "is less than 1")
-    return ServerSettings(
-        connection.Endpoint.of(params),
-        params["settings"] or {},
-        overrides.read(params["overrides"] or ()),
-        profile.Choice(params["profile"], params["workload"], params["storage"], memory, params["cores"]),
-        params["reload"],
-    )
-
-
-def secrets_in(params: dict) -> set[str]:
-    """The passwords inside values, such as that of ``primary_conninfo``, and those of the connection."""
-    groups = [params["settings"], *(item["settings"] for item in params["overrides"] or ())]
-    settings = [pair for group in groups for pair in (group or {}).items()]
-    found = {secret for name, value in settings for secret in secrets.found_in(str(name), str(value))}
-    return found | connection.secrets_in(params)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import profile
 
 
 def main() -> None:
     run(
-        build,
+        lambda module: AlterSettings.of(module.params),
         dict(
             connection.ARGUMENT_SPEC,
             settings={"type": "dict", "default": {}},

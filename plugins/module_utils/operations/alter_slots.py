@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Create, alter and drop the replication slots of a PostgreSQL server."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import (
+    decide,
+    guard,
+    result,
+    server,
+    spec,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import plan as planner
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
+
+#: What a slot has, as the module's options name it.
+OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Wish))
+
+#: These count for all of the slots that do not say otherwise.
+FOR_ALL = ("force", "recreate")
+
+
+class AlterSlots(Task):
+    """Reads the slots of a server, decides what becomes of them, and creates, alters and drops."""
+
+    def __init__(
+        self,
+        endpoint: connection.Endpoint,
+        wanted: tuple,
+        timeout: int,
+        sweep: spec.Sweep | None,
+        limits: guard.Limits | None,
+    ) -> None:
+        self.wanted = wanted
+        self.timeout = timeout
+        self.sweep = sweep
+        self.limits = limits
+        self.session = connection.Session(endpoint)
+        self.decision = decide.Decision(())
+
+    @classmethod
+    def of(cls, params: t.Mapping[str, t.Any]) -> AlterSlots:
+        """The task that the options of the module ``replication_slot`` describe, with its connection.
+
+        :raises InvalidInput: an option that can never work.
+        """
+        pattern = Pattern.of(params["pattern"])
+        limits = guard.Limits.of(params, pattern)
+        if params["pattern"] is not None and not params["exclusive"] and not limits:
+            raise InvalidInput("pattern", params["pattern"], "does nothing without exclusive or a limit of the guard")
+        if params["guard_action"] == "drop" and not limits:
+            raise InvalidInput("guard_action", "drop", "does nothing without max_retained_bytes or min_free_disk")
+        slots = params["slots"] or []
+        if params["name"] is not None:
+            slots = [{option: params[option] for option in OPTIONS}]
+        for_all = {option: params[option] for option in FOR_ALL}
+        slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
+        return cls(
+            connection.Endpoint.of(params),
+            spec.wishes_of(slots),
+            params["timeout"],
+            spec.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
+            limits,
+        )
+
+    def plan(self) -> Plan:
+        disk = bool(self.limits and self.limits.needs_disk)
+        state = server.read(self.session, self.wanted, disk)
+        self.decision = decide.decide(self.wanted, state, self.sweep, self.limits)
+        return planner.plan(self.decision)
+
+    def apply(self, plan: Plan) -> dict:
+        server.apply(self.session, plan.actions, self.timeout)
+        return result.result(self.decision, server.read_slots(self.session))
+
+    def close(self) -> None:
+        self.session.close()
