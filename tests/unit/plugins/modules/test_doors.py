@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Each module hands its options to its operation, and a failure has its code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+MODULES = "ansible_collections.scaleout.platform.plugins.modules."
+SHARDS = {
+    "clusters": [{"name": "main", "members": [{"host": "pg1"}]}],
+    "shards": [{"id": 0, "cluster": "main"}],
+}
+GROUP = {"group": "api", "count": 1, "provider": "static"}
+RELEASE = {"name": "shop", "version": "1", "digest": "d", "unit": "u"}
+NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "code", "says"),
+    [
+        ("health_gate", {"unit": "a.service", "port": 0}, "invalid_input", "port: 0 must be between 1 and 65535."),
+        ("members", {**GROUP, "group": "a-b"}, "invalid_input", "group: 'a-b' is not the name of a group"),
+        ("members", {**GROUP, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
+        ("release", {**RELEASE, "name": "A"}, "invalid_input", "name: 'A' must be 1 to 31 of a-z"),
+        ("release", {**RELEASE, "environment": {"A": 1}, "secrets": {"A": 1}}, "invalid_input", "A is in both"),
+        ("release", {**RELEASE, "limits": {"memory": 1}}, "invalid_input", "limits: memory is not a limit"),
+        ("release_archive", {"src": "/none", "dest": "/none"}, "invalid_input", "src: '/none' does not exist."),
+        ("release_archive", {"src": "/none", "dest": "/"}, "invalid_input", "dest: '/' is a directory"),
+        ("replication_slot", {"name": "A", **NOWHERE}, "invalid_input", "name: 'A' is not a slot name"),
+        ("replication_slot", {"name": "a", **NOWHERE}, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
+        ("replication_slot_info", {"pattern": "A", **NOWHERE}, "invalid_input", "pattern: 'A' is not a pattern"),
+        ("replication_slot_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
+        ("server_settings", {"cores": 0, **NOWHERE}, "invalid_input", "cores: 0 is less than 1."),
+        ("server_settings", {"memory": "8", **NOWHERE}, "invalid_input", "memory: '8' has no unit"),
+        ("server_settings", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
+        ("shard_map", {**SHARDS, "keep_versions": 0}, "invalid_input", "keep_versions: 0 is not a number of versions"),
+        ("shard_map", {**SHARDS, "shards": []}, "invalid_map", "A shard map needs at least one shard."),
+        ("shard_map", {**SHARDS, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
+        ("shard_map_info", {"version": 0}, "invalid_input", "version: 0 is not a version"),
+        ("shard_map_info", {"consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_with_a_code(capsys, module, options, code, says):
+    main = importlib.import_module(MODULES + module).main
+    with patch_module_args(options), pytest.raises(SystemExit):
+        main()
+    result = json.loads(capsys.readouterr().out)
+    assert (result["failed"], result["code"]) == (True, code), result
+    assert result["msg"].startswith(says)
