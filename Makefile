@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := $(PYTHON) -m tools.lab
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke down test test-all lint bench env unit integration molecule api end-to-end end-to-end-lab
+.PHONY: help up trio smoke down test test-all lint bench env unit integration molecule api cores end-to-end end-to-end-lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ lint: env ## every static check, no rule skipped
 
 test: env unit integration molecule end-to-end ## what CI runs
 
-test-all: test api end-to-end-lab ## and the API's own tests, the lab under faults, each role by itself, and Debian 12
+test-all: test cores api end-to-end-lab ## and the newest ansible-core, the API's tests, the lab under faults, all roles, Debian 12
 	@tests/molecule
 	@$(LAB) prepare bookworm
 	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
@@ -47,6 +47,9 @@ integration: ## each module against a real PostgreSQL and Consul
 molecule: ## two roles by themselves, a database and somebody's application
 	@$(LAB) prepare
 	@tests/molecule postgres app
+
+cores: env ## unit tests and ansible-test on the newest supported ansible-core
+	@python tools/ci/cores.py
 
 api: ## the reference API against real PostgreSQL pairs and Consul
 	@$(LAB) prepare

@@ -93,7 +93,7 @@ def parsed(text: Text) -> list[nodes.Expr]:
 
 def filters(expression: nodes.Expr) -> int:
     """Count the filters of an expression, those within its parentheses and arguments too."""
-    return isinstance(expression, nodes.Filter) + sum(1 for _ in expression.find_all(nodes.Filter))
+    return isinstance(expression, nodes.Filter) + len(list(expression.find_all(nodes.Filter)))
 
 
 def names(expression: nodes.Expr) -> set[str]:

@@ -8,7 +8,6 @@ import dataclasses
 import http.client
 import os
 import pwd
-import subprocess
 import time
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
@@ -19,12 +18,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.health.gate impo
     Verdict,
     judge,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.process import NO_ANSWER, NO_PROGRAM, run
 
 #: Seconds between the first two looks and, by and by, between the last; a service may write a line for each.
 _FIRST_PAUSE = 0.25
 _LAST_PAUSE = 2.0
 #: Seconds that the health path may take to answer one look.
 _PATIENCE = 5.0
+#: Seconds that systemd may take to answer; a large journal on a slow disk takes some.
+_COMMAND_TIMEOUT = 60.0
 #: How far back in the journal to search for lines that are not about our own looking.
 _HORIZON = 500
 _EXCERPT = 200
@@ -162,17 +164,10 @@ class Worker(Service):
 
 
 def _output(command: list[str]) -> str:
-    try:
-        return subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-        ).stdout
-    except OSError as error:
-        raise ScaleoutError(f"Cannot run {command[0]}: {error.strerror}.", code="missing_command") from error
+    done = run(command, timeout=_COMMAND_TIMEOUT)
+    if done.status in (NO_ANSWER, NO_PROGRAM):
+        raise ScaleoutError(f"Cannot run {done.error}.", code="missing_command")
+    return done.output + done.error
 
 
 def _listening_users(port: int) -> set[int]:

@@ -29,8 +29,8 @@ PORTS = {"http": 8500, "https": 8501}
 #: The client's options that the door has under a shorter name.
 CLIENT_OPTIONS = ("consul_token", "consul_timeout", "consul_ca_file", "consul_validate_certs")
 
-Records = t.Dict[str, Record]
-Server = t.Dict[str, t.Any]
+Records = dict[str, Record]
+Server = dict[str, t.Any]
 """The scheme, host and port of a Consul, as the client's options."""
 
 _ORDINARY = (Unreachable.CODE, Stranger.CODE)

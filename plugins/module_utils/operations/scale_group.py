@@ -27,7 +27,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
-Decide = t.Callable[[t.Optional[Record], t.List[Member]], Scaling]
+Decide = t.Callable[[t.Optional[Record], list[Member]], Scaling]
 """From the group's record and the members of all other groups to what becomes of it."""
 
 

@@ -28,7 +28,7 @@ def troubles(
     ]
     for entry in entries:
         if entry["kind"] == "failed":
-            task = f" at “{entry['task']}”" if entry.get("task") else ""
+            task = f" at '{entry['task']}'" if entry.get("task") else ""
             said.append(f"{entry['host']} failed with {entry['service']}{task}: {entry['reason'] or 'see above'}")
     said += [
         f"{host} was lost on the way; the errors above say why."

@@ -18,7 +18,7 @@ ENGINES = ("docker", "podman")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*\Z")
 
 #: Runs a command; returns its status, what it said and what it complained of. ``AnsibleModule.run_command`` is one.
-Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
+Run = t.Callable[[list[str]], tuple[int, str, str]]
 
 
 def save(reference: str, engine: str, run: Run, stack: contextlib.ExitStack) -> str:

@@ -130,7 +130,7 @@ def _hash_file(path: str) -> str:
 
 
 #: Opens a file of a source by its path in the release, and tells how many bytes it has.
-Reader = t.Callable[[str], t.Tuple[t.BinaryIO, int]]
+Reader = t.Callable[[str], tuple[t.BinaryIO, int]]
 
 
 def reader(source: str) -> Reader:

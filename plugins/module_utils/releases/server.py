@@ -18,14 +18,17 @@ import pwd
 import re
 import shutil
 import stat
-import subprocess
 import tempfile
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.host import look
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import files, plan
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import digest
+
+#: Seconds that systemd-analyze may take over a unit.
+_CHECK_TIMEOUT = 60.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -264,15 +267,9 @@ class Host:
                 # systemd would look for the program outside of that root, and ours has been found in it.
                 text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
             _write(unit, text.replace(self.places.current + "/", directory + "/"), 0o644)
-            verdict = subprocess.run(
-                [checker, "verify", "--man=no", "--recursive-errors=no", unit],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                check=False,
-            )
-        if verdict.returncode:
-            said = " ".join(verdict.stdout.replace(unit, os.path.basename(unit)).split())
+            checked = run([checker, "verify", "--man=no", "--recursive-errors=no", unit], timeout=_CHECK_TIMEOUT)
+        if checked.status:
+            said = " ".join((checked.output + checked.error).replace(unit, os.path.basename(unit)).split())
             raise Refused(
                 f"systemd refuses {os.path.basename(unit)}: {said}", code="invalid_configuration", version=version
             )

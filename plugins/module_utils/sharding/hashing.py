@@ -42,7 +42,7 @@ _START = 0x9E3779B9 + 3923095
 _three_words = struct.Struct("<3I").unpack_from
 _four_words = struct.Struct("<4I").unpack
 
-_State = t.Tuple[int, int, int]
+_State = tuple[int, int, int]
 
 
 def _mix(a: int, b: int, c: int) -> _State:

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Brings nginx's upstream of one service to the instances that pass Consul's checks.

@@ -6,19 +6,16 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
-import os
 import re
 import socket
 import ssl
-import subprocess
 import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.scaleout.platform.plugins.module_utils.process import LOOK_TIMEOUT, run
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import DIGEST_MARK, RESTART
 
-#: Seconds that a command may take which only looks.
-LOOK_TIMEOUT = 15
 #: Seconds that a start, a stop or a reload may take.
 ACTIVATE_TIMEOUT = 180
 
@@ -34,49 +31,6 @@ _TROUBLE = re.compile(r"error|fatal|fail|denied|cannot|can't|could not|invalid|u
 #: What systemd itself says about a failure names no cause.
 _ABOUT_UNIT = re.compile(r"^(\S+\.service: |Failed to start |Failed with )")
 _EXCERPT = 300
-
-
-class Done(t.NamedTuple):
-    """What a command came to; ``status`` is 124 when it took too long and 127 when there is no such program."""
-
-    status: int
-    output: str
-    error: str
-
-    @property
-    def said(self) -> str:
-        """Why it failed, in one line."""
-        return " ".join((self.error.strip() or self.output.strip() or f"status {self.status}").split())[:_EXCERPT]
-
-
-def run(
-    argv: t.Sequence[str],
-    timeout: float = LOOK_TIMEOUT,
-    stdin: str = "",
-    environment: t.Mapping[str, str] | None = None,
-) -> Done:
-    """Run a program without a shell, and bound it.
-
-    :param timeout: seconds after which it is killed.
-    :param environment: variables besides its own; a secret there is seen by root and the process's account only.
-    """
-    try:
-        done = subprocess.run(
-            list(argv),
-            input=stdin,
-            capture_output=True,
-            timeout=timeout,
-            env={**os.environ, "LC_ALL": "C", **(environment or {})},
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            cwd="/",
-        )
-    except subprocess.TimeoutExpired:
-        return Done(124, "", f"{argv[0]} gave no answer within {timeout:g} s")
-    except OSError as error:
-        return Done(127, "", f"{argv[0]}: {error.strerror}")
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @dataclasses.dataclass(frozen=True)

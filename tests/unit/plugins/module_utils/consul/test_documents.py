@@ -61,7 +61,7 @@ def test_one_that_is_not_json_does_not_hide_the_others(consul):
     found = documents.read_folder(consul, "f")
     assert found["f/a"].value == 1
     with pytest.raises(NotJson):
-        _ = found["f/b"].value
+        print(found["f/b"].value)
 
 
 @pytest.mark.parametrize(("rivals", "tries"), [(0, 1), (1, 2), (2, 3), (3, 3)])

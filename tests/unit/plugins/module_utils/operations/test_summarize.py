@@ -19,7 +19,7 @@ FAILED = {"kind": "failed", "host": "b", "service": "redis", "task": "Run Redis"
         # What a limit leaves out is not in `wanted` and is not missed.
         ("a", "a", "a", [], []),
         ("ab", "a", "a", [], ["b did not answer. Nothing was changed on it; the next run brings it up."]),
-        ("abc", "abc", "abc", [FAILED], ["b failed with redis at “Run Redis”: It does not serve."]),
+        ("abc", "abc", "abc", [FAILED], ["b failed with redis at 'Run Redis': It does not serve."]),
         ("abc", "abc", "ab", [], ["c was lost on the way; the errors above say why."]),
         (
             "abc",
@@ -27,7 +27,7 @@ FAILED = {"kind": "failed", "host": "b", "service": "redis", "task": "Run Redis"
             "abc",
             [FAILED, HELD],
             [
-                "b failed with redis at “Run Redis”: It does not serve.",
+                "b failed with redis at 'Run Redis': It does not serve.",
                 "c was held with redis, because b failed first. It keeps its configuration.",
             ],
         ),

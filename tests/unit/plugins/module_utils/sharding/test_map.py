@@ -55,8 +55,8 @@ FORMER = {
 }
 
 
-def changed(*path, to, document=DOCUMENT):
-    document = copy.deepcopy(document)
+def changed(*path, to, document=None):
+    document = copy.deepcopy(document or DOCUMENT)
     place = document
     for step in path[:-1]:
         place = place[step]

@@ -40,10 +40,13 @@ GROUPS = {
 POSTGRES = GROUPS["postgres"]
 
 
-def inventory(changes=None, groups=None, clusters=CLUSTERS, applications=APPLICATIONS):
+def inventory(changes=None, groups=None, **shared):
     """The inventory above with changes: {host: {variable: value}}; a value of KeyError takes the variable away."""
     changes = changes or {}
-    shared = {"postgres_clusters": clusters, "applications": applications}
+    shared = {
+        "postgres_clusters": shared.get("clusters", CLUSTERS),
+        "applications": shared.get("applications", APPLICATIONS),
+    }
     hosts = {
         name: {
             **dict.fromkeys(SECRETS, "secret value"),

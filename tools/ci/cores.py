@@ -1,0 +1,95 @@
+#!/usr/bin/env python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Runs the unit tests and ansible-test's sanity tests on a supported ansible-core that is not the pinned one.
+
+``cores.toml`` says which. Each core gets a virtual environment below ``.cache/cores``, with the packages of the unit
+tests as ``requirements.txt`` pins them; it is built again when either file changes.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CORES = pathlib.Path(__file__).with_name("cores.toml")
+# What the unit tests import, beside ansible-core.
+NEEDED = ("hypothesis", "import-linter", "jmespath", "psycopg2-binary", "pytest", "redis")
+
+
+def cores() -> dict[str, dict[str, str]]:
+    """Return the supported cores by their name, ``oldest`` and ``newest``."""
+    return tomllib.loads(CORES.read_text(encoding="utf-8"))
+
+
+def pinned(requirements: str, names: tuple[str, ...]) -> list[str]:
+    """Return the lines of ``requirements.txt`` that pin these packages.
+
+    :raises ValueError: when one of them is not pinned there.
+    """
+    pins = dict(re.findall(r"(?m)^(([A-Za-z0-9_.-]+)==\S+)$", requirements))
+    by_name = {name: pin for pin, name in pins.items()}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        raise ValueError(f"requirements.txt does not pin {', '.join(missing)}.")
+    return [by_name[name] for name in names]
+
+
+def interpreter(least: str) -> str | None:
+    """Return a Python of at least this minor version that starts, the oldest first; None when there is none."""
+    minor = int(least.partition(".")[2])
+    pyenv = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
+    for version in (f"3.{number}" for number in range(minor, minor + 3)):
+        for path in [shutil.which(f"python{version}"), *sorted(glob.glob(f"{pyenv}/versions/{version}.*/bin/python"))]:
+            # A shim of pyenv is found and yet does not start.
+            if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+                return path
+    return None
+
+
+def environment(version: str, python: str) -> pathlib.Path:
+    """Return the virtual environment of a core, built if need be."""
+    venv = ROOT / ".cache/cores" / version
+    packages = [f"ansible-core=={version}", *pinned((ROOT / "requirements.txt").read_text(encoding="utf-8"), NEEDED)]
+    stamp = venv / "stamp"
+    wanted = "\n".join([python, *packages])
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(venv, ignore_errors=True)
+        subprocess.run([python, "-m", "venv", str(venv)], check=True)
+        subprocess.run(
+            [str(venv / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", *packages], check=True
+        )
+        stamp.write_text(wanted, encoding="utf-8")
+    return venv
+
+
+def main(names: list[str]) -> int:
+    """Run both kinds of tests on the cores named; return the exit status."""
+    failed = []
+    for name in names or ["newest"]:
+        core = cores()[name]
+        python = interpreter(core["python"])
+        if python is None:
+            print(f"ansible-core {core['version']} needs Python {core['python']} or later, and none is installed here.")
+            return 2
+        path = f"{environment(core['version'], python) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        for command in (["pytest", "-q", "-p", "no:cacheprovider", "tests/unit"], ["tools/ci/sanity"]):
+            started = time.monotonic()
+            status = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False).returncode
+            told = f"{command[0]} on ansible-core {core['version']}"
+            print(f"cores: {told} {'failed' if status else 'passed'} in {time.monotonic() - started:.0f} s", flush=True)
+            if status:
+                failed.append(told)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
