@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from tests.end_to_end import lab, load
 
+CACHES = lab.hosts("cache")
+BROKER = lab.hosts("queue")[0]
 LASTS = 12
 HEALS_WITHIN = 40
 
@@ -35,7 +37,11 @@ def untold(since: float) -> str:
     """Say what is amiss: each task is in the analytics database once, and its owner was notified of it once."""
     made = shards("SELECT id, extract(epoch FROM created_at) FROM tasks")
     tasks = {task for task, at in made if float(at) > since}
-    created = lab.sql("ana1", "analytics", "SELECT payload->>'id', event_id FROM events WHERE kind = 'task.created'")
+    created = lab.sql(
+        lab.hosts("analytics")[0],
+        "analytics",
+        "SELECT payload->>'id', event_id FROM events WHERE kind = 'task.created'",
+    )
     times = Counter(task for task, _unused in created)
     notified = Counter(event for (event,) in shards("SELECT event_id FROM notifications WHERE kind = 'task.created'"))
     once = {task for task, event in created if times[task] == 1 and notified[event] == 1}
@@ -77,16 +83,20 @@ def lose(what: str, strike: Callable[[], object], heal: Callable[[], object]) ->
 
 def test_a_stopped_cache_only_slows_reads(platform):
     def stop() -> None:
-        lab.ssh("cache1", "systemctl stop redis-server")
-        assert lab.ssh("cache1", "systemctl is-active redis-server", check=False) == "inactive"
+        lab.ssh(CACHES[0], "systemctl stop redis-server")
+        assert lab.ssh(CACHES[0], "systemctl is-active redis-server", check=False) == "inactive"
 
     assert lab.wait_for(hit, 10) is not None, "the cache does not work in the first place"
-    lose("stopped", stop, lambda: lab.ssh("cache1", "systemctl start redis-server"))
+    lose("stopped", stop, lambda: lab.ssh(CACHES[0], "systemctl start redis-server"))
 
 
 def test_frozen_caches_come_back_without_what_they_had(platform):
-    frozen = [lab.container(cache) for cache in ("cache1", "cache2")]
-    lose("frozen", lambda: lab.engine("pause", *frozen), lambda: lab.engine("unpause", *frozen))
+    """Their kernels still accept connections, as those of VMs that are paused."""
+
+    def send(signal: str) -> None:
+        lab.everywhere(f"systemctl kill --signal={signal} redis-server", CACHES)
+
+    lose("frozen", lambda: send("SIGSTOP"), lambda: send("SIGCONT"))
 
 
 def test_a_lost_queue_delays_events_and_loses_none(platform):
@@ -94,18 +104,18 @@ def test_a_lost_queue_delays_events_and_loses_none(platform):
     begin = time.time()
     with load.ledger("queue") as ledger:
         time.sleep(3)
-        lab.ssh("mq1", "systemctl stop rabbitmq-server")
+        lab.ssh(BROKER, "systemctl stop rabbitmq-server")
         try:
             time.sleep(LASTS)
             delayed = waiting()
             assert delayed > 0, "the fault did not bite: events still go somewhere"
         finally:
-            lab.ssh("mq1", "systemctl start rabbitmq-server")
+            lab.ssh(BROKER, "systemctl start rabbitmq-server")
         told = ledger.report()
     drained = lab.wait_for(lambda: waiting() == 0, HEALS_WITHIN)
     arrived = lab.wait_for(lambda: not untold(begin), HEALS_WITHIN)
 
-    load.tell("mq1 stopped", told)
+    load.tell(f"{BROKER} stopped", told)
     print(f"  {delayed} events waited; the last was taken {drained or -1:.1f} s after the load ended, and told")
     print(f"  {arrived or -1:.1f} s later")
     load.assert_right(told)

@@ -75,7 +75,7 @@ def _wait() -> None:
 def free_subnet(subnet: str, network: str) -> None:
     """Make room for the lab's network where an earlier lab left one of another name on its addresses.
 
-    :raises NeedsHelp: when the addresses belong to somebody else's network.
+    :raises NeedsHelp: when the addresses belong to another network.
     """
     wanted = ipaddress.ip_network(subnet)
     names = run("docker", "network", "ls", "--format", "{{.Name}}").stdout.split()

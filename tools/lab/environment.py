@@ -13,7 +13,7 @@ from .shell import NeedsHelp, install, run, succeeds
 
 
 def ensure() -> str:
-    """Make the environment, or make it anew when ``requirements.txt`` changed.
+    """Make the environment, and again when ``requirements.txt`` changed.
 
     :returns: what was done, in a few words.
     """
@@ -28,7 +28,8 @@ def ensure() -> str:
     if not succeeds(sys.executable, "-c", "import ensurepip"):
         install(f"python3.{sys.version_info.minor}-venv")
     shutil.rmtree(VENV, ignore_errors=True)
-    run(sys.executable, "-m", "venv", str(VENV))
+    # The interpreter itself, should this run in the environment that was just removed.
+    run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(VENV))
     # pip may print warnings about the machine's own settings; they are shown only when it fails.
     run(str(VENV / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
     stamp.write_text(wanted)

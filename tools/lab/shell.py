@@ -13,7 +13,7 @@ APT = threading.Lock()
 
 
 class NeedsHelp(Exception):
-    """Something that only the person at the keyboard can mend; the message says what."""
+    """Something that only the person at the keyboard can put right; the message says what."""
 
 
 def run(*command: str, quiet: bool = True, check: bool = True, **options) -> subprocess.CompletedProcess:
