@@ -19,27 +19,27 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Mi
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
 
-class _Module(AnsibleModule):
+class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core is untyped
     """Knows of secrets that are only a part of an option, so that ``no_log`` cannot name them.
 
     Ansible logs the options to the target's journal while it is being
     constructed; ``log`` is the one place to stop a secret on its way there.
     """
 
-    def __init__(self, secrets_in: t.Callable[[dict], set[str]], **options: t.Any) -> None:
+    def __init__(self, secrets_in: t.Callable[[dict[str, t.Any]], set[str]], **options: t.Any) -> None:
         self._secrets_in = secrets_in
         super().__init__(**options)
         self.no_log_values |= secrets_in(self.params)
 
-    def log(self, msg: str, log_args: dict | None = None) -> None:
+    def log(self, msg: str, log_args: dict[str, t.Any] | None = None) -> None:
         self.no_log_values |= self._secrets_in(self.params)
         super().log(msg, remove_values(log_args, self.no_log_values))
 
 
 def run(
     build: t.Callable[[AnsibleModule], Task],
-    argument_spec: dict,
-    secrets_in: t.Callable[[dict], set[str]] = lambda _params: set(),
+    argument_spec: dict[str, t.Any],
+    secrets_in: t.Callable[[dict[str, t.Any]], set[str]] = lambda _params: set(),
     **module_options: t.Any,
 ) -> None:
     """Run a module from its options to its result.

@@ -22,9 +22,9 @@ class Plan:
 
     before: t.Any
     after: t.Any
-    actions: tuple = ()
-    result: dict = dataclasses.field(default_factory=dict)
-    warnings: tuple = ()
+    actions: tuple[t.Any, ...] = ()
+    result: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -40,7 +40,7 @@ class Task(abc.ABC):
         """Read the present state once and plan; changes nothing."""
 
     @abc.abstractmethod
-    def apply(self, plan: Plan) -> Plan | dict | None:
+    def apply(self, plan: Plan) -> Plan | dict[str, t.Any] | None:
         """Carry out ``plan.actions``.
 
         :return: values that update the result; or another plan, when somebody was faster and that one was carried out.

@@ -28,7 +28,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 
 #: The options of every module that talks to Consul; ``doc_fragments/consul.py`` documents them.
-ARGUMENTS: dict[str, dict] = {
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "consul_host": {"type": "str", "default": "127.0.0.1"},
     "consul_port": {"type": "int", "default": 8500},
     "consul_scheme": {"type": "str", "choices": ["http", "https"], "default": "http"},

@@ -19,7 +19,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Re
 Holder = t.Mapping[str, t.Any]
 """Who holds a lock, in values of JSON; two holders are the same one when these are equal."""
 
-_FIELDS = {"holder": dict, "since": (int, float), "renewed": (int, float), "patience": (int, float)}
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "holder": dict,
+    "since": (int, float),
+    "renewed": (int, float),
+    "patience": (int, float),
+}
 
 
 class Held(Refused):

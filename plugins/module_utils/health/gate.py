@@ -53,7 +53,7 @@ class Observation:
     restarts: int = 0
     result: str = "success"
     status: int = 0
-    strangers: tuple = ()
+    strangers: tuple[str, ...] = ()
     answer: Answer | None = None
 
     @property

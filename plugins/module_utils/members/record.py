@@ -54,7 +54,7 @@ def fault_of_address(address: t.Any) -> str | None:
     return None if _matches(_ADDRESS, address) else "is not an address or a host name"
 
 
-def natural(name: str) -> tuple:
+def natural(name: str) -> tuple[t.Any, ...]:
     """Return a key that sorts ``api10`` after ``api9``."""
     # Texts and numbers take turns in what split returns, so like is compared with like.
     return tuple(int(part) if at % 2 else part for at, part in enumerate(_DIGITS.split(name)))
@@ -92,11 +92,11 @@ class Member:
         if self.since is not None and not _matches(_SINCE, self.since):
             raise InvalidRecord(f"{self.since!r} is not a time at which the state of {self.name} began.")
 
-    def document(self) -> dict:
+    def document(self) -> dict[str, t.Any]:
         """Return the member as the record writes it."""
         return dataclasses.asdict(self)
 
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, t.Any]:
         """Return what a playbook needs to know of the member."""
         return {
             "name": self.name,
@@ -140,7 +140,7 @@ class Record:
         """Return the member of a name; None where there is none."""
         return next((member for member in self.members if member.name == name), None)
 
-    def document(self) -> dict:
+    def document(self) -> dict[str, t.Any]:
         """Return the record as the document under its key."""
         return {
             "version": VERSION,
@@ -192,7 +192,7 @@ def _read_member(fields: t.Any) -> Member:
     return Member(**fields)
 
 
-def _fields(value: dict, what: str, names: set[str]) -> None:
+def _fields(value: dict[str, t.Any], what: str, names: set[str]) -> None:
     lacking, unknown = sorted(names - set(value)), sorted(set(value) - names)
     if lacking:
         raise InvalidRecord(f"{what} lacks the field {lacking[0]}.")

@@ -33,7 +33,7 @@ class AlterSlots(Task):
     def __init__(
         self,
         endpoint: connection.Endpoint,
-        wanted: tuple,
+        wanted: tuple[t.Any, ...],
         timeout: int,
         sweep: spec.Sweep | None,
         limits: guard.Limits | None,
@@ -76,7 +76,7 @@ class AlterSlots(Task):
         self.decision = decide.decide(self.wanted, state, self.sweep, self.limits)
         return planner.plan(self.decision)
 
-    def apply(self, plan: Plan) -> dict:
+    def apply(self, plan: Plan) -> dict[str, t.Any]:
         server.apply(self.session, plan.actions, self.timeout)
         return result.result(self.decision, server.read_slots(self.session))
 

@@ -118,7 +118,8 @@ class PublishMap(Task):
                     code=refusal.code,
                     **refusal.facts,
                 ) from None
-            sizes, problems = self._measure(last, refusal.sources)
+            # Rows move from a map that is there.
+            sizes, problems = self._measure(t.cast("ShardMap", last), refusal.sources)
             measured = refusal.estimated(sizes)
             raise Refused(" ".join([measured.message, *problems]), code=refusal.code, **measured.facts) from None
 

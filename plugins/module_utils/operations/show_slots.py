@@ -33,7 +33,7 @@ class ShowSlots(Task):
         slots = [
             {
                 "name": name,
-                **result.fields_of(slot),
+                **(result.fields_of(slot) or {}),
                 "temporary": slot.temporary,
                 "synced": slot.synced,
                 "user": slot.user,

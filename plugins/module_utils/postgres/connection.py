@@ -201,7 +201,7 @@ class Session:
 
         return sql
 
-    def rows(self, statement: t.Any, parameters: t.Any = None) -> list[dict]:
+    def rows(self, statement: t.Any, parameters: t.Any = None) -> list[dict[str, t.Any]]:
         """Run one statement and return its rows as dicts by column name.
 
         :param statement: text, or a :mod:`psycopg2.sql` composition.

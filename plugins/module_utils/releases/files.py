@@ -73,7 +73,7 @@ def scan(source: str, exclude: t.Sequence[str], unpacked: bool = False) -> list[
 
 
 def _scan_directory(
-    source: str, below: str, exclude: t.Sequence[str], parents: tuple | None, entries: list[Entry]
+    source: str, below: str, exclude: t.Sequence[str], parents: tuple[t.Any, ...] | None, entries: list[Entry]
 ) -> None:
     """Read a directory and what is below it.
 
@@ -112,7 +112,7 @@ def _scan_directory(
             raise Refused(f"{full} is neither a file nor a directory.", code="unfit_source", path=full)
 
 
-def _identity(directory: str, parents: tuple) -> tuple[int, int]:
+def _identity(directory: str, parents: tuple[t.Any, ...]) -> tuple[int, int]:
     itself = os.stat(directory)
     if (itself.st_dev, itself.st_ino) in parents:
         raise Refused(

@@ -61,7 +61,9 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
     return lines
 
 
-def _refuse_contradictions(option: str, limits: t.Mapping, sizes: t.Mapping[str, int], memory: int | None) -> None:
+def _refuse_contradictions(
+    option: str, limits: t.Mapping[str, t.Any], sizes: t.Mapping[str, int], memory: int | None
+) -> None:
     least, most = sizes.get("memory_min", 0), sizes.get("memory_max")
     if most == 0:
         raise Refused(f"{option}: memory_max is 0, with which nothing can run.", code="invalid_input", option=option)

@@ -61,7 +61,7 @@ class Source:
         self.read = read
 
     #: What an image asks for besides its files.
-    image: dict | None = None
+    image: dict[str, t.Any] | None = None
 
     def program(self, word: str) -> str:
         """Return what a command's first word stands for.
@@ -107,7 +107,7 @@ def archive(path: str, exclude: t.Sequence[str], strip: int, stack: contextlib.E
 class Image(Source):
     """An image: a tree to be run as the root of its own, with a command and an environment."""
 
-    def __init__(self, path: str, laid: tree.Tree, config: dict) -> None:
+    def __init__(self, path: str, laid: tree.Tree, config: dict[str, t.Any]) -> None:
         super().__init__(path, *_contents(laid, ()))
         self._tree = laid
         variables = dict(pair.partition("=")[::2] for pair in config.get("Env") or [])
@@ -120,7 +120,7 @@ class Image(Source):
         }
 
     def program(self, word: str) -> str:
-        image = t.cast(dict, self.image)
+        image = t.cast(dict[str, t.Any], self.image)
         places = image["environment"].get("PATH", _PATH).split(":") if "/" not in word else [image["working_directory"]]
         for place in places:
             path = posixpath.normpath(posixpath.join("/", place, word))
@@ -190,7 +190,7 @@ class _Members:
             return json.loads(stream.read().decode("utf-8"))
 
 
-def _manifest(path: str, members: _Members) -> tuple[dict, list[t.BinaryIO]]:
+def _manifest(path: str, members: _Members) -> tuple[dict[str, t.Any], list[t.BinaryIO]]:
     """Return an image's configuration and its layers, the lowest first."""
     if "manifest.json" in members:
         manifests = members.json("manifest.json")
@@ -208,7 +208,7 @@ def _manifest(path: str, members: _Members) -> tuple[dict, list[t.BinaryIO]]:
     )
 
 
-def _oci_manifest(path: str, members: _Members, index: dict) -> dict:
+def _oci_manifest(path: str, members: _Members, index: dict[str, t.Any]) -> dict[str, t.Any]:
     """Return the manifest for this machine's architecture, through an index in an index if need be."""
     own = _ARCHITECTURES.get(platform.machine(), platform.machine())
     # What a builder attests about an image is listed beside it, for a platform "unknown".

@@ -181,13 +181,13 @@ class Tree:
             way.append(child)
         return way[-1]
 
-    def _up(self, way: list, confined: bool) -> None:
+    def _up(self, way: list[t.Any], confined: bool) -> None:
         if len(way) > 1:
             way.pop()
         elif confined:
             raise Refused(f"{self._source} has a way that leads out of it.", code="unfit_source", source=self._source)
 
-    def _follow(self, link: Link, way: list, links: int, confined: bool) -> list[str]:
+    def _follow(self, link: Link, way: list[t.Any], links: int, confined: bool) -> list[str]:
         """Return the parts that take a link's place, the last one first."""
         if links > _MOST_LINKS:
             raise Refused(

@@ -74,7 +74,7 @@ class Endpoint:
     def address(self) -> tuple[str, int]:
         return self.host, self.port
 
-    def document(self) -> dict:
+    def document(self) -> dict[str, t.Any]:
         """Return the fields that have a value."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
@@ -223,7 +223,7 @@ class ShardMap:
         """Return the shard that owns a bucket from 0 to ``buckets - 1``."""
         return self.shard(ranges.owner(self.ranges, bucket))
 
-    def document(self) -> dict:
+    def document(self) -> dict[str, t.Any]:
         """Return the map as the document that clients read."""
         return {
             "format": FORMAT,
@@ -357,7 +357,7 @@ def _fields(value: t.Any, of: str, names: tuple[str, ...], optional: tuple[str, 
             raise InvalidMap(f"The description of {of} has a field that is not known here: {name!r}.")
 
 
-def _list(value: t.Any, of: str) -> list:
+def _list(value: t.Any, of: str) -> list[t.Any]:
     if not isinstance(value, list):
         raise InvalidMap(f"The description of {of} is {_kind(value)}, not a list.")
     return value

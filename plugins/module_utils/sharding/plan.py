@@ -46,7 +46,7 @@ class Relocation(t.NamedTuple):
     source: int
     buckets: int
     owned: int
-    facts: dict
+    facts: dict[str, t.Any]
 
 
 class MovesRows(Refused):

@@ -45,7 +45,7 @@ class Set:
     """
 
     name: str
-    literals: tuple
+    literals: tuple[str, ...]
     undo: t.Any = None
 
 

@@ -54,7 +54,7 @@ class ScopeState:
 
     scope: Scope
     stored: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    missing: tuple = ()
+    missing: tuple[str, ...] = ()
     changeable: bool = True
 
 
@@ -64,14 +64,14 @@ class Change:
 
     scope: Scope
     name: str
-    literals: tuple = ()
+    literals: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Override:
     """All the changes, in one transaction; ``undo`` takes them back."""
 
-    changes: tuple
+    changes: tuple[t.Any, ...]
     undo: t.Any = None
 
 
@@ -89,12 +89,12 @@ class Outcome:
     undo: Change | None = None
 
 
-def read(items: t.Sequence[t.Mapping[str, t.Any]]) -> dict[Scope, dict]:
+def read(items: t.Sequence[t.Mapping[str, t.Any]]) -> dict[Scope, dict[str, t.Any]]:
     """The wishes by scope, from the option ``overrides``.
 
     :raises InvalidInput: an item for nobody, or two for the same.
     """
-    wishes: dict[Scope, dict] = {}
+    wishes: dict[Scope, dict[str, t.Any]] = {}
     for item in items:
         scope = Scope(item.get("database") or None, item.get("role") or None)
         if not scope.database and not scope.role:
@@ -110,14 +110,14 @@ def decide(
     states: t.Iterable[ScopeState],
     definitions: t.Mapping[str, Definition],
     in_recovery: bool = False,
-) -> tuple[list, list]:
+) -> tuple[list[t.Any], list[t.Any]]:
     """Decide on all of them.
 
     :returns: the outcomes in the order of the wishes, and what speaks against them.
     :raises Refused: a change on a standby.
     """
-    outcomes: list = []
-    problems: list = []
+    outcomes: list[t.Any] = []
+    problems: list[t.Any] = []
     known = {state.scope: state for state in states}
     for scope, settings in wishes.items():
         state = known[scope]
@@ -152,10 +152,10 @@ def action(outcomes: t.Iterable[Outcome]) -> Override | None:
     return Override(tuple(outcome.change for outcome in changed), undo)
 
 
-def before_and_after(outcomes: t.Iterable[Outcome]) -> tuple[dict, dict]:
+def before_and_after(outcomes: t.Iterable[Outcome]) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """Both sides of the diff, by scope."""
-    before: dict = {}
-    after: dict = {}
+    before: dict[str, t.Any] = {}
+    after: dict[str, t.Any] = {}
     for outcome in outcomes:
         before.setdefault(str(outcome.scope), {})[outcome.name] = outcome.before
         after.setdefault(str(outcome.scope), {})[outcome.name] = outcome.after

@@ -40,15 +40,15 @@ class State:
     """
 
     definitions: t.Mapping[str, Definition]
-    entries: tuple = ()
-    file_errors: tuple = ()
+    entries: tuple[t.Any, ...] = ()
+    file_errors: tuple[t.Any, ...] = ()
     in_recovery: bool = False
     may_alter: bool = True
     may_reload: bool = True
-    scopes: tuple = ()
+    scopes: tuple[t.Any, ...] = ()
     host: Host | None = None
 
-    def entries_of(self, name: str) -> list:
+    def entries_of(self, name: str) -> list[t.Any]:
         """The lines for one setting."""
         return [entry for entry in self.entries if entry.name.lower() == name.lower()]
 
@@ -102,7 +102,7 @@ def plan(
     if problems:
         raise Refused(". ".join(problems) + ".", code="invalid_setting", problems=problems)
 
-    actions: list = [decision.action for decision in decisions if decision.action]
+    actions: list[t.Any] = [decision.action for decision in decisions if decision.action]
     if actions and not state.may_alter:
         raise Refused("The server does not allow ALTER SYSTEM: allow_alter_system is off.", code="not_alterable")
     reloads = reload and (bool(actions) or any(decision.needs_reload for decision in decisions))
@@ -112,8 +112,8 @@ def plan(
     if reloads:
         _check_reload(state)
         actions.append(Reload())
-    before: dict = {decision.name: decision.before for decision in decisions}
-    after: dict = {decision.name: decision.after for decision in decisions}
+    before: dict[str, t.Any] = {decision.name: decision.before for decision in decisions}
+    after: dict[str, t.Any] = {decision.name: decision.after for decision in decisions}
     if scoped:
         before["overrides"], after["overrides"] = overrides.before_and_after(outcomes)
     return Plan(
@@ -129,7 +129,7 @@ def plan(
     )
 
 
-def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State) -> dict:
+def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State) -> dict[str, t.Any]:
     """What of the profile counts: not what the task sets itself, nor what would stop a standby from starting."""
     if profile is None:
         return {}
@@ -143,7 +143,7 @@ def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State
     return filled
 
 
-def _profile(profile: Profile | None, filled: t.Mapping[str, t.Any]) -> dict:
+def _profile(profile: Profile | None, filled: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     if profile is None:
         return {"name": "none", "settings": {}, "left_out": []}
     return {
@@ -154,7 +154,7 @@ def _profile(profile: Profile | None, filled: t.Mapping[str, t.Any]) -> dict:
     }
 
 
-def _overridden(outcomes: t.Iterable[overrides.Outcome]) -> list:
+def _overridden(outcomes: t.Iterable[overrides.Outcome]) -> list[t.Any]:
     return [
         {
             "database": outcome.scope.database,
@@ -169,7 +169,7 @@ def _overridden(outcomes: t.Iterable[overrides.Outcome]) -> list:
     ]
 
 
-def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple:
+def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple[t.Any, ...]:
     warnings = []
     for decision in decisions:
         if not decision.action or decision.name not in versions.NOT_BELOW_PRIMARY:
@@ -197,7 +197,7 @@ def _check_reload(state: State) -> None:
         )
 
 
-def _result(decisions: t.Sequence[Decision], state: State, reloaded: bool) -> dict:
+def _result(decisions: t.Sequence[Decision], state: State, reloaded: bool) -> dict[str, t.Any]:
     listed = {decision.name.lower() for decision in decisions}
     elsewhere = sorted(
         (definition for key, definition in state.definitions.items() if definition.pending and key not in listed),

@@ -115,7 +115,7 @@ class Choice:
     cores: int | None = None
 
     @property
-    def names(self) -> frozenset:
+    def names(self) -> frozenset[str]:
         """The settings that it may touch."""
         return {"computed": COMPUTED_NAMES, "seed": frozenset(SEED)}.get(self.name, frozenset())
 

@@ -107,7 +107,7 @@ def read(session: Session, names: t.Iterable[str], scopes: t.Sequence[Scope] = (
     )
 
 
-def _read_scopes(session: Session, scopes: t.Sequence[Scope]) -> tuple:
+def _read_scopes(session: Session, scopes: t.Sequence[Scope]) -> tuple[t.Any, ...]:
     admin = "true"
     if session.version >= versions.CREATEROLE_NEEDS_ADMIN:
         admin = "pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')"

@@ -45,7 +45,7 @@ class Definition:
     unit: str | None = None
     min_val: str | None = None
     max_val: str | None = None
-    enumvals: tuple = ()
+    enumvals: tuple[str, ...] = ()
     pending: bool = False
     alterable: bool = True
     settable: bool = True
@@ -89,7 +89,7 @@ class Value:
     """
 
     kind: str
-    literals: tuple
+    literals: tuple[str, ...]
     meaning: t.Any
     shown: str
     fault: str = ""
@@ -112,7 +112,7 @@ class Value:
         """Whether it is the same, understood or not."""
         return other is not None and bool(self.fault) == bool(other.fault) and self.meaning == other.meaning
 
-    def restored(self) -> tuple:
+    def restored(self) -> tuple[str, ...]:
         """The literals that bring a stored value back.
 
         :raises BadValue: nobody can tell which; written as one literal, a broken list would be another value.
@@ -177,8 +177,8 @@ def _number(definition: Definition, text: str) -> Value:
     read = units.parse_integer if definition.vartype == "integer" else units.parse_real
     try:
         number = read(text, definition.unit)
-        low = definition.min_val and float(definition.min_val)
-        high = definition.max_val and float(definition.max_val)
+        low = float(definition.min_val) if definition.min_val else None
+        high = float(definition.max_val) if definition.max_val else None
     except units.BadNumber as error:
         raise BadValue(str(error)) from None
     if (low is not None and number < low) or (high is not None and number > high):
@@ -211,7 +211,7 @@ def _string(definition: Definition, text: str) -> Value:
     return Value("string", (text,), text, text)
 
 
-def _quoted_list(elements: tuple) -> Value:
+def _quoted_list(elements: tuple[str, ...]) -> Value:
     return Value(LIST, elements or ("",), elements, ", ".join(_quoted(element) for element in elements))
 
 
@@ -220,7 +220,7 @@ def _plain_list(text: str) -> Value:
     return Value(PLAIN_LIST, (text,), tuple(element.strip().lower() for element in text.split(",")), text)
 
 
-def split_list(text: str, fold: bool = False) -> tuple:
+def split_list(text: str, fold: bool = False) -> tuple[str, ...]:
     """The elements of a quoted list: commas part them, double quotes protect.
 
     :param fold: take capitals that are not quoted away, as the server does with identifiers.

@@ -32,6 +32,16 @@ class Choice:
     force: bool = False
     guarded: bool = False
 
+    @property
+    def present(self) -> Slot:
+        """The slot before, of a choice that alters or drops one."""
+        return t.cast("Slot", self.before)
+
+    @property
+    def wanted(self) -> Wish:
+        """The wish, of a choice that creates a slot."""
+        return t.cast("Wish", self.wish)
+
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
@@ -41,11 +51,11 @@ class Decision:
     :param verdicts: what the guard says, if there is one.
     """
 
-    choices: tuple
-    verdicts: tuple = ()
+    choices: tuple[Choice, ...]
+    verdicts: tuple[guard.Verdict, ...] = ()
     limits: guard.Limits | None = None
     disk: Disk | None = None
-    warnings: tuple = ()
+    warnings: tuple[str, ...] = ()
 
 
 def decide(
@@ -58,8 +68,8 @@ def decide(
     choices = [_choice(wish, state) for wish in wishes]
     if sweep:
         choices += _swept({wish.name for wish in wishes}, sweep, state)
-    verdicts: tuple = ()
-    warnings: list = []
+    verdicts: tuple[guard.Verdict, ...] = ()
+    warnings: list[str] = []
     if limits:
         changing = {choice.name for choice in choices if choice.action in ("dropped", "recreated")}
         verdicts = guard.judge(
@@ -79,7 +89,7 @@ def decide(
 
 def _guarded(choice: Choice) -> Choice:
     """A listed slot that the guard drops is created anew: it keeps nothing of the past, and a second run agrees."""
-    return dataclasses.replace(_anew(choice.wish, choice.before), force=False, guarded=True)
+    return dataclasses.replace(_anew(choice.wanted, choice.present), force=False, guarded=True)
 
 
 def _anew(wish: Wish, slot: Slot) -> Choice:
@@ -104,7 +114,7 @@ def _new(wish: Wish) -> Slot:
     )
 
 
-def _swept(listed: set, sweep: Sweep, state: State) -> list:
+def _swept(listed: set[str], sweep: Sweep, state: State) -> list[Choice]:
     return [
         Choice(name, "dropped", slot, None, force=sweep.force)
         for name, slot in sorted(state.slots.items())
@@ -170,12 +180,12 @@ def _check(choices: t.Sequence[Choice], state: State) -> None:
             "This user may not create, alter or drop slots; it needs the REPLICATION attribute.", code="denied"
         )
     for choice in new:
-        _check_create(choice.wish, state)
+        _check_create(choice.wanted, state)
     _check_room(len(gone), len(new), state)
 
 
 def _check_drop(choice: Choice) -> None:
-    slot = choice.before
+    slot = choice.present
     if slot.synced:
         raise _synced(slot)
     if slot.active and not choice.force:
@@ -189,7 +199,7 @@ def _check_drop(choice: Choice) -> None:
 
 
 def _check_alter(choice: Choice, state: State) -> None:
-    slot = choice.before
+    slot = choice.present
     if slot.synced:
         raise _synced(slot)
     if state.in_recovery:

@@ -83,7 +83,7 @@ class Verdict:
     alarming: bool = False
 
 
-def judge(slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None = None, oldest: int = 0) -> tuple:
+def judge(slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None = None, oldest: int = 0) -> tuple[t.Any, ...]:
     """A verdict on each slot, in the order of their names.
 
     :param slots: all slots of the server that are there once the task has dropped what it drops anyway.
@@ -115,7 +115,7 @@ def judge(slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None = None,
     return tuple(verdicts)
 
 
-def sentences(verdicts: t.Sequence[Verdict], limits: Limits, keep_size: int | None, disk: Disk | None) -> list:
+def sentences(verdicts: t.Sequence[Verdict], limits: Limits, keep_size: int | None, disk: Disk | None) -> list[t.Any]:
     """What the user has to be told.
 
     :param keep_size: the server's ``max_slot_wal_keep_size`` in bytes; ``None`` for no bound.
@@ -138,7 +138,7 @@ def sentences(verdicts: t.Sequence[Verdict], limits: Limits, keep_size: int | No
     return said + _disagreements(limits, keep_size, disk)
 
 
-def _disagreements(limits: Limits, keep_size: int | None, disk: Disk | None) -> list:
+def _disagreements(limits: Limits, keep_size: int | None, disk: Disk | None) -> list[t.Any]:
     if keep_size is None:
         return [
             "max_slot_wal_keep_size is -1: between two runs of this guard nothing bounds the WAL that a slot keeps. "
@@ -164,8 +164,13 @@ def _abandoned(slot: Slot, limits: Limits) -> bool:
 
 
 def _for_disk(
-    slots: t.Mapping[str, Slot], abandoned: t.Mapping[str, Slot], gone: set, limits: Limits, disk: Disk, oldest: int
-) -> list:
+    slots: t.Mapping[str, Slot],
+    abandoned: t.Mapping[str, Slot],
+    gone: set[str],
+    limits: Limits,
+    disk: Disk,
+    oldest: int,
+) -> list[t.Any]:
     """The abandoned slots that have to go until the disk has what is missing, or until more would free nothing.
 
     :param gone: those that go already.
@@ -173,7 +178,7 @@ def _for_disk(
     missing = limits.floor(disk) - disk.free
     oldest = max([oldest, *map(kept, slots.values())])
     staying = max((kept(slot) for name, slot in slots.items() if name not in abandoned), default=0)
-    chosen: list = []
+    chosen: list[t.Any] = []
     candidates = [name for name, slot in abandoned.items() if name not in gone and kept(slot) - staying >= disk.segment]
     # The oldest first; of equals the first name, so that check mode says the same.
     for name in sorted(candidates, key=lambda name: (-kept(abandoned[name]), name)):
@@ -184,7 +189,7 @@ def _for_disk(
     return chosen
 
 
-def _why_kept(slot: Slot, slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None) -> tuple:
+def _why_kept(slot: Slot, slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None) -> tuple[t.Any, ...]:
     much = limits.max_retained is not None and kept(slot) > limits.max_retained
     if slot.active:
         extra = f" although it keeps {human(kept(slot))} of WAL, more than max_retained_bytes" if much else ""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Choice, Decision
@@ -67,14 +68,14 @@ def plan(decision: Decision) -> Plan:
         action: [choice for choice in choices if choice.action == action]
         for action in ("dropped", "recreated", "altered", "created")
     }
-    actions: list = [Drop(choice.name, choice.force, choice.guarded) for choice in chosen["dropped"]]
+    actions: list[t.Any] = [Drop(choice.name, choice.force, choice.guarded) for choice in chosen["dropped"]]
     # Slots of one database are neighbours, so that one connection to it is enough.
     for choice in sorted(chosen["recreated"], key=_database):
-        actions += [Drop(choice.name, choice.force, choice.guarded), Create.of(choice.wish)]
+        actions += [Drop(choice.name, choice.force, choice.guarded), Create.of(choice.wanted)]
     if any(choice.guarded for choice in choices):
         actions.append(Checkpoint())
-    actions += [Alter(choice.name, choice.after.failover) for choice in chosen["altered"]]
-    actions += [Create.of(choice.wish) for choice in sorted(chosen["created"], key=_database)]
+    actions += [Alter(choice.name, choice.after.failover) for choice in chosen["altered"] if choice.after]
+    actions += [Create.of(choice.wanted) for choice in sorted(chosen["created"], key=_database)]
     return Plan(
         before={choice.name: _described(choice.before) for choice in choices},
         after={choice.name: _described(choice.after) for choice in choices},
@@ -82,9 +83,9 @@ def plan(decision: Decision) -> Plan:
         result=result(decision),
         warnings=decision.warnings
         + tuple(
-            f"The slot {choice.name} is in use by {choice.before.user}; that process is ended to drop the slot."
+            f"The slot {choice.name} is in use by {choice.present.user}; that process is ended to drop the slot."
             for choice in chosen["dropped"] + chosen["recreated"]
-            if choice.before.active
+            if choice.present.active
         ),
     )
 
@@ -93,11 +94,11 @@ def _database(choice: Choice) -> str:
     return (choice.wish and choice.wish.database) or ""
 
 
-def _described(slot: Slot | None) -> dict | None:
+def _described(slot: Slot | None) -> dict[str, t.Any] | None:
     """A slot as the diff shows it: what does not move by itself."""
     if slot is None:
         return None
-    described: dict = {"slot_type": slot.slot_type}
+    described: dict[str, t.Any] = {"slot_type": slot.slot_type}
     if slot.slot_type == "logical":
         described.update(plugin=slot.plugin, database=slot.database)
         # Only where they are on, as few slots have them.

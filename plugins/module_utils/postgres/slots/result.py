@@ -39,12 +39,12 @@ DETAILS = (
 )
 
 
-def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict:
+def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict[str, t.Any]:
     """What the module returns.
 
     :param now: the slots once the plan was carried out; ``None`` to predict them.
     """
-    returned: dict = {"slots": _rows(decision.choices, now)}
+    returned: dict[str, t.Any] = {"slots": _rows(decision.choices, now)}
     if decision.limits:
         returned["guard"] = {
             "action": "drop" if decision.limits.drop else "report",
@@ -55,7 +55,7 @@ def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict:
     return returned
 
 
-def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict:
+def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict[str, t.Any]:
     row = {
         "name": verdict.name,
         "choice": verdict.choice,
@@ -67,7 +67,7 @@ def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict:
     return row
 
 
-def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list:
+def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list[t.Any]:
     rows = []
     for choice in choices:
         after = choice.after if now is None else now.get(choice.name)
@@ -80,6 +80,6 @@ def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list
     return rows
 
 
-def fields_of(slot: Slot | None) -> dict | None:
+def fields_of(slot: Slot | None) -> dict[str, t.Any] | None:
     """A slot as it is returned, with what moves by itself."""
     return None if slot is None else {field: getattr(slot, field) for field in DETAILS}

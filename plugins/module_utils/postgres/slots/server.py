@@ -179,7 +179,7 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     :raises PartlyApplied: naming what was done and what was not.
     """
     connections = _Connections(session, timeout)
-    spared: set = set()
+    spared: set[t.Any] = set()
     try:
         for position, action in enumerate(actions):
             sent = False

@@ -81,7 +81,7 @@ class Sweep:
     force: bool = False
 
 
-def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple:
+def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Wish, ...]:
     """Wishes from the options of one or more slots.
 
     :raises InvalidInput: a slot that can never exist, or one that is named twice.

@@ -71,9 +71,9 @@ class State:
     wal_level: str
     max_replication_slots: int
     slots: t.Mapping[str, Slot]
-    databases: frozenset = frozenset()
-    allowed_plugins: frozenset | None = None
-    missing_plugins: frozenset = frozenset()
+    databases: frozenset[str] = frozenset()
+    allowed_plugins: frozenset[str] | None = None
+    missing_plugins: frozenset[str] = frozenset()
     may_replicate: bool = True
     max_slot_wal_keep_size: int | None = None
     disk: Disk | None = None

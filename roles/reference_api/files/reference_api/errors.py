@@ -126,6 +126,6 @@ def install(app: FastAPI) -> None:
         message = "; ".join(f"{detail['where']}: {detail['message']}" for detail in details) + "."
         return answer(request, 422, InvalidRequest.code, message, details=details)
 
-    app.add_exception_handler(ApiError, on_api_error)
-    app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.exception_handler(ApiError)(on_api_error)
+    app.exception_handler(HTTPException)(on_http_error)
+    app.exception_handler(RequestValidationError)(on_validation_error)

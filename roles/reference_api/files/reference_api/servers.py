@@ -249,7 +249,7 @@ def _is_quiet(connection: Connection) -> bool:
 
 
 def _is_broken(connection: Connection) -> bool:
-    return connection.closed or connection.pgconn.transaction_status == TransactionStatus.UNKNOWN
+    return bool(connection.closed or connection.pgconn.transaction_status == TransactionStatus.UNKNOWN)
 
 
 def one_line(error: BaseException) -> str:

@@ -8,6 +8,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+Number = t.TypeVar("Number", int, float)
+
 #: What may be cached; each kind may have a server of its own.
 CACHED_KINDS = ("tasks", "habits", "goals", "users")
 
@@ -172,16 +174,16 @@ class _Reader:
         return self._number(name, float, "a number of seconds", default, least, most)
 
     def _number(
-        self, name: str, kind: t.Callable[[str], t.Any], what: str, default: t.Any, least: float, most: float
-    ) -> t.Any:
+        self, name: str, kind: t.Callable[[str], Number], what: str, default: Number, least: float, most: float
+    ) -> Number:
         text = self._environment.get(name, "")
         if not text:
             return default
         try:
             value = kind(text)
+            # NaN compares as false, so it is refused here as well.
+            if least <= value <= most:
+                return value
         except ValueError:
-            value = None
-        # NaN compares as false, so it is refused here as well.
-        if value is None or not least <= value <= most:
-            raise SettingsError(f"The environment variable {name} is {text!r}, not {what} from {least} to {most}.")
-        return value
+            pass
+        raise SettingsError(f"The environment variable {name} is {text!r}, not {what} from {least} to {most}.")

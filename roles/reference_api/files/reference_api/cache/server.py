@@ -103,7 +103,7 @@ class CacheServer:
             await self._limited(self._scripts[script](keys=[key, GENERATION], args=arguments))
             self._owed.popleft()
 
-    async def _limited(self, command: t.Coroutine[t.Any, t.Any, t.Any]) -> t.Any:
+    async def _limited(self, command: t.Awaitable[t.Any]) -> t.Any:
         """Wait for a command no longer than it may take.
 
         It is never cancelled: a cancelled command would leave its answer in the connection, for the next one to read.

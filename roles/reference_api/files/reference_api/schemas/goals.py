@@ -2,17 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 from __future__ import annotations
 
+import typing as t
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StrictStr, conint
+from pydantic import BaseModel, StrictStr, conint
 
-from .common import NOT_BLANK, null
+from .common import NOT_BLANK, field, null
 from .titled import Titled
 
 _LARGEST = 2**31 - 1
-_Target = conint(strict=True, ge=1, le=_LARGEST)
-_Progress = conint(strict=True, ge=0, le=_LARGEST)
+if t.TYPE_CHECKING:
+    _Target = int
+    _Progress = int
+else:
+    _Target = conint(strict=True, ge=1, le=_LARGEST)
+    _Progress = conint(strict=True, ge=0, le=_LARGEST)
 
 
 class NewGoal(Titled):
@@ -21,9 +26,9 @@ class NewGoal(Titled):
 
 
 class GoalChanges(NewGoal):
-    title: StrictStr = Field(None, min_length=1, max_length=500, **NOT_BLANK)
-    target: _Target = Field(None)
-    progress: _Progress = Field(None)
+    title: StrictStr = field(None, min_length=1, max_length=500, **NOT_BLANK)
+    target: _Target = field(None)
+    progress: _Progress = field(None)
 
 
 class Goal(BaseModel):

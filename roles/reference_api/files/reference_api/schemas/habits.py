@@ -6,15 +6,15 @@ import typing as t
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StrictStr
+from pydantic import BaseModel, StrictStr
 
-from .common import BEFORE, NOT_BLANK, Strict, check_not_blank, check_text, field_validator, null
+from .common import BEFORE, NOT_BLANK, Strict, check_not_blank, check_text, field, field_validator, null
 
 _EARLIEST_DAY = date(1970, 1, 1)
 
 
 class NewHabit(Strict):
-    name: StrictStr = Field(..., min_length=1, max_length=200, **NOT_BLANK)
+    name: StrictStr = field(..., min_length=1, max_length=200, **NOT_BLANK)
     description: StrictStr | None = null(max_length=10_000)
 
     @field_validator("name")
@@ -29,7 +29,7 @@ class NewHabit(Strict):
 
 
 class HabitChanges(NewHabit):
-    name: StrictStr = Field(None, min_length=1, max_length=200, **NOT_BLANK)
+    name: StrictStr = field(None, min_length=1, max_length=200, **NOT_BLANK)
 
 
 class Habit(BaseModel):

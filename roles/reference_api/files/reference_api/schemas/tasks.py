@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StrictStr
+from pydantic import BaseModel, StrictStr
 
-from .common import NOT_BLANK, null
+from .common import NOT_BLANK, field, null
 from .titled import Titled
 
 
@@ -23,8 +23,8 @@ class NewTask(Titled):
 
 
 class TaskChanges(NewTask):
-    title: StrictStr = Field(None, min_length=1, max_length=500, **NOT_BLANK)
-    status: TaskStatus = Field(None)
+    title: StrictStr = field(None, min_length=1, max_length=500, **NOT_BLANK)
+    status: TaskStatus = field(None)
 
 
 class Task(BaseModel):

@@ -7,13 +7,13 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from pydantic import Field, StrictStr
+from pydantic import StrictStr
 
-from .common import NOT_BLANK, Strict, check_due_at, check_not_blank, check_text, field_validator, null
+from .common import NOT_BLANK, Strict, check_due_at, check_not_blank, check_text, field, field_validator, null
 
 
 class Titled(Strict):
-    title: StrictStr = Field(..., min_length=1, max_length=500, **NOT_BLANK)
+    title: StrictStr = field(..., min_length=1, max_length=500, **NOT_BLANK)
     description: StrictStr | None = null(max_length=10_000)
     due_at: datetime | None = null()
 

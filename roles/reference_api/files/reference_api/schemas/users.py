@@ -7,9 +7,9 @@ import typing as t
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StrictStr
+from pydantic import BaseModel, StrictStr
 
-from .common import NOT_BLANK, Strict, check_not_blank, check_text, described, field_validator, null
+from .common import NOT_BLANK, Strict, check_not_blank, check_text, described, field, field_validator, null
 
 #: The shape of an address, no more: whether it exists only a message to it can tell.
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
@@ -17,8 +17,8 @@ _EMAIL_DESCRIBED = described(pattern=f"^{_EMAIL.pattern}$")
 
 
 class NewUser(Strict):
-    name: StrictStr = Field(..., min_length=1, max_length=200, **NOT_BLANK)
-    email: StrictStr = Field(..., min_length=3, max_length=254, **_EMAIL_DESCRIBED)
+    name: StrictStr = field(..., min_length=1, max_length=200, **NOT_BLANK)
+    email: StrictStr = field(..., min_length=3, max_length=254, **_EMAIL_DESCRIBED)
 
     @field_validator("name")
     @classmethod
@@ -34,8 +34,8 @@ class NewUser(Strict):
 
 
 class UserChanges(NewUser):
-    name: StrictStr = Field(None, min_length=1, max_length=200, **NOT_BLANK)
-    email: StrictStr = Field(None, min_length=3, max_length=254, **_EMAIL_DESCRIBED)
+    name: StrictStr = field(None, min_length=1, max_length=200, **NOT_BLANK)
+    email: StrictStr = field(None, min_length=3, max_length=254, **_EMAIL_DESCRIBED)
 
 
 class User(BaseModel):

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import typing as t
 
 from ..analytics import address_of
 from ..analytics.store import Analytics
@@ -50,7 +51,8 @@ async def work(settings: Settings, amqp: Amqp) -> None:
     running = asyncio.gather(*tasks)
     asked = asyncio.ensure_future(stopping.wait())
     # Each of them goes on until it is asked to end. One that ends has failed: a restart is better than half a worker.
-    await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[t.Any]] = {running, asked}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if running.done():
         await running
     log.info("stopping")

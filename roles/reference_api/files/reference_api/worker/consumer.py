@@ -87,15 +87,17 @@ class Consumer:
         await queue.cancel(tag)
 
     async def _process(self, channel: AbstractChannel, messages: t.Sequence[AbstractIncomingMessage]) -> None:
-        places: dict[Database | None, list[Pair]] = {}
+        places: dict[Database, list[Pair]] = {}
+        nowhere: list[Pair] = []
         for message in messages:
             try:
                 event = Event.decode(message.body)
             except NotAnEvent as reason:
                 await self._bury(channel, message, str(reason))
             else:
-                places.setdefault(self._store.place(event), []).append((message, event))
-        await self._acknowledge(places.pop(None, []), 0)
+                place = self._store.place(event)
+                (nowhere if place is None else places.setdefault(place, [])).append((message, event))
+        await self._acknowledge(nowhere, 0)
         for database, pairs in places.items():
             try:
                 await self._store_all(channel, database, pairs)
