@@ -219,6 +219,12 @@ class Journal:
             os.close(descriptor)
         return {"copy": number, "mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
 
+    def kept(self, path: str) -> str | None:
+        """Return the text of a file as the open transaction keeps it; None where it keeps none of it."""
+        document = self._read(self._journal)
+        copy = document["files"].get(path) if document else None
+        return read(os.path.join(self._kept, str(copy["copy"]))).content if copy else None
+
     def refuse(self) -> None:
         """Note that what is on the disk failed its probe."""
         document = self._read(self._journal)

@@ -240,6 +240,7 @@ class Configuration:
         waited = self._clock.monotonic() - began
         if not ailments:
             self._on_step("close")
+            self._driver.proven()
             self._journal.close({file.path: file.fingerprint for file in self._files})
             return
         reasons = "; ".join(ailments)

@@ -263,6 +263,12 @@ class Driver:
             :_EXCERPT
         ]
 
+    def proven(self) -> None:
+        """The service runs with the wanted files: what was kept for the way back is not needed any more.
+
+        A run that is killed here calls it again, so it must not mind what it did already.
+        """
+
     def restored(self) -> None:
         """The earlier files are back and the service is about to take them up."""
 

@@ -116,6 +116,18 @@ def test_copies_of_an_open_transaction_stay(tmp_path, journal):
     assert read(another.path).content == "b"
 
 
+def test_the_proven_text_can_be_read_while_a_transaction_is_open(tmp_path, journal):
+    proven, new = file(tmp_path / "a", "proven"), file(tmp_path / "b", "new")
+    put(proven)
+    assert journal.kept(proven.path) is None
+    journal.begin([proven.path, new.path])
+    put(file(proven.path, "unproven"))
+    assert journal.kept(proven.path) == "proven"
+    assert journal.kept(new.path) is None
+    journal.close(None)
+    assert journal.kept(proven.path) is None
+
+
 def test_nothing_to_go_back_to(tmp_path, journal):
     journal.begin([str(tmp_path / "new")])
     put(file(tmp_path / "new", "2"))

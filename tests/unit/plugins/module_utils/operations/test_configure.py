@@ -41,6 +41,7 @@ class Machine:
         self.runs = None
         self.since = 0.0
         self.activations = []
+        self.proven = []
         self.needed = ""
 
     def text(self):
@@ -87,6 +88,9 @@ class Small(Driver):
 
     def hopeless(self):
         return "crash" in (self.machine.runs or "")
+
+    def proven(self):
+        self.machine.proven.append(self.machine.runs)
 
     def last_words(self):
         return "port taken"
@@ -169,6 +173,15 @@ def test_what_does_not_serve_goes_back(machine):
     )
     assert (machine.text(), machine.runs) == ("one", "one")
     assert not converge(machine, "one")
+
+
+def test_only_what_serves_is_told_to_be_proven(machine):
+    converge(machine, "one")
+    with pytest.raises(Refused):
+        converge(machine, "bad")
+    with pytest.raises(Refused):
+        converge(machine, "invalid")
+    assert machine.proven == ["one"]
 
 
 def test_a_service_that_gives_up_is_not_waited_for(machine):
