@@ -32,8 +32,9 @@ class ActionModule(ActionBase):
         # A service that is not in use yet makes no other host wait.
         group = str(arguments.get("group") or "") if looked.get("serving") else ""
         with Turn(run.FOLDER, group) as turn:
-            if turn.broken_by:
-                return {**result, **self._held(arguments, host, turn.broken_by)}
+            broken_by = turn.holds(host)
+            if broken_by:
+                return {**result, **self._held(arguments, host, broken_by)}
             with turn.breaks_unless_done(host) as done:
                 applied = self._execute_module(
                     module_name=_MODULE, module_args={**arguments, "apply": True}, task_vars=task_vars

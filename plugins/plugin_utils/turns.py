@@ -37,12 +37,16 @@ class Turn:
             self._stream = open(self._path, "a+", encoding="utf-8")
             fcntl.flock(self._stream, fcntl.LOCK_EX)
             self._stream.seek(0)
-            self.broken_by = self._stream.read().strip() or None
+            self.broken_by = self._stream.readline().strip() or None
         return self
 
     def __exit__(self, *_exception: object) -> None:
         if self._stream:
             self._stream.close()
+
+    def holds(self, host: str) -> str | None:
+        """Return the host whose failure holds another one; None for one that failed itself and tries something else."""
+        return None if self.broken_by == host else self.broken_by
 
     @contextlib.contextmanager
     def breaks_unless_done(self, host: str) -> t.Iterator[t.Callable[[], None]]:
@@ -55,7 +59,7 @@ class Turn:
             yield lambda: done.append(True)
         finally:
             if not done and self._stream:
-                self._stream.write(host)
+                self._stream.write(f"{host}\n")
                 self._stream.flush()
 
 

@@ -18,8 +18,8 @@ FORK = multiprocessing.get_context("fork")
 def take(folder, group, host, outcome, log):
     """One host's turn: it notes when it begins and ends, and does as ``outcome`` says."""
     with Turn(folder, group) as turn:
-        if turn.broken_by:
-            log.put((host, "held", turn.broken_by, 0.0, 0.0))
+        if turn.holds(host):
+            log.put((host, "held", turn.holds(host), 0.0, 0.0))
             return
         began = time.monotonic()
         with turn.breaks_unless_done(host) as done:
@@ -64,6 +64,13 @@ def test_the_first_failure_holds_the_rest(tmp_path):
     run(tmp_path, {"b": "fails"})
     held = run(tmp_path, {"c": "works", "d": "works"})
     assert [held["c"][:2], held["d"][:2]] == [["held", "b"], ["held", "b"]]
+
+
+def test_a_host_that_failed_may_try_again_and_holds_the_rest_all_the_same(tmp_path):
+    run(tmp_path, {"b": "fails"})
+    assert run(tmp_path, {"b": "fails"})["b"][0] == "fails"
+    assert run(tmp_path, {"b": "works"})["b"][0] == "works"
+    assert run(tmp_path, {"c": "works"})["c"][:2] == ["held", "b"]
 
 
 def test_a_lost_connection_is_a_failure(tmp_path):
