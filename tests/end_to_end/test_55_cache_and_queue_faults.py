@@ -83,18 +83,18 @@ def lose(what: str, strike: Callable[[], object], heal: Callable[[], object]) ->
 
 def test_a_stopped_cache_only_slows_reads(platform):
     def stop() -> None:
-        lab.ssh(CACHES[0], "systemctl stop redis-server")
-        assert lab.ssh(CACHES[0], "systemctl is-active redis-server", check=False) == "inactive"
+        lab.ssh(CACHES[0], "systemctl stop redis-server@cache")
+        assert lab.ssh(CACHES[0], "systemctl is-active redis-server@cache", check=False) == "inactive"
 
     assert lab.wait_for(hit, 10) is not None, "the cache does not work in the first place"
-    lose("stopped", stop, lambda: lab.ssh(CACHES[0], "systemctl start redis-server"))
+    lose("stopped", stop, lambda: lab.ssh(CACHES[0], "systemctl start redis-server@cache"))
 
 
 def test_frozen_caches_come_back_without_what_they_had(platform):
     """Their kernels still accept connections, as those of VMs that are paused."""
 
     def send(signal: str) -> None:
-        lab.everywhere(f"systemctl kill --signal={signal} redis-server", CACHES)
+        lab.everywhere(f"systemctl kill --signal={signal} redis-server@cache", CACHES)
 
     lose("frozen", lambda: send("SIGSTOP"), lambda: send("SIGCONT"))
 

@@ -42,9 +42,11 @@ systemctl enable ssh lab-first-boot >/dev/null 2>&1
 printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s bullseye main\n' "$mirror" > /etc/apt/sources.list.d/lab-consul.list
 printf 'Package: *\nPin: release n=bullseye\nPin-Priority: -1\n\nPackage: consul pipexec\nPin: release n=bullseye\nPin-Priority: 500\n' > /etc/apt/preferences.d/lab-consul
 
-# Debian's redis-server unit cannot start in a container with its user namespace setting.
-mkdir -p /etc/systemd/system/redis-server.service.d
-printf '[Service]\nPrivateUsers=no\n' > /etc/systemd/system/redis-server.service.d/lab.conf
+# Debian's units of Redis cannot start in a container with their user namespace setting.
+for unit in redis-server redis-server@; do
+  mkdir -p "/etc/systemd/system/$unit.service.d"
+  printf '[Service]\nPrivateUsers=no\n' > "/etc/systemd/system/$unit.service.d/lab.conf"
+done
 
 # The image brings a package index, so that VMs that are made within its life need not fetch one each.
 apt-get update -qq

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services import listen, nginx
+from ansible_collections.scaleout.platform.plugins.module_utils.services import listen, nginx, redis
 
 
 class Service(t.Protocol):
@@ -30,10 +30,10 @@ class Service(t.Protocol):
 
 
 #: By the role's name.
-SERVICES: dict[str, Service] = {"nginx": t.cast(Service, nginx)}
+SERVICES: dict[str, Service] = {"redis": t.cast(Service, redis), "nginx": t.cast(Service, nginx)}
 
 #: The groups whose hosts run a service; the table of playbooks/site.yml says the same, and a test holds the two.
-GROUPS: dict[str, tuple[str, ...]] = {"nginx": ("loadbalancer",)}
+GROUPS: dict[str, tuple[str, ...]] = {"redis": ("cache", "monitoring"), "nginx": ("loadbalancer",)}
 
 
 def services_of(platform: Platform, host: str) -> list[str]:

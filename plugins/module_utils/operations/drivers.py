@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import consul, nginx, unit
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import consul, nginx, redis, unit
 
 DRIVERS: dict[str, type[unit.Driver]] = {
     "unit": unit.Driver,
     "consul_service": consul.Registration,
     "nginx": nginx.Nginx,
     "nginx_watch": nginx.Watch,
+    "redis": redis.Redis,
 }
