@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services import listen, nginx, redis
+from ansible_collections.scaleout.platform.plugins.module_utils.services import listen, nginx, rabbitmq, redis
 
 
 class Service(t.Protocol):
@@ -30,10 +30,18 @@ class Service(t.Protocol):
 
 
 #: By the role's name.
-SERVICES: dict[str, Service] = {"redis": t.cast(Service, redis), "nginx": t.cast(Service, nginx)}
+SERVICES: dict[str, Service] = {
+    "redis": t.cast(Service, redis),
+    "rabbitmq": t.cast(Service, rabbitmq),
+    "nginx": t.cast(Service, nginx),
+}
 
 #: The groups whose hosts run a service; the table of playbooks/site.yml says the same, and a test holds the two.
-GROUPS: dict[str, tuple[str, ...]] = {"redis": ("cache", "monitoring"), "nginx": ("loadbalancer",)}
+GROUPS: dict[str, tuple[str, ...]] = {
+    "redis": ("cache", "monitoring"),
+    "rabbitmq": ("queue",),
+    "nginx": ("loadbalancer",),
+}
 
 
 def services_of(platform: Platform, host: str) -> list[str]:

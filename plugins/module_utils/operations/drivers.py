@@ -4,12 +4,19 @@
 
 from __future__ import annotations
 
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import consul, nginx, redis, unit
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import (
+    consul,
+    nginx,
+    rabbitmq,
+    redis,
+    unit,
+)
 
 DRIVERS: dict[str, type[unit.Driver]] = {
     "unit": unit.Driver,
     "consul_service": consul.Registration,
     "nginx": nginx.Nginx,
     "nginx_watch": nginx.Watch,
+    "rabbitmq": rabbitmq.Rabbitmq,
     "redis": redis.Redis,
 }
