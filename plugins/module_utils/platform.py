@@ -124,12 +124,14 @@ class Platform:
     :param groups: the names of each group's hosts.
     :param clusters: PostgreSQL clusters by name.
     :param applications: by name.
+    :param playing: the hosts that take part in the running play and have not failed; empty where nobody asked.
     """
 
     hosts: t.Mapping[str, t.Mapping[str, t.Any]]
     groups: t.Mapping[str, t.Sequence[str]] = dataclasses.field(default_factory=dict)
     clusters: t.Mapping[str, Cluster] = dataclasses.field(default_factory=dict)
     applications: t.Mapping[str, Application] = dataclasses.field(default_factory=dict)
+    playing: t.Collection[str] = ()
 
     def members(self, group: str) -> list[str]:
         """Return the hosts of a group in the order of the inventory; none where there is no such group."""

@@ -145,4 +145,5 @@ def platform_of(task_vars: Mapping[str, t.Any], templar: Templar) -> Platform:
             parsed.append(topology.parse(hosts, groups)[0])
         return parsed[0]
 
-    return Platform(hosts, groups, Later(lambda: whole().clusters), Later(lambda: whole().applications))
+    playing = tuple(str(host) for host in task_vars.get("ansible_play_hosts") or ())
+    return Platform(hosts, groups, Later(lambda: whole().clusters), Later(lambda: whole().applications), playing)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services import listen, nginx, rabbitmq, redis
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, listen, nginx, rabbitmq, redis
 
 
 class Service(t.Protocol):
@@ -31,6 +31,7 @@ class Service(t.Protocol):
 
 #: By the role's name.
 SERVICES: dict[str, Service] = {
+    "consul": t.cast(Service, consul),
     "redis": t.cast(Service, redis),
     "rabbitmq": t.cast(Service, rabbitmq),
     "nginx": t.cast(Service, nginx),
@@ -38,14 +39,20 @@ SERVICES: dict[str, Service] = {
 
 #: The groups whose hosts run a service; the table of playbooks/site.yml says the same, and a test holds the two.
 GROUPS: dict[str, tuple[str, ...]] = {
+    "consul": ("all",),
     "redis": ("cache", "monitoring"),
     "rabbitmq": ("queue",),
     "nginx": ("loadbalancer",),
 }
 
+#: Hosts that wait for work or have left; they run nothing.
+IDLE = "fleet_idle"
+
 
 def services_of(platform: Platform, host: str) -> list[str]:
     """Return the services that a host runs, in the table's order."""
+    if host in platform.groups.get(IDLE, ()):
+        return []
     return [service for service, groups in GROUPS.items() if any(host in platform.groups.get(g, ()) for g in groups)]
 
 

@@ -14,6 +14,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers
 
 DRIVERS: dict[str, type[unit.Driver]] = {
     "unit": unit.Driver,
+    "consul": consul.Member,
     "consul_service": consul.Registration,
     "nginx": nginx.Nginx,
     "nginx_watch": nginx.Watch,

@@ -4,15 +4,38 @@
 
 from __future__ import annotations
 
+import base64
+import copy
+import ipaddress
+import re
 import typing as t
+import uuid
 
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import DIGEST_MARK
+
+STATE_MODULE = "scaleout.platform.consul_member_info"
 
 API = "http://127.0.0.1:8500"
 FOLDER = "/etc/consul.d"
 
 #: A service's fact of this name says which file the agent read.
 SERVICE_DIGEST = "scaleout-digest"
+
+#: An agent's fact of this name says which configuration it runs with.
+MEMBER_DIGEST = "scaleout-config"
+
+SERVERS = "consul_server"
+TOKENS = ("consul_management_token", "consul_agent_token", "consul_reader_token")
+
+#: A host that has no Consul yet will get what its repository holds: HashiCorp's newest, or Debian 11's, the last that
+#: Debian released.
+_ASSUMED_VERSIONS = {"hashicorp": "1.20", "none": "1.8"}
+_PORTS = {"server": 8300, "serf_lan": 8301, "serf_wan": 8302, "http": 8500, "dns": 8600}
+_KEY_LENGTHS = (16, 24, 32)
+_DATACENTER = re.compile(r"[a-z0-9_-]+")
+_VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
 
 #: Checks that have no interval: the service reports itself, or the check follows another one.
 _UNTIMED = ("ttl", "alias_service", "alias_node")
@@ -64,3 +87,320 @@ def fault_of_registration(wanted: t.Mapping[str, t.Any] | None, status: int, kno
 def _digest_of(entry: t.Any, meta: str) -> str:
     facts = entry.get(meta) if isinstance(entry, t.Mapping) else None
     return str(facts.get(SERVICE_DIGEST, "")) if isinstance(facts, t.Mapping) else ""
+
+
+# The inventory
+
+
+def is_server(platform: Platform, host: str) -> bool:
+    """Whether a host is to be a server."""
+    return bool(platform.value(host, "consul_server", host in platform.groups.get(SERVERS, ())))
+
+
+def servers(platform: Platform, host: str) -> list[str]:
+    """Return where the servers are, as a host has it."""
+    given = platform.value(host, "consul_server_addresses")
+    return [str(one) for one in given] if given else [platform.address(one) for one in platform.members(SERVERS)]
+
+
+def leads(platform: Platform, host: str) -> bool:
+    """Whether a host does for the whole cluster what one of its servers has to do: the first that takes part does."""
+    living = [one for one in platform.members(SERVERS) if not platform.playing or one in platform.playing]
+    return living[:1] == [host]
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _is_template(text: str) -> bool:
+    """Consul has templates of its own, such as ``{{ GetPrivateIP }}``; what they come to shows on the host only."""
+    return text.startswith("{{")
+
+
+def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:
+    """Say why a host cannot be a member."""
+    found = []
+    # Preflight names an empty group for all hosts together.
+    if state is not None and not servers(platform, host):
+        found.append(Problem("no_server", host, "the group consul_server is empty; it needs at least one host"))
+    found += _bind_problems(platform, host)
+    found += _http_problems(platform, host)
+    name = str(platform.value(host, "consul_datacenter", "dc1"))
+    if not _DATACENTER.fullmatch(name):
+        text = f'consul_datacenter is "{name}"; it is made of small letters, digits, - and _'
+        found.append(Problem("bad_name", host, text))
+    found += _name_problems(platform, host)
+    found += _secret_problems(platform, host)
+    return found
+
+
+def _bind_problems(platform: Platform, host: str) -> list[Problem]:
+    platforms = platform.address(host)
+    value = str(platform.value(host, "consul_bind_address", platforms))
+    if _address(value) or _is_template(value):
+        return []
+    variable = "platform_address" if value == platforms else "consul_bind_address"
+    text = f'{variable} is "{value}"; Consul needs the IP address by which the other hosts reach this one'
+    return [Problem("bad_address", host, text)]
+
+
+def _http_problems(platform: Platform, host: str) -> list[Problem]:
+    found = []
+    given = platform.value(host, "consul_http_addresses", [])
+    for one in map(str, given if isinstance(given, (list, tuple)) else [given]):
+        address, text = _address(one), ""
+        if _is_template(one):
+            continue
+        if address is None:
+            text = f'consul_http_addresses has "{one}", which is no IP address'
+        elif address.is_unspecified:
+            text = (
+                f"consul_http_addresses has {one}; 127.0.0.1 is taken already, so name the host's addresses one by one"
+            )
+        elif address.is_multicast:
+            text = f"consul_http_addresses has {one}, which is no address of a host"
+        if text:
+            found.append(Problem("bad_address", host, text))
+    return found
+
+
+def _name_problems(platform: Platform, host: str) -> list[Problem]:
+    """The names of the inventory are unique, so that only a host with a name of its own can be in another's way."""
+    name = str(platform.value(host, "consul_node_name", host))
+    if name == host:
+        return []
+    idle = platform.groups.get("fleet_idle", ())
+    others = [one for one in platform.hosts if one != host and one not in idle]
+    same = [one for one in others if str(platform.value(one, "consul_node_name", one)).lower() == name.lower()]
+    text = f'consul_node_name is "{name}", which {", ".join(same)} has as well'
+    return [Problem("duplicate", host, text)] if same else []
+
+
+def _secret_problems(platform: Platform, host: str) -> list[Problem]:
+    """No sentence has a secret in it. Those that are missing are preflight's to name, for all hosts together."""
+    found = []
+    given = {variable: platform.value(host, variable) for variable in ("consul_gossip_key", *TOKENS)}
+    values = {variable: str(value) for variable, value in given.items() if value not in (None, "")}
+    key = values.pop("consul_gossip_key", None)
+    if key is not None and not _is_key(key):
+        text = "consul_gossip_key is not 16, 24 or 32 bytes in base64, such as `openssl rand -base64 32` prints"
+        found.append(Problem("bad_secret", host, text))
+    for variable, value in values.items():
+        if not _is_uuid(value):
+            found.append(Problem("bad_secret", host, f"{variable} is not a UUID, such as `uuidgen` prints"))
+        same = next((other for other in values if other != variable and values[other].lower() == value.lower()), None)
+        if same and variable < same:
+            text = f"{variable} and {same} are the same; each of them needs a UUID of its own"
+            found.append(Problem("duplicate", host, text))
+    return found
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text, validate=True)) in _KEY_LENGTHS
+    except ValueError:
+        return False
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+def _http_addresses(platform: Platform, host: str) -> list[str]:
+    return list(dict.fromkeys(["127.0.0.1", *map(str, platform.value(host, "consul_http_addresses", []))]))
+
+
+def listens(platform: Platform, host: str) -> list[Listen]:
+    """Return the ports that the agent takes; for lack of a variable of their own they are settings."""
+    given = platform.value(host, "consul_settings", {}).get("ports") or {}
+    ports = {**_PORTS, **{name: port for name, port in given.items() if isinstance(port, int)}}
+    bind = str(platform.value(host, "consul_bind_address", platform.address(host)))
+    gossip = ("server", "serf_lan", "serf_wan") if is_server(platform, host) else ("serf_lan",)
+    found = [Listen("consul_settings", ports[name], bind) for name in gossip]
+    for address in _http_addresses(platform, host):
+        found += [Listen("consul_settings", ports[name], address) for name in ("http", "dns")]
+    return [one for one in found if one.port > 0]
+
+
+# The configuration
+
+
+def look(platform: Platform, host: str) -> dict[str, t.Any]:
+    """Return what the state's module asks for."""
+    if not leads(platform, host):
+        return {}
+    return {
+        "token": platform.value(host, "consul_management_token"),
+        "gossip_key": platform.value(host, "consul_gossip_key"),
+    }
+
+
+def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[str]:
+    """Say what keeps the member from being healthy, as far as it needs no token."""
+    if not state.get("answers"):
+        return [f"nothing answers on {API}"]
+    return [] if state.get("leader") else ["it does not know a leader"]
+
+
+def _version(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> tuple[int, int]:
+    """Return the version's first two numbers: of what is installed, else of what is going to be."""
+    _name, _equals, pinned = str(platform.value(host, "consul_package", "consul")).partition("=")
+    assumed = _ASSUMED_VERSIONS.get(str(platform.value(host, "consul_repository", "hashicorp")), "")
+    for text in (state.get("version"), pinned, assumed):
+        match = _VERSION.search(str(text or ""))
+        if match:
+            return int(match.group(1)), int(match.group(2))
+    return 1, 20
+
+
+def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+    """Return what the role's templates and tasks take from here."""
+    state = state or {}
+    server, first = is_server(platform, host), leads(platform, host)
+    version = _version(platform, host, state)
+    settings = {
+        "datacenter": platform.value(host, "consul_datacenter", "dc1"),
+        "node_name": platform.value(host, "consul_node_name", host),
+        "data_dir": platform.value(host, "consul_data_dir"),
+        "bind_addr": platform.value(host, "consul_bind_address", platform.address(host)),
+        "client_addr": " ".join(_http_addresses(platform, host)),
+        "retry_join": servers(platform, host),
+        "retry_interval": "2s",
+        # This file alone says which key a starting agent uses; a keyring on disk would silently win over it.
+        "disable_keyring_file": True,
+        "disable_update_check": True,
+        "enable_local_script_checks": True,
+        # A stopped or rebooted host stays in the catalog as failed, which is what an operator must see;
+        # `consul leave` takes a host out for good.
+        "leave_on_terminate": False,
+        "skip_leave_on_interrupt": True,
+        "acl": {"enabled": True, "default_policy": "deny"},
+    }
+    if server:
+        settings.update(
+            server=True,
+            bootstrap_expect=len(servers(platform, host)),
+            # Consul's own recommendation for production; the default of 5 is for the smallest of machines.
+            performance={"raft_multiplier": 1},
+            autopilot={"cleanup_dead_servers": False},
+            **({"ui_config": {"enabled": True}} if version >= (1, 9) else {"ui": True}),
+        )
+    return {
+        "server": server,
+        "servers": len(servers(platform, host)),
+        "node": settings["node_name"],
+        "settings": settings,
+        "management": ("initial_management" if version >= (1, 11) else "master") if server else "",
+        # Before the first run there is nothing to ask, and the configuration says all of it.
+        "defines_tokens": first,
+        "moves_gossip_key": first and state.get("gossip_key_in_use") is False,
+        "autopilot": _autopilot(platform, host, state.get("autopilot") or {}) if first else {},
+    }
+
+
+def _autopilot(platform: Platform, host: str, present: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return the autopilot's settings for a cluster that has others; empty for one that has not.
+
+    Consul reads them from its configuration only once, when the cluster is born. A server that comes back keeps its
+    vote if nobody took it away, and a fixed set of servers has no use for that.
+    """
+    own = platform.value(host, "consul_settings", {}).get("autopilot")
+    cleanup = bool(own.get("cleanup_dead_servers", False)) if isinstance(own, t.Mapping) else False
+    if not present or present.get("CleanupDeadServers") == cleanup:
+        return {}
+    return {**{k: v for k, v in present.items() if not k.endswith("Index")}, "CleanupDeadServers": cleanup}
+
+
+def merged(base: t.Mapping[str, t.Any], over: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return a mapping with another one over it, mappings within it too; neither is changed."""
+    result = copy.deepcopy(dict(base))
+    for name, value in over.items():
+        below = result.get(name)
+        both = isinstance(below, t.Mapping) and isinstance(value, t.Mapping)
+        result[name] = merged(t.cast(dict, below), value) if both else copy.deepcopy(value)
+    return result
+
+
+def configuration(
+    told: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any], gossip_key: str, agent_token: str, management_token: str
+) -> dict[str, t.Any]:
+    """Return the whole configuration, with its secrets.
+
+    :param told: what :func:`wanted` returned.
+    :param own: settings of the user's, which win.
+    """
+    tokens = {"agent": agent_token, **({told["management"]: management_token} if told["management"] else {})}
+    secret = merged(told["settings"], {"encrypt": gossip_key, "acl": {"tokens": tokens}})
+    return merged(merged(secret, own), {"node_meta": {MEMBER_DIGEST: DIGEST_MARK}})
+
+
+# The running cluster
+
+
+def version_in(text: str) -> str:
+    """Return the version that ``consul version`` prints, such as ``1.8.7``; empty for anything else."""
+    match = re.search(r"^Consul v([0-9][0-9.]*)", text, re.MULTILINE)
+    return match.group(1).rstrip(".") if match else ""
+
+
+def keys_of(rings: t.Any) -> set[str]:
+    """Return the gossip keys of all pools and datacenters; they have the same ones unless a change broke off."""
+    rings = rings if isinstance(rings, list) else []
+    return {str(key) for ring in rings if isinstance(ring, t.Mapping) for key in ring.get("Keys") or ()}
+
+
+def fault_of_answer(status: int) -> str:
+    """Say what an answer's status means, as a clause; empty for a good one."""
+    if status == 200:
+        return ""
+    if not status:
+        return f"nothing answers on {API}"
+    return {403: "its token is not accepted", 500: "it does not know a leader"}.get(status, f"it answers {status}")
+
+
+def fault_of_server(node: str, health: t.Any) -> str:
+    """Say what a server lacks to be one that the others can count on; empty for nothing.
+
+    :param health: what the leader's autopilot says about all servers.
+    """
+    known = [one for one in _members(health) if one.get("Name") == node]
+    if not known:
+        return "the leader does not know it as a server"
+    if not known[0].get("Voter"):
+        return "it has no vote yet"
+    return "" if known[0].get("Healthy") else "the leader does not find it healthy"
+
+
+def needed(node: str, expected: int, health: t.Any) -> str:
+    """Say why a server must not stop, as a clause; empty when the others keep the quorum without it.
+
+    One server alone may stop, and of two servers each may: such a cluster cannot do without any.
+
+    :param expected: how many servers there should be.
+    """
+    known = _members(health)
+    if len(known) == 1:
+        return ""
+    voteless = [str(one.get("Name")) for one in known if not one.get("Voter") and one.get("SerfStatus") == "alive"]
+    if voteless:
+        return f"{', '.join(sorted(voteless))} has no vote yet"
+    voters = [one for one in known if one.get("Voter")]
+    if all(one.get("Name") != node for one in voters):
+        return ""
+    size = max(expected, len(voters))
+    healthy = sum(1 for one in voters if one.get("Healthy") and one.get("Name") != node)
+    if healthy >= min(size // 2 + 1, size - 1):
+        return ""
+    return f"of the other {size - 1} servers {healthy} can vote, which is no quorum"
+
+
+def _members(health: t.Any) -> list[t.Mapping[str, t.Any]]:
+    listed = health.get("Servers") if isinstance(health, t.Mapping) else None
+    return [one for one in listed or () if isinstance(one, t.Mapping)]

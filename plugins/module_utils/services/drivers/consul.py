@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
 import tempfile
+import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.scaleout.platform.plugins.module_utils import journal
 from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
@@ -19,7 +22,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers
     in_place,
     run,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.transaction import RELOAD
+from ansible_collections.scaleout.platform.plugins.module_utils.transaction import NONE, RELOAD, RESTART
 
 
 def validate(staged: t.Mapping[str, str]) -> str:
@@ -53,6 +56,14 @@ def _document(path: str) -> dict[str, t.Any] | None:
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+#: The configuration of the member; it says what its digest is.
+CONFIGURATION = f"{consul.FOLDER}/scaleout.json"
+#: Seconds that a server waits, before its turn, for others to be what a quorum needs.
+_GUARD_TIMEOUT = 30
+#: So often systemd may have started a unit again before there is no hope.
+_HOPELESS_RESTARTS = 3
 
 
 class Api:
@@ -105,7 +116,7 @@ class Registration(Driver):
         An agent that cannot tell, since no leader tells it what the token may do, has read the file when it started.
         """
         status, fault = self._judge()
-        return RELOAD if fault and status != 500 else "none"
+        return RELOAD if fault and status != 500 else NONE
 
     def activate(self, level: str) -> str:
         """Have the agent read its files again; it says what it does not take."""
@@ -125,3 +136,156 @@ class Registration(Driver):
     def last_words(self) -> str:
         """What the agent answered to the reload says more than its log."""
         return ""
+
+
+class Member(Driver):
+    """The agent of this host, a server or a client.
+
+    ``options``: ``node``, its name in the catalog; ``server``; ``servers``, how many there should be; ``catalog``,
+    whether a server has to be in the catalog with its configuration, for which its agent's token has to exist.
+    ``secrets``: ``agent`` and ``management``, the tokens; the latter for servers only.
+    """
+
+    def __init__(self, *arguments: t.Any) -> None:
+        super().__init__(*arguments)
+        self._agent = Api(str(self.secrets["agent"]))
+        # While a token is replaced the cluster may know only the one that the configuration in force has.
+        tokens = [self.secrets.get("management"), *_management_tokens(_document(CONFIGURATION) or {})]
+        self._management = [Api(token) for token in dict.fromkeys(str(token) for token in tokens if token)]
+
+    def _ask(self, path: str) -> tuple[int, t.Any]:
+        """Ask what needs permissions, with the first token that has them."""
+        status, document = 0, None
+        for api in self._management or [self._agent]:
+            status, document = api.get(path)
+            if status != 403:
+                break
+        return status, document
+
+    def validate(self, staged: t.Mapping[str, str]) -> str:
+        """Have Consul check its whole folder as it is going to be."""
+        return validate(staged) if CONFIGURATION in staged else ""
+
+    def drift(self) -> str:
+        """Say that a restart is due where the agent runs with another configuration, and else whether it is in trouble.
+
+        A reload costs nothing, and what is waited for after it is that the trouble ends.
+        """
+        if not self.ailments():
+            return NONE
+        status, digest = self._running()
+        return RESTART if status == 200 and digest != self._digest() else RELOAD
+
+    def ailments(self) -> list[str]:
+        """Say why the agent is not alive in its cluster with the configuration on the disk."""
+        found = super().ailments()
+        if found:
+            return found
+        fault = self._server_fault() if self.options.get("server") else self._catalog_fault()
+        return [fault] if fault else []
+
+    def hopeless(self) -> bool:
+        """Whether it ended again and again."""
+        shown = run(["systemctl", "show", "--property=NRestarts", "--value", *self.units[:1]]).output.strip()
+        return any(state.failed for state in self.look()) or (shown.isdigit() and int(shown) >= _HOPELESS_RESTARTS)
+
+    def _digest(self) -> str:
+        """Return the digest of the configuration on the disk."""
+        facts = (_document(CONFIGURATION) or {}).get("node_meta")
+        return str(facts.get(consul.MEMBER_DIGEST, "")) if isinstance(facts, dict) else ""
+
+    def _running(self) -> tuple[int, str]:
+        """Return the digest of the configuration that the agent runs with, after the status of its answer."""
+        status, document = self._ask("/v1/agent/self")
+        facts = document.get("Meta") if isinstance(document, dict) else None
+        return status, str((facts or {}).get(consul.MEMBER_DIGEST, ""))
+
+    def _server_fault(self) -> str:
+        status, leader = self._agent.get("/v1/status/leader")
+        if status != 200:
+            return consul.fault_of_answer(status)
+        if not leader:
+            # A server that has never been in a cluster waits for the others to start, and so may they for it.
+            unborn = self._agent.get("/v1/status/peers")[1] == []
+            return "" if unborn and not self.options.get("catalog") else consul.fault_of_answer(500)
+        status, digest = self._running()
+        if status != 200:
+            return consul.fault_of_answer(status)
+        if digest != self._digest():
+            return "it runs with another configuration"
+        status, health = self._ask("/v1/operator/autopilot/health")
+        if status not in (200, 429):
+            return consul.fault_of_answer(status)
+        fault = consul.fault_of_server(str(self.options["node"]), health)
+        return fault or (self._catalog_fault() if self.options.get("catalog") else "")
+
+    def _catalog_fault(self) -> str:
+        """Ask for the one check that the leader keeps for each member, of this member with this configuration.
+
+        An answer takes a leader that is known, a token that it accepts, gossip that reaches this agent, and an agent
+        that has reported what it runs with.
+        """
+        node = urllib.parse.quote(f'Node == "{self.options["node"]}" and CheckID == "serfHealth"')
+        path = f"/v1/health/state/passing?node-meta={consul.MEMBER_DIGEST}:{self._digest()}&filter={node}"
+        status, found = self._agent.get(path)
+        return consul.fault_of_answer(status) or ("" if found else "the leader does not see it")
+
+    def guard(self) -> str:
+        """Wait until the other servers keep the quorum without this one; without a leader there is none to lose."""
+        if not self.options.get("server"):
+            return ""
+        end = time.monotonic() + _GUARD_TIMEOUT
+        while True:
+            if not self._agent.get("/v1/status/leader")[1]:
+                return ""
+            status, health = self._ask("/v1/operator/autopilot/health")
+            if status in (200, 429):
+                reason = consul.needed(str(self.options["node"]), int(self.options["servers"]), health)
+            else:
+                reason = f"it does not tell how the servers are: {consul.fault_of_answer(status)}"
+            if not reason or time.monotonic() > end:
+                return reason
+            time.sleep(1)
+
+    def absent(self) -> str:
+        """Leave the cluster, so that the leader takes the host and its services out of the catalog at once, and stop.
+
+        An agent that does not run is no member; the one that forgets it is the leader.
+        """
+        self._agent.send("/v1/agent/leave", "PUT")
+        reason = super().absent()
+        if not reason:
+            for folder in glob.glob(os.path.join(glob.escape(journal.ROOT), "consul-service-*")):
+                shutil.rmtree(folder, ignore_errors=True)
+        return reason
+
+
+def _management_tokens(document: t.Mapping[str, t.Any]) -> list[t.Any]:
+    acl = document.get("acl")
+    tokens = acl.get("tokens") if isinstance(acl, dict) else None
+    return [tokens.get(name) for name in ("initial_management", "master")] if isinstance(tokens, dict) else []
+
+
+def read_member(token: str | None, gossip_key: str | None) -> dict[str, t.Any]:
+    """Look at Consul on this host.
+
+    :param token: the management token; without it, what needs permissions is left out.
+    :param gossip_key: the one that the cluster should use.
+    """
+    api = Api(token or "")
+    status, leader = api.get("/v1/status/leader")
+    found: dict[str, t.Any] = {
+        "version": consul.version_in(run(["consul", "version"]).output),
+        "answers": bool(status),
+        "leader": str(leader or "") if status == 200 else "",
+        "gossip_key_in_use": None,
+        "autopilot": {},
+    }
+    if token and found["leader"]:
+        status, rings = api.get("/v1/operator/keyring")
+        if status == 200 and gossip_key:
+            found["gossip_key_in_use"] = consul.keys_of(rings) == {gossip_key}
+        status, settings = api.get("/v1/operator/autopilot/configuration")
+        if status == 200 and isinstance(settings, dict):
+            found["autopilot"] = settings
+    return found

@@ -30,9 +30,9 @@ all:
     postgres_replicator_password: only-here
     pgbouncer_port: null
   children:
-    consul_server: {hosts: {consul1: }}
-    loadbalancer: {hosts: {lb1: }}
-    api: {hosts: {api1: }}
+    consul_server: {hosts: {consul1: {ansible_host: 192.0.2.1}}}
+    loadbalancer: {hosts: {lb1: {ansible_host: 192.0.2.2}}}
+    api: {hosts: {api1: {ansible_host: 192.0.2.3}}}
     postgres:
       hosts:
         pg1:
