@@ -2,9 +2,13 @@
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(shell command -v $(p) 2>/dev/null)))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := $(PYTHON) -m tools.lab
+TIMED := @tools/ci/timed
+# The roles that CI tests by themselves; the long tier has the others.
+CI_ROLES := postgres app
+LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke down test test-all lint bench env unit integration molecule api cores end-to-end end-to-end-lab
+.PHONY: help up trio smoke down test test-all lint bench env prepare unit integration molecule api cores end-to-end end-to-end-lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,44 +28,50 @@ down: ## remove the VMs and networks of the lab and the trio
 env: ## only the virtual environment with the pinned packages
 	@$(LAB) env
 
+prepare: ## the environment, the Docker engine, the image of the VMs, the secrets
+	$(TIMED) prepare $(LAB) prepare
+
 lint: env ## every static check, no rule skipped
 	@tools/ci/lint
 
-test: env unit integration molecule end-to-end ## what CI runs
+# CONTRIBUTING.md has the budget of each part; the parts print what they took.
+test: env ## what CI runs, in at most 35 minutes
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit prepare
+	@$(MAKE) --no-print-directory --jobs=1 integration molecule end-to-end
 
-test-all: test cores api end-to-end-lab ## and the newest ansible-core, the API's tests, the lab under faults, all roles, Debian 12
-	@tests/molecule
+test-all: test cores api end-to-end-lab ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
+	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
 	@$(LAB) prepare bookworm
 	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
-	@LAB_RELEASE=bookworm tests/integration/run
+	$(TIMED) integration-bookworm env LAB_RELEASE=bookworm tests/integration/run
 	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
-	@MOLECULE_RELEASE=bookworm tests/molecule
+	$(TIMED) molecule-bookworm env MOLECULE_RELEASE=bookworm tests/molecule
 
 unit: env ## planners: tables and properties
-	@pytest -q tests/unit
+	$(TIMED) unit pytest -q tests/unit
 
 integration: ## each module against a real PostgreSQL and Consul
 	@$(LAB) prepare
-	@tests/integration/run
+	$(TIMED) integration tests/integration/run
 
 molecule: ## two roles by themselves, a database and somebody's application
 	@$(LAB) prepare
-	@tests/molecule postgres app
+	$(TIMED) molecule tests/molecule $(CI_ROLES)
 
 cores: env ## unit tests and ansible-test on the newest supported ansible-core
-	@python tools/ci/cores.py
+	$(TIMED) cores python tools/ci/cores.py
 
 api: ## the reference API against real PostgreSQL pairs and Consul
 	@$(LAB) prepare
-	@tests/api/run
+	$(TIMED) api tests/api/run
 
 end-to-end: ## the whole trio: up, smoke, second run, faults under load
 	@$(LAB) prepare
-	@pytest -q -s --durations=12 tests/end_to_end
+	$(TIMED) end-to-end pytest -q -s --durations=12 tests/end_to_end
 
 end-to-end-lab: ## the same on the lab, one service a VM
 	@$(LAB) prepare
-	@SCALEOUT_LAB=lab pytest -q -s --durations=12 tests/end_to_end
+	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab pytest -q -s --durations=12 tests/end_to_end
 
 bench: ## our modules beside one-object tasks, as ratios
 	@$(LAB) prepare
