@@ -35,6 +35,17 @@ ROOT = "/var/lib/scaleout/transactions"
 _FORMAT = 1
 
 
+class Earlier(t.NamedTuple):
+    """What was in force before a transaction that is open.
+
+    :param paths: the files that there were.
+    :param note: what :meth:`Journal.begin` was given beside them.
+    """
+
+    paths: tuple[str, ...]
+    note: t.Mapping[str, t.Any]
+
+
 class WriteFailed(ScaleoutError):
     """A file that could not be written; what was in force before is still in force."""
 
@@ -187,9 +198,20 @@ class Journal:
         document = self._read(self._in_force)
         return {str(path): str(value) for path, value in document["files"].items()} if document else None
 
-    def begin(self, paths: t.Sequence[str]) -> None:
-        """Keep the files as they are. Copies that an open transaction has already made stay: they were proven."""
-        document = self._read(self._journal) or {"format": _FORMAT, "files": {}}
+    def earlier(self) -> Earlier | None:
+        """Return what was in force before the transaction that is open, or None."""
+        document = self._read(self._journal)
+        if not document:
+            return None
+        there = tuple(path for path, copy in document["files"].items() if copy is not None)
+        return Earlier(there, document.get("note") or {})
+
+    def begin(self, paths: t.Sequence[str], note: t.Mapping[str, t.Any] | None = None) -> None:
+        """Keep the files as they are. Copies that an open transaction has already made stay: they were proven.
+
+        :param note: what else was in force; as with the files, the first note stays.
+        """
+        document = self._read(self._journal) or {"format": _FORMAT, "files": {}, "note": dict(note or {})}
         files: dict[str, t.Any] = document["files"]
         try:
             os.makedirs(self._kept, mode=0o700, exist_ok=True)

@@ -15,7 +15,8 @@ description:
     leaves what is in force alone. O(state=active) exchanges the files and the link, after writing down what was in
     force before. O(state=confirmed) ends the transaction and O(state=reverted) takes it back. A run that was cut
     short in between is noticed by the next one.
-  - It restarts nothing. The role P(scaleout.platform.app#role) does that between the states, one host after another.
+  - Unless O(run) is set, it starts and stops nothing. The role P(scaleout.platform.app#role) takes the hosts through
+    the states one after another.
 options:
   name:
     description: Name of the application; the defaults of the paths follow from it.
@@ -25,12 +26,14 @@ options:
     description:
       - With V(staged) the release is unpacked when it is missing, and files that differ are laid beside those in
         force. RV(pending) tells whether V(active) and a restart have to follow.
+      - With V(prepared) O(command) is run as the process itself would be, unless that has succeeded before for this
+        release on this host. Of the hosts of a run that need it, one runs it and the others note that it was run.
       - With V(active) what was staged comes into force.
       - With V(confirmed) there is no way back any more, and surplus releases are removed.
       - With V(reverted) what was in force before V(active) is in force again.
       - With V(absent) releases, link, environment, secrets and unit are removed.
     type: str
-    choices: [staged, active, confirmed, reverted, absent]
+    choices: [staged, prepared, active, confirmed, reverted, absent]
     default: staged
   version:
     description:
@@ -56,6 +59,10 @@ options:
       [.git, .hg, .svn, .venv, __pycache__, '*.pyc', .mypy_cache, .pytest_cache, .ruff_cache, .DS_Store]
   environment:
     description: Environment variables, as text, numbers or booleans. Each value arrives as it is, or is refused.
+    type: dict
+    default: {}
+  default_environment:
+    description: As O(environment), for what neither O(environment) nor O(secrets) has, such as an image's own.
     type: dict
     default: {}
   secrets:
@@ -98,6 +105,50 @@ options:
         description: As O(limits).
         type: dict
         default: {}
+  health:
+    description: Look how the application is, once, with V(staged); see RV(health) and RV(turn).
+    type: dict
+    suboptions:
+      port:
+        description: Port on which it listens.
+        type: int
+        required: true
+      path:
+        description: Path that answers 2xx when it is healthy.
+        type: str
+        default: /healthz
+      steady_time:
+        description: Seconds that a worker has to run.
+        type: float
+        default: 3.0
+  run:
+    description:
+      - Start or restart the units with V(active), enable the application's, and stop those of workers that are not
+        wanted any more. With V(reverted) have run what ran before, and with V(absent) stop all.
+      - A process that does not start is no error here; M(scaleout.platform.health_gate) says why it did not.
+    type: bool
+    default: false
+  command:
+    description:
+      - What V(prepared) runs. A first word with a slash, but not in front, is the release's own.
+      - Its environment and secrets are those that were staged, or else those in force.
+    type: list
+    elements: str
+    default: []
+  user:
+    description: Account that O(command) runs as; without it O(name).
+    type: str
+  working_directory:
+    description: Where O(command) runs; without it in the release.
+    type: str
+  root:
+    description: Whether the release is a root directory of its own, as that of an image is.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds that O(command) may take.
+    type: int
+    default: 600
   keep:
     description:
       - How many releases to keep. The one in force counts, and it and the one before it are always kept.
@@ -173,7 +224,7 @@ missing:
   type: bool
 fallback:
   description: The version that V(reverted) would go back to after V(active), or none.
-  returned: O(state=staged)
+  returned: O(state=staged) or O(state=reverted)
   type: str
   sample: 0e5751c026e5
 fallback_workers:
@@ -197,8 +248,8 @@ restored:
   returned: O(state=reverted)
   type: bool
 prepared:
-  description: Whether the mark that the release has been prepared on this host is there.
-  returned: O(state=staged)
+  description: Whether the release has been prepared on this host.
+  returned: O(state=staged) or O(state=prepared)
   type: bool
 current:
   description: The version that C(current) points at once the task is done, or none.
@@ -215,18 +266,36 @@ path:
   returned: O(state=staged)
   type: str
   sample: /srv/shop/releases/8f434346648f
-environment_files:
-  description: The files with the wanted environment and secrets, staged or in force, for a command that runs before
-    the release is active; without those of workers.
-  returned: O(state=staged)
+health:
+  description: How the application is, as M(scaleout.platform.health_gate) returns it.
+  returned: O(state=staged) with O(health)
+  type: dict
+  sample: {active: true, enabled: true, idle_workers: [], ready: true, reason: ""}
+turn:
+  description:
+    - Which part the host takes in the rollout. V(drain) means that it serves and has to leave the load balancers before
+      it changes, V(start) that it can start at once.
+  returned: O(state=staged) with O(health)
+  type: str
+  sample: none
+held:
+  description: Whether the host stays as it is, because the command failed on another one; RV(broken_by) names it.
+  returned: O(state=prepared)
+  type: bool
+broken_by:
+  description: The host that failed.
+  returned: when RV(held)
+  type: str
+fallback_units:
+  description: The units of the workers that belong to RV(fallback).
+  returned: O(state=reverted)
   type: list
   elements: str
-  sample: [/etc/shop/staged/environment, /etc/shop/staged/secrets]
-prepared_mark:
-  description: The file to make once the release has been prepared on this host.
-  returned: O(state=staged)
+code:
+  description: Why the task failed or the host is held, such as C(prepare_failed), C(held) or C(refused).
+  returned: failure, or when held
   type: str
-  sample: /srv/shop/releases/.prepared-8f434346648f
+  sample: prepare_failed
 """
 
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
@@ -245,6 +314,7 @@ def main() -> None:
             "archive": {"type": "path"},
             "exclude": {"type": "list", "elements": "str", "default": list(JUNK)},
             "environment": {"type": "dict", "default": {}},
+            "default_environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
             "unit": {"type": "str"},
             "limits": {"type": "dict", "default": {}},
@@ -259,6 +329,20 @@ def main() -> None:
                     "limits": {"type": "dict", "default": {}},
                 },
             },
+            "health": {
+                "type": "dict",
+                "options": {
+                    "port": {"type": "int", "required": True},
+                    "path": {"type": "str", "default": "/healthz"},
+                    "steady_time": {"type": "float", "default": 3.0},
+                },
+            },
+            "run": {"type": "bool", "default": False},
+            "command": {"type": "list", "elements": "str", "default": []},
+            "user": {"type": "str"},
+            "working_directory": {"type": "str"},
+            "root": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 600},
             "keep": {"type": "int", "default": 5, "no_log": False},
             "path": {"type": "path"},
             "config_path": {"type": "path"},
@@ -266,7 +350,11 @@ def main() -> None:
             "state_path": {"type": "path"},
             "account": {"type": "bool", "default": True},
         },
-        required_if=[("state", "staged", ("version", "digest", "unit")), ("state", "active", ("version",))],
+        required_if=[
+            ("state", "staged", ("version", "digest", "unit")),
+            ("state", "active", ("version",)),
+            ("state", "prepared", ("version",)),
+        ],
     )
 
 

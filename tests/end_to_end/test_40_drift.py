@@ -36,8 +36,8 @@ RUN_CONSUL = "Run the servers" if API[0] in lab.hosts("consul_server") else "Run
 DRIFTS = {
     "base": Drift(
         lab.hosts("consul_server")[0],
-        "sed -i 's/^SystemMaxUse.*/SystemMaxUse = 42M/' /etc/systemd/journald.conf",
-        "grep SystemMaxUse /etc/systemd/journald.conf",
+        "sed -i 's/^SystemMaxUse.*/SystemMaxUse=42M/' /etc/systemd/journald.conf.d/60-scaleout.conf",
+        "grep SystemMaxUse /etc/systemd/journald.conf.d/60-scaleout.conf",
         frozenset({"base : Bound the journal"}),
     ),
     "consul": Drift(
@@ -62,13 +62,13 @@ DRIFTS = {
         API[1],
         f"echo BY_HAND=1 >> /etc/{lab.APP}/environment",
         f"cat /etc/{lab.APP}/environment",
-        frozenset({"app : Bring the release onto the host", "app : Run the application and its workers"}),
+        frozenset({"app : Bring the release onto the host, and look how the application is"}),
     ),
     "reference_api": Drift(
         API[2],
         f"echo '# by hand' >> /srv/{lab.APP}/current/reference_api/app.py",
         f"sha256sum < /srv/{lab.APP}/current/reference_api/app.py",
-        frozenset({"app : Bring the release onto the host", "app : Run the application and its workers"}),
+        frozenset({"app : Bring the release onto the host, and look how the application is"}),
     ),
 }
 

@@ -9,6 +9,7 @@ import http.client
 import os
 import pwd
 import time
+import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.health.gate import (
@@ -161,6 +162,39 @@ class Worker(Service):
 
     def _strangers(self, _uid: str) -> tuple:
         return ()
+
+
+class Health(t.NamedTuple):
+    """How a service and its workers are.
+
+    :param facts: what a module returns: ``ready``, ``reason``, ``active``, ``enabled`` and ``idle_workers``.
+    :param blamed: which of them is not ready, or the service.
+    """
+
+    facts: dict[str, t.Any]
+    blamed: Service
+
+
+def examine(service: Service, workers: t.Sequence[Worker], timeout: float) -> Health:
+    """Look until all are healthy, one cannot become so, or ``timeout`` seconds have passed, as :meth:`Service.wait`."""
+    seen, verdict = service.wait(timeout)
+    blamed, idle = service, []
+    for worker in workers:
+        # Those who start together are steady together: only the first one is really waited for.
+        looked, judged = worker.wait(timeout if verdict.ready else 0)
+        if not looked.runs:
+            idle.append(worker.unit)
+        if verdict.ready and not judged.ready:
+            blamed = worker
+            verdict = dataclasses.replace(judged, reason=f"its worker {worker.unit}: {judged.reason}")
+    facts = {
+        "ready": verdict.ready,
+        "reason": verdict.reason,
+        "active": seen.runs,
+        "enabled": seen.enabled,
+        "idle_workers": idle,
+    }
+    return Health(facts, blamed)
 
 
 def _output(command: list[str]) -> str:

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service, Worker
+from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service, Worker, examine
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
 
@@ -30,32 +29,15 @@ class AwaitHealth(Task):
 
     def plan(self) -> Plan:
         timeout = self._params["timeout"]
-        seen, verdict = self._service.wait(timeout)
-        blamed: Service | Worker = self._service
-        idle = []
-        for worker in self._workers:
-            # Those who start together are steady together: only the first one is really waited for.
-            looked, judged = worker.wait(timeout if verdict.ready else 0)
-            if not looked.runs:
-                idle.append(worker.unit)
-            if verdict.ready and not judged.ready:
-                blamed = worker
-                verdict = dataclasses.replace(judged, reason=f"its worker {worker.unit}: {judged.reason}")
-        result = {
-            "ready": verdict.ready,
-            "reason": verdict.reason,
-            "active": seen.runs,
-            "enabled": seen.enabled,
-            "idle_workers": idle,
-        }
-        if not verdict.ready and timeout > 0:
+        seen = examine(self._service, self._workers, timeout)
+        if not seen.facts["ready"] and timeout > 0:
             raise Refused(
-                f"{self._params['unit']} did not become healthy: {verdict.reason}.",
+                f"{self._params['unit']} did not become healthy: {seen.facts['reason']}.",
                 code="not_healthy",
-                journal=blamed.last_words(self._params["journal_lines"]),
-                **result,
+                journal=seen.blamed.last_words(self._params["journal_lines"]),
+                **seen.facts,
             )
-        return Plan(before={}, after={}, result=result)
+        return Plan(before={}, after={}, result=seen.facts)
 
     def apply(self, _plan: Plan) -> None:
         """Nothing ever changes."""

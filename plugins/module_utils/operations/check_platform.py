@@ -7,7 +7,15 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, listen, nginx, rabbitmq, redis
+from ansible_collections.scaleout.platform.plugins.module_utils.services import (
+    app,
+    base,
+    consul,
+    listen,
+    nginx,
+    rabbitmq,
+    redis,
+)
 
 
 class Service(t.Protocol):
@@ -31,17 +39,21 @@ class Service(t.Protocol):
 
 #: By the role's name.
 SERVICES: dict[str, Service] = {
+    "base": t.cast(Service, base),
     "consul": t.cast(Service, consul),
     "redis": t.cast(Service, redis),
     "rabbitmq": t.cast(Service, rabbitmq),
+    "app": t.cast(Service, app),
     "nginx": t.cast(Service, nginx),
 }
 
 #: The groups whose hosts run a service; the table of playbooks/site.yml says the same, and a test holds the two.
 GROUPS: dict[str, tuple[str, ...]] = {
+    "base": ("all",),
     "consul": ("all",),
     "redis": ("cache", "monitoring"),
     "rabbitmq": ("queue",),
+    "app": ("api",),
     "nginx": ("loadbalancer",),
 }
 

@@ -1,6 +1,10 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Keep the releases of one application on its host: stage, activate, confirm, revert and remove."""
+"""Keep the releases of one application on its host: stage, prepare, activate, confirm, revert and remove.
+
+
+Between the states a role drains the host, waits for its health and tells Consul: what takes other hosts.
+"""
 
 from __future__ import annotations
 
@@ -11,37 +15,50 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.health import server as health
+from ansible_collections.scaleout.platform.plugins.module_utils.limits import settings
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.releases import server
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import prepare, server
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.environment import environment_file
-from ansible_collections.scaleout.platform.plugins.module_utils.releases.limits import settings
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.server import Host, Places
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import states
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 
+#: Seconds; a process may take as long to end as its unit lets it, and systemd holds it to that.
+_UNIT_TIMEOUT = 3600
+#: What systemctl ends with for a unit that it does not know.
+_UNKNOWN_UNIT = 5
 
-def _unit(text: str, option: str, limits: dict) -> str:
-    """Return a unit's text with its limits."""
-    lines = settings(option, limits, server.memory())
-    return "\n".join([text.rstrip("\n"), *(["", "[Service]", *lines] if lines else []), ""])
+# Actions on units, besides those of releases/plan.py; each with the units.
+STOP = "stop"
+RETIRE = "retire"  # stop, and do not start with the host
+RUN = "run"  # start what does not run
+RERUN = "rerun"  # restart
+
+
+def places_of(params: t.Mapping[str, t.Any]) -> Places:
+    """Return where an application lives: where the options say, or where its name says."""
+    name = params["name"]
+    return Places(
+        root=params["path"] or f"/srv/{name}",
+        config=params["config_path"] or f"/etc/{name}",
+        unit=params["unit_path"] or f"/etc/systemd/system/{name}.service",
+        state=params["state_path"] or f"/var/lib/{name}",
+        account=name if params["account"] else "",
+    )
 
 
 class Release(Task):
     """What the states have in common: where the application is, and what is there."""
 
-    def __init__(self, params: dict) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         self._params = params
         self._version: str = params["version"] or ""
-        name = params["name"]
-        self._places = Places(
-            root=params["path"] or f"/srv/{name}",
-            config=params["config_path"] or f"/etc/{name}",
-            unit=params["unit_path"] or f"/etc/systemd/system/{name}.service",
-            state=params["state_path"] or f"/var/lib/{name}",
-            account=name if params["account"] else "",
-        )
+        self._places = places_of(params)
         self._host = Host(self._places, params["exclude"], [worker["name"] for worker in params["workers"]])
         self._present = planner.Present()
 
@@ -67,11 +84,42 @@ class Release(Task):
     def _links(present: planner.Present) -> dict:
         return {"current": present.current, "previous": present.previous}
 
+    # Units
+
+    def _units(self, workers: t.Iterable[str]) -> list[str]:
+        """Name the application's unit and those of workers."""
+        return [self._unit, *map(self._worker_unit, workers)]
+
+    @property
+    def _unit(self) -> str:
+        return os.path.basename(self._places.unit)
+
+    def _worker_unit(self, worker: str) -> str:
+        return os.path.basename(self._places.worker_unit(worker))
+
+    def _drive(self, verb: str, units: t.Sequence[str]) -> None:
+        """Have systemd stop or run units. What a process that ends at once has to say, a health gate finds out.
+
+        :raises Refused: a unit does not stop.
+        """
+        if verb in (STOP, RETIRE):
+            for unit in units:
+                done = run(["systemctl", *(("disable", "--now") if verb == RETIRE else ("stop",)), unit], _UNIT_TIMEOUT)
+                if done.status not in (0, _UNKNOWN_UNIT) and any(state.active for state in states([unit])):
+                    raise Refused(f"{unit} does not stop: {done.said}.", code="not_stopped", unit=unit)
+            return
+        run(["systemctl", "daemon-reload"], _UNIT_TIMEOUT)
+        # A worker is not enabled: the application's unit wants it, and so starts it with the host.
+        run(["systemctl", "enable", self._unit], _UNIT_TIMEOUT)
+        # systemd refuses to start what failed too often in the last seconds.
+        run(["systemctl", "reset-failed", *units])
+        run(["systemctl", "restart" if verb == RERUN else "start", *units], _UNIT_TIMEOUT)
+
 
 class Staged(Release):
-    """Puts a release and its configuration beside those in force."""
+    """Brings the release and its files onto the host, beside what is in force."""
 
-    def __init__(self, params: dict) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         super().__init__(params)
         environment, secrets = params["environment"], params["secrets"]
         twice = sorted(set(environment) & set(secrets))
@@ -79,30 +127,39 @@ class Staged(Release):
             raise Refused(
                 f"{twice[0]} is in both environment and secrets; it can have one value only.", code="invalid_input"
             )
+        usual = {name: value for name, value in params["default_environment"].items() if name not in secrets}
         texts = {
-            planner.ENVIRONMENT: environment_file("environment", environment),
+            planner.ENVIRONMENT: environment_file("environment", {**usual, **environment}),
             planner.SECRETS: environment_file("secrets", secrets),
-            planner.UNIT: _unit(params["unit"], "limits", params["limits"]),
+            planner.UNIT: _unit_text(params["unit"], "limits", params["limits"]),
         }
         for worker in params["workers"]:
             option = f"the worker {worker['name']}"
             own_environment, own_unit = planner.worker_files(worker["name"])
             texts[own_environment] = environment_file(option, worker["environment"] or {})
-            texts[own_unit] = _unit(worker["unit"], option, worker["limits"] or {})
+            texts[own_unit] = _unit_text(worker["unit"], option, worker["limits"] or {})
         self._wanted = planner.Wanted(self._version, params["digest"], texts)
 
     def _decide(self, present: planner.Present) -> Plan:
         plan = planner.stage(present, self._wanted)
-        place = self._places.waiting if plan.result["pending"] else self._places.in_force
-        mark = self._places.prepared(self._version)
         facts = {
             "path": self._places.release(self._version),
-            "environment_files": [place(planner.ENVIRONMENT), place(planner.SECRETS)],
             "account_missing": self._host.account_missing(),
-            "prepared": os.path.exists(mark),
-            "prepared_mark": mark,
+            "prepared": os.path.exists(self._places.prepared(self._version)),
+            **self._look(plan),
         }
         return dataclasses.replace(plan, result={**plan.result, **facts})
+
+    def _look(self, plan: Plan) -> dict[str, t.Any]:
+        """Look how the application is, where that is asked for, and which part the host takes in the rollout."""
+        asked = self._params["health"]
+        if not asked:
+            return {}
+        workers = [self._worker_unit(worker["name"]) for worker in self._params["workers"]]
+        service = health.Service(self._unit, asked["port"], asked["path"])
+        seen = health.examine(service, [health.Worker(unit, asked["steady_time"]) for unit in workers], 0).facts
+        turn = planner.turn(plan.changed, plan.result["pending"], seen["active"], seen["enabled"], seen["idle_workers"])
+        return {"health": seen, "turn": turn}
 
     def _carry_out(self, action: str) -> None:
         if action == planner.MAKE:
@@ -118,42 +175,114 @@ class Staged(Release):
 
     @property
     def _archive(self) -> str:
-        archive = self._params["archive"]
+        archive: str | None = self._params["archive"]
         if not archive:
             raise Refused(f"Release {self._version} is not on this host, and no archive was given.", code="no_archive")
         return archive
 
 
-class Active(Release):
-    """Puts the staged release in force."""
+class Prepared(Release):
+    """Runs the command that has to succeed before the release is put in force, and notes that it has."""
 
     def _decide(self, present: planner.Present) -> Plan:
-        return planner.activate(present, self._version)
+        if present.release(self._version) is None:
+            raise Refused(f"Release {self._version} is not on this host.", code="not_staged", version=self._version)
+        done = os.path.exists(self._places.prepared(self._version))
+        return Plan("", "", () if done else ("prepare",), {"prepared": True})
 
-    def _carry_out(self, action: str) -> None:
+    def _carry_out(self, _action: str) -> None:
+        if self._params["command"]:
+            self._run(self._params["command"])
+        self._host.note_prepared(self._version)
+
+    def _run(self, command: t.Sequence[str]) -> None:
+        """Run the command.
+
+        :raises Refused: it failed.
+        """
+        wanted = prepare.Preparation(
+            self._params["name"],
+            self._params["user"] or self._params["name"],
+            command,
+            self._params["timeout"],
+            self._params["root"],
+            self._params["working_directory"] or "",
+        )
+        place = self._places.waiting if self._present.staged else self._places.in_force
+        files = [place(planner.ENVIRONMENT), place(planner.SECRETS)]
+        done = run(
+            prepare.argv(wanted, self._places.release(self._version), files), timeout=self._params["timeout"] + 60
+        )
+        if done.status:
+            said = f"{done.output.strip()}\n{done.error.strip()}".strip()
+            raise Refused(
+                f"The command that prepares release {self._version} of {self._params['name']} ended with status "
+                f"{done.status}, so it was put in force nowhere. It said: {said}",
+                code="prepare_failed",
+                status=done.status,
+            )
+
+
+class Active(Release):
+    """Puts what was staged in force and, where that is asked for, runs it."""
+
+    def _decide(self, present: planner.Present) -> Plan:
+        plan = planner.activate(present, self._version)
+        return dataclasses.replace(plan, actions=(*plan.actions, *self._running(present, plan.changed)))
+
+    def _running(self, present: planner.Present, exchanged: bool) -> t.Iterator[tuple]:
+        if not self._params["run"]:
+            return
+        workers = self._host.workers_to_come(present)
+        surplus = [self._worker_unit(worker) for worker in present.workers if worker not in workers]
+        if surplus:
+            yield STOP, surplus
+        units = self._units(workers)
+        found = states(units)
+        if exchanged or not found[0].enabled or not all(state.active for state in found):
+            yield RERUN if exchanged else RUN, units
+
+    def _carry_out(self, action: t.Any) -> None:
         if action == planner.JOURNAL:
             self._host.write_journal(self._present)
         elif action == planner.EXCHANGE:
             self._host.exchange(self._version)
         elif action == planner.LINK:
             self._host.link(self._version)
+        else:
+            self._drive(*action)
 
 
 class Reverted(Release):
-    """Puts back what was in force before."""
+    """Puts back what was in force before and, where that is asked for, runs it again."""
 
     def _decide(self, present: planner.Present) -> Plan:
-        return planner.revert(present)
+        plan = planner.revert(present)
+        fallback = present.fallback
+        before = present.fallback_workers if fallback else []
+        facts = {"fallback": fallback, "fallback_units": [self._worker_unit(worker) for worker in before]}
+        result = {**plan.result, **facts}
+        if not self._params["run"] or present.journal is None:
+            return dataclasses.replace(plan, result=result)
+        new = planner.workers_of(present.files)
+        if fallback is None:
+            actions: tuple = ((RETIRE, self._units(new)), *plan.actions)
+        else:
+            surplus = [self._worker_unit(worker) for worker in new if worker not in before]
+            actions = ((STOP, surplus), *plan.actions, (RERUN, self._units(before)))
+        return dataclasses.replace(plan, actions=actions, result=result)
 
-    def _carry_out(self, action: str) -> None:
+    def _carry_out(self, action: t.Any) -> None:
         if action == planner.RESTORE:
             self._host.restore(t.cast(planner.Journal, self._present.journal))
         elif action == planner.UNSTAGE:
             self._host.unstage()
+        else:
+            self._drive(*action)
 
 
 class Confirmed(Release):
-    """Forgets what was in force before, and the oldest releases."""
+    """Ends the transaction."""
 
     def _decide(self, present: planner.Present) -> Plan:
         return planner.confirm(present, self._params["keep"])
@@ -166,20 +295,41 @@ class Confirmed(Release):
 
 
 class Absent(Release):
-    """Removes the application."""
+    """Stops the application where that is asked for, and removes it."""
 
     def _decide(self, present: planner.Present) -> Plan:
-        return planner.remove(present)
+        plan = planner.remove(present)
+        if not self._params["run"]:
+            return plan
+        found = [state.name for state in states(self._units(present.workers)) if state.active or state.enabled]
+        return dataclasses.replace(plan, actions=(*(((RETIRE, found),) if found else ()), *plan.actions))
 
-    def _carry_out(self, action: str) -> None:
+    def _carry_out(self, action: t.Any) -> None:
         if action == planner.REMOVE:
             self._host.remove()
+            if self._params["run"]:
+                run(["systemctl", "daemon-reload"], _UNIT_TIMEOUT)
+        else:
+            self._drive(*action)
 
 
-STATES = {"staged": Staged, "active": Active, "confirmed": Confirmed, "reverted": Reverted, "absent": Absent}
+STATES: dict[str, type[Release]] = {
+    "staged": Staged,
+    "prepared": Prepared,
+    "active": Active,
+    "confirmed": Confirmed,
+    "reverted": Reverted,
+    "absent": Absent,
+}
 
 
-def task_of(params: dict) -> Release:
+def _unit_text(text: str, option: str, limits: t.Mapping[str, t.Any]) -> str:
+    """Return a unit's text with its limits."""
+    lines = settings(option, limits, server.memory())
+    return "\n".join([text.rstrip("\n"), *(["", "[Service]", *lines] if lines else []), ""])
+
+
+def task_of(params: t.Mapping[str, t.Any]) -> Release:
     """Return the task that the options of the module ``release`` describe.
 
     :raises InvalidInput: an option that can never work.

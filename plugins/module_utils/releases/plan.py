@@ -41,6 +41,11 @@ CONFIRM = "confirm"  # end the journal, remember the release before
 PRUNE = "prune"  # remove a release: (PRUNE, version)
 REMOVE = "remove"  # everything
 
+# What a host's rollout has to do, as turns go: those that serve leave the load balancers first, one after another.
+NO_TURN = "none"
+START = "start"  # nothing serves there: at once, together with others
+DRAIN = "drain"
+
 
 def mode_of(file: str) -> int:
     """Return a file's permission bits.
@@ -200,6 +205,20 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     return Plan(before, after, tuple(actions), result)
 
 
+def turn(staged: bool, pending: bool, active: bool, enabled: bool, idle_workers: t.Collection[str]) -> str:
+    """Decide which part a host takes in a rollout: :data:`NO_TURN`, :data:`START` or :data:`DRAIN`.
+
+    :param staged: whether staging had to do anything. A release that was staged and is not wanted any more may have
+        left the host drained: it takes its turn to come back.
+    :param pending: whether something is to be put in force.
+    :param active: whether the application's unit runs, healthy or not.
+    :param enabled: whether it starts with the host.
+    """
+    if pending and active:
+        return DRAIN
+    return START if staged or not (active and enabled) or idle_workers else NO_TURN
+
+
 def activate(present: Present, version: str) -> Plan:
     """Exchange what is in force for what was staged, journalling it first.
 
@@ -209,7 +228,8 @@ def activate(present: Present, version: str) -> Plan:
         if present.current == version and present.journal is None:
             return Plan("", "")
         raise Refused(f"Release {version} is not staged.", code="not_staged", version=version)
-    actions = (EXCHANGE, LINK) if present.journal is not None else (JOURNAL, EXCHANGE, LINK)
+    # After a run that was cut short the journal keeps what it has, and gets the files that only this one brings.
+    actions = (JOURNAL, EXCHANGE, LINK)
     return Plan(f"current: {present.current or 'none'}\n", f"current: {version}\n", actions)
 
 

@@ -21,6 +21,7 @@ import stat
 import tempfile
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import journal as transactions
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.host import look
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
@@ -40,6 +41,7 @@ class Places:
     :param unit: its systemd unit, such as ``/etc/systemd/system/shop.service``.
     :param state: what it writes itself, such as ``/var/lib/shop``, the home of its account.
     :param account: the name of the account that is its own, or empty when it uses another's.
+    :param transactions: where the host keeps its transactions.
     """
 
     root: str
@@ -47,6 +49,7 @@ class Places:
     unit: str
     state: str
     account: str
+    transactions: str = transactions.ROOT
 
     @property
     def releases(self) -> str:
@@ -65,7 +68,8 @@ class Places:
         return os.path.join(self.config, "staged")
 
     @property
-    def journal(self) -> str:
+    def old_journal(self) -> str:
+        """Where version 0.1.0 kept what was in force; a run of it may have been cut short."""
         return os.path.join(self.config, "journal")
 
     def release(self, version: str) -> str:
@@ -125,6 +129,7 @@ class Host:
         self.places = places
         self._exclude = exclude
         self._workers = workers
+        self._transaction = transactions.Journal(f"app-{_stem(places.unit)}", places.transactions)
 
     def present(self, check: str | None = None) -> plan.Present:
         """Read what is there.
@@ -159,9 +164,10 @@ class Host:
             if name not in ours and not name.startswith("."):
                 yield f"with {os.path.join(places.config, name)}"
         # Such as the unit of the worker "eu" of "shop", to an application "shop-eu"; or the other way round.
-        names = {plan.workers_of([name])[0] for name in _worker_files_in(places.config, places.journal)}
+        journal = self._read_journal()
+        names = set(plan.workers_of([*_worker_files_in(places.config), *(journal.files if journal else ())]))
         notes = {places.worker_unit(worker): worker in names for worker in self._workers}
-        notes[places.unit] = os.path.exists(places.in_force(plan.ENVIRONMENT)) or os.path.exists(places.journal)
+        notes[places.unit] = os.path.exists(places.in_force(plan.ENVIRONMENT)) or journal is not None
         for unit, noted in notes.items():
             if os.path.exists(unit) and not noted and not places.owns(unit):
                 yield f"with {unit}"
@@ -274,25 +280,40 @@ class Host:
                 f"systemd refuses {os.path.basename(unit)}: {said}", code="invalid_configuration", version=version
             )
 
+    def workers_to_come(self, present: plan.Present) -> list[str]:
+        """Return the workers that there will be once what was staged, if anything, is in force."""
+        return plan.workers_of(_worker_files_in(self.places.staged) if present.staged else present.files)
+
+    def note_prepared(self, version: str) -> None:
+        """Note that the prepare command has succeeded for a release."""
+        _write(self.places.prepared(version), "", 0o644)
+
     def unstage(self) -> None:
         """Forget what was staged."""
         files.remove_tree(self.places.staged)
 
     def write_journal(self, present: plan.Present) -> None:
-        """Keep what is in force, so that it can be put back."""
-        partial = self.places.journal + ".partial"
-        files.remove_tree(partial)
-        os.mkdir(partial, 0o700)
-        for name, file in present.files.items():
-            _write(os.path.join(partial, name), file.text, 0o600)
-        _write(os.path.join(partial, "current"), json.dumps(present.fallback), 0o600)
-        os.rename(partial, self.places.journal)
+        """Keep what is in force, so that it can be put back; what an earlier run has kept stays."""
+        if self._old_journal() is not None:
+            # What was proven is put where it is kept from.
+            self._restore_old(t.cast(plan.Journal, present.journal))
+        names = plan.in_order(self._names(), _worker_files_in(self.places.staged))
+        there = present.files if present.journal is None else present.journal.files
+        note = {"current": present.fallback, "files": sorted(there)}
+        self._transaction.begin([self.places.in_force(name) for name in names], note)
+        files.remove_tree(self.places.old_journal)
 
     def _read_journal(self) -> plan.Journal | None:
-        note = _file(os.path.join(self.places.journal, "current"))
+        kept = self._transaction.earlier()
+        if kept is None:
+            return self._old_journal()
+        return plan.Journal(kept.note.get("current"), tuple(kept.note.get("files", ())))
+
+    def _old_journal(self) -> plan.Journal | None:
+        note = _file(os.path.join(self.places.old_journal, "current"))
         if note is None:
             return None
-        kept = set(os.listdir(self.places.journal))
+        kept = set(os.listdir(self.places.old_journal))
         return plan.Journal(json.loads(note.text), tuple(name for name in plan.in_order(kept) if name in kept))
 
     def exchange(self, version: str) -> None:
@@ -322,24 +343,31 @@ class Host:
 
     def restore(self, journal: plan.Journal) -> None:
         """Put back what the journal holds; what was not there before, goes."""
-        for name in plan.in_order(self._names(), journal.files):
-            path = self.places.in_force(name)
-            if name in journal.files:
-                file = t.cast(plan.File, _file(os.path.join(self.places.journal, name)))
-                _write(path, file.text, plan.mode_of(name))
-            else:
-                files.remove_tree(path)
+        if self._old_journal() is not None:
+            self._restore_old(journal)
+        else:
+            self._transaction.restore()
         if journal.current is None:
             files.remove_tree(self.places.current)
         else:
             _link(self.places.current, os.path.join("releases", journal.current))
+
+    def _restore_old(self, journal: plan.Journal) -> None:
+        for name in plan.in_order(self._names(), journal.files):
+            path = self.places.in_force(name)
+            if name in journal.files:
+                file = t.cast(plan.File, _file(os.path.join(self.places.old_journal, name)))
+                _write(path, file.text, plan.mode_of(name))
+            else:
+                files.remove_tree(path)
 
     def confirm(self, present: plan.Present) -> None:
         """End the journal."""
         journal = t.cast(plan.Journal, present.journal)
         if journal.current not in (None, present.current):
             _link(self.places.previous, os.path.join("releases", t.cast(str, journal.current)))
-        files.remove_tree(self.places.journal)
+        self._transaction.close(None)
+        files.remove_tree(self.places.old_journal)
 
     def prune(self, version: str) -> None:
         """Remove a release and the notes about it."""
@@ -352,6 +380,7 @@ class Host:
         units = map(self.places.worker_unit, self.present().workers)
         for path in (*units, self.places.unit, self.places.config, self.places.root):
             files.remove_tree(path)
+        self._transaction.forget()
 
 
 def memory() -> int | None:
@@ -366,6 +395,10 @@ def _worker_files_in(*directories: str) -> list[str]:
         os.path.basename(path) for place in directories for path in glob.glob(f"{glob.escape(place)}/*.environment")
     )
     return [file for worker in plan.workers_of(found) for file in plan.worker_files(worker)]
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _is_directory(path: str, mode: int) -> bool:

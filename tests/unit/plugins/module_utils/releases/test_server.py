@@ -28,6 +28,7 @@ def places(tmp_path):
         unit=str(tmp_path / "system" / f"{name}.service"),
         state=str(tmp_path / "lib" / name),
         account="",
+        transactions=str(tmp_path / "transactions"),
     )
 
 
@@ -43,8 +44,10 @@ def host(places, monkeypatch):
     return make
 
 
-def exchange(host: server.Host, *workers: str, value: str = "1") -> None:
+def exchange(host: server.Host, *workers: str, value: str = "1", journal: bool = False) -> None:
     host.stage(texts(host.places, *workers, value=value), "one")
+    if journal:
+        host.write_journal(host.present())
     host.exchange("one")
     host.unstage()
 
@@ -59,8 +62,7 @@ def test_workers_come_and_go_with_an_exchange_and_back(host, tmp_path):
     assert units(tmp_path) == ["shop-mailer.service", "shop-relay.service", "shop.service"]
     before = shop.present()
     assert before.workers == ["mailer", "relay"]
-    shop.write_journal(before)
-    exchange(shop, "relay", "indexer", value="2")
+    exchange(shop, "relay", "indexer", value="2", journal=True)
     during = shop.present()
     assert units(tmp_path) == ["shop-indexer.service", "shop-relay.service", "shop.service"]
     assert during.fallback_workers == ["mailer", "relay"]
@@ -68,10 +70,49 @@ def test_workers_come_and_go_with_an_exchange_and_back(host, tmp_path):
     shop.restore(during.journal)
     after = shop.present()
     assert after.files == before.files
+    assert after.journal == during.journal
+    shop.confirm(after)
+    assert shop.present().journal is None
     assert units(tmp_path) == ["shop-mailer.service", "shop-relay.service", "shop.service"]
     shop.remove()
     assert units(tmp_path) == []
     assert not (tmp_path / "etc/shop").exists()
+    assert not any((tmp_path / "transactions").iterdir())
+
+
+def test_a_second_run_that_is_cut_short_goes_back_to_what_was_proven(host, tmp_path):
+    shop = host()
+    exchange(shop, "relay")
+    before = shop.present()
+    exchange(shop, "indexer", value="2", journal=True)
+    exchange(shop, "mailer", value="3", journal=True)
+    assert shop.present().fallback_workers == ["relay"]
+    shop.restore(shop.present().journal)
+    assert shop.present().files == before.files
+    assert units(tmp_path) == ["shop-relay.service", "shop.service"]
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_what_a_run_of_version_0_1_0_kept_is_gone_back_to(host, tmp_path, goes_on):
+    shop = host()
+    exchange(shop, "relay")
+    before = shop.present()
+    old = tmp_path / "etc/shop/journal"
+    old.mkdir()
+    for name, file in before.files.items():
+        (old / name).write_text(file.text)
+    (old / "current").write_text('"zero"')
+    exchange(shop, "mailer", value="2")
+    during = shop.present()
+    assert (during.journal.current, during.fallback_workers) == ("zero", ["relay"])
+    if goes_on:
+        exchange(shop, "indexer", value="3", journal=True)
+        assert not old.exists()
+    shop.restore(shop.present().journal)
+    assert shop.present().files == before.files
+    assert units(tmp_path) == ["shop-relay.service", "shop.service"]
+    shop.confirm(shop.present())
+    assert shop.present().journal is None
 
 
 def test_a_worker_whose_note_was_removed_by_hand_is_still_its_own(host, tmp_path):

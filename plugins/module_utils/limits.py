@@ -108,3 +108,20 @@ def _number(option: str, key: str, value: t.Any) -> int:
     if isinstance(value, (bool, float)) or not re.match(r"-?\d+\Z", str(value)):
         raise Refused(f"{option}: {key} is {value!r} and must be a whole number.", code="invalid_input", option=option)
     return int(value)
+
+
+def fault(limits_by_name: t.Mapping[str, t.Any]) -> str:
+    """Return the first thing that is wrong with limits, as a clause; empty when nothing is.
+
+    What depends on the host is not judged.
+
+    :param limits_by_name: limits by the name of what holds them, such as a variable's.
+    """
+    for name, limits in limits_by_name.items():
+        if not isinstance(limits, t.Mapping):
+            return f"{name} is {limits!r} and must be a dictionary of limits"
+        try:
+            settings(name, limits)
+        except Refused as error:
+            return error.message.rstrip(".")
+    return ""

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.filter.limits_problem import limits_problem
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.releases.limits import settings
+from ansible_collections.scaleout.platform.plugins.module_utils.limits import fault, settings
 
 GIB = 1 << 30
 
@@ -69,12 +68,12 @@ def test_what_is_refused(limits, sentence):
 
 
 def test_a_problem_is_a_sentence_without_its_full_stop():
-    assert limits_problem({}) == ""
-    assert limits_problem({"app_limits": {"cpu_quota": 50000}, "the worker relay": {}}) == ""
-    problem = limits_problem({"app_limits": {}, "the worker relay": {"cpu_quota": 0}})
+    assert fault({}) == ""
+    assert fault({"app_limits": {"cpu_quota": 50000}, "the worker relay": {}}) == ""
+    problem = fault({"app_limits": {}, "the worker relay": {"cpu_quota": 0}})
     assert problem.startswith("the worker relay: cpu_quota is 0")
     assert not problem.endswith(".")
-    assert limits_problem({"app_limits": []}) == "app_limits is [] and must be a dictionary of limits"
+    assert fault({"app_limits": []}) == "app_limits is [] and must be a dictionary of limits"
 
 
 @given(st.integers(2, 102400), st.integers(2, 102400))

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""An application: what may be deployed, and what its release, its units and its registration are made of; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils import limits
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
+
+#: The module ``release`` looks at the host, once it knows which release is wanted.
+STATE_MODULE = None
+
+#: What to deploy, by the variable that names it: the kind that ``release_archive`` knows.
+KINDS = {
+    "app_source": "directory",
+    "app_archive": "archive",
+    "app_image": "reference",
+    "app_image_archive": "image",
+}
+#: What the role itself puts into the environment.
+OWN_VARIABLES = ("PORT", "SERVICE_NAME", "SERVICE_TAGS", "SERVICE_RELEASE")
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+_ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_VERSION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")
+_PATH = re.compile(r"/[!-~]*")
+# systemd gives some leading characters a meaning of their own (@, -, +, !, :), and expands $ and % in this word alone.
+_PROGRAM = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
+_FIT_FOR_UNIT = "be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter"
+
+
+def systemd_word(text: t.Any) -> str:
+    """Return a word of a command line as systemd reads it: quoted, with its specifiers and variables disarmed."""
+    escaped = str(text)
+    for mark, instead in (("\\", r"\\"), ('"', r"\""), ("\n", r"\n"), ("\t", r"\t"), ("%", "%%"), ("$", "$$")):
+        escaped = escaped.replace(mark, instead)
+    return f'"{escaped}"'
+
+
+class _Application:
+    """The variables of one host's application."""
+
+    def __init__(self, platform: Platform, host: str) -> None:
+        self._platform = platform
+        self.host = host
+
+    def __getitem__(self, name: str) -> t.Any:
+        return self._platform.value(self.host, f"app_{name}")
+
+    def text(self, name: str) -> str:
+        value = self[name]
+        return "" if value is None else str(value)
+
+    def words(self, name: str) -> list[str]:
+        return _words(self[name])
+
+    @property
+    def given(self) -> bool:
+        """Whether the inventory, or the play's task, says what runs here; else only the role's caller knows."""
+        return self["name"] is not None
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """What to deploy, by the variable that names it."""
+        return {name: value for name in KINDS for value in [self.text(name[len("app_") :])] if value}
+
+    @property
+    def workers(self) -> list[t.Mapping[str, t.Any]]:
+        found = self["workers"]
+        return [worker for worker in found if isinstance(worker, t.Mapping)] if isinstance(found, (list, tuple)) else []
+
+    @property
+    def worker_names(self) -> list[str]:
+        return [str(worker.get("name", "")) for worker in self.workers]
+
+    @property
+    def worker_programs(self) -> list[str]:
+        return [words[0] for worker in self.workers for words in [_words(worker.get("command"))] if words]
+
+    def problem(self, code: str, text: str) -> Problem:
+        return Problem(code, self.host, text)
+
+
+def _words(value: t.Any) -> list[str]:
+    return [str(word) for word in value] if isinstance(value, (list, tuple)) else []
+
+
+def _whole(value: t.Any, default: int) -> int:
+    try:
+        return default if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError):
+        return default
+
+
+def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:
+    """Say why the application cannot be deployed, or removed."""
+    app = _Application(platform, host)
+    if not app.given:
+        return []
+    found = [*_always(app)]
+    if app.text("state") != "absent":
+        found += [*_sources(app), *_values(app), *_workers(app)]
+    return found
+
+
+def _always(app: _Application) -> t.Iterator[Problem]:
+    name, user, service = app["name"], app.text("user") or app.text("name"), app.text("service") or app.text("name")
+    if not _NAME.fullmatch(str(name)):
+        text = f"app_name is {json.dumps(name)}; it becomes an account, a unit and a path, so it must {_FIT_FOR_UNIT}"
+        yield app.problem("bad_name", text)
+    elif not _ACCOUNT.fullmatch(user):
+        yield app.problem("bad_name", f"app_user is {json.dumps(user)}, which is no name for an account")
+    if not is_port(app["port"]):
+        yield app.problem("bad_port", f"app_port is {app['port']}; a port is between 1 and 65535")
+    if _NAME.fullmatch(str(name)) and not _SERVICE.fullmatch(service):
+        text = f"app_service is {json.dumps(service)}; it must be 1 to 63 letters, digits, _ and -"
+        yield app.problem("bad_name", text)
+    if app["consul"] and not app._platform.value(app.host, "consul_agent_token"):
+        yield app.problem("missing_secret", "app_consul is true and consul_agent_token is missing")
+
+
+def _sources(app: _Application) -> t.Iterator[Problem]:
+    sources = list(app.sources)
+    if not sources:
+        text = "app_source is missing; it, app_archive, app_image or app_image_archive names what to deploy"
+        yield app.problem("missing_source", text)
+    elif len(sources) > 1:
+        yield app.problem("two_sources", f"{' and '.join(sources)} are given; one of them can be deployed")
+    command = app.words("command")
+    if not command and sources and not any(name.startswith("app_image") for name in sources):
+        yield app.problem("missing_program", "app_command is empty; it must be the command and its arguments")
+    if command and not _PROGRAM.fullmatch(command[0]):
+        yield app.problem(
+            "bad_program",
+            f"app_command begins with {json.dumps(command[0])}, which cannot be a program's path; use letters, digits "
+            "and _./+- there",
+        )
+    if _whole(app["strip_components"], 0) < 0:
+        text = f"app_strip_components is {app['strip_components']}; it is how many leading directories to drop"
+        yield app.problem("bad_value", text)
+    if not _VERSION.fullmatch(app.text("version")):
+        yield app.problem(
+            "bad_name",
+            f"app_version is {json.dumps(app['version'])}; it becomes a directory, so it must be 1 to 64 letters, "
+            "digits and ._+-, no dot first",
+        )
+
+
+def _values(app: _Application) -> t.Iterator[Problem]:
+    if not _PATH.fullmatch(app.text("health_path")):
+        text = f"app_health_path is {json.dumps(app['health_path'])}; it must begin with a slash and be free of spaces"
+        yield app.problem("bad_path", text)
+    given = {*(app["environment"] or {}), *(app["secrets"] or {})}
+    taken = [name for name in OWN_VARIABLES if name in given]
+    if taken:
+        text = f"{', '.join(taken)} cannot be set in app_environment or app_secrets: the role does that"
+        yield app.problem("taken_variable", text)
+    if _whole(app["keep_releases"], 1) < 1:
+        yield app.problem("bad_value", f"app_keep_releases is {app['keep_releases']}; at least 1 has to stay")
+    named = {"app_limits": app["limits"] or {}}
+    named.update({f"app_workers, limits of {each.get('name')}": each.get("limits") or {} for each in app.workers})
+    fault = limits.fault(named)
+    if fault:
+        yield app.problem("bad_limits", fault)
+
+
+def _workers(app: _Application) -> t.Iterator[Problem]:
+    names = app.worker_names
+    for name in names:
+        if not _NAME.fullmatch(name):
+            text = f"app_workers has the name {json.dumps(name)}; it becomes a part of a unit's name, so it must "
+            yield app.problem("bad_name", text + _FIT_FOR_UNIT)
+        if name == "prepare":
+            text = "app_workers has the name prepare, which is that of app_prepare_command's unit"
+            yield app.problem("bad_name", text)
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield app.problem("duplicate", f"app_workers has the name {name} twice")
+    for worker in app.workers:
+        if not _words(worker.get("command")):
+            yield app.problem("missing_program", f"app_workers has no command for {worker.get('name')}")
+    for program in app.worker_programs:
+        if not _PROGRAM.fullmatch(program):
+            yield app.problem(
+                "bad_program",
+                f"app_workers has a command that begins with {json.dumps(program)}, which cannot be a program's path; "
+                "use letters, digits and _./+- there",
+            )
+
+
+def listens(platform: Platform, host: str) -> list[Listen]:
+    """Return the port that the application takes; that of the reference API where the inventory names no other one."""
+    for variable in ("app_port", "reference_api_port"):
+        port = platform.value(host, variable)
+        if is_port(port):
+            return [Listen(variable, int(port), "")]
+    return []
+
+
+def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[str]:
+    """The application's own health is the gate's to judge."""
+    return []
+
+
+def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+    """Return what the role's templates and tasks take from here."""
+    app = _Application(platform, host)
+    name, port = app.text("name"), _whole(app["port"], 0)
+    service, address = app.text("service") or name, app.text("address") or platform.address(host)
+    tags = app.words("service_tags")
+    variable, source = next(iter(app.sources.items()), ("app_source", ""))
+    return {
+        "unit": f"{name}.service",
+        "worker_units": [f"{name}-{worker}.service" for worker in app.worker_names],
+        "root": f"/srv/{name}",
+        "state_dir": f"/var/lib/{name}",
+        "own_account": (app.text("user") or name) == name,
+        "source": source,
+        "kind": KINDS[variable],
+        "programs": [*app.worker_programs, *app.words("prepare_command")[:1]],
+        "environment": {"PORT": port, "SERVICE_NAME": service, "SERVICE_TAGS": ",".join(tags)},
+        "service": {
+            "name": service,
+            "id": name,
+            "port": port,
+            "address": address,
+            "tags": tags,
+            "checks": [{"http": f"http://127.0.0.1:{port}{app.text('health_path')}"}],
+        },
+        # A server's line in an upstream, for grep -E and for Python alike.
+        "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{address}:{port}')}([^0-9]|$)",
+    }

@@ -1,0 +1,79 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: turn
+short_description: Hold a host in a rollout that has failed on another one
+version_added: 0.2.0
+author: The scaleout.platform team (@scaleout)
+description:
+  - For rollouts whose turn takes more than one task. It keeps no order; the play does that.
+  - The hosts of one run share what has failed. It runs on the controller and touches no host.
+options:
+  group:
+    description: Those who take turns, such as an application and its version.
+    type: str
+    required: true
+  name:
+    description: What is rolled out, for the message.
+    type: str
+    required: true
+  state:
+    description:
+      - With V(taken) the host goes on, or is held, because V(failed) was said of another host of the group.
+      - With V(failed) the others of the group are held from now on.
+    type: str
+    choices: [taken, failed]
+    default: taken
+extends_documentation_fragment:
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.info
+attributes:
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+seealso:
+  - module: scaleout.platform.service_config
+"""
+
+EXAMPLES = r"""
+- name: Take the host's turn
+  scaleout.platform.turn:
+    group: shop 1.4
+    name: shop
+  register: turn
+
+- name: Change it
+  when: not turn.held
+  block:
+    - name: Restart
+      ansible.builtin.systemd_service:
+        name: shop
+        state: restarted
+  rescue:
+    - name: Hold the other hosts
+      scaleout.platform.turn:
+        group: shop 1.4
+        name: shop
+        state: failed
+"""
+
+RETURN = r"""
+held:
+  description: Whether the host has to stay as it is.
+  returned: O(state=taken)
+  type: bool
+broken_by:
+  description: The host that failed.
+  returned: when RV(held)
+  type: str
+  sample: api1
+code:
+  description: C(held).
+  returned: when RV(held)
+  type: str
+  sample: held
+"""
