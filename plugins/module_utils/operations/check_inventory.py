@@ -17,6 +17,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan im
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import together
 
 
 class InvalidInventory(ScaleoutError):
@@ -29,11 +30,17 @@ class InvalidInventory(ScaleoutError):
 
 
 def told(problems: t.Sequence[Problem]) -> str:
-    """Return problems as one line: a single one as it is, several with their numbers."""
-    if len(problems) == 1:
-        return str(problems[0])
-    numbered = " ".join(f"({number}) {problem}" for number, problem in enumerate(problems, start=1))
-    return f"{len(problems)} problems: {numbered}"
+    """Return problems as one line, those that hosts share once: a single one as it is, more with their numbers."""
+    hosts: dict[str, list[str]] = {}
+    for problem in problems:
+        hosts.setdefault(problem.text, []).append(problem.host)
+    sentences = [
+        str(Problem("", together([host for host in named if host] or [""]), text)) for text, named in hosts.items()
+    ]
+    if len(sentences) == 1:
+        return sentences[0]
+    numbered = " ".join(f"({number}) {sentence}" for number, sentence in enumerate(sentences, start=1))
+    return f"{len(sentences)} problems: {numbered}"
 
 
 def check(
@@ -52,7 +59,8 @@ def check(
     ranges, of_buckets = databases.buckets(platform)
     own = [secret for application in platform.applications.values() for secret in application.secrets]
     found = topology.problems(platform, [*secrets, *own], providers) + described + of_buckets
-    found += check_platform.problems(platform)
+    # That a server is in no cluster has been told, and why.
+    found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
     document = databases.document(platform, ranges)
     if not found and document["shards"]:
         try:

@@ -13,6 +13,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     consul,
     listen,
     nginx,
+    pgbouncer,
+    postgres,
     rabbitmq,
     redis,
 )
@@ -41,6 +43,8 @@ class Service(t.Protocol):
 SERVICES: dict[str, Service] = {
     "base": t.cast(Service, base),
     "consul": t.cast(Service, consul),
+    "postgres": t.cast(Service, postgres),
+    "pgbouncer": t.cast(Service, pgbouncer),
     "redis": t.cast(Service, redis),
     "rabbitmq": t.cast(Service, rabbitmq),
     "app": t.cast(Service, app),
@@ -51,6 +55,8 @@ SERVICES: dict[str, Service] = {
 GROUPS: dict[str, tuple[str, ...]] = {
     "base": ("all",),
     "consul": ("all",),
+    "postgres": ("postgres",),
+    "pgbouncer": ("postgres",),
     "redis": ("cache", "monitoring"),
     "rabbitmq": ("queue",),
     "app": ("api",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import (
     consul,
     nginx,
+    pgbouncer,
     rabbitmq,
     redis,
     unit,
@@ -18,6 +19,7 @@ DRIVERS: dict[str, type[unit.Driver]] = {
     "consul_service": consul.Registration,
     "nginx": nginx.Nginx,
     "nginx_watch": nginx.Watch,
+    "pgbouncer": pgbouncer.PgBouncer,
     "rabbitmq": rabbitmq.Rabbitmq,
     "redis": redis.Redis,
 }

@@ -13,7 +13,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Problem,
     Server,
     leader_of,
-    standbys_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
     POSTGRES,
@@ -233,16 +232,6 @@ class _Databases(Reader):
             if server.pooler_port == server.port:
                 text = f"is {server.port}, which is the port of PostgreSQL already"
                 self.of("port_taken", server.name, "pgbouncer_port", text)
-        taken: dict[str, str] = {}
-        for server in standbys_of(cluster) if cluster.members else ():
-            slot = names.slot(server.name)
-            other = taken.setdefault(slot, server.name)
-            if other != server.name:
-                text = f"the standbys {other} and {server.name} would share the replication slot {slot}; rename one"
-                self.problem("slot_taken", "", text)
-            too_long = names.fault_of_length(slot)
-            if too_long:
-                self.problem("invalid_name", server.name, f"its replication slot {slot} {too_long}")
 
 
 def _pair(pair: t.Any) -> list[int] | None:

@@ -29,6 +29,7 @@ all:
     nginx_sites: [{name: shop, service: shop}]
     postgres_replicator_password: only-here
     pgbouncer_port: null
+    pgbouncer_allowed_networks: [192.0.2.0/24]
   children:
     consul_server: {hosts: {consul1: {ansible_host: 192.0.2.1}}}
     loadbalancer: {hosts: {lb1: {ansible_host: 192.0.2.2}}}
@@ -144,3 +145,15 @@ def test_all_problems_are_in_the_message_and_each_has_its_code(preflight):
         "(2) consul1, lb1 and 3 more hosts: the secret absent is not set. "
         "(3) pg1r: postgres_port is 99999, which is not a port."
     )
+
+
+def test_what_several_hosts_share_is_told_once(preflight):
+    inventory = of_pg1("their_port: 6432").replace("postgres_replicator_password: only-here", "unused: true")
+    result = preflight(inventory)
+    assert [problem["host"] for problem in result["problems"]] == ["pg1", "pg1r"]
+    assert result["msg"] == "pg1 and pg1r: the secret postgres_replicator_password is missing."
+
+
+def test_a_server_without_a_cluster_is_told_once(preflight):
+    inventory = of_pg1("their_port: 6432").replace('postgres_cluster: "{{ hostvars', 'other: "{{ hostvars')
+    assert [problem["code"] for problem in preflight(inventory)["problems"]] == ["no_cluster"]

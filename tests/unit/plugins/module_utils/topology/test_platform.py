@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Unevaluated, leader_of, standbys_of
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import together
 
 SECRETS = ("consul_gossip_key", "postgres_replicator_password")
 HOSTS = {
@@ -155,8 +154,7 @@ def test_buckets_go_to_their_shards():
     assert [shard["buckets"] for shard in document["shards"]] == [[[0, 9], [20, 29]], [[10, 19]], [], [[30, 4095]]]
 
 
-ALL = tuple(HOSTS)
-LONG = "a" * 64
+ALL, LONG = tuple(HOSTS), "a" * 64
 
 
 def clusters(**changes):
@@ -304,19 +302,6 @@ def on_all(**variables):
             )
             for names in (["app", "app"], ["shard_0"])
         ),
-        # standbys
-        (
-            {name: {"postgres_cluster": "pg1"} for name in ("pg-3", "PG_3")},
-            {"groups": {"postgres": [*POSTGRES, "pg-3", "PG_3"]}},
-            "slot_taken",
-            "the standbys pg-3 and PG_3 would share the replication slot pg_3; rename one.",
-        ),
-        (
-            {LONG: {"postgres_cluster": "pg1"}},
-            {"groups": {"postgres": [*POSTGRES, LONG]}},
-            "invalid_name",
-            f"{LONG}: its replication slot {LONG} has 64 bytes, and PostgreSQL keeps 63 of a name.",
-        ),
         # addresses
         (
             {"pg1r": {"ansible_host": "192.0.2.11"}},
@@ -398,85 +383,6 @@ def on_all(**variables):
             "empty_group",
             "the group consul_server has no host; Consul needs at least one server.",
         ),
-        (
-            {},
-            {"groups": {"loadbalancer": []}},
-            "empty_group",
-            "the group loadbalancer has no host, but the group api has some to put behind it.",
-        ),
-        # applications
-        (
-            {},
-            {"applications": ["shop"]},
-            "invalid_applications",
-            "applications is ['shop'], not a mapping such as {shop: {group: api, role: shop}}.",
-        ),
-        (
-            {},
-            {"applications": {"shop": "api"}},
-            "invalid_applications",
-            "applications: shop is 'api', not a mapping with group, role, secrets.",
-        ),
-        *(
-            (
-                {},
-                {"applications": {name: APPLICATIONS["shop"]}},
-                "invalid_name",
-                f"applications has {name!r}; its name must be 1 to 31 of a-z, 0-9, _ and -, and begin with a letter.",
-            )
-            for name in ("Shop", "1shop", "a;b", "", "a" * 32)
-        ),
-        (
-            {},
-            {"applications": {"shop": {**APPLICATIONS["shop"], "pools": {}}}},
-            "unknown_key",
-            "applications: shop has 'pools', which is not known here; it may have group, role, secrets.",
-        ),
-        (
-            {},
-            {"applications": {"shop": {"role": "shop"}}},
-            "unknown_group",
-            "applications: shop: group is None, which is not a group of the inventory.",
-        ),
-        (
-            {},
-            {"applications": {"shop": {"group": "shops", "role": "shop"}}},
-            "unknown_group",
-            "applications: shop: group is 'shops', which is not a group of the inventory.",
-        ),
-        (
-            {},
-            {"applications": {"shop": {"group": "loadbalancer", "role": "shop"}}},
-            "unknown_group",
-            "applications: shop: group is loadbalancer, and this release deploys to the group api.",
-        ),
-        *(
-            (
-                {},
-                {"applications": {"shop": {"group": "api", "role": role}}},
-                "invalid_role",
-                f"applications: shop: role is {role!r}, which is not the name of a role.",
-            )
-            for role in (None, "", "a;b", "a..b", "../x")
-        ),
-        (
-            {},
-            {"applications": {"shop": {**APPLICATIONS["shop"], "secrets": "shop_password"}}},
-            "invalid_applications",
-            "applications: shop: secrets is 'shop_password', not a list of names of variables.",
-        ),
-        (
-            {},
-            {"applications": {"shop": APPLICATIONS["shop"], "blog": APPLICATIONS["shop"]}},
-            "too_many_applications",
-            "applications has shop, blog, and this release deploys one application.",
-        ),
-        (
-            {"pg1": {"applications": {}}},
-            {},
-            "different_values",
-            "pg1: applications is not what it is on lb1; put it into group_vars/all.",
-        ),
         # providers
         (
             {"lb1": {"fleet_provider": "aws"}},
@@ -542,13 +448,3 @@ def test_no_problem_tells_a_secret():
     _platform, _document, problems = read(changes, groups={"consul_server": []})
     assert problems
     assert "s3cr3t" not in repr(problems)
-
-
-def test_hosts_are_named_together():
-    assert [together(list("abcde")[:count]) for count in range(1, 6)] == [
-        "a",
-        "a and b",
-        "a, b and c",
-        "a, b and 2 more hosts",
-        "a, b and 3 more hosts",
-    ]
