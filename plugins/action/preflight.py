@@ -11,6 +11,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.names import FLEET_PROVIDERS
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.describe import describe
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of
 
 
@@ -31,7 +33,14 @@ class ActionModule(ActionBase):
         )
         hosts = Hosts(task_vars, self._templar)
         try:
-            _platform, topology = check(hosts, groups_of(task_vars), options["secrets"], options["fleet_providers"])
+            platform, topology = check(hosts, groups_of(task_vars), options["secrets"], options["fleet_providers"])
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}
-        return {**result, "changed": False, "topology": topology}
+        tags, skipped = (task_vars.get(f"ansible_{which}_tags") or () for which in ("run", "skip"))
+        return {
+            **result,
+            "changed": False,
+            "topology": topology,
+            "services": {host: chosen(platform, host, tags or ("all",), skipped) for host in platform.hosts},
+            "description": describe(platform),
+        }

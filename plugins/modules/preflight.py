@@ -63,6 +63,19 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+services:
+  description:
+    - What this run is about on each host, by its tags. The C(services), those that count while Consul has no quorum
+      (C(first_aid)), and the C(applications); each with its C(name) and its C(role).
+  returned: success
+  type: dict
+  sample: {lb1: {services: [{name: nginx, role: scaleout.platform.nginx}], first_aid: [], applications: []}}
+description:
+  description: The platform in a few lines for a person.
+  returned: success
+  type: list
+  elements: str
+  sample: ["VM   address     what runs there", "lb1  192.0.2.10  nginx"]
 topology:
   description: The platform's databases and applications.
   returned: success

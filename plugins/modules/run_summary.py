@@ -37,7 +37,7 @@ EXAMPLES = r"""
   gather_facts: false
   tasks:
     - scaleout.platform.run_summary:
-        lines: "{{ lookup('ansible.builtin.template', 'topology.txt.j2').splitlines() }}"
+        lines: "{{ platform.description }}"
       run_once: true
 """
 

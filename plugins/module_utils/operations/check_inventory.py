@@ -52,13 +52,13 @@ def check(
     """Return the platform of an inventory and its topology as facts for playbooks.
 
     :param hosts: the variables of each host, in the order of the inventory, over the defaults of the roles.
-    :param secrets: variables that must have a value on every host, beside those of the applications.
+    :param secrets: variables that must have a value on every host, beside those of the services and applications.
     :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
     """
     platform, described = topology.parse(hosts, groups)
     ranges, of_buckets = databases.buckets(platform)
-    own = [secret for application in platform.applications.values() for secret in application.secrets]
-    found = topology.problems(platform, [*secrets, *own], providers) + described + of_buckets
+    needed = {**check_platform.secrets(platform), **{secret: list(hosts) for secret in secrets}}
+    found = topology.problems(platform, needed, providers) + described + of_buckets
     # That a server is in no cluster has been told, and why.
     found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
     document = databases.document(platform, ranges)

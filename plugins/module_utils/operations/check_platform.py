@@ -51,7 +51,8 @@ SERVICES: dict[str, Service] = {
     "nginx": t.cast(Service, nginx),
 }
 
-#: The groups whose hosts run a service; the table of playbooks/site.yml says the same, and a test holds the two.
+#: The groups whose hosts run a service, in the order in which services need each other. The table of
+#: playbooks/site.yml says the same, and a test holds the two.
 GROUPS: dict[str, tuple[str, ...]] = {
     "base": ("all",),
     "consul": ("all",),
@@ -59,12 +60,14 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "pgbouncer": ("postgres",),
     "redis": ("cache", "monitoring"),
     "rabbitmq": ("queue",),
-    "app": ("api",),
     "nginx": ("loadbalancer",),
 }
-
-#: Hosts that wait for work or have left; they run nothing.
+#: What a platform needs that has lost its Consul's quorum: nothing else is touched then.
+FIRST_AID = ("base", "consul")
+#: Hosts that wait for work, leave, or have left.
 IDLE = "fleet_idle"
+#: The tag of all applications.
+APPLICATION = "app"
 
 
 def services_of(platform: Platform, host: str) -> list[str]:
@@ -74,13 +77,72 @@ def services_of(platform: Platform, host: str) -> list[str]:
     return [service for service, groups in GROUPS.items() if any(host in platform.groups.get(g, ()) for g in groups)]
 
 
+def applications_of(platform: Platform, host: str) -> list[str]:
+    """Return the names of the applications that a host runs."""
+    return [name for name, one in platform.applications.items() if host in platform.groups.get(one.group, ())]
+
+
+def is_chosen(tag: str, tags: t.Collection[str], skipped: t.Collection[str]) -> bool:
+    """Whether a run with these ``--tags`` and ``--skip-tags`` is about a service."""
+    if tag in skipped or {"all", "tagged"} & set(skipped):
+        return False
+    return tag in tags or bool({"all", "tagged"} & set(tags))
+
+
+def chosen(
+    platform: Platform, host: str, tags: t.Collection[str] = ("all",), skipped: t.Collection[str] = ()
+) -> dict[str, list[dict[str, str]]]:
+    """Return what a run is about on a host, each with its ``name`` and ``role``.
+
+    :param tags: as ``ansible_run_tags`` has them.
+    :param skipped: as ``ansible_skip_tags`` has them.
+    :return: the ``services``; the ``first_aid`` among them, which counts without a quorum; and the ``applications``.
+        The base is there whenever anything else is, since all others are installed on it.
+    """
+    here = [service for service in services_of(platform, host) if is_chosen(service, tags, skipped)]
+    if (here or is_chosen(APPLICATION, tags, skipped)) and "base" not in here and services_of(platform, host):
+        here.insert(0, "base")
+    services = [{"name": service, "role": f"scaleout.platform.{service}"} for service in here]
+    applications = [
+        {"name": name, "role": platform.applications[name].role}
+        for name in (applications_of(platform, host) if is_chosen(APPLICATION, tags, skipped) else ())
+    ]
+    return {
+        "services": services,
+        "first_aid": [one for one in services if one["name"] in FIRST_AID],
+        "applications": applications,
+    }
+
+
 def problems(platform: Platform) -> list[Problem]:
     """Return what is wrong with the services of all hosts, as far as the inventory shows it."""
     found: list[Problem] = []
     for host in platform.hosts:
-        here = services_of(platform, host)
+        here = [service for service in services_of(platform, host) if service in SERVICES]
         own = [problem for service in here for problem in SERVICES[service].problems(platform, host)]
         found += own
         if not own:
             found += listen.fights(host, {service: SERVICES[service].listens(platform, host) for service in here})
     return found
+
+
+def secrets(platform: Platform) -> dict[str, list[str]]:
+    """Return the variables that must have a value, and on which hosts."""
+    wanted: dict[str, list[str]] = {}
+    for host in platform.hosts:
+        if host in platform.groups.get(IDLE, ()):
+            continue
+        names = [name for service in services_of(platform, host) for name in SECRETS.get(service, ())]
+        # An application's are in the settings of others too, such as the password of its database's owner.
+        names += [name for one in platform.applications.values() for name in one.secrets]
+        for name in names:
+            if host not in wanted.setdefault(name, []):
+                wanted[name].append(host)
+    return wanted
+
+
+#: Variables without which a service cannot be set up. An application names its own.
+SECRETS: dict[str, tuple[str, ...]] = {
+    "consul": ("consul_gossip_key", "consul_management_token", "consul_agent_token", "consul_reader_token"),
+    "redis": ("redis_password",),
+}

@@ -33,20 +33,22 @@ def parse(
 
 
 def problems(
-    platform: Platform, secrets: t.Sequence[str] = (), providers: t.Sequence[str] = names.FLEET_PROVIDERS
+    platform: Platform,
+    secrets: t.Mapping[str, t.Sequence[str]] | None = None,
+    providers: t.Sequence[str] = names.FLEET_PROVIDERS,
 ) -> list[Problem]:
     """Return what is wrong with the platform beside its databases and applications.
 
-    :param secrets: variables that must have a value on every host, which is never told.
+    :param secrets: variables that must have a value, which is never told, and the hosts on which.
     :param providers: the fleet providers that exist.
     """
     return [
         *_names(platform),
         *_addresses(platform),
         *_groups(platform),
-        *_unevaluated(platform, secrets),
+        *_unevaluated(platform, secrets or ()),
         *_providers(platform, providers),
-        *_secrets(platform, secrets),
+        *_secrets(platform, secrets or {}),
     ]
 
 
@@ -78,7 +80,7 @@ def _groups(platform: Platform) -> t.Iterator[Problem]:
         yield Problem("empty_group", "", f"the group {CONSUL_SERVER} has no host; Consul needs at least one server")
 
 
-def _unevaluated(platform: Platform, secrets: t.Sequence[str]) -> t.Iterator[Problem]:
+def _unevaluated(platform: Platform, secrets: t.Container[str]) -> t.Iterator[Problem]:
     for variable in VARIABLES:
         reasons: dict[str, list[str]] = {}
         for host, variables in platform.hosts.items():
@@ -100,11 +102,12 @@ def _providers(platform: Platform, providers: t.Sequence[str]) -> t.Iterator[Pro
         yield _of_hosts("unknown_provider", hosts, text)
 
 
-def _secrets(platform: Platform, secrets: t.Sequence[str]) -> t.Iterator[Problem]:
+def _secrets(platform: Platform, secrets: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[Problem]:
     """Name missing secrets by host. Nothing of a value is told, not even its length."""
-    for secret in secrets:
+    for secret, wanted_on in secrets.items():
         reasons: dict[str, list[str]] = {}
-        for host, variables in platform.hosts.items():
+        for host in wanted_on:
+            variables = platform.hosts[host]
             value = variables.get(secret)
             if secret not in variables:
                 reason = "is not set"

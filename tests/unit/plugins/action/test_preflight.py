@@ -19,6 +19,10 @@ from ansible_collections.scaleout.platform.plugins.action.preflight import Actio
 INVENTORY = """
 all:
   vars:
+    consul_gossip_key: MDEyMzQ1Njc4OWFiY2RlZg==
+    consul_management_token: 00000000-0000-4000-8000-000000000001
+    consul_agent_token: 00000000-0000-4000-8000-000000000002
+    consul_reader_token: 00000000-0000-4000-8000-000000000003
     gossip_key: "{{ vault_gossip_key }}"
     vault_gossip_key: s3cr3t
     platform_address: "{{ ansible_host | default(inventory_hostname) }}"

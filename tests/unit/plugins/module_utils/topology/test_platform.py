@@ -67,7 +67,9 @@ def read(*args, **kwargs):
     """The platform and every problem, as preflight has them."""
     platform, described = topology.parse(*inventory(*args, **kwargs))
     ranges, of_buckets = databases.buckets(platform)
-    problems = topology.problems(platform, SECRETS) + described + of_buckets
+    problems = (
+        topology.problems(platform, {secret: list(platform.hosts) for secret in SECRETS}) + described + of_buckets
+    )
     return platform, databases.document(platform, ranges), problems
 
 
@@ -154,7 +156,8 @@ def test_buckets_go_to_their_shards():
     assert [shard["buckets"] for shard in document["shards"]] == [[[0, 9], [20, 29]], [[10, 19]], [], [[30, 4095]]]
 
 
-ALL, LONG = tuple(HOSTS), "a" * 64
+ALL = tuple(HOSTS)
+LONG = "a" * 64
 
 
 def clusters(**changes):

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which services a host runs, which of them a run is about, and whose port it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform
+
+ROOT = Path(__file__).resolve().parents[5]
+
+PLATFORM = Platform(
+    hosts={"lb1": {}, "vm1": {}, "spare1": {}},
+    groups={
+        "all": ["lb1", "vm1", "spare1"],
+        "loadbalancer": ["lb1", "vm1"],
+        "postgres": ["vm1"],
+        "cache": ["vm1"],
+        "monitoring": ["vm1"],
+        "api": ["vm1"],
+        "fleet_idle": ["spare1"],
+    },
+    applications={"shop": Application("shop", "api", "acme.shop.web", ("shop_password",))},
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "services"),
+    [
+        ("lb1", ["base", "consul", "nginx"]),
+        ("vm1", ["base", "consul", "postgres", "pgbouncer", "redis", "nginx"]),
+        ("spare1", []),
+    ],
+)
+def test_the_services_of_a_host(host, services):
+    assert check_platform.services_of(PLATFORM, host) == services
+
+
+@pytest.mark.parametrize(
+    ("tags", "skipped", "names"),
+    [
+        (("all",), (), ["base", "consul", "postgres", "pgbouncer", "redis", "nginx", "shop"]),
+        (("redis",), (), ["base", "redis"]),
+        (("redis", "app"), (), ["base", "redis", "shop"]),
+        (("app",), (), ["base", "shop"]),
+        (("all",), ("postgres", "app"), ["base", "consul", "pgbouncer", "redis", "nginx"]),
+        (("redis",), ("redis",), []),
+        (("unknown",), (), []),
+    ],
+)
+def test_what_a_run_is_about(tags, skipped, names):
+    chosen = check_platform.chosen(PLATFORM, "vm1", tags, skipped)
+    assert [one["name"] for one in chosen["services"] + chosen["applications"]] == names
+
+
+def test_each_with_its_role():
+    chosen = check_platform.chosen(PLATFORM, "vm1")
+    assert chosen["applications"] == [{"name": "shop", "role": "acme.shop.web"}]
+    assert chosen["first_aid"] == [
+        {"name": "base", "role": "scaleout.platform.base"},
+        {"name": "consul", "role": "scaleout.platform.consul"},
+    ]
+
+
+def test_secrets_are_wanted_where_they_are_used():
+    secrets = check_platform.secrets(PLATFORM)
+    assert secrets["redis_password"] == ["vm1"]
+    assert secrets["consul_gossip_key"] == ["lb1", "vm1"]
+    assert secrets["shop_password"] == ["lb1", "vm1"]
+    assert check_platform.secrets(Platform(hosts={"lb1": {}}, groups={"loadbalancer": ["lb1"]})) == {}
+
+
+def test_the_table_of_the_playbook_says_the_same():
+    rows = [
+        play["vars"]
+        for play in yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))
+        if play.get("import_playbook", play.get("ansible.builtin.import_playbook")) == "_service.yml"
+    ]
+    assert [row["service"] for row in rows] == list(check_platform.GROUPS)
+    members = {row["service"]: tuple(part for part in row["members"].split(":") if part[0] != "!") for row in rows}
+    assert members == check_platform.GROUPS
