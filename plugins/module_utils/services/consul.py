@@ -324,7 +324,7 @@ def merged(base: t.Mapping[str, t.Any], over: t.Mapping[str, t.Any]) -> dict[str
     for name, value in over.items():
         below = result.get(name)
         both = isinstance(below, t.Mapping) and isinstance(value, t.Mapping)
-        result[name] = merged(t.cast(dict, below), value) if both else copy.deepcopy(value)
+        result[name] = merged(t.cast("dict[str, t.Any]", below), value) if both else copy.deepcopy(value)
     return result
 
 

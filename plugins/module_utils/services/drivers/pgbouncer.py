@@ -9,8 +9,9 @@ import pwd
 import socket
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services import pgbouncer
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import Driver, run
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import Driver
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import NONE, RELOAD, RESTART
 
 USER = "pgbouncer"

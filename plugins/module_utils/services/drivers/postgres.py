@@ -13,7 +13,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import run
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
 
 CONFIGURATIONS = "/etc/postgresql"
