@@ -45,11 +45,14 @@ EXAMPLES = r"""
 - name: Redis
   hosts: cache:!platform_failed
   tasks:
-    - block:
-        - ansible.builtin.import_role:
+    - name: Converge
+      block:
+        - name: Redis
+          ansible.builtin.import_role:
             name: scaleout.platform.redis
       rescue:
-        - scaleout.platform.run_note:
+        - name: Go on without this host
+          scaleout.platform.run_note:
             service: redis
             task: "{{ ansible_failed_task.name }}"
             reason: "{{ ansible_failed_result.msg | default('') }}"

@@ -36,7 +36,8 @@ EXAMPLES = r"""
   hosts: all
   gather_facts: false
   tasks:
-    - scaleout.platform.run_summary:
+    - name: Say how it went
+      scaleout.platform.run_summary:
         lines: "{{ platform.description }}"
       run_once: true
 """

@@ -91,12 +91,10 @@ class Server:
         if self._stream is None:
             self._stream = self._connect()
             if self._password:
-                self._send("AUTH", self._password)
-        return self._send(*words)
+                self._send(self._stream, "AUTH", self._password)
+        return self._send(self._stream, *words)
 
-    def _send(self, *words: str) -> t.Any:
-        stream = self._stream
-        assert stream is not None
+    def _send(self, stream: io.BufferedRWPair, *words: str) -> t.Any:
         encoded = [word.encode("utf-8", "surrogateescape") for word in words]
         try:
             stream.write(b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(one), one) for one in encoded))

@@ -198,7 +198,7 @@ names = st.sampled_from(["/", "a", "b", "c"])
 rights = st.fixed_dictionaries(dict.fromkeys(("configure", "write", "read"), st.sampled_from(["", ".*"])))
 passwords = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1)
 users = st.builds(
-    lambda name, password, tags, vhosts: user(name, password, tags, vhosts),
+    user,
     names,
     passwords,
     st.sets(st.sampled_from(["a", "b"])),

@@ -121,7 +121,7 @@ def test_what_is_no_answer(serve, answers, kind, words):
     _server, client = serve(*answers)
     with pytest.raises(NoAnswer, match=words) as caught:
         client.ask("PING")
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert PASSWORD not in str(caught.value)
 
 

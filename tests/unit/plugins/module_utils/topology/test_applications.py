@@ -13,9 +13,10 @@ APPLICATIONS = {"shop": {"group": "api", "role": "acme.shop.deploy", "secrets": 
 GROUPS = {"loadbalancer": ["lb1"], "api": ["api1"]}
 
 
-def read(changes=None, applications=APPLICATIONS, groups=None):
+def read(changes=None, groups=None, **variables):
     """The applications and the problems, with changes of a host's variables."""
-    hosts = {name: {"applications": applications, **(changes or {}).get(name, {})} for name in ("lb1", "api1", "pg1")}
+    shared = {"applications": APPLICATIONS, **variables}
+    hosts = {name: {**shared, **(changes or {}).get(name, {})} for name in ("lb1", "api1", "pg1")}
     return room.read(Platform(hosts, {**GROUPS, **(groups or {})}))
 
 
