@@ -227,7 +227,7 @@ def _faults_of_settings(instance: Instance) -> t.Iterator[tuple[str, str]]:
         return
     for name, value in settings.items():
         if str(name).lower() in OWNED:
-            yield "owned", f"{instance.variable('settings')} has {name}; {OWNED[str(name).lower()]}"
+            yield "owned_setting", f"{instance.variable('settings')} has {name}; {OWNED[str(name).lower()]}"
         elif not isinstance(name, str) or not _DIRECTIVE.fullmatch(name):
             yield (
                 "unknown_key",

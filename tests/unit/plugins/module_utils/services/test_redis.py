@@ -133,12 +133,12 @@ RULES = [
     (cache(settings=["hz 10"]), "bad_value", 'a: redis_instances.cache.settings is ["hz 10"]; it must be a mapping.'),
     (
         {"redis_settings": {"Port": 6380}},
-        "owned",
+        "owned_setting",
         "a: redis_instances.cache.settings has Port; port has it.",
     ),
     (
         cache(settings={"dir": "/srv"}),
-        "owned",
+        "owned_setting",
         "a: redis_instances.cache.settings has dir; each instance has its own folder.",
     ),
     (
