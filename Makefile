@@ -8,7 +8,7 @@ CI_ROLES := postgres app
 LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke down test test-all lint bench env prepare unit integration molecule api cores end-to-end end-to-end-lab
+.PHONY: help up trio smoke down test test-all lint bench env prepare unit integration kills kills-all molecule api cores end-to-end end-to-end-lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,11 +35,11 @@ lint: env ## every static check, no rule skipped
 	@tools/ci/lint
 
 # CONTRIBUTING.md has the budget of each part; the parts print what they took.
-test: env ## what CI runs, in at most 35 minutes
+test: env ## what CI runs, in at most 39 minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit prepare
-	@$(MAKE) --no-print-directory --jobs=1 integration molecule end-to-end
+	@$(MAKE) --no-print-directory --jobs=1 integration kills molecule end-to-end
 
-test-all: test cores api end-to-end-lab ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
+test-all: test kills-all cores api end-to-end-lab ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
 	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
 	@$(LAB) prepare bookworm
 	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
@@ -53,6 +53,14 @@ unit: env ## planners: tables and properties
 integration: ## each module against a real PostgreSQL and Consul
 	@$(LAB) prepare
 	$(TIMED) integration tests/integration/run
+
+kills: ## seven random kills of a configuration transaction, on one VM
+	@$(LAB) prepare
+	$(TIMED) kills tests/kills/run
+
+kills-all: ## each service's transaction killed at each of its steps
+	@$(LAB) prepare
+	$(TIMED) kills-all tests/kills/run --all
 
 molecule: ## two roles by themselves, a database and somebody's application
 	@$(LAB) prepare
