@@ -35,7 +35,7 @@ lint: env ## every static check, no rule skipped
 	@tools/ci/lint
 
 # CONTRIBUTING.md has the budget of each part; the parts print what they took.
-test: env ## what CI runs, in at most 39 minutes
+test: env ## what CI runs, in at most 35 minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit prepare
 	@$(MAKE) --no-print-directory --jobs=1 integration kills molecule end-to-end
 
