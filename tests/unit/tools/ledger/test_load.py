@@ -17,7 +17,8 @@ import pytest
 from tools.ledger.http import Client
 from tools.ledger.load import CannotStart, Load, Options
 
-RUN = Options(url="", rate=300.0, seconds=0.7, writes=0.4, users=20, timeout=0.3)
+# The time limit is for a machine that is busy with other tests; only a test of what hangs asks for a short one.
+RUN = Options(url="", rate=300.0, seconds=0.7, writes=0.4, users=20, timeout=20.0)
 
 
 class Api:
@@ -104,16 +105,22 @@ def test_tokens_are_handed_back_unless_told_otherwise(token):
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("fault", "kind", "timeout"),
     [
-        pytest.param(lambda n, m, p: (503, {}) if late(n, m, ("POST", "PATCH")) else None, "503", id="503"),
-        pytest.param(lambda n, m, p: ("cut", None) if late(n, m) else None, "IncompleteRead", id="cut off"),
-        pytest.param(lambda n, m, p: ("", None) if late(n, m) else None, "RemoteDisconnected", id="closed"),
-        pytest.param(lambda n, m, p: ("hang", 1) if late(n, m, ("PATCH",)) else None, "TimeoutError", id="hung"),
+        pytest.param(
+            lambda n, m, p: (503, {}) if late(n, m, ("POST", "PATCH")) else None, "503", RUN.timeout, id="503"
+        ),
+        pytest.param(
+            lambda n, m, p: ("cut", None) if late(n, m) else None, "IncompleteRead", RUN.timeout, id="cut off"
+        ),
+        pytest.param(
+            lambda n, m, p: ("", None) if late(n, m) else None, "RemoteDisconnected", RUN.timeout, id="closed"
+        ),
+        pytest.param(lambda n, m, p: ("hang", 5) if late(n, m, ("PATCH",)) else None, "TimeoutError", 2.0, id="hung"),
     ],
 )
-def test_failures_are_not_wrong_answers(fault, kind):
-    told = run(Api(fault))
+def test_failures_are_not_wrong_answers(fault, kind, timeout):
+    told = run(Api(fault), timeout=timeout)
     assert told["failed"]["by_kind"] == {kind: told["failed"]["total"]}
     assert told["wrong"]["total"] == 0
 
@@ -174,8 +181,8 @@ def test_an_api_that_takes_nobody():
 
 
 def test_latency_counts_from_when_a_request_was_due():
-    told = run(Api(lambda n, m, p: ("hang", 9) if late(n, m) else None), timeout=0.2)
-    assert 200 <= told["latency_ms"]["max"] < 1000
+    told = run(Api(lambda n, m, p: ("hang", 30) if late(n, m) else None), timeout=2.0)
+    assert 2000 <= told["latency_ms"]["max"] < 10000
 
 
 def test_one_request_is_one_connection_and_a_refusal_is_an_answer():
