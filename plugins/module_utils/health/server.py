@@ -120,7 +120,8 @@ class Service:
     def _properties(self) -> dict[str, str]:
         output = _output(["systemctl", "show", f"--property={','.join(_PROPERTIES)}", self.unit])
         shown = dict.fromkeys(_PROPERTIES, "")
-        shown.update(line.split("=", 1) for line in output.splitlines() if "=" in line)
+        pairs = (line.partition("=") for line in output.splitlines())
+        shown.update((name, value) for name, sign, value in pairs if sign)
         return shown
 
     def _ask(self, patience: float) -> Answer:
@@ -135,7 +136,7 @@ class Service:
         finally:
             connection.close()
 
-    def _strangers(self, uid: str) -> tuple:
+    def _strangers(self, uid: str) -> tuple[str, ...]:
         """Name whose processes listen on the port, when somebody's do and none is of the unit's user.
 
         The kernel tells a socket's user to everybody; its process it tells only to who may trace it, and
@@ -160,7 +161,7 @@ class Worker(Service):
         age = time.clock_gettime(time.CLOCK_MONOTONIC) - int(shown["ActiveEnterTimestampMonotonic"] or 0) / 1e6
         return Answer(200) if age >= self._steady_time else Answer(0, f"it has run for {max(0.0, age):.1f} s only")
 
-    def _strangers(self, _uid: str) -> tuple:
+    def _strangers(self, _uid: str) -> tuple[str, ...]:
         return ()
 
 

@@ -71,7 +71,7 @@ class Release(Task):
     def _decide(self, present: planner.Present) -> Plan:
         """Plan for what is there."""
 
-    def apply(self, plan: Plan) -> dict:
+    def apply(self, plan: Plan) -> dict[str, t.Any]:
         for action in plan.actions:
             self._carry_out(action)
         return self._links(self._host.present())
@@ -81,7 +81,7 @@ class Release(Task):
         """Carry out one action of the plan."""
 
     @staticmethod
-    def _links(present: planner.Present) -> dict:
+    def _links(present: planner.Present) -> dict[str, t.Any]:
         return {"current": present.current, "previous": present.previous}
 
     # Units
@@ -230,7 +230,7 @@ class Active(Release):
         plan = planner.activate(present, self._version)
         return dataclasses.replace(plan, actions=(*plan.actions, *self._running(present, plan.changed)))
 
-    def _running(self, present: planner.Present, exchanged: bool) -> t.Iterator[tuple]:
+    def _running(self, present: planner.Present, exchanged: bool) -> t.Iterator[tuple[t.Any, ...]]:
         if not self._params["run"]:
             return
         workers = self._host.workers_to_come(present)
@@ -266,7 +266,7 @@ class Reverted(Release):
             return dataclasses.replace(plan, result=result)
         new = planner.workers_of(present.files)
         if fallback is None:
-            actions: tuple = ((RETIRE, self._units(new)), *plan.actions)
+            actions: tuple[t.Any, ...] = ((RETIRE, self._units(new)), *plan.actions)
         else:
             surplus = [self._worker_unit(worker) for worker in new if worker not in before]
             actions = ((STOP, surplus), *plan.actions, (RERUN, self._units(before)))

@@ -108,7 +108,7 @@ class Present:
     """
 
     tree: bool = False
-    releases: tuple = ()
+    releases: tuple[Release, ...] = ()
     current: str | None = None
     previous: str | None = None
     files: t.Mapping[str, File] = dataclasses.field(default_factory=dict)
@@ -141,7 +141,7 @@ class Journal:
     """What was in force before the exchange: the link's version (None when it was the first) and files."""
 
     current: str | None
-    files: tuple = ()
+    files: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,7 +260,7 @@ def confirm(present: Present, keep: int) -> Plan:
     return Plan(_listing(names), _listing([name for name in names if name not in surplus]), actions)
 
 
-def prune(releases: t.Sequence[Release], keep: int, needed: t.Container) -> list[str]:
+def prune(releases: t.Sequence[Release], keep: int, needed: t.Container[str | None]) -> list[str]:
     """Return the versions to remove, the longest unused first. Needed ones count among those that are kept."""
     newest = sorted(releases, key=lambda release: (release.version in needed, release.used), reverse=True)
     return [release.version for release in reversed(newest[keep:]) if release.version not in needed]

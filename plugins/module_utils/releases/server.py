@@ -365,7 +365,7 @@ class Host:
         """End the journal."""
         journal = t.cast(plan.Journal, present.journal)
         if journal.current not in (None, present.current):
-            _link(self.places.previous, os.path.join("releases", t.cast(str, journal.current)))
+            _link(self.places.previous, os.path.join("releases", journal.current))
         self._transaction.close(None)
         files.remove_tree(self.places.old_journal)
 

@@ -34,7 +34,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive
 )
 
 #: What begins a file that is packed, and what unpacks it.
-_PACKED: dict[bytes, t.Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_PACKED: dict[bytes, t.Callable[..., t.Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _ZSTD = b"\x28\xb5\x2f\xfd"
 #: What goes wrong with an archive that is none, is cut off, or is of a kind that Python does not read.
 _DAMAGE = (*files.DAMAGE, zipfile.BadZipFile, lzma.LZMAError, RuntimeError, TypeError, AttributeError, ValueError)
@@ -329,4 +329,5 @@ def _contents(laid: tree.Tree, exclude: t.Sequence[str]) -> tuple[list[Entry], f
 
 
 def _open(file: tree.File) -> t.BinaryIO:
-    return io.BytesIO() if file.read is None else file.read()
+    # None comes of a member without contents, and a file has some.
+    return io.BytesIO() if file.read is None else t.cast("t.BinaryIO", file.read())

@@ -45,14 +45,14 @@ class Member:
     executable: bool = False
     target: str = ""
     size: int = 0
-    read: t.Callable[[], t.BinaryIO] | None = None
+    read: t.Callable[[], t.IO[bytes] | None] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class File:
     executable: bool
     size: int
-    read: t.Callable[[], t.BinaryIO] | None
+    read: t.Callable[[], t.IO[bytes] | None] | None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ _PORT = re.compile(r"(?:^|:)([0-9]+)$")
 
 def _sites(platform: Platform, host: str) -> list[dict[str, t.Any]]:
     sites = platform.value(host, "nginx_sites", [])
-    return [site for site in sites if isinstance(site, t.Mapping)] if isinstance(sites, (list, tuple)) else []
+    return [dict(site) for site in sites if isinstance(site, t.Mapping)] if isinstance(sites, (list, tuple)) else []
 
 
 def listened(sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:

@@ -205,7 +205,7 @@ class _Databases(Reader):
 
     def _workload(self, where: str, value: t.Any) -> str | None:
         if value is None or value in WORKLOADS:
-            return value
+            return t.cast("str | None", value)
         self.problem("unknown_workload", "", f"{where}: workload is {value!r}; choose one of {', '.join(WORKLOADS)}")
         return None
 

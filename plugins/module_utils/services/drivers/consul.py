@@ -14,13 +14,13 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.scaleout.platform.plugins.module_utils import journal
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
     Driver,
     ask,
     in_place,
-    run,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import NONE, RELOAD, RESTART
 

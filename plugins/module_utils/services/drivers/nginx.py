@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
     Driver,
     in_place,
-    run,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import RELOAD, RESTART
 

@@ -60,7 +60,8 @@ def states(units: t.Sequence[str]) -> list[UnitState]:
     found = []
     for unit, block in zip(units, (done.output.strip("\n") + "\n\n" * len(units)).split("\n\n")):
         shown = dict.fromkeys(_PROPERTIES, "")
-        shown.update(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        pairs = (line.partition("=") for line in block.splitlines())
+        shown.update((name, value) for name, sign, value in pairs if sign)
         active = shown["ActiveState"] in ("active", "reloading", "activating")
         found.append(
             UnitState(
