@@ -113,7 +113,7 @@ def test_a_job_on_a_platform_that_runs_changes_nothing(awx):
 def test_a_credential_that_lacks_a_secret_is_named(awx):
     job = awx.launch("site.yml", without="redis_password")
     assert job.status == "failed"
-    assert "The secret redis_password of " in job.told
+    assert "the secret redis_password is not set" in job.told
     assert_tells_no_secret(job, awx.secrets)
 
 
