@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := $(PYTHON) -m tools.lab
 TIMED := @tools/ci/timed
 # The roles that CI tests by themselves; the long tier has the others.
-CI_ROLES := postgres app
+CI_ROLES := app
 LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
@@ -62,7 +62,7 @@ kills-all: ## each service's transaction killed at each of its steps
 	@$(LAB) prepare
 	$(TIMED) kills-all tests/kills/run --all
 
-molecule: ## two roles by themselves, a database and somebody's application
+molecule: ## one role by itself, with an application of its own
 	@$(LAB) prepare
 	$(TIMED) molecule tests/molecule $(CI_ROLES)
 

@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from tools.lab.labs import LABS
 from tools.lab.paths import LAB, ROOT
 from tools.ledger.http import Client
@@ -30,6 +32,9 @@ LOGS = LAB / "logs"
 #: Which of the labs the tests are about.
 CHOSEN = LABS[os.environ.get("SCALEOUT_LAB") or "trio"]
 os.environ["ANSIBLE_INVENTORY"] = str(CHOSEN.inventory)
+
+#: For tests that take minutes and add to what a shorter one of the same kind shows: they run on the lab only.
+long_tier = pytest.mark.skipif(CHOSEN.name != "lab", reason="in the long tier: make end-to-end-lab")
 
 #: What makes it, and what removes it.
 UP = (sys.executable, "-m", "tools.lab", "up", CHOSEN.name)

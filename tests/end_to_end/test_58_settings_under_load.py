@@ -33,6 +33,7 @@ TASKS = {
 }
 
 
+@lab.long_tier
 def test_no_request_fails_while_every_service_changes(platform):
     with load.ledger("settings", longest=900) as ledger:
         begun = ledger.now

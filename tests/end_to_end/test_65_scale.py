@@ -129,6 +129,7 @@ def test_what_is_no_size_is_refused(platform, count, named):
     assert pool() == before
 
 
+@lab.long_tier
 def test_a_server_that_is_never_healthy_joins_with_the_next_run(platform):
     before = pool()
     broken = scale(4, "-e", "reference_api_health_path=/no-such-path", "-e", "app_health_timeout=8", log="sick")
@@ -141,6 +142,7 @@ def test_a_server_that_is_never_healthy_joins_with_the_next_run(platform):
     assert pool() == before | {recorded()[NEXT]}
 
 
+@lab.long_tier
 def test_a_server_that_cannot_be_reached_is_taken_away_all_the_same(platform):
     if NEXT not in recorded():
         scale(4, log="one-more").succeeded()
@@ -181,6 +183,7 @@ def traces(address: str) -> str:
     return lab.local("ssh", *options, f"ops@{address}", f"sudo sh -c '{TRACES.replace(chr(39), chr(34))}'")
 
 
+@lab.long_tier
 def test_vms_that_wait_join_and_are_handed_back_clean(spares):
     before = pool()
     static = [*spares, "-e", "scale_provider=static"]

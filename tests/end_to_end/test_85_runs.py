@@ -92,7 +92,9 @@ def test_l1_back_again_it_is_brought_up(with_one_lost):
     assert victim in again.tasks
 
 
-@pytest.mark.parametrize("pattern", ["all", "first", "without"])
+@pytest.mark.parametrize(
+    "pattern", [pytest.param("all", marks=lab.long_tier), pytest.param("first", marks=lab.long_tier), "without"]
+)
 def test_l8_any_limit_works_and_misses_nobody(platform, pattern):
     hosts = lab.hosts()
     limit = {"all": ":".join(hosts), "first": hosts[0], "without": f"!{lab.hosts('consul_server')[0]}"}[pattern]
