@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,23 @@ def test_the_table_of_the_playbook_says_the_same():
     assert [row["service"] for row in rows] == list(check_platform.GROUPS)
     members = {row["service"]: tuple(part for part in row["members"].split(":") if part[0] != "!") for row in rows}
     assert members == check_platform.GROUPS
+
+
+def test_each_row_of_the_playbook_runs_its_own_role():
+    """As Ansible itself reads it: a static import whose name is a variable is easily another one."""
+    told = subprocess.run(
+        ["ansible-playbook", "-i", "localhost,", "--list-tasks", "playbooks/site.yml"],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    plays = re.findall(r"^  play #\d+ \(.*?\): (.*?)\tTAGS: .*?\n(.*?)(?=^  play |\Z)", told, re.M | re.S)
+    roles = {
+        name: {role for role in re.findall(r"^      scaleout\.platform\.(\w+) : ", tasks, re.M) if role != "consul"}
+        for name, tasks in plays
+    }
+    for service in check_platform.GROUPS:
+        assert roles[service] == ({service} - {"consul"}), (service, roles[service])
+    assert "scaleout.platform.consul : Run Consul" in told
