@@ -107,7 +107,7 @@ def test_l8_any_limit_works_and_misses_nobody(platform, pattern):
 def test_tags_are_the_names_of_services(platform):
     made = playbooks.playbook("site.yml", "--tags", "nginx", log="85-tags").succeeded()
     assert not made.changes, "\n".join(map(str, made.changes))
-    assert 0 < sum(made.tasks.values()) < 10 * len(lab.hosts())
+    assert 0 < sum(made.tasks.values()) < 25 * len(lab.hosts())
 
 
 def test_s7_of_two_runs_the_second_names_the_first(platform):
