@@ -237,7 +237,8 @@ class Driver:
         :return: why that failed; empty when it did not.
         """
         found = self.look()
-        if any(state.needs_daemon_reload or not state.known for state in found):
+        # systemd 252 (Debian 12) does not see a drop-in in a folder that is new to it, so its word is not enough.
+        if level == RESTART or any(state.needs_daemon_reload or not state.active for state in found):
             run(["systemctl", "daemon-reload"], timeout=ACTIVATE_TIMEOUT)
         # systemd refuses to start what failed too often in the last seconds.
         run(["systemctl", "reset-failed", *self.units])
