@@ -29,7 +29,8 @@ class Inventory:
         return self._hosts["all"]["children"][name]["hosts"]
 
     def every(self, **variables):
-        self._hosts["all"].setdefault("vars", {}).update(variables)
+        # The last file of the folder wins over the others, and all of them over the variables in hosts.yml.
+        (self.path / "group_vars/all/zz_spoilt.yml").write_text(yaml.safe_dump(variables))
 
     def forget_secret(self, name):
         file = self.path / "group_vars/all/secrets.yml"
