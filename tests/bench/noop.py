@@ -46,16 +46,19 @@ def run(playbook: Path, **environment: str) -> tuple[float, str]:
 def results(printed: str) -> list[tuple[str, str, str, bool]]:
     """Return each result of a run as (play, task, host, whether it was skipped), in order."""
     found = []
+    play = ""
     for line in printed.splitlines():
         if not line.startswith('{"_event"'):
             continue
         event = json.loads(line)
         kind = event["_event"]
+        if kind == "v2_playbook_on_play_start":
+            play = event["play"]["id"]
         if kind in ("v2_runner_on_ok", "v2_runner_on_skipped", "v2_runner_on_failed"):
             for host, result in event["hosts"].items():
                 if result.get("changed"):
                     raise SystemExit(f"{event['task']['name']} changed {host}: this is no run without a change.")
-                found.append((event["play"]["id"], event["task"]["id"], host, kind == "v2_runner_on_skipped"))
+                found.append((play, event["task"]["id"], host, kind == "v2_runner_on_skipped"))
     return found
 
 
