@@ -27,7 +27,7 @@ import stat
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.transaction import KEPT, File, Found
+from ansible_collections.scaleout.platform.plugins.module_utils.transaction import KEPT, REFUSED, File, Found
 
 #: Where the folders are; on a disk that survives a restart.
 ROOT = "/var/lib/scaleout/transactions"
@@ -251,7 +251,7 @@ class Journal:
         """Note that what is on the disk failed its probe."""
         document = self._read(self._journal)
         if document:
-            document["step"] = "refused"
+            document["step"] = REFUSED
             self._write(self._journal, document)
 
     def restore(self) -> bool:

@@ -33,7 +33,6 @@ LEVELS = (NONE, RELOAD, RESTART)
 # The steps of an open transaction, as the journal names them.
 KEPT = "kept"  # copies are complete; files may have been exchanged, the service may have been told
 REFUSED = "refused"  # the probe failed; the copies have to come back
-STEPS = (KEPT, REFUSED)
 
 
 @dataclasses.dataclass(frozen=True)
