@@ -37,7 +37,8 @@ lint: env ## every static check, no rule skipped
 # CONTRIBUTING.md has the budget of each part; the parts print what they took.
 test: env ## what CI runs, in at most 35 minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit prepare
-	@$(MAKE) --no-print-directory --jobs=1 integration kills molecule end-to-end
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration kills molecule
+	@$(MAKE) --no-print-directory end-to-end
 
 test-all: test kills-all cores api end-to-end-lab ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
 	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)

@@ -160,6 +160,12 @@ def listed(service: str = "api") -> str:
     return ssh(hosts("loadbalancer")[0], f"cat /etc/nginx/upstreams/{service}.conf")
 
 
+def consul_leader() -> str:
+    """Return the address and port of the server that leads Consul."""
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8500/v1/status/leader').read().decode())"
+    return ssh(hosts("consul_server")[0], f'python3 -c "{ask}"')
+
+
 def listed_since(service: str = "api") -> float:
     """When the upstream became what it is; seconds since 1970, by the clock that the lab shares with this machine."""
     return float(ssh(hosts("loadbalancer")[0], f"stat -c %.Y /etc/nginx/upstreams/{service}.conf"))

@@ -73,6 +73,7 @@ def test_a_server_is_lost_and_comes_back(platform, fault):
     assert lab.healthy(host)
     with load.ledger(fault.name) as ledger:
         time.sleep(3)
+        leads = lab.address(host) in lab.consul_leader()
         struck_at, clock = ledger.now, time.time()
         fault.strike(host)
         try:
@@ -92,7 +93,7 @@ def test_a_server_is_lost_and_comes_back(platform, fault):
         time.sleep(3)
         told = ledger.report()
 
-    load.tell(f"{host} {fault.name} at {struck_at:.0f} s", told)
+    load.tell(f"{host} {fault.name} at {struck_at:.0f} s{', Consul led by it' if leads else ''}", told)
     print(f"  left the upstream after {left_after:.1f} s, back {back_at - healed_at:.1f} s after the fault ended")
     load.assert_right(told)
     assert left_after <= LEAVES_WITHIN

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import ipaddress
 import re
 import typing as t
@@ -318,13 +317,20 @@ def _autopilot(platform: Platform, host: str, present: t.Mapping[str, t.Any]) ->
     return {**{k: v for k, v in present.items() if not k.endswith("Index")}, "CleanupDeadServers": cleanup}
 
 
+def _plain(value: t.Any) -> t.Any:
+    """Copy mappings and lists. A deep copy of what templates hand over would take all of Ansible with it."""
+    if isinstance(value, t.Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
 def merged(base: t.Mapping[str, t.Any], over: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a mapping with another one over it, mappings within it too; neither is changed."""
-    result = copy.deepcopy(dict(base))
+    result: dict[str, t.Any] = _plain(base)
     for name, value in over.items():
         below = result.get(name)
-        both = isinstance(below, t.Mapping) and isinstance(value, t.Mapping)
-        result[name] = merged(t.cast("dict[str, t.Any]", below), value) if both else copy.deepcopy(value)
+        both = isinstance(below, dict) and isinstance(value, t.Mapping)
+        result[name] = merged(t.cast("dict[str, t.Any]", below), value) if both else _plain(value)
     return result
 
 

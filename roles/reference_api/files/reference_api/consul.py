@@ -39,10 +39,13 @@ class Entry:
 async def read_key(address: str, token: str, key: str, index: int, wait: int) -> Entry:
     """Read a key; with an index from an earlier answer, wait up to ``wait`` seconds for something newer.
 
+    Whoever waits may get it from any server, a little late. The leader alone would leave them without an answer for
+    half a minute when its host is lost.
+
     :param address: of the agent, such as ``http://127.0.0.1:8500``.
     :raises Error: no usable answer.
     """
-    path = f"/v1/kv/{quote(key)}?index={index}&wait={wait}s"
+    path = f"/v1/kv/{quote(key)}?index={index}&wait={wait}s{'&stale' if index else ''}"
     try:
         # A sixteenth is Consul's own jitter.
         async with asyncio.timeout(wait + wait / 16 + _LATE):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import sys
@@ -52,7 +53,9 @@ _VALUES = st.recursive(
     )
 )
 def test_wire_form_says_everything(value):
-    assert Event.decode(value.encode()) == value
+    # In the hour that clocks are set back, Python finds a time unequal to the same one in another zone.
+    same = dataclasses.replace(value, occurred_at=value.occurred_at.astimezone(UTC))
+    assert Event.decode(value.encode()) == same
 
 
 @pytest.mark.parametrize(
