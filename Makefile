@@ -8,7 +8,8 @@ CI_ROLES := app
 LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke down test test-all lint bench env prepare unit integration kills kills-all molecule api cores end-to-end end-to-end-lab
+.PHONY: help up trio smoke down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
+  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,13 +41,12 @@ test: env ## what CI runs, in at most 35 minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration kills molecule
 	@$(MAKE) --no-print-directory end-to-end
 
-test-all: test kills-all cores api end-to-end-lab ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
-	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
+test-all: ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target kills-all molecule-long api cores
+	@$(MAKE) --no-print-directory end-to-end-lab
 	@$(LAB) prepare bookworm
-	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
-	$(TIMED) integration-bookworm env LAB_RELEASE=bookworm tests/integration/run
-	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
-	$(TIMED) molecule-bookworm env MOLECULE_RELEASE=bookworm tests/molecule
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target molecule-bookworm integration-bookworm
 
 unit: env ## planners: tables and properties
 	$(TIMED) unit pytest -q tests/unit
@@ -66,6 +66,18 @@ kills-all: ## each service's transaction killed at each of its steps
 molecule: ## one role by itself, with an application of its own
 	@$(LAB) prepare
 	$(TIMED) molecule tests/molecule $(CI_ROLES)
+
+molecule-long: # the other roles
+	@$(LAB) prepare
+	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
+
+molecule-bookworm: # every role on Debian 12
+	$(TIMED) molecule-bookworm env MOLECULE_RELEASE=bookworm tests/molecule
+
+integration-bookworm: # every module on Debian 12
+	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
+	$(TIMED) integration-bookworm env LAB_RELEASE=bookworm tests/integration/run
+	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
 
 cores: env ## unit tests and ansible-test on the newest supported ansible-core
 	$(TIMED) cores python tools/ci/cores.py
