@@ -9,7 +9,7 @@ LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab
+  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab soak-hosts
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ end-to-end: ## the whole trio: up, smoke, second run, faults under load
 end-to-end-lab: ## the same on the lab, one service a VM
 	@$(LAB) prepare
 	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab pytest -q -s --durations=12 tests/end_to_end
+
+soak-hosts: ## each VM of the lab (SCALEOUT_LAB=trio: of the trio) off in turn, two minutes each; goes on where it was
+	@SCALEOUT_LAB=$${SCALEOUT_LAB:-lab} python -m tests.soak.each_host
 
 bench: ## our modules beside one-object tasks, as ratios
 	@$(LAB) prepare
