@@ -9,7 +9,7 @@ LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab soak-hosts
+  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ end-to-end-lab: ## the same on the lab, one service a VM
 
 soak-hosts: ## each VM of the lab (SCALEOUT_LAB=trio: of the trio) off in turn, two minutes each; goes on where it was
 	@SCALEOUT_LAB=$${SCALEOUT_LAB:-lab} python -m tests.soak.each_host
+
+soak-kills: ## site.yml killed while it changes a service, three times each, on the trio (SCALEOUT_LAB=lab: the lab)
+	@python -m tests.soak.kill_runs
 
 bench: ## our modules beside one-object tasks, as ratios
 	@$(LAB) prepare

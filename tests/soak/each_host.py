@@ -10,47 +10,15 @@ commit are left out, so a soak that broke off goes on where it was. The lab must
 
 from __future__ import annotations
 
-import csv
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 
 from tests.end_to_end import lab, playbooks
-
-LEDGER = Path(__file__).with_suffix(".csv")
-COLUMNS = ("time", "commit", "lab", "host", "groups", "without_seconds", "back_seconds", "outcome")
+from tests.soak.ledger import Ledger
 
 #: A file that every host has from us, bent on another host to see that the run converged it.
 BENT = "/etc/systemd/journald.conf.d/60-scaleout.conf"
-
-
-def commit() -> str:
-    """The commit that is tried; ``-dirty`` where files, other than the ledgers, differ from it."""
-    differ = lab.local("git", "status", "--porcelain", "--", ".", ":!tests/soak/*.csv").strip()
-    return lab.local("git", "rev-parse", "--short", "HEAD").strip() + ("-dirty" if differ else "")
-
-
-def done(tried: str) -> set[str]:
-    """The VMs of this lab that have a line for a commit already."""
-    if not LEDGER.exists():
-        return set()
-    with LEDGER.open(newline="") as stream:
-        return {
-            row["host"] for row in csv.DictReader(stream) if (row["commit"], row["lab"]) == (tried, lab.CHOSEN.name)
-        }
-
-
-def note(**row: str) -> None:
-    """Append a line."""
-    new = not LEDGER.exists()
-    with LEDGER.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def without(victim: str, witness: str) -> float:
@@ -87,9 +55,9 @@ def back(victim: str) -> float:
 
 def main(names: Sequence[str]) -> int:
     """Try each VM; returns how many failed."""
-    tried, failed = commit(), 0
-    hosts = lab.hosts()
-    skipped = done(tried) if not names else set()
+    ledger = Ledger(__file__, "host", "groups", "without_seconds", "back_seconds", "outcome")
+    hosts, failed = lab.hosts(), 0
+    skipped = set() if names else {row["host"] for row in ledger.of_this_commit()}
     for victim in [host for host in names or hosts if host not in skipped]:
         witness = next(host for host in hosts if host != victim)
         groups = sorted(name for name in lab.inventory() if victim in lab.inventory()[name].get("hosts", ()))
@@ -101,11 +69,7 @@ def main(names: Sequence[str]) -> int:
         except (AssertionError, subprocess.SubprocessError) as error:
             outcome = " ".join(str(error).split())[:300]
             failed += 1
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        note(
-            time=now,
-            commit=tried,
-            lab=lab.CHOSEN.name,
+        ledger.note(
             host=victim,
             groups=" ".join(groups),
             without_seconds=seconds[0],
@@ -113,7 +77,6 @@ def main(names: Sequence[str]) -> int:
             outcome=outcome,
         )
         print(f"{victim} ({', '.join(groups)}): {seconds[0]} s without it, {seconds[1]} s back: {outcome}", flush=True)
-        time.sleep(1)
     return failed
 
 
