@@ -65,9 +65,10 @@ class Cluster:
 
     :param members: in the order of the inventory.
     :param shards: ids of the shards whose databases live here, each ``shard_<id>``.
-    :param databases: names of the other databases.
+    :param databases: names of the other databases, those of applications among them.
     :param workload: what its servers do, as ``postgres_workload`` has it; None where the hosts say so themselves.
     :param settings: PostgreSQL's settings of every member.
+    :param owners: who owns a database, where an application says so.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Cluster:
     databases: tuple[str, ...] = ()
     workload: str | None = None
     settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    owners: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def all_databases(self) -> tuple[str, ...]:
@@ -102,17 +104,70 @@ def standbys_of(cluster: Cluster) -> tuple[Server, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
+class Database:
+    """An application's database. Its password is no part of it: nothing that is handed on holds a secret.
+
+    :param name: the database's.
+    :param owner: the role that owns it and logs in.
+    :param cluster: the name of the PostgreSQL cluster on whose leader it is.
+    """
+
+    name: str
+    owner: str
+    cluster: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """The names under which the load balancers offer an application.
+
+    :param server_name: host names.
+    :param listen: ports and addresses, as nginx's ``listen`` takes them.
+    :param options: what else ``nginx_sites`` may say of a site.
+    """
+
+    server_name: tuple[str, ...]
+    listen: tuple[str, ...] = ("80",)
+    options: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+    """How many servers an application may have; None where nothing is said."""
+
+    min: int = 1
+    max: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Application:
     """What runs on the hosts of a group.
 
     :param role: the role that deploys it.
+    :param service: its name in Consul, which the load balancers follow.
+    :param port: on which it listens on each host; None where only its role knows.
+    :param database: None where it has none of its own.
+    :param site: None where it is not offered by its entry.
     :param secrets: names of variables that it cannot do without.
     """
 
     name: str
     group: str
     role: str
+    service: str = ""
+    port: int | None = None
+    database: Database | None = None
+    site: Site | None = None
+    pool: Pool = Pool()
     secrets: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, t.Any]:
+        """Return what playbooks need to know, without secrets."""
+        found = dataclasses.asdict(self)
+        del found["secrets"]
+        if self.site:
+            found["site"]["options"] = dict(self.site.options)
+        return found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,9 +111,20 @@ topology:
           shards: [0]
           databases: [shard_0]
     applications:
-      description: For each application its C(group) and C(role).
+      description:
+        - For each application its C(name), C(group), C(role), its C(service) in Consul, its C(port), C(database),
+          C(site) and C(pool). What it does not have is null.
       type: dict
-      sample: {shop: {group: api, role: scaleout.platform.app}}
+      sample:
+        shop:
+          name: shop
+          group: api
+          role: scaleout.platform.app
+          service: shop
+          port: 8000
+          database: {name: shop, owner: shop, cluster: pg1}
+          site: {server_name: [shop.example], listen: ["80"], options: {}}
+          pool: {min: 2, max: 5}
 problems:
   description: Everything that is wrong with the inventory. RV(ignore:msg) has the texts of all.
   returned: failure

@@ -17,11 +17,40 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Unevaluated
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import PIECEMEAL
 
 if t.TYPE_CHECKING:
     from ansible.template import Templar
 
 _ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
+
+
+class Pieces(Mapping[str, t.Any]):
+    """A mapping whose values are evaluated one by one, so that one that fails does not take the others with it.
+
+    :param raw: with its templates.
+    :param evaluate: gives a value, or :class:`Unevaluated`.
+    """
+
+    def __init__(self, raw: Mapping[str, t.Any], evaluate: t.Callable[[t.Any], t.Any]) -> None:
+        self._raw = raw
+        self._evaluate = evaluate
+        self._known: dict[str, t.Any] = {}
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name not in self._known:
+            raw = self._raw[name]
+            self._known[name] = Pieces(raw, self._evaluate) if isinstance(raw, dict) else self._evaluate(raw)
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
 
 
 class Variables(Mapping[str, t.Any]):
@@ -38,7 +67,11 @@ class Variables(Mapping[str, t.Any]):
 
     def __getitem__(self, name: str) -> t.Any:
         if name not in self._known:
-            self._known[name] = self._evaluate(self._raw[name])
+            raw = self._raw[name]
+            if name in PIECEMEAL and isinstance(raw, dict):
+                self._known[name] = Pieces(raw, self._evaluate)
+            else:
+                self._known[name] = self._evaluate(raw)
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -70,7 +70,6 @@ def check(
     if found:
         raise InvalidInventory(found)
     document["applications"] = {
-        application.name: {"group": application.group, "role": application.role}
-        for application in platform.applications.values()
+        application.name: application.document() for application in platform.applications.values()
     }
     return platform, document

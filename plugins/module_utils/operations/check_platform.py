@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import (
     app,
     base,
@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     rabbitmq,
     redis,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.applications import REFERENCE_API
 
 
 class Service(t.Protocol):
@@ -79,6 +80,8 @@ def services_of(platform: Platform, host: str) -> list[str]:
 
 def applications_of(platform: Platform, host: str) -> list[str]:
     """Return the names of the applications that a host runs."""
+    if host in platform.groups.get(IDLE, ()):
+        return []
     return [name for name, one in platform.applications.items() if host in platform.groups.get(one.group, ())]
 
 
@@ -133,12 +136,23 @@ def secrets(platform: Platform) -> dict[str, list[str]]:
         if host in platform.groups.get(IDLE, ()):
             continue
         names = [name for service in services_of(platform, host) for name in SECRETS.get(service, ())]
-        # An application's are in the settings of others too, such as the password of its database's owner.
-        names += [name for one in platform.applications.values() for name in one.secrets]
+        for one in platform.applications.values():
+            # An application's are in the settings of others too, such as the password of its database's owner.
+            names += [*one.secrets, *(_of_reference_api(platform, one, host) if one.role == REFERENCE_API else ())]
         for name in names:
             if host not in wanted.setdefault(name, []):
                 wanted[name].append(host)
     return wanted
+
+
+def _of_reference_api(platform: Platform, application: Application, host: str) -> t.Iterator[str]:
+    """Name the secrets of what the reference API uses: without a queue or caches theirs are not asked for."""
+    yield "reference_api_database_password"
+    members = platform.members(application.group)
+    if any(platform.value(member, "reference_api_queue_address") for member in members[:1]):
+        yield "reference_api_queue_password"
+    if host in members and platform.value(host, "reference_api_caches"):
+        yield "reference_api_cache_password"
 
 
 #: Variables without which a service cannot be set up. An application names its own.

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import (
+    Application,
     Cluster,
     Platform,
     Problem,
@@ -32,6 +34,20 @@ def read(platform: Platform) -> tuple[dict[str, Cluster], list[Problem]]:
     """Return what can be made of the clusters, and every problem; without problems they are whole."""
     reader = _Databases(platform)
     return reader.clusters(), reader.problems
+
+
+def with_applications(clusters: t.Mapping[str, Cluster], applications: t.Iterable[Application]) -> dict[str, Cluster]:
+    """Return the clusters with the databases of applications, each with its owner."""
+    found = dict(clusters)
+    for one in applications:
+        cluster = found.get(one.database.cluster) if one.database else None
+        if cluster is None or one.database is None:
+            continue
+        name = one.database.name
+        databases = cluster.databases if name in cluster.all_databases else (*cluster.databases, name)
+        owners = {**cluster.owners, name: one.database.owner}
+        found[cluster.name] = dataclasses.replace(cluster, databases=databases, owners=owners)
+    return found
 
 
 def buckets(platform: Platform) -> tuple[dict[int, list[list[int]]] | None, list[Problem]]:

@@ -21,6 +21,10 @@ VARIABLES = (
     "postgres_port",
 )
 
+#: Those of which each part is evaluated by itself: a secret that is missing is told by its name, and what an
+#: environment holds may need a host that is not there yet.
+PIECEMEAL = ("applications",)
+
 #: The groups whose names have a meaning; an application names a group of its own.
 POSTGRES = "postgres"
 CONSUL_SERVER = "consul_server"

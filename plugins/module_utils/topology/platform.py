@@ -29,7 +29,8 @@ def parse(
     clusters, problems = databases.read(platform)
     platform = dataclasses.replace(platform, clusters=clusters)
     declared, more = applications.read(platform)
-    return dataclasses.replace(platform, applications=declared), problems + more
+    clusters = databases.with_applications(clusters, declared.values())
+    return dataclasses.replace(platform, clusters=clusters, applications=declared), problems + more
 
 
 def problems(

@@ -96,7 +96,16 @@ def test_templates_are_evaluated_for_their_host_and_the_rest_is_let_lie(prefligh
             ],
         }
     ]
-    assert result["topology"]["applications"] == {"shop": {"group": "api", "role": "acme.shop.deploy"}}
+    (shop,) = result["topology"]["applications"].values()
+    assert (shop["group"], shop["role"], shop["pool"]) == ("api", "acme.shop.deploy", {"min": 1, "max": None})
+
+
+def test_a_part_of_an_application_that_cannot_be_evaluated_does_not_take_the_rest_with_it(preflight):
+    entry = (
+        '{group: api, port: 8000, command: [x], source: y, environment: {A: "{{ nothing.here }}", B: "{{ 1 + 1 }}"}}'
+    )
+    inventory = of_pg1("their_port: 6432").replace("{group: api, role: acme.shop.deploy, secrets: [gossip_key]}", entry)
+    assert preflight(inventory)["topology"]["applications"]["shop"]["port"] == 8000
 
 
 def test_a_template_that_matters_is_named_with_its_host(preflight):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -28,7 +29,7 @@ PLATFORM = Platform(
         "api": ["vm1"],
         "fleet_idle": ["spare1"],
     },
-    applications={"shop": Application("shop", "api", "acme.shop.web", ("shop_password",))},
+    applications={"shop": Application("shop", "api", "acme.shop.web", secrets=("shop_password",))},
 )
 
 
@@ -76,6 +77,43 @@ def test_secrets_are_wanted_where_they_are_used():
     assert secrets["consul_gossip_key"] == ["lb1", "vm1"]
     assert secrets["shop_password"] == ["lb1", "vm1"]
     assert check_platform.secrets(Platform(hosts={"lb1": {}}, groups={"loadbalancer": ["lb1"]})) == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({}, {"lb1": ["database"], "api1": ["database"]}),
+        (
+            {"reference_api_queue_address": "mq1:5672"},
+            {"lb1": ["database", "queue"], "api1": ["database", "queue"]},
+        ),
+        ({"reference_api_caches": {"tasks": "c1:6379"}}, {"lb1": ["database"], "api1": ["database", "cache"]}),
+    ],
+)
+def test_h11_the_reference_api_needs_secrets_for_what_it_uses(variables, wanted):
+    reference_api = Application("reference_api", "api", "scaleout.platform.reference_api")
+    platform = Platform(
+        {"lb1": {}, "api1": variables}, {"api": ["api1"]}, applications={"reference_api": reference_api}
+    )
+    secrets = check_platform.secrets(platform)
+    assert {
+        host: [name[14:-9] for name, hosts in secrets.items() if host in hosts] for host in platform.hosts
+    } == wanted
+    assert not [name for name in check_platform.secrets(Platform({"lb1": {}})) if name.startswith("reference_api")]
+
+
+def test_several_applications_share_a_host():
+    platform = dataclasses.replace(
+        PLATFORM,
+        applications={
+            "shop": Application("shop", "api", "scaleout.platform.app", "shop", 8000),
+            "blog": Application("blog", "loadbalancer", "acme.blog.web", "blog", 8001),
+            "idle": Application("idle", "fleet_idle", "scaleout.platform.app", "idle", 8002),
+        },
+    )
+    assert check_platform.applications_of(platform, "vm1") == ["shop", "blog"]
+    assert check_platform.applications_of(platform, "lb1") == ["blog"]
+    assert check_platform.applications_of(platform, "spare1") == []
 
 
 def test_the_table_of_the_playbook_says_the_same():
