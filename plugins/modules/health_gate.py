@@ -27,6 +27,14 @@ options:
     description: Path that answers 2xx when the service is healthy.
     type: str
     default: /healthz
+  host:
+    description: What the request has as its C(Host) header, for an application that answers to its own name only.
+    type: str
+    default: ""
+  check_timeout:
+    description: Seconds that the path may take to answer one look.
+    type: float
+    default: 5.0
   workers:
     description: Names of units beside it that listen on no port. Each must have run for O(steady_time) without an end.
     type: list
@@ -107,6 +115,8 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "port": {"type": "int", "required": True},
             "path": {"type": "str", "default": "/healthz"},
+            "host": {"type": "str", "default": ""},
+            "check_timeout": {"type": "float", "default": 5.0},
             "workers": {"type": "list", "elements": "str", "default": []},
             "steady_time": {"type": "float", "default": 3.0},
             "timeout": {"type": "float", "default": 60.0},

@@ -117,6 +117,14 @@ options:
         description: Path that answers 2xx when it is healthy.
         type: str
         default: /healthz
+      host:
+        description: What the request has as its C(Host) header, for an application that answers to its own name only.
+        type: str
+        default: ""
+      check_timeout:
+        description: Seconds that the path may take to answer one look.
+        type: float
+        default: 5.0
       steady_time:
         description: Seconds that a worker has to run.
         type: float
@@ -334,6 +342,8 @@ def main() -> None:
                 "options": {
                     "port": {"type": "int", "required": True},
                     "path": {"type": "str", "default": "/healthz"},
+                    "host": {"type": "str", "default": ""},
+                    "check_timeout": {"type": "float", "default": 5.0},
                     "steady_time": {"type": "float", "default": 3.0},
                 },
             },

@@ -51,12 +51,16 @@ class Service:
     :param unit: name of its systemd unit, such as ``shop.service``.
     :param port: the port on which it listens on the loopback address.
     :param path: the path that answers 2xx when it is healthy.
+    :param host: the name that the request carries, for an application that answers to its own name only.
+    :param patience: seconds that the health path may take to answer one look.
     """
 
-    def __init__(self, unit: str, port: int, path: str) -> None:
+    def __init__(self, unit: str, port: int, path: str, host: str = "", patience: float = _PATIENCE) -> None:
         self.unit = unit
         self._port = port
         self._path = path
+        self._host = host
+        self._patience = patience
 
     def look(self, patience: float = _PATIENCE) -> Observation:
         """Look once.
@@ -85,7 +89,7 @@ class Service:
         Without a timeout one look decides; otherwise it takes :data:`PASSES` good ones in a row.
         """
         end, pause = time.monotonic() + timeout, _FIRST_PAUSE
-        seen = self.look(min(_PATIENCE, max(1.0, timeout)))
+        seen = self.look(min(self._patience, max(1.0, timeout)))
         restarts, failure, passes = seen.restarts, seen, 0
         while True:
             if seen.result != "success" or seen.status:
@@ -100,7 +104,7 @@ class Service:
                 return seen, verdict
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LAST_PAUSE)
-            seen = self.look(min(_PATIENCE, max(1.0, left)))
+            seen = self.look(min(self._patience, max(1.0, left)))
 
     def last_words(self, lines: int) -> list[str]:
         """Return what the last process wrote last to the journal, oldest line first, without its log of our looking.
@@ -126,8 +130,9 @@ class Service:
 
     def _ask(self, patience: float) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=patience)
+        headers = {"User-Agent": "scaleout.platform health gate", **({"Host": self._host} if self._host else {})}
         try:
-            connection.request("GET", self._path, headers={"User-Agent": "scaleout.platform health gate"})
+            connection.request("GET", self._path, headers=headers)
             response = connection.getresponse()
             text = response.read(_EXCERPT).decode("utf-8", "replace")
             return Answer(response.status, " ".join(text.split()))

@@ -24,7 +24,7 @@ class AwaitHealth(Task):
         if not params["path"].startswith("/"):
             raise InvalidInput("path", params["path"], "must begin with a slash")
         self._params = params
-        self._service = Service(params["unit"], params["port"], params["path"])
+        self._service = Service(params["unit"], params["port"], params["path"], params["host"], params["check_timeout"])
         self._workers = [Worker(unit, params["steady_time"]) for unit in params["workers"]]
 
     def plan(self) -> Plan:

@@ -156,7 +156,7 @@ class Staged(Release):
         if not asked:
             return {}
         workers = [self._worker_unit(worker["name"]) for worker in self._params["workers"]]
-        service = health.Service(self._unit, asked["port"], asked["path"])
+        service = health.Service(self._unit, asked["port"], asked["path"], asked["host"], asked["check_timeout"])
         seen = health.examine(service, [health.Worker(unit, asked["steady_time"]) for unit in workers], 0).facts
         turn = planner.turn(plan.changed, plan.result["pending"], seen["active"], seen["enabled"], seen["idle_workers"])
         return {"health": seen, "turn": turn}

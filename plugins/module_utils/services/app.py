@@ -30,6 +30,10 @@ _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _VERSION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")
 _PATH = re.compile(r"/[!-~]*")
+# A name as a Host header has it, perhaps with a port.
+_HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+#: Seconds that the gate lets one answer take; a process that has just started may be slow.
+_GATE_TIMEOUT = 5.0
 # systemd gives some leading characters a meaning of their own (@, -, +, !, :), and expands $ and % in this word alone.
 _PROGRAM = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
 _FIT_FOR_UNIT = "be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter"
@@ -98,6 +102,14 @@ def _whole(value: t.Any, default: int) -> int:
         return default
 
 
+def _seconds(value: t.Any) -> float:
+    """Return a number of seconds; below 0 for what is none."""
+    try:
+        return -1.0 if isinstance(value, bool) else float(value or 0)
+    except (TypeError, ValueError):
+        return -1.0
+
+
 def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:
     """Say why the application cannot be deployed, or removed."""
     app = _Application(platform, host)
@@ -156,6 +168,12 @@ def _values(app: _Application) -> t.Iterator[Problem]:
     if not _PATH.fullmatch(app.text("health_path")):
         text = f"app_health_path is {json.dumps(app['health_path'])}; it must begin with a slash and be free of spaces"
         yield app.problem("bad_path", text)
+    if app.text("health_host") and not _HOST.fullmatch(app.text("health_host")):
+        text = f"app_health_host is {json.dumps(app['health_host'])}, which no Host header can be"
+        yield app.problem("bad_value", text)
+    if _seconds(app["health_check_timeout"]) < 0:
+        text = f"app_health_check_timeout is {json.dumps(app['health_check_timeout'])}; it is a number of seconds"
+        yield app.problem("bad_value", text)
     given = {*(app["environment"] or {}), *(app["secrets"] or {})}
     taken = [name for name in OWN_VARIABLES if name in given]
     if taken:
@@ -213,6 +231,12 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     name, port = app.text("name"), _whole(app["port"], 0)
     service, address = app.text("service") or name, app.text("address") or platform.address(host)
     tags = app.words("service_tags")
+    health_host, check_timeout = app.text("health_host"), max(0.0, _seconds(app["health_check_timeout"]))
+    check: dict[str, t.Any] = {"http": f"http://127.0.0.1:{port}{app.text('health_path')}"}
+    if health_host:
+        check["header"] = {"Host": [health_host]}
+    if check_timeout:
+        check["timeout"] = f"{check_timeout:g}s"
     variable, source = next(iter(app.sources.items()), ("app_source", ""))
     return {
         "unit": f"{name}.service",
@@ -230,8 +254,9 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
             "port": port,
             "address": address,
             "tags": tags,
-            "checks": [{"http": f"http://127.0.0.1:{port}{app.text('health_path')}"}],
+            "checks": [check],
         },
+        "check_timeout": check_timeout or _GATE_TIMEOUT,
         # A server's line in an upstream, for grep -E and for Python alike.
         "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{address}:{port}')}([^0-9]|$)",
     }

@@ -119,6 +119,16 @@ def platform(**changes) -> Platform:
             "bad_name",
             "app_workers has the name prepare, which is that of app_prepare_command's unit",
         ),
+        (
+            {"health_host": "shop\r\nX: 1"},
+            "bad_value",
+            'app_health_host is "shop\\r\\nX: 1", which no Host header can be',
+        ),
+        (
+            {"health_check_timeout": "fast"},
+            "bad_value",
+            'app_health_check_timeout is "fast"; it is a number of seconds',
+        ),
         ({"workers": [RELAY, RELAY]}, "duplicate", "app_workers has the name relay twice"),
         ({"workers": [{**RELAY, "command": []}]}, "missing_program", "app_workers has no command for relay"),
         (
@@ -177,9 +187,26 @@ def test_what_the_role_works_from():
             "tags": ["blue", "green"],
             "checks": [{"http": "http://127.0.0.1:8000/healthz"}],
         },
+        "check_timeout": 5.0,
         "upstream_pattern": r"(^|[^0-9A-Za-z.-])192\.0\.2\.7:8000([^0-9]|$)",
     }
     assert "sesame" not in repr(wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "gate"),
+    [
+        ({}, {}, 5.0),
+        ({"health_host": "shop.example"}, {"header": {"Host": ["shop.example"]}}, 5.0),
+        ({"health_host": "[2001:db8::1]:8443"}, {"header": {"Host": ["[2001:db8::1]:8443"]}}, 5.0),
+        ({"health_check_timeout": 3}, {"timeout": "3s"}, 3.0),
+        ({"health_check_timeout": "0.5"}, {"timeout": "0.5s"}, 0.5),
+    ],
+)
+def test_h8_consul_and_the_gate_ask_by_name_and_with_patience(changes, check, gate):
+    wanted = app.wanted(platform(**changes), "api1", None)
+    assert wanted["service"]["checks"] == [{"http": "http://127.0.0.1:8000/healthz", **check}]
+    assert wanted["check_timeout"] == gate
 
 
 @pytest.mark.parametrize(
