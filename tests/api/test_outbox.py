@@ -12,6 +12,7 @@ import pytest
 from api_lab.lab import Lab
 from psycopg.rows import dict_row
 from reference_api.outbox import Event, parameters_of, with_events
+from reference_api.worker import relay
 
 
 @pytest.fixture
@@ -45,3 +46,24 @@ def test_no_row_brings_none(columns: t.Any) -> None:
     statement = with_events("DELETE FROM users WHERE id = %(id)s RETURNING id", events)
     assert columns.execute(statement, parameters).fetchall() == []
     assert columns.execute("SELECT * FROM outbox WHERE user_id = %s", [user_id]).fetchall() == []
+
+
+def test_c1_a_round_of_the_relay_does_not_read_the_backlog(columns: t.Any) -> None:
+    columns.execute(
+        "INSERT INTO outbox (user_id, id, kind, payload) SELECT gen_random_uuid(), gen_random_uuid(), 'a.b',"
+        " jsonb_build_object('text', repeat('x', 200)) FROM generate_series(1, 100000)"
+    )
+    ids = columns.execute(relay.SELECT, {"limit": relay.ROUND}).fetchall()
+    sent = {"user_ids": [row["user_id"] for row in ids], "ids": [row["id"] for row in ids]}
+    for statement, parameters in ((relay.SELECT, {"limit": relay.ROUND}), (relay.DELETE, sent)):
+        (row,) = columns.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters).fetchall()
+        plan = row["QUERY PLAN"][0]["Plan"]
+        assert "outbox" not in {node.get("Relation Name") for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
+        # The table has 5,000 blocks and more.
+        assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 2_500, statement
+
+
+def nodes(plan: dict[str, t.Any]) -> t.Iterator[dict[str, t.Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)

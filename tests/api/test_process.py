@@ -7,12 +7,17 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 import typing as t
+from concurrent.futures import ThreadPoolExecutor
 
 from api_lab.lab import Lab
+from api_lab.postgres import APPLICATION, PASSWORD
 from api_lab.server import ApiServer, environment, run
 from api_lab.waiting import until
-from reference_api.migrate import load
+from reference_api.migrate import load, migrate
+from reference_api.settings import Settings
+from reference_api.shard_map import Address
 
 
 def test_a_missing_setting_ends_it_with_one_sentence() -> None:
@@ -47,7 +52,8 @@ def test_it_is_not_ready_when_it_can_serve_no_shard(lab: Lab) -> None:
         until(lambda: lab.a.get("/readyz").status == 503, 3, "it says that it cannot serve")
         report = lab.a.get("/readyz").body
         assert report["status"] == "unavailable"
-        assert report["shards"]["0"]["primary"] == {"server": "nowhere", "up": False, "reason": "cannot be reached"}
+        reason = f"cannot be reached from {report['watcher']['server']}"
+        assert report["shards"]["0"]["primary"] == {"server": "nowhere", "up": False, "reason": reason}
         assert report["shards"]["0"]["replicas"][0]["up"]
     finally:
         lab.publish_and_wait()
@@ -145,6 +151,45 @@ def test_migrations_at_the_same_time_apply_each_once(lab: Lab) -> None:
     )
     assert {"habits", "outbox", "schema_migrations", "tasks", "users"} <= {table for table, _owner in tables}
     assert {owner for _table, owner in tables} == {"reference_api"}
+
+
+def test_c1_an_index_is_made_while_its_table_is_written_to(lab: Lab) -> None:
+    """Also where an earlier attempt was interrupted, and while others wait for their turn to migrate."""
+    address = Address("pg1", "127.0.0.1", lab.pg1.port, "shard_8")
+    settings = Settings.from_environment({"DATABASE_USER": APPLICATION, "DATABASE_PASSWORD": PASSWORD})
+    migrations = load()
+    (indexes,) = [migration for migration in migrations if migration.index]
+    lab.pg1.execute("CREATE DATABASE shard_8 OWNER reference_api")
+    migrate(address, settings, migrations[: indexes.version - 1])
+    # A row that is written just now keeps an index that is made concurrently from its end.
+    row = "gen_random_uuid(), gen_random_uuid(), 'a.b', '{}'"
+    insert = f"INSERT INTO outbox (user_id, id, kind, payload) VALUES ({row})"
+    with lab.pg1.connect("shard_8") as writer:
+        writer.execute("BEGIN")
+        writer.execute(insert)
+        with ThreadPoolExecutor() as executor:
+            jobs = [executor.submit(migrate, address, settings, migrations) for _unused in range(3)]
+            waits = "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%CONCURRENTLY%%' AND wait_event_type = 'Lock'"
+            until(lambda: lab.pg1.execute(waits), 10, "the index waits for the writer")
+            began = time.monotonic()
+            for _unused in range(10):
+                lab.pg1.execute(insert, database="shard_8")
+            assert time.monotonic() - began < 1
+            writer.execute("COMMIT")
+            applied = [name for job in jobs for name in job.result()]
+    assert applied == [migration.name for migration in migrations[indexes.version - 1 :]]
+    state = "SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass"
+    assert lab.pg1.execute(state, [indexes.index], "shard_8") == [(True,)]
+
+    lab.pg1.execute("DELETE FROM schema_migrations WHERE version = %s", [indexes.version], "shard_8")
+    lab.pg1.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [indexes.index], "shard_8"
+    )
+    assert indexes.name in migrate(address, settings, migrations)
+    assert lab.pg1.execute(state, [indexes.index], "shard_8") == [(True,)]
+    # It was made, and the process that made it was killed before it could write that down.
+    lab.pg1.execute("DELETE FROM schema_migrations WHERE version = %s", [indexes.version], "shard_8")
+    assert indexes.name in migrate(address, settings, migrations)
 
 
 def test_a_migration_that_cannot_reach_a_shard_says_which(lab: Lab) -> None:

@@ -238,6 +238,34 @@ def test_migrations_are_numbered_without_a_gap(tmp_path: pathlib.Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("sql", "index"),
+    [
+        ("CREATE TABLE a (b int);", ""),
+        ("-- CONCURRENTLY\nCREATE INDEX a ON b (c);\n", ""),
+        ("-- Why.\n\nCREATE INDEX CONCURRENTLY a ON b (c);\n", "a"),
+    ],
+)
+def test_c1_the_index_of_a_migration(tmp_path: pathlib.Path, sql: str, index: str) -> None:
+    (tmp_path / "001_first.sql").write_text(sql)
+    assert [migration.index for migration in load(tmp_path)] == [index]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE INDEX CONCURRENTLY a ON b (c); CREATE INDEX d ON b (e);",
+        "CREATE INDEX d ON b (e); CREATE INDEX CONCURRENTLY a ON b (c);",
+        "CREATE INDEX CONCURRENTLY ON b (c);",
+        "DROP INDEX CONCURRENTLY a;",
+    ],
+)
+def test_c1_a_migration_outside_a_transaction_is_one_statement(tmp_path: pathlib.Path, sql: str) -> None:
+    (tmp_path / "001_first.sql").write_text(sql)
+    with pytest.raises(MigrationError, match=r"001_first\.sql has to be one CREATE INDEX CONCURRENTLY"):
+        load(tmp_path)
+
+
 def test_every_setting_has_its_default() -> None:
     settings = Settings.from_environment({"DATABASE_USER": "u", "DATABASE_PASSWORD": "p"})
     assert settings == Settings("u", "p")

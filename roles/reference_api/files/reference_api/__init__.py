@@ -12,6 +12,7 @@ How a request travels, and where to read about each step:
     freshness.py     whether a replica has the caller's own writes (pure)
     servers.py       one server of the map: its pool, its state, one message to it
     watch.py         finds out every half second who is up and how far the replicas are
+    lateness.py      how long this process was away, which is no server's fault (pure); pulse.py keeps its beat
     queue_watch.py   whether RabbitMQ is there
     shard_map.py     the map (pure); map_reader.py follows it in Consul; hashing.py finds the bucket of a key
 

@@ -16,6 +16,7 @@ from .cluster import Cluster
 from .envelope import Envelope
 from .freshness import RecentWrites
 from .metrics import Metrics
+from .pulse import Pulse
 from .queue_watch import QueueWatch
 from .routers import analytics as analytics_routes
 from .routers import goals, habits, notifications, tasks, users
@@ -27,16 +28,19 @@ from .uuid7 import Uuid7
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the ASGI application; it connects to Consul and the databases when it is started."""
-    cluster = Cluster(settings)
+    pulse = Pulse()
+    cluster = Cluster(settings, pulse)
     metrics = Metrics()
     caches = Caches(settings)
-    queue = QueueWatch(settings.amqp) if settings.amqp else None
-    metrics.observe(cluster, caches)
-    analytics = AnalyticsClient(settings.analytics_database, settings) if settings.analytics_database else None
+    queue = QueueWatch(settings.amqp, pulse) if settings.amqp else None
+    metrics.observe(cluster, caches, pulse)
+    analytics = None
+    if settings.analytics_database:
+        analytics = AnalyticsClient(settings.analytics_database, settings, pulse)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> t.AsyncIterator[None]:
-        parts = [part for part in (cluster, caches, queue, analytics) if part]
+        parts = [part for part in (pulse, cluster, caches, queue, analytics) if part]
         for part in parts:
             part.start()
         yield
@@ -55,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.lifespan_context = lifespan
     app.state.cluster = cluster
     app.state.caches = caches
+    app.state.pulse = pulse
     app.state.queue = queue
     app.state.analytics = analytics
     app.state.metrics = metrics

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .errors import NoMap
 from .map_reader import MapReader
+from .pulse import Pulse
 from .servers import Server
 from .settings import Settings
 from .shard_map import Address, Shard, ShardMap
@@ -31,10 +32,11 @@ class InForce:
 
 
 class Cluster:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pulse: Pulse) -> None:
         self.reader = MapReader(settings, self.adopt)
         self.servers: dict[Address, Server] = {}
         self._settings = settings
+        self._pulse = pulse
         self._in_force: InForce | None = None
         self._following: asyncio.Task[None] | None = None
 
@@ -69,7 +71,7 @@ class Cluster:
         """Put a map in force. Requests that are on their way finish on the servers that they have chosen."""
         addresses = {address for shard in shard_map.shards.values() for address in shard.addresses}
         retired = [server for address, server in self.servers.items() if address not in addresses]
-        servers = {address: self.servers.get(address) or Server(address, self._settings) for address in addresses}
+        servers = {address: self.servers.get(address) or self._server(address) for address in addresses}
         kept = {
             shard_id: watch for shard_id, watch in self.watches.items() if shard_map.shards.get(shard_id) == watch.shard
         }
@@ -85,4 +87,8 @@ class Cluster:
             server.retire()
 
     def _watch(self, shard: Shard, servers: dict[Address, Server]) -> Watch:
-        return Watch(shard, servers[shard.primary], [servers[address] for address in shard.replicas], self._settings)
+        replicas = [servers[address] for address in shard.replicas]
+        return Watch(shard, servers[shard.primary], replicas, self._settings, self._pulse)
+
+    def _server(self, address: Address) -> Server:
+        return Server(address, self._settings, self._pulse)

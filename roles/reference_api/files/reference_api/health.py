@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from fastapi import APIRouter, Request, Response
@@ -12,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .cache.caches import Caches
 from .cluster import Cluster
+from .pulse import Pulse
 from .queue_watch import QueueWatch
 from .watch import Watch
 
@@ -33,7 +35,7 @@ async def readyz(request: Request) -> JSONResponse:
     few seconds costs nothing.
     """
     state = request.app.state
-    report = readiness(state.cluster, state.caches, state.queue)
+    report = readiness(state.cluster, state.caches, state.queue, state.pulse)
     return JSONResponse(report, 503 if report["status"] == "unavailable" else 200)
 
 
@@ -42,10 +44,11 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def readiness(cluster: Cluster, caches: Caches, queue: QueueWatch | None) -> dict[str, t.Any]:
+def readiness(cluster: Cluster, caches: Caches, queue: QueueWatch | None, pulse: Pulse) -> dict[str, t.Any]:
     """
     :returns: ``status`` (``ready``, ``degraded`` or ``unavailable``) and what it comes from: ``map``, ``shards`` by id,
-        ``caches`` by address, and ``queue``; what is not set up is empty or null.
+        ``caches`` by address, and ``queue``; what is not set up is empty or null. ``watcher`` is who says so, and how
+        many seconds of the last few it was late by.
     """
     watches = cluster.watches.values()
     primaries = [bool(watch.primary.up) for watch in watches]
@@ -57,6 +60,7 @@ def readiness(cluster: Cluster, caches: Caches, queue: QueueWatch | None) -> dic
         status = "unavailable"
     return {
         "status": status,
+        "watcher": {"server": pulse.watcher, "late_seconds": round(pulse.lately(time.monotonic()), 3)},
         "map": {"version": cluster.map_version, "trouble": cluster.reader.trouble},
         "shards": {shard_id: _shard(watch) for shard_id, watch in cluster.watches.items()},
         "caches": {

@@ -7,10 +7,11 @@ from __future__ import annotations
 import typing as t
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from .cache.caches import Caches
 from .cluster import Cluster
+from .pulse import Pulse
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -45,10 +46,11 @@ class Metrics:
             registry=self.registry,
         )
 
-    def observe(self, cluster: Cluster, caches: Caches) -> None:
-        """Let each scrape show the state of the cluster and of the caches."""
+    def observe(self, cluster: Cluster, caches: Caches, pulse: Pulse) -> None:
+        """Let each scrape show the state of the cluster and of the caches, and how late the process was."""
         self.registry.register(_ClusterCollector(cluster))
         self.registry.register(_CachesCollector(caches))
+        self.registry.register(_PulseCollector(pulse))
 
 
 class _ClusterCollector:
@@ -109,3 +111,18 @@ class _CachesCollector:
         for server in self._caches.servers.values():
             up.add_metric([str(server.address)], float(server.up))
         yield up
+
+
+class _PulseCollector:
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+
+    def describe(self) -> t.Iterable[CounterMetricFamily]:
+        return ()
+
+    def collect(self) -> t.Iterable[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "reference_api_late_seconds",
+            "Time that the process itself was late by, for want of CPU or because something held up its loop.",
+            value=self._pulse.total,
+        )

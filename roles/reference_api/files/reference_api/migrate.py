@@ -7,6 +7,10 @@ The migrations are the numbered files in ``migrations/`` and in ``analytics/migr
 ones that it has. Running it again, or twice at the same time, changes nothing: an advisory lock lets one at a time in.
 Each migration is one transaction together with its record. It runs as the application's own role, which owns the
 databases.
+
+An index of a table that is in use is made with CREATE INDEX CONCURRENTLY, which lets writes go on and runs in no
+transaction. Such a migration is a file with this statement alone. It runs on a second connection while the first holds
+the lock, and what an interrupted one has left is removed first.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -31,7 +36,12 @@ _FILE_NAME = re.compile(r"(\d{3})_\w+\.sql")
 #: The key of the advisory lock: any number, as long as all use the same.
 _LOCK = 7235911840321
 _CONNECT_TIMEOUT = 10
-_LOCK_TIMEOUT = "60s"
+#: Seconds that a migration waits for a lock.
+_LOCK_TIMEOUT = 60
+#: Seconds between two looks whether the advisory lock is free.
+_LOOK = 0.2
+_CONCURRENT = re.compile(r"CREATE INDEX CONCURRENTLY (\w+) ON [^;]+;\s*")
+_COMMENT = re.compile(r"--[^\n]*\n")
 _HISTORY = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         version    integer     PRIMARY KEY,
@@ -47,9 +57,14 @@ class MigrationError(Exception):
 
 @dataclass(frozen=True)
 class Migration:
+    """
+    :param index: the name of the index, where all that it does is to make one concurrently.
+    """
+
     version: int
     name: str
     sql: str
+    index: str = ""
 
 
 def load(folder: pathlib.Path = _FOLDER) -> list[Migration]:
@@ -61,8 +76,22 @@ def load(folder: pathlib.Path = _FOLDER) -> list[Migration]:
         match = _FILE_NAME.fullmatch(path.name)
         if not match or int(match.group(1)) != len(migrations) + 1:
             raise MigrationError(f"The migration {path.name} is not the one with number {len(migrations) + 1:03}.")
-        migrations.append(Migration(int(match.group(1)), path.stem, path.read_text(encoding="utf-8")))
+        sql = path.read_text(encoding="utf-8")
+        migrations.append(Migration(int(match.group(1)), path.stem, sql, _index_of(path.name, sql)))
     return migrations
+
+
+def _index_of(file_name: str, sql: str) -> str:
+    """
+    :raises MigrationError: it has more than the one statement that cannot be part of a transaction.
+    """
+    statements = _COMMENT.sub("", sql).strip()
+    if "CONCURRENTLY" not in statements:
+        return ""
+    match = _CONCURRENT.fullmatch(statements)
+    if not match:
+        raise MigrationError(f"The migration {file_name} has to be one CREATE INDEX CONCURRENTLY name ON ... alone.")
+    return match.group(1)
 
 
 def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migration]) -> list[str]:
@@ -71,26 +100,19 @@ def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migrati
     :raises MigrationError: the database cannot be reached, or refuses.
     """
     try:
-        with psycopg.connect(
-            host=address.host,
-            port=address.port,
-            dbname=address.database,
-            user=settings.database_user,
-            password=settings.database_password,
-            connect_timeout=_CONNECT_TIMEOUT,
-            autocommit=True,
-            application_name="reference_api migrate",
-        ) as connection:
+        with _connect(address, settings) as connection:
             # A transaction's lock rather than a session's, so that a transaction pooler may sit between.
             applied: list[str] = []
             for migration in migrations:
                 with connection.transaction():
-                    connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
-                    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+                    _take_lock(connection)
                     connection.execute("SET LOCAL client_min_messages = warning")
                     connection.execute(_HISTORY)
                     if not _is_applied(connection, migration):
-                        connection.execute(migration.sql)
+                        if migration.index:
+                            _make_index(address, settings, migration)
+                        else:
+                            connection.execute(migration.sql)
                         connection.execute(
                             "INSERT INTO schema_migrations (version, name) VALUES (%s, %s)",
                             (migration.version, migration.name),
@@ -101,9 +123,55 @@ def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migrati
         raise MigrationError(f"Cannot migrate {address} at {address.host}:{address.port}: {one_line(error)}") from error
 
 
+def _connect(address: Address, settings: Settings) -> psycopg.Connection[t.Any]:
+    return psycopg.connect(
+        host=address.host,
+        port=address.port,
+        dbname=address.database,
+        user=settings.database_user,
+        password=settings.database_password,
+        connect_timeout=_CONNECT_TIMEOUT,
+        autocommit=True,
+        application_name="reference_api migrate",
+        # Values are quoted here: what the server would have to bind keeps a snapshot until the next statement, and an
+        # index that is made concurrently waits for the end of each snapshot.
+        cursor_factory=psycopg.ClientCursor,
+    )
+
+
+def _take_lock(connection: psycopg.Connection[t.Any]) -> None:
+    """
+    :raises psycopg.errors.LockNotAvailable: another migration runs for too long.
+    """
+    connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}s'")
+    # It may hold the lock for as long as an index takes, and does nothing meanwhile.
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    gives_up = time.monotonic() + _LOCK_TIMEOUT
+    # Not a statement that waits: an index that is made concurrently waits for the end of each that has begun before.
+    while not _is_true(connection, "SELECT pg_try_advisory_xact_lock(%s)", _LOCK):
+        if time.monotonic() > gives_up:
+            raise psycopg.errors.LockNotAvailable(f"another migration has run for {_LOCK_TIMEOUT} s")
+        time.sleep(_LOOK)
+
+
+def _make_index(address: Address, settings: Settings, migration: Migration) -> None:
+    with _connect(address, settings) as connection:
+        connection.execute("SET statement_timeout = 0")
+        connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}s'")
+        state = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid = %s"
+        if _is_true(connection, state, migration.index, False):
+            connection.execute(f"DROP INDEX CONCURRENTLY {migration.index}")
+        if not _is_true(connection, state, migration.index, True):
+            connection.execute(migration.sql)
+
+
+def _is_true(connection: psycopg.Connection[t.Any], query: t.LiteralString, *values: t.Any) -> bool:
+    row = connection.execute(query, values).fetchone()
+    return bool(row and row[0])
+
+
 def _is_applied(connection: psycopg.Connection[t.Any], migration: Migration) -> bool:
-    query = "SELECT 1 FROM schema_migrations WHERE version = %s"
-    return connection.execute(query, (migration.version,)).fetchone() is not None
+    return _is_true(connection, "SELECT 1 FROM schema_migrations WHERE version = %s", migration.version)
 
 
 def read_map(settings: Settings) -> ShardMap:

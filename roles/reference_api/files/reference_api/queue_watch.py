@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import typing as t
 
 import aio_pika
 
+from .lateness import LATE
+from .pulse import Pulse
 from .settings import Amqp
 
 log = logging.getLogger(__name__)
@@ -28,10 +31,11 @@ class QueueWatch:
     ``reason`` says why it is down.
     """
 
-    def __init__(self, amqp: Amqp) -> None:
+    def __init__(self, amqp: Amqp, pulse: Pulse) -> None:
         self.up = False
         self.reason = "has not been reached yet"
         self._amqp = amqp
+        self._pulse = pulse
         self._watching: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -47,7 +51,10 @@ class QueueWatch:
             try:
                 await self._ask_again_and_again()
             except TimeoutError:
-                self._decide(False, "does not answer")
+                now = time.monotonic()
+                # A process that was itself late has heard nothing that counts, and asks again.
+                if self._pulse.lost(now - PATIENCE, now) < LATE:
+                    self._decide(False, "does not answer")
             except asyncio.CancelledError:
                 # The library ends its waiters like this as well.
                 if t.cast("asyncio.Task[None]", asyncio.current_task()).cancelling():

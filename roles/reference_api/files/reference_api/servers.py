@@ -4,7 +4,8 @@
 
 Whether a server is up is decided by the watch (``watch.py``) alone. A server that is down has no pool: requests that
 wait for a connection fail at once, and when it is back a new pool starts from nothing, without the dead connections and
-the growing back-off of the old one.
+the growing back-off of the old one. Only where the server is said to be silent by a process that was late itself, a
+request waits within its deadline for the watch to look again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import math
 import os
 import select
 import socket
+import time
 import typing as t
 
 import psycopg
@@ -25,11 +27,14 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 
 from . import messages
 from .messages import Message, Parameters, Reply, Rows
+from .pulse import Pulse
 from .settings import Settings
 from .shard_map import Address
 
 log = logging.getLogger(__name__)
 
+#: Seconds until a deadline.
+Left = t.Callable[[], float]
 Connection = t.Any  # psycopg.AsyncConnection, whose type parameters differ between releases
 
 #: Seconds that a server may be late with saying that a statement took too long, before its connection is cut.
@@ -81,11 +86,14 @@ class Server:
     ``up`` is None until the first verdict of the watch; ``reason`` says why it is down.
     """
 
-    def __init__(self, address: Address, settings: Settings) -> None:
+    def __init__(self, address: Address, settings: Settings, pulse: Pulse) -> None:
         self.address = address
         self.up: bool | None = None
         self.reason = "has not been reached yet"
         self._settings = settings
+        self._pulse = pulse
+        self._silent = False
+        self._opened = asyncio.Event()
         self._pool: AsyncConnectionPool | None = None
         self._verdict = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -110,8 +118,14 @@ class Server:
         )
         await self._pool.open()
         self._decide(True, "is up")
+        self._opened.set()
 
-    def mark_down(self, reason: str) -> None:
+    def mark_down(self, reason: str, silent: bool = False) -> None:
+        """
+        :param silent: it has said nothing, which may be the watch's own fault, rather than something.
+        """
+        self._silent = silent
+        self._opened.clear()
         if self.up is not False or reason != self.reason:
             self._decide(False, reason)
         self._close_pool(after=0.0)
@@ -131,17 +145,23 @@ class Server:
     async def send(self, message: Message, deadline: float) -> Reply:
         """Send a message and take its reply apart.
 
-        :param deadline: when to give up, on the event loop's clock.
+        :param deadline: when to give up, on the event loop's clock; put off while this process is late.
         :raises Unavailable: nothing was changed.
         :raises Lost: the connection was lost under way.
         :raises psycopg.Error: the server refuses the statement itself; nothing was changed.
         """
-        pool, connection = await self._connection(deadline)
+        since = time.monotonic()
+
+        def left() -> float:
+            now = time.monotonic()
+            return self._pulse.put_off(deadline, since, now) - now
+
+        pool, connection = await self._connection(left)
         try:
-            limit = min(deadline - asyncio.get_running_loop().time(), self._settings.statement_timeout)
+            limit = min(left(), self._settings.statement_timeout)
             if limit <= 0:
                 raise Unavailable(f"{self.name} has no connection free")
-            with cut_off(connection, deadline + GRACE):
+            with cut_off(connection, lambda: left() + GRACE):
                 results = await self._exchange(connection, message, {"milliseconds": math.ceil(limit * 1000)})
         finally:
             if connection.pgconn.transaction_status != TransactionStatus.IDLE:
@@ -149,25 +169,42 @@ class Server:
             await pool.putconn(connection)
         return messages.parse_reply(message, results)
 
-    async def _connection(self, deadline: float) -> tuple[AsyncConnectionPool, Connection]:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._verdict.wait()
-            while True:
-                pool = self._pool
-                if pool is None:
-                    raise Unavailable(f"{self.name} {self.reason}")
-                wait = min(deadline - loop.time(), self._settings.pool_connect_timeout)
+    async def _connection(self, left: Left) -> tuple[AsyncConnectionPool, Connection]:
+        await _wait_for(self._verdict, left)
+        asked_at = time.monotonic()
+        while True:
+            pool = await self._open_pool(left)
+            now = time.monotonic()
+            most = self._pulse.put_off(asked_at + self._settings.pool_connect_timeout, asked_at, now) - now
+            wait = min(left(), most)
+            try:
                 connection = await pool.getconn(timeout=max(wait, 0.001))
+            except PoolClosed:
+                if pool is self._pool:
+                    raise Unavailable(self._why()) from None
+            except (PoolTimeout, TooManyRequests):
+                # It gets what is left when it was not only others that had the connections.
+                if wait <= 0 or not self._pulse.lost(now, time.monotonic()):
+                    raise Unavailable(f"{self.name} has no connection free") from None
+            else:
                 if _is_quiet(connection):
                     return pool, connection
                 await connection.close()
                 await pool.putconn(connection)
-        except (TimeoutError, PoolTimeout, TooManyRequests):
-            raise Unavailable(f"{self.name} has no connection free") from None
-        except PoolClosed:
-            raise Unavailable(f"{self.name} {self.reason}") from None
+
+    async def _open_pool(self, left: Left) -> AsyncConnectionPool:
+        while self._pool is None:
+            in_doubt = self._silent and self._pulse.in_doubt(time.monotonic())
+            if not in_doubt or not await _wait_for(self._opened, left):
+                raise Unavailable(self._why())
+        return self._pool
+
+    def _why(self) -> str:
+        now = time.monotonic()
+        also = ""
+        if self._silent and self._pulse.in_doubt(now):
+            also = f", which was late itself by {self._pulse.lately(now):.1f} s"
+        return f"{self.name} {self.reason}{also}"
 
     async def _exchange(self, connection: Connection, message: Message, limits: Parameters) -> list[Rows]:
         try:
@@ -216,21 +253,30 @@ async def _close(pool: AsyncConnectionPool, after: float) -> None:
 
 
 @contextlib.contextmanager
-def cut_off(connection: Connection, deadline: float) -> t.Iterator[None]:
-    """Cut the connection at the deadline, so that whoever waits on it gets an ordinary error.
+def cut_off(connection: Connection, left: Left) -> t.Iterator[None]:
+    """Cut the connection when no time is left, so that whoever waits on it gets an ordinary error.
 
     Cancelling the waiting task instead would leave a half-read connection behind, and psycopg 3.2 answers a
     cancellation by talking to the server, which is just what does not answer.
     """
 
-    def cut() -> None:
-        with (
-            contextlib.suppress(OSError, psycopg.Error),
-            socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
-        ):
-            duplicate.shutdown(socket.SHUT_RDWR)
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
 
-    timer = asyncio.get_running_loop().call_at(deadline, cut)
+    def cut(may_wait: bool) -> None:
+        nonlocal timer
+        with contextlib.suppress(OSError, psycopg.Error):
+            if (more := left()) > 0:
+                timer = loop.call_later(more, cut, may_wait)
+                return
+            if may_wait and not _is_quiet(connection):
+                # The answer has come, and it is this process that was too late to read it.
+                timer = loop.call_later(GRACE, cut, False)
+                return
+            with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
+
+    timer = loop.call_later(left(), cut, True)
     try:
         yield
     finally:
@@ -246,6 +292,21 @@ def _is_quiet(connection: Connection) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not poll.poll(0)
+
+
+async def _wait_for(event: asyncio.Event, left: Left) -> bool:
+    """Wait for the event as long as there is time; return whether it has come."""
+    while not event.is_set() and (seconds := left()) > 0:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+    return event.is_set()
+
+
+def until(deadline: float) -> Left:
+    """The time until a deadline on the event loop's clock."""
+    loop = asyncio.get_running_loop()
+    return lambda: deadline - loop.time()
 
 
 def _is_broken(connection: Connection) -> bool:

@@ -3,7 +3,8 @@
 """The watch over one shard's servers: twice a second it learns who is up, in which role, and how far each replica is.
 
 It has a connection of its own to each server, so that a busy pool does not look like a dead server. A server that
-refuses is down at once; one that does not answer has a second chance, since a moment's stall is no failure.
+refuses is down at once; one that does not answer has a second chance, since a moment's stall is no failure. While this
+process was itself late, no server was silent (``lateness.py``).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import typing as t
 import psycopg
 
 from .freshness import PrimaryHistory
+from .lateness import Silence
 from .messages import POSITION
-from .servers import Connection, Server, connection_options, cut_off, one_line
+from .pulse import Pulse
+from .servers import Connection, Server, connection_options, cut_off, one_line, until
 from .settings import Settings
 from .shard_map import Shard
 
@@ -27,8 +30,9 @@ log = logging.getLogger(__name__)
 INTERVAL = 0.5
 #: Seconds for one answer.
 PATIENCE = 1.0
-#: Answers that may stay out before a server counts as down.
-SILENCES = 2
+#: Seconds without an answer, as far as this process was there to hear one, after which a server counts as down: two
+#: answers that stay out, less some delay.
+SILENCE = 1.8
 #: Seconds after which a replica is asked, once its primary has answered: time for the log to travel.
 _TRAVEL = 0.02
 
@@ -61,7 +65,7 @@ class Probe:
     async def _query(self) -> tuple[bool, int]:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         try:
-            with cut_off(self._connection, deadline):
+            with cut_off(self._connection, until(deadline)):
                 cursor = await self._connection.execute(POSITION)
                 row = await cursor.fetchone()
         except psycopg.Error as error:
@@ -83,11 +87,14 @@ class Watch:
     :param primary: the shard's primary; the other servers are its replicas.
     """
 
-    def __init__(self, shard: Shard, primary: Server, replicas: t.Sequence[Server], settings: Settings) -> None:
+    def __init__(
+        self, shard: Shard, primary: Server, replicas: t.Sequence[Server], settings: Settings, pulse: Pulse
+    ) -> None:
         self.shard = shard
         self.primary = primary
         self.replicas = tuple(replicas)
         self._settings = settings
+        self._pulse = pulse
         self._history = PrimaryHistory()
         self._as_of = {server: float("-inf") for server in self.replicas}
         self._primary_answered = asyncio.Event()
@@ -152,21 +159,21 @@ class Watch:
         next_turn: t.Callable[[], t.Awaitable[None]],
     ) -> None:
         probe = Probe(server, self._settings)
-        silences = 0
+        silence = Silence(SILENCE)
         try:
             while not self._stopped:
                 asked_at = time.monotonic()
                 try:
                     standby, lsn = await probe.ask()
-                    silences = 0
+                    silence.broken()
                     await observe(asked_at, standby, lsn)
                 except TimeoutError:
-                    silences += 1
-                    if silences >= SILENCES:
-                        server.mark_down("does not answer")
+                    now = time.monotonic()
+                    if silence.add(now - asked_at, self._pulse.lost(asked_at, now)):
+                        server.mark_down(f"does not answer the watch of {self._pulse.watcher}", silent=True)
                 except psycopg.Error as error:
                     log.debug("%s: %s", server.address, one_line(error))
-                    server.mark_down("cannot be reached")
+                    server.mark_down(f"cannot be reached from {self._pulse.watcher}")
                 except Exception:
                     # The watch must outlive everything, or its last verdict would stand for ever.
                     log.exception("the watch over %s failed", server.address)

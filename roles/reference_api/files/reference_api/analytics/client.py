@@ -11,6 +11,7 @@ import psycopg
 from .. import messages
 from ..errors import ApiError
 from ..messages import Parameters, Rows
+from ..pulse import Pulse
 from ..servers import Lost, Server, Unavailable
 from ..settings import AnalyticsDatabase, Settings
 from ..shard_map import Shard
@@ -30,10 +31,10 @@ class AnalyticsUnavailable(ApiError):
 
 
 class AnalyticsClient:
-    def __init__(self, setting: AnalyticsDatabase, settings: Settings) -> None:
+    def __init__(self, setting: AnalyticsDatabase, settings: Settings, pulse: Pulse) -> None:
         address = address_of(setting)
-        self._server = Server(address, settings)
-        self._watch = Watch(Shard("analytics", (address,)), self._server, (), settings)
+        self._server = Server(address, settings, pulse)
+        self._watch = Watch(Shard("analytics", (address,)), self._server, (), settings, pulse)
 
     def start(self) -> None:
         self._watch.start()

@@ -11,7 +11,7 @@ import typing as t
 
 import psycopg
 
-from ..servers import Connection, connection_options, cut_off, one_line
+from ..servers import Connection, connection_options, cut_off, one_line, until
 from ..settings import Settings
 from ..shard_map import Address
 
@@ -94,7 +94,7 @@ class Database:
             if self._connection is None:
                 self._connection = await psycopg.AsyncConnection.connect(**self._options)
             connection = self._connection
-            with cut_off(connection, asyncio.get_running_loop().time() + PATIENCE):
+            with cut_off(connection, until(asyncio.get_running_loop().time() + PATIENCE)):
                 async with connection.transaction():
                     await connection.execute(_LIMITS)
                     return await work(connection)

@@ -30,8 +30,8 @@ _LOCK = """
     SELECT current_setting('transaction_read_only')::boolean AS read_only,
            pg_try_advisory_xact_lock(7235911840322) AS mine
 """
-_SELECT = "SELECT user_id, id, kind, payload, created_at FROM outbox ORDER BY id LIMIT %(limit)s"
-_DELETE = """
+SELECT = "SELECT user_id, id, kind, payload, created_at FROM outbox ORDER BY id LIMIT %(limit)s"
+DELETE = """
     DELETE FROM outbox USING unnest(%(user_ids)s::uuid[], %(ids)s::uuid[]) AS sent (user_id, id)
     WHERE outbox.user_id = sent.user_id AND outbox.id = sent.id
 """
@@ -77,7 +77,7 @@ class Relay:
                 raise Unavailable(f"{self._database.name} takes no writes")
             if not state["mine"]:
                 return 0
-            cursor = await connection.execute(_SELECT, {"limit": ROUND})
+            cursor = await connection.execute(SELECT, {"limit": ROUND})
             events = [
                 Event(row["id"], row["kind"], row["user_id"], row["created_at"], row["payload"])
                 for row in await cursor.fetchall()
@@ -86,7 +86,7 @@ class Relay:
                 return 0
             sent = await self._publisher.publish(events)
             await connection.execute(
-                _DELETE, {"user_ids": [event.user_id for event in sent], "ids": [event.id for event in sent]}
+                DELETE, {"user_ids": [event.user_id for event in sent], "ids": [event.id for event in sent]}
             )
             return len(sent)
 
