@@ -112,3 +112,37 @@ def test_event_waits_for_its_shard_and_others_pass_it(events: EventsLab, lab: La
     events.until_notified(lost, ids[lost])
     assert worker.stop() == 0
     assert worker.done("notifications postponed") >= 2
+
+
+def test_c5_a_database_that_hangs_delays_no_other(events: EventsLab, lab: Lab) -> None:
+    """Also when its events fill whole batches, and when they come again and again."""
+    hung, other = events.user_on("0"), events.user_on("2")
+    worker = events.worker()
+    until(lambda: "notifications: connected" in worker.log.read_text(), 15, "the worker is connected")
+    warm = [message(user_id=user) for user in (hung, other)]
+    for body in warm:
+        events.broker.publish(body)
+    ids = {user: [json.loads(body)["id"]] for user, body in zip((hung, other), warm, strict=True)}
+    for user in (hung, other):
+        events.until_notified(user, ids[user])
+    lab.pg1.freeze()
+    delays = []
+    try:
+        for _round in range(8):
+            for _message in range(30):
+                body = message(user_id=hung)
+                ids[hung].append(json.loads(body)["id"])
+                events.broker.publish(body)
+            body = message(user_id=other)
+            ids[other].append(json.loads(body)["id"])
+            began = time.monotonic()
+            events.broker.publish(body)
+            events.until_notified(other, ids[other], within=10)
+            delays.append(time.monotonic() - began)
+    finally:
+        lab.pg1.thaw()
+    assert max(delays) < 2, delays
+    events.until_notified(hung, ids[hung], within=40)
+    assert worker.stop() == 0
+    assert worker.done("notifications postponed") >= 100
+    assert events.broker.depth("events.dead") == 0

@@ -4,6 +4,8 @@
 
 A message is acknowledged after that is committed. What cannot be stored now goes to a queue that brings it back later,
 or, where there is none, back to the queue while consuming pauses. What never can be stored goes to ``events.dead``.
+
+The databases do not wait for each other (``lanes.py``): a batch for one of them is stored beside those for the others.
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from ..events.event import Event, NotAnEvent
 from ..events.topology import DEAD
 from .broker import PATIENCE, Broker
 from .database import Database, Refused, Unavailable
+from .lanes import BATCH, Lane
 from .tally import Tally
 
 log = logging.getLogger(__name__)
 
-#: Messages that are stored together, and that are on their way unacknowledged, at the most.
-BATCH = 100
+#: Messages that are on their way unacknowledged at the most: room for the others while some databases hang.
+PREFETCH = 5 * BATCH
 #: Seconds after which an idle consumer looks whether it should stop, and whether its queue is still there.
 _WAKE, _LOOK = 0.5, 10.0
 
@@ -62,60 +65,106 @@ class Consumer:
 
     async def run(self, stopping: asyncio.Event) -> None:
         async def session(channel: AbstractChannel, _exchange: AbstractExchange) -> None:
-            await self._consume(channel, stopping)
+            await _Session(self._store, self._tally, channel).consume(stopping)
 
         await self._broker.keep(self._store.queue, session, stopping, self._store.ready)
 
-    async def _consume(self, channel: AbstractChannel, stopping: asyncio.Event) -> None:
+
+class _Session:
+    """What holds while one channel does."""
+
+    def __init__(self, store: Store, tally: Tally, channel: AbstractChannel) -> None:
+        self._store = store
+        self._tally = tally
+        self._channel = channel
+        self._lanes: dict[Database, Lane[Pair]] = {}
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def consume(self, stopping: asyncio.Event) -> None:
         inbox: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
-        await channel.set_qos(BATCH)
-        queue = await channel.get_queue(self._store.queue, ensure=False)
+        await self._channel.set_qos(PREFETCH)
+        queue = await self._channel.get_queue(self._store.queue, ensure=False)
         tag = await queue.consume(inbox.put)
         looked = time.monotonic()
         while not stopping.is_set():
             batch = await _next_batch(inbox)
-            if channel.is_closed:
+            if self._channel.is_closed:
                 raise ConnectionError("the connection was lost")
-            if batch:
-                await self._process(channel, batch)
-            elif time.monotonic() - looked > _LOOK:
+            if self._failed.done():
+                self._failed.result()
+            await self._distribute(batch)
+            if not batch and time.monotonic() - looked > _LOOK:
                 # Nobody tells a consumer that its queue was deleted, or that the server has forgotten it.
                 async with asyncio.timeout(PATIENCE):
-                    await channel.declare_queue(self._store.queue, passive=True)
+                    await self._channel.declare_queue(self._store.queue, passive=True)
                 looked = time.monotonic()
         # What has arrived since is not acknowledged, so it goes back with the end of the connection.
         await queue.cancel(tag)
+        self._lanes.clear()
+        await asyncio.gather(*self._at_work)
 
-    async def _process(self, channel: AbstractChannel, messages: t.Sequence[AbstractIncomingMessage]) -> None:
-        places: dict[Database, list[Pair]] = {}
+    async def _distribute(self, messages: t.Sequence[AbstractIncomingMessage]) -> None:
+        """Put messages into the lanes of their databases, see that each lane works, and give up what waits too long."""
         nowhere: list[Pair] = []
         for message in messages:
             try:
                 event = Event.decode(message.body)
             except NotAnEvent as reason:
-                await self._bury(channel, message, str(reason))
+                await self._bury(message, str(reason))
+                continue
+            place = self._store.place(event)
+            if place is None:
+                nowhere.append((message, event))
             else:
-                place = self._store.place(event)
-                (nowhere if place is None else places.setdefault(place, [])).append((message, event))
+                self._lanes.setdefault(place, Lane(patient=not self._store.retry)).add((message, event))
         await self._acknowledge(nowhere, 0)
-        for database, pairs in places.items():
+        for database, lane in list(self._lanes.items()):
+            if lane.forgettable:
+                del self._lanes[database]
+            elif not lane.busy:
+                self._begin(database, lane)
+            await self._postpone(lane.give_up(time.monotonic()))
+
+    def _begin(self, database: Database, lane: Lane[Pair]) -> None:
+        batch = lane.take(time.monotonic())
+        if batch:
+            task = asyncio.ensure_future(self._work(database, lane, batch))
+            self._at_work.add(task)
+            task.add_done_callback(self._look_at)
+
+    def _look_at(self, task: asyncio.Task[None]) -> None:
+        self._at_work.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failed.done():
+            self._failed.set_exception(error)
+            # It is raised by whoever consumes, if that goes on at all.
+            self._failed.exception()
+
+    async def _work(self, database: Database, lane: Lane[Pair], batch: list[Pair]) -> None:
+        while batch:
             try:
-                await self._store_all(channel, database, pairs)
+                await self._store_all(database, batch)
+                if lane.ended(stored=True):
+                    log.info("%s: %s works again", self._store.queue, database.name)
             except Unavailable as error:
                 if not self._store.retry:
                     raise
-                log.warning("%s: %s events wait: %s", self._store.queue, len(pairs), error)
-                await asyncio.gather(*(self._postpone(channel, message) for message, _event in pairs))
+                await self._postpone([pair for pair in batch if not pair[0].processed])
+                if lane.ended(stored=False):
+                    log.warning("%s: events wait: %s", self._store.queue, error)
+            # Whoever ends has cleared the lanes: no more is begun.
+            batch = lane.take(time.monotonic()) if database in self._lanes else []
 
-    async def _store_all(self, channel: AbstractChannel, database: Database, pairs: t.Sequence[Pair]) -> None:
+    async def _store_all(self, database: Database, pairs: t.Sequence[Pair]) -> None:
         try:
             new = await self._store.store(database, [event for _message, event in pairs])
         except Refused as reason:
             if len(pairs) == 1:
-                await self._bury(channel, pairs[0][0], str(reason))
+                await self._bury(pairs[0][0], str(reason))
                 return
             for pair in pairs:
-                await self._store_all(channel, database, [pair])
+                await self._store_all(database, [pair])
             return
         await self._acknowledge(pairs, new)
 
@@ -125,13 +174,13 @@ class Consumer:
         self._tally.count(f"{self._store.queue} stored", new)
         self._tally.count(f"{self._store.queue} without effect", len(pairs) - new)
 
-    async def _postpone(self, channel: AbstractChannel, message: AbstractIncomingMessage) -> None:
-        await _move(channel, message, self._store.retry, {})
-        self._tally.count(f"{self._store.queue} postponed")
+    async def _postpone(self, pairs: t.Sequence[Pair]) -> None:
+        await asyncio.gather(*(_move(self._channel, message, self._store.retry, {}) for message, _event in pairs))
+        self._tally.count(f"{self._store.queue} postponed", len(pairs))
 
-    async def _bury(self, channel: AbstractChannel, message: AbstractIncomingMessage, reason: str) -> None:
+    async def _bury(self, message: AbstractIncomingMessage, reason: str) -> None:
         log.error("%s: message %s goes to %s: %s", self._store.queue, message.message_id, DEAD, reason)
-        await _move(channel, message, DEAD, {"reason": reason[:500], "queue": self._store.queue})
+        await _move(self._channel, message, DEAD, {"reason": reason[:500], "queue": self._store.queue})
         self._tally.count(f"{self._store.queue} dead")
 
 
