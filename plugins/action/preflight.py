@@ -13,6 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.names import FLE
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.describe import describe
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.warn_inventory import warnings
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of
 
 
@@ -43,4 +44,5 @@ class ActionModule(ActionBase):
             "topology": topology,
             "services": {host: chosen(platform, host, tags or ("all",), skipped) for host in platform.hosts},
             "description": describe(platform),
+            "warnings": [str(warning) for warning in warnings(platform)],
         }

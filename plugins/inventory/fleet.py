@@ -22,8 +22,12 @@ description:
   - Each host that a record names has C(fleet_member_state), which is C(joining), C(member) or C(leaving).
   - All hosts have C(fleet_static_members), a dictionary with the name and the address of each host that the inventory
     itself has in the group, by group. M(scaleout.platform.members) needs those that left as well.
-  - When Consul cannot be reached, or a record is not valid, the records that were seen last count, with a warning.
-    Without these the inventory counts as it is; that is silent as long as nothing says that there should be a Consul.
+  - When Consul cannot be reached, refuses the token, or has a record that is not valid, O(when_unreachable) says what
+    counts. When Consul has lost a record that was seen before, that one counts, with a warning.
+  - What is wrong with this configuration, and members that are unknown, end Ansible with exit status 4. Other plugins
+    of the inventory only cause a warning then, and a run would take the inventory's hosts for those that serve.
+  - All hosts have C(fleet_not_members), the hosts that the inventory has in a group and its record does not name, by
+    group. M(scaleout.platform.preflight) tells them.
 options:
   plugin:
     description: Marks the file as one for this plugin.
@@ -88,8 +92,23 @@ options:
     description:
       - A file that keeps the records seen last, for the time when Consul cannot be reached.
       - A relative path begins at the folder of this configuration. Ansible would read a file in an inventory directory
-        as an inventory, so it has to be elsewhere. Without this option, nothing is kept.
+        as an inventory, unless its name begins with a dot.
+      - By default, a hidden file beside this configuration, such as C(.members.json) beside C(members.yml). With an
+        empty path nothing is kept.
     type: str
+  when_unreachable:
+    description:
+      - What counts when Consul does not say who the members are.
+      - V(cached) takes the records seen last, with a warning, or the inventory as it is where Consul had none then. It
+        fails where Consul was never seen.
+      - V(static) does the same, and takes the inventory as it is where Consul was never seen. This is for the first
+        run, when there is no Consul yet.
+      - V(fail) fails.
+    type: str
+    choices: [cached, static, fail]
+    default: cached
+    env:
+      - name: SCALEOUT_WHEN_UNREACHABLE
   host_variables:
     description: Variables of the hosts that the inventory does not know. They may be templates.
     type: dict
@@ -108,6 +127,7 @@ plugin: scaleout.platform.fleet
 groups: [api]
 token_vars_file: group_vars/all/secrets.yml
 cache_file: ../../.lab/members-lab.json
+when_unreachable: static
 
 ---
 # inventories/production/members.yml. In AWX, let a credential type inject CONSUL_HTTP_TOKEN as an environment variable,
@@ -124,7 +144,7 @@ host_variables:
 import os
 import typing as t
 
-from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.errors import AnsibleError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
@@ -149,6 +169,10 @@ except ImportError:  # before ansible-core 2.19, each text was a template
     trust_as_template = str
 
 
+#: Ansible's own exit status for an inventory that cannot be read.
+_PARSER_ERROR = 4
+
+
 def _plain(text: str) -> str:
     """Let a text without a template pass for one of an inventory file.
 
@@ -170,10 +194,11 @@ class InventoryModule(BaseInventoryPlugin):
     def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
         """Read the records and change the groups."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
-        self._folder = os.path.dirname(os.path.abspath(path))
-        groups = self.get_option("groups")
+        self._file = os.path.abspath(path)
+        self._folder = os.path.dirname(self._file)
         try:
+            self._read_config_data(path)
+            groups = self.get_option("groups")
             fleet_members.check_groups(groups)
             if not inventory.hosts:
                 self.display.warning(f"fleet: {path} is read before any host is known; its name has to sort last.")
@@ -182,7 +207,9 @@ class InventoryModule(BaseInventoryPlugin):
             # The client's options are this plugin's, with a prefix.
             option = str(error.facts.get("option", ""))
             own = option[len("consul_") :] if option in fleet_members.CLIENT_OPTIONS else option
-            raise AnsibleParserError(error.coded.replace(option, own, 1)) from None
+            self._give_up(error.coded.replace(option, own, 1))
+        except AnsibleError as error:
+            self._give_up(str(error))
         for warning in answer.warnings:
             self.display.warning(f"fleet: {warning}")
         for remark in answer.remarks:
@@ -191,13 +218,22 @@ class InventoryModule(BaseInventoryPlugin):
         inventory.set_variable(
             "all", "fleet_static_members", {name: [self._describe(host) for host in static[name]] for name in groups}
         )
+        outside = {name: self._outside(record, static[name]) for name, record in answer.records.items()}
+        inventory.set_variable("all", "fleet_not_members", {name: hosts for name, hosts in outside.items() if hosts})
         for name, record in answer.records.items():
             self._govern(name, record, static[name])
+
+    def _give_up(self, reason: str) -> t.NoReturn:
+        """End Ansible, which makes a warning of any exception and goes on with the hosts of the other files."""
+        self.display.error(f"fleet: {self._file}: {reason}", wrap_text=False)
+        raise SystemExit(_PARSER_ERROR)
 
     # Where Consul is, and who asks
 
     def _question(self, groups: list[str]) -> fleet_members.Question:
         url, ca_file, cache = (self.get_option(name) for name in ("consul_url", "ca_file", "cache_file"))
+        if cache is None:
+            cache = f".{os.path.splitext(os.path.basename(self._file))[0]}.json"
         return fleet_members.Question(
             groups=groups,
             servers=[fleet_members.server_at(self._template(url) or "")] if url else self._servers(),
@@ -210,7 +246,9 @@ class InventoryModule(BaseInventoryPlugin):
                 "consul_validate_certs": self.get_option("validate_certs"),
             },
             cache=self._path(cache) if cache else "",
-            cache_name=cache or "",
+            cache_name=cache,
+            when_unreachable=self.get_option("when_unreachable"),
+            token_source=self._token_source(),
         )
 
     def _servers(self) -> list[fleet_members.Server]:
@@ -243,6 +281,18 @@ class InventoryModule(BaseInventoryPlugin):
         token = content.get(self.get_option("token_variable")) if isinstance(content, dict) else None
         # Who may write the file of secrets may write templates.
         return self._template(trust_as_template(str(token)), content) if token else None
+
+    def _token_source(self) -> str:
+        """Say where the token comes from, to a person whose token Consul refuses."""
+        file, variables = self.get_option("token_file"), self.get_option("token_vars_file")
+        variable = self.get_option("token_variable")
+        if self.get_option("token"):
+            return "The token is that of the environment variable CONSUL_HTTP_TOKEN, or of the option token."
+        if file:
+            return f"The token is what the file {file} holds (token_file)."
+        if variables:
+            return f"The token is the variable {variable} of the file {variables} (token_vars_file)."
+        return "There is no token: set the environment variable CONSUL_HTTP_TOKEN to that of consul_reader_token."
 
     def _template(self, text: t.Any, variables: dict[str, t.Any] | None = None) -> str | None:
         """Render a text that may be a template; None where nothing comes out."""
@@ -299,6 +349,10 @@ class InventoryModule(BaseInventoryPlugin):
         else:
             self.inventory.add_group("fleet_released")
             self.inventory.add_host(host.name, group="fleet_released")
+
+    def _outside(self, record: Record, static: list[Host]) -> list[str]:
+        """Name the hosts that the inventory has in a group and its record does not."""
+        return [_plain(host.name) for host in static if record.get(host.name) is None]
 
     def _take_out(self, host: Host, name: str) -> None:
         """Take a host out of a group and of the groups below it."""

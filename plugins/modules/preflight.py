@@ -13,6 +13,7 @@ description:
   - Reads the variables of all hosts of the inventory on the controller, and connects to none of them.
   - Fails with everything that is wrong with it, each in a sentence that names the host and the variable, when the
     inventory cannot become a platform. Returns the topology when it can.
+  - Warns of what it may become and hardly is what was meant.
   - Only the variables that matter here are evaluated, so what is undefined elsewhere does no harm.
 options:
   secrets:
@@ -76,6 +77,15 @@ description:
   type: list
   elements: str
   sample: ["VM   address     what runs there", "lb1  192.0.2.10  nginx"]
+warnings:
+  description: What the platform can live with and an operator should know, a sentence each.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - >-
+      api3 is in the group api of the inventory and is no member of it, because the record in Consul does not name it;
+      playbooks/scale.yml -e api=<count> makes members of hosts of the inventory first.
 topology:
   description: The platform's databases and applications.
   returned: success

@@ -15,6 +15,7 @@ import urllib.parse
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Denied,
     InvalidInput,
     ScaleoutError,
     Stranger,
@@ -29,12 +30,21 @@ PORTS = {"http": 8500, "https": 8501}
 #: The client's options that the door has under a shorter name.
 CLIENT_OPTIONS = ("consul_token", "consul_timeout", "consul_ca_file", "consul_validate_certs")
 
+#: What counts when Consul does not say: nothing, the records seen last, or those and else the inventory as it is.
+FAIL, CACHED, STATIC = "fail", "cached", "static"
+
 Records = dict[str, Record]
 Server = dict[str, t.Any]
 """The scheme, host and port of a Consul, as the client's options."""
 
 _ORDINARY = (Unreachable.CODE, Stranger.CODE)
 """Before a platform is there, nothing answers, or something else does. Any other answer tells of a Consul."""
+
+
+class MembersUnknown(ScaleoutError):
+    """Nothing says which hosts there should be. A run that took the inventory's would forget those that serve."""
+
+    CODE = "members_unknown"
 
 
 @dataclasses.dataclass
@@ -62,6 +72,8 @@ class Question:
     :param client: the other options of the client, :data:`CLIENT_OPTIONS`.
     :param cache: the file that keeps the records seen last; empty for none.
     :param cache_name: what people call it.
+    :param when_unreachable: :data:`FAIL`, :data:`CACHED` or :data:`STATIC`.
+    :param token_source: a sentence that says where the token comes from, for a Consul that refuses it.
     """
 
     groups: t.Sequence[str]
@@ -71,6 +83,8 @@ class Question:
     client: t.Mapping[str, t.Any]
     cache: str = ""
     cache_name: str = ""
+    when_unreachable: str = CACHED
+    token_source: str = ""
 
 
 def check_groups(groups: t.Sequence[str]) -> None:
@@ -103,29 +117,70 @@ def ask(question: Question) -> Answer:
     """Return the records that count: Consul's, or those seen last, or none.
 
     :raises InvalidInput: an option of the client that can never work.
+    :raises MembersUnknown: Consul does not say, and what else counts is not there.
     """
     answer = Answer()
     cached, seen = _read_cache(question, answer)
     trouble: list[ScaleoutError] = []
+    if not question.servers:
+        trouble.append(ScaleoutError("The inventory names no server of Consul.", code="no_server"))
     for server in question.servers:
         try:
             answer.records = _ask(question, server)
         except (Unreachable, InvalidRecord) as error:
             trouble.append(error)
         else:
-            _write_cache(question, answer)
+            kept = _keep_gone(question, answer, cached, seen)
+            _write_cache(question, answer, seen if kept else "")
             return answer
-    if not trouble:
-        return answer
+    _do_without(question, answer, cached, seen, trouble)
+    return answer
+
+
+def _keep_gone(question: Question, answer: Answer, cached: Records, seen: str) -> bool:
+    """Let records that Consul has lost count. Nothing of ours deletes one, so it is another Consul, or an empty one."""
+    gone = {group: cached[group] for group in cached if group not in answer.records}
+    if not gone:
+        return False
+    names = ", ".join(sorted(gone))
+    told = f"Consul has no record of {names}, and had one at {seen}."
+    if question.when_unreachable == FAIL:
+        raise MembersUnknown(f"{told} {_made_new(question)}", groups=sorted(gone))
+    answer.records = {**answer.records, **gone}
+    answer.warnings.append(f"{told} The members of then count. {_made_new(question)}")
+    return True
+
+
+def _made_new(question: Question) -> str:
+    return f"If the platform was made new, delete the file {question.cache_name}."
+
+
+def _do_without(
+    question: Question, answer: Answer, cached: Records, seen: str, trouble: t.Sequence[ScaleoutError]
+) -> None:
+    """Settle what counts when no Consul says it."""
     reasons = " ".join(error.message for error in trouble)
+    if question.token_source and any(error.code == Denied.CODE for error in trouble):
+        reasons = f"{reasons} {question.token_source}"
+    groups = ", ".join(question.groups)
+    if question.when_unreachable == FAIL:
+        raise MembersUnknown(f"{reasons} The members of {groups} are unknown, and when_unreachable is fail.")
+    # A record that cannot be read is one that there is.
+    recorded = any(error.code == InvalidRecord.CODE for error in trouble)
+    if not cached and (recorded or (question.when_unreachable == CACHED and not seen)):
+        raise MembersUnknown(
+            f"{reasons} The members of {groups} are unknown: Consul was never seen from here. For the first run of a "
+            "new platform, set when_unreachable to static (SCALEOUT_WHEN_UNREACHABLE=static)."
+        )
     answer.records = cached
+    ordinary = not question.expected and all(error.code in _ORDINARY for error in trouble)
     if cached:
         answer.warnings.append(f"{reasons} The members of {seen} count: {', '.join(sorted(cached))}.")
-    elif question.expected or any(error.code not in _ORDINARY for error in trouble):
-        answer.warnings.append(f"{reasons} The inventory counts as it is.")
+    elif seen:
+        answer.warnings.append(f"{reasons} The inventory counts as it is: at {seen} there was no record.")
     else:
-        answer.remarks.append(f"{reasons} The inventory counts as it is.")
-    return answer
+        said = answer.remarks if ordinary else answer.warnings
+        said.append(f"{reasons} The inventory counts as it is.")
 
 
 def _ask(question: Question, server: Server) -> Records:
@@ -156,7 +211,7 @@ def _checked(reader: t.Callable[[t.Any, str], Record], source: t.Any, group: str
 
 
 def _read_cache(question: Question, answer: Answer) -> tuple[Records, str]:
-    """Return the records seen last, and when that was; what cannot be used is a warning."""
+    """Return the records seen last, and when that was, empty for never; what cannot be used is a warning."""
     if not question.cache:
         return {}, ""
     try:
@@ -177,20 +232,19 @@ def _read_cache(question: Question, answer: Answer) -> tuple[Records, str]:
     return {}, ""
 
 
-def _write_cache(question: Question, answer: Answer) -> None:
-    """Keep the records; where there are none, nothing is kept and nobody is warned later."""
+def _write_cache(question: Question, answer: Answer, seen: str) -> None:
+    """Keep the records, and that there were none.
+
+    :param seen: when some of them were seen that Consul does not have any more; empty where it has all.
+    """
     path = question.cache
     if not path:
         return
     content = {
-        "seen": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seen": seen or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "records": {group: record.document() for group, record in answer.records.items()},
     }
     try:
-        if not answer.records:
-            if os.path.exists(path):
-                os.remove(path)
-            return
         os.makedirs(os.path.dirname(path), exist_ok=True)
         # Runs at the same time read the file as one of them wrote it.
         with tempfile.NamedTemporaryFile(

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What an inventory may be and an operator should know of, before anything is changed; pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import together
+
+#: The hosts that a group of the inventory has and its record of members does not, as the inventory plugin leaves them.
+NOT_MEMBERS = "fleet_not_members"
+
+
+def warnings(platform: Platform) -> list[Problem]:
+    """Return what does not keep the platform from being set up."""
+    return [*_not_members(platform)]
+
+
+def _not_members(platform: Platform) -> t.Iterator[Problem]:
+    """Name the hosts that a run leaves out because the record has the last word on its group."""
+    found = next((platform.value(host, NOT_MEMBERS) for host in platform.hosts), None) or {}
+    for group, hosts in found.items():
+        one = len(hosts) == 1
+        text = (
+            f"{together([str(host) for host in hosts])} {'is' if one else 'are'} in the group {group} of the inventory "
+            f"and {'is no member' if one else 'are no members'} of it, because the record in Consul does not name "
+            f"{'it' if one else 'them'}; playbooks/scale.yml -e {group}=<count> makes members of hosts of the "
+            "inventory first"
+        )
+        yield Problem("not_a_member", "", text)
