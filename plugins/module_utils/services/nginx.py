@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 
@@ -14,7 +15,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.listen 
 STATE_MODULE = None
 
 WATCH = "/usr/local/sbin/nginx-upstream-watch"
+_LOGS = re.compile(r"^\s*(?:access_log|error_log)\s+\"?(/[^\s;\"]+)", re.MULTILINE)
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_PATH = re.compile(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]")
+_Sites = t.Sequence[t.Mapping[str, t.Any]]
 _PORT = re.compile(r"(?:^|:)([0-9]+)$")
 
 
@@ -46,31 +50,62 @@ def services(platform: Platform, host: str) -> list[str]:
     return sorted({str(site.get("service", "")) for site in _sites(platform, host)})
 
 
+def log_folders(platform: Platform, host: str) -> list[str]:
+    """Return the folders of the log files that the configuration names, each once, sorted."""
+    texts = [f"access_log {platform.value(host, 'nginx_access_log', '')}"]
+    texts += [f"error_log {platform.value(host, 'nginx_error_log', '')}"]
+    texts += [str(platform.value(host, "nginx_http_extra", "") or "")]
+    texts += [str(site.get("extra") or "") for site in _sites(platform, host)]
+    return sorted({posixpath.dirname(path) for text in texts for path in _LOGS.findall(text)})
+
+
+def internal_paths(site: t.Mapping[str, t.Any], default: t.Any) -> list[str]:
+    """Return the paths of a site that are not published, each once and in order."""
+    given = site.get("internal_paths", default)
+    return list(dict.fromkeys(str(path) for path in (given if isinstance(given, (list, tuple)) else [given]) if path))
+
+
 def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:
     """Say why the role cannot configure this host."""
-    found = []
+    sites = _sites(platform, host)
+    found = [*_names(platform, host, sites), *_listens(sites), *_paths(platform, host, sites)]
+    if not is_port(platform.value(host, "nginx_status_port", 8081)):
+        value = platform.value(host, "nginx_status_port")
+        found.append(("bad_port", f"nginx_status_port is {value}; a port is between 1 and 65535"))
+    return [Problem(code, host, text) for code, text in found]
+
+
+def _names(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str, str]]:
     for service in services(platform, host):
         if not _SERVICE.fullmatch(service):
-            text = (
+            yield (
+                "bad_name",
                 f'nginx_sites has the service "{service}"; its name must be letters, digits, - and _, at most 63, '
-                "and begin with a letter or a digit"
+                "and begin with a letter or a digit",
             )
-            found.append(Problem("bad_name", host, text))
-    sites = _sites(platform, host)
     names = [str(site.get("name", "")) for site in sites]
     default = platform.value(host, "nginx_default_site", "")
     if default and default not in names:
-        found.append(Problem("unknown_site", host, f'nginx_default_site names "{default}", which is no site'))
+        yield "unknown_site", f'nginx_default_site names "{default}", which is no site'
     for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append(Problem("duplicate", host, f'nginx_sites has the site "{name}" twice'))
+        yield "duplicate", f'nginx_sites has the site "{name}" twice'
+
+
+def _listens(sites: _Sites) -> t.Iterator[tuple[str, str]]:
     for one in listened(sites):
-        port = port_of(one)
-        if not one.startswith("unix:") and not is_port(port):
-            found.append(Problem("bad_port", host, f'nginx_sites listens on "{one}", which names no port'))
-    if not is_port(platform.value(host, "nginx_status_port", 8081)):
-        value = platform.value(host, "nginx_status_port")
-        found.append(Problem("bad_port", host, f"nginx_status_port is {value}; a port is between 1 and 65535"))
-    return found
+        if not one.startswith("unix:") and not is_port(port_of(one)):
+            yield "bad_port", f'nginx_sites listens on "{one}", which names no port'
+
+
+def _paths(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str, str]]:
+    for site in sites:
+        for path in internal_paths(site, platform.value(host, "nginx_internal_paths", [])):
+            if not _PATH.fullmatch(path):
+                yield (
+                    "bad_path",
+                    f'the site "{site.get("name")}" has the internal path "{path}"; it must begin with a slash, be '
+                    "more than that, and have letters, digits and . _ ~ / - only",
+                )
 
 
 def listens(platform: Platform, host: str) -> list[Listen]:
@@ -100,12 +135,16 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     ]
     follows = bool(platform.value(host, "nginx_consul", True))
     names = [str(site.get("name", "")) for site in sites]
+    internal = platform.value(host, "nginx_internal_paths", [])
     return {
         "default_site": platform.value(host, "nginx_default_site", names[0] if names else ""),
         "listens": listens_on,
         "port": next((port for port in map(port_of, listens_on) if port), 80),
         "watch": WATCH,
         "watch_options": options,
+        "internal_paths": {str(site.get("name", "")): internal_paths(site, internal) for site in sites},
+        "log_folders": log_folders(platform, host),
+        "watched": watched if follows else [],
         "units": [f"nginx-upstream@{service}.service" for service in watched] if follows else [],
         "seeds": {service: [str(server) for server in seeds.get(service, [])] for service in watched},
     }

@@ -1,20 +1,19 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Brings nginx's upstream of one service to the instances that pass Consul's checks.
+"""Brings nginx's upstream of one service to the instances that Consul knows, and keeps it there.
 
-``consul watch`` runs this on each change and writes the passing instances to
-its standard input. A new file is put in place, tested together with the rest
-of nginx's configuration, and taken back when the test fails. No instance at
-all means that Consul or the checks are in trouble, rarely that every server
-is: then the last servers stay, and nginx's own passive checks decide.
+It asks the local agent with a blocking query, so it learns of each change at once. A new file is put in place, tested
+together with the rest of nginx's configuration, and taken back when the test fails. :func:`choose` decides who gets
+requests: those that pass their checks, unless so few do that the checks are the likelier culprit.
 
-With ``--seed`` it only writes the first file, from servers that are named on
-the command line, and leaves a file that is already there alone.
+With ``--seed`` it only writes the first file, from servers that are named on the command line, and leaves a file that
+is already there alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import ipaddress
 import json
 import os
@@ -24,19 +23,30 @@ import subprocess
 import sys
 import time
 import typing as t
+import urllib.parse
 
 UPSTREAMS = pathlib.Path("/etc/nginx/upstreams")
 
 #: nginx refuses an upstream without servers; with this one it starts, and answers 502.
 PLACEHOLDER = "server 127.0.0.1:1 down;"
 
-#: Seconds to pause after a failure. The watch ends with it and systemd starts it again: not every second for hours.
+#: Seconds to pause after a failure.
 PAUSE_SECONDS = 5
+
+#: Seconds between two questions at least, however fast Consul's answers change.
+BREATH_SECONDS = 0.1
+
+#: Seconds that Consul may keep a question when nothing changes.
+WAIT_SECONDS = 60
+
+#: Seconds that a server that failed has to pass before it comes back. Consul still has the last state of a check for
+#: about two seconds after a lost host has returned.
+STEADY_SECONDS = 5
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.I | re.ASCII)
 _ALL_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
-_SERVER_LINE = re.compile(r"^\s*server (\S+) max_fails=", re.M)
+_SERVER_LINE = re.compile(r"^\s*server (\S+) max_fails=\d+ fail_timeout=", re.M)
 
 
 class Refused(ValueError):
@@ -98,34 +108,121 @@ def parse(text: str) -> Server:
     return server(host, int(port))
 
 
-def instances(answer: t.Any) -> tuple[list[Server], list[str]]:
-    """Read the servers from what Consul's health endpoint answers for a service.
+class Member(t.NamedTuple):
+    """An instance of the service, as Consul has it.
 
-    :param answer: the decoded JSON: a list of entries with ``Node`` and ``Service``, or None for no entries.
-    :returns: the servers and, for each instance that is refused, the reason.
+    :param alive: whether its host answers the other members of the Consul cluster.
+    :param passing: whether all its checks and those of its host pass.
+    :param withdrawn: whether it, or its host, was put into maintenance.
+    """
+
+    server: Server
+    alive: bool = True
+    passing: bool = True
+    withdrawn: bool = False
+
+
+def members(answer: t.Any) -> tuple[list[Member], list[str]]:
+    """Read the instances from what Consul's health endpoint answers for a service.
+
+    :param answer: the decoded JSON: a list of entries with ``Node``, ``Service`` and ``Checks``, or None for none.
+    :returns: the instances and, for each one that is refused, the reason.
     :raises Refused: when the answer is no such list.
     """
     if not isinstance(answer, (list, type(None))):
         raise Refused("the answer is not a list of instances")
-    servers, reasons = [], []
+    found: dict[Server, Member] = {}
+    reasons = []
     for entry in answer or []:
         try:
             node, service = entry["Node"], entry["Service"]
-            servers.append(server(service.get("Address") or node["Address"], service["Port"]))
+            checks = [(str(check["CheckID"]), check["Status"]) for check in entry.get("Checks") or []]
+            each = Member(
+                server(service.get("Address") or node["Address"], service["Port"]),
+                alive=("serfHealth", "critical") not in checks,
+                passing=all(status == "passing" for _name, status in checks),
+                withdrawn=any(name.startswith(("_node_maintenance", "_service_maintenance")) for name, _ in checks),
+            )
+            # A host that was replaced may stand there twice for a while.
+            found[each.server] = max(each, found.get(each.server, each), key=lambda one: (one.passing, one.alive))
         except Refused as reason:
             reasons.append(str(reason))
         except (KeyError, TypeError, AttributeError):
             reasons.append("an instance without an address")
-    return servers, reasons
+    return list(found.values()), reasons
 
 
-def render(name: str, servers: t.Iterable[Server], options: Options) -> str:
+class Memory(t.NamedTuple):
+    """What the watch keeps between two answers.
+
+    :param good: who has been served since its host came up, and was not withdrawn.
+    :param fallen: who failed, and since when it passes again, in seconds of a monotonic clock; None while it fails.
+    """
+
+    good: frozenset[Server] = frozenset()
+    fallen: t.Mapping[Server, float | None] = {}
+
+
+class Choice(t.NamedTuple):
+    """Who gets requests.
+
+    :param servers: all of them.
+    :param last: who is still asked when nginx's own passive checks have ruled out all.
+    :param wait: seconds after which to choose again, even if Consul has nothing new.
+    :param note: why it is not simply those that pass; empty when it is.
+    """
+
+    servers: frozenset[Server]
+    last: frozenset[Server]
+    wait: float
+    memory: Memory
+    note: str
+
+
+def choose(found: t.Sequence[Member], now_in: t.Collection[Server], memory: Memory, now: float) -> Choice:
+    """Decide who gets requests.
+
+    - Who passes its checks does. Who failed comes back once it has passed for :data:`STEADY_SECONDS`.
+    - When fewer than half of those that served, live and were not withdrawn pass, the checks are the likelier culprit,
+      or the load is: all of these get requests, since the few that pass could not bear them.
+    - When nobody passes, nobody leaves.
+
+    :param found: what Consul has.
+    :param now_in: who gets requests now.
+    """
+    fallen: dict[Server, float | None] = {}
+    for each in found:
+        known = each.server in memory.fallen
+        if each.passing:
+            since = (now if memory.fallen[each.server] is None else memory.fallen[each.server]) if known else None
+            if since is not None and now - since < STEADY_SECONDS:
+                fallen[each.server] = since
+        elif not each.withdrawn and (known or each.server in memory.good or each.server in now_in):
+            fallen[each.server] = None
+    steady = frozenset(each.server for each in found if each.passing and each.server not in fallen)
+    live = frozenset(each.server for each in found if each.alive and not each.withdrawn)
+    good = steady | ((memory.good | frozenset(now_in)) & live)
+    # Who passes and never left has nothing to come back to.
+    note, servers = "", steady | frozenset(each.server for each in found if each.passing and each.server in now_in)
+    if not steady:
+        servers, note = frozenset(now_in) | good, "no instance passes its checks, the last servers stay"
+    elif 2 * len(steady) < len(good):
+        servers, note = good, f"only {len(steady)} of {len(good)} pass their checks, those whose hosts live stay"
+    ends = [since + STEADY_SECONDS - now for since in fallen.values() if since is not None]
+    return Choice(servers, servers & live, min([WAIT_SECONDS, *ends]), Memory(good, fallen), note)
+
+
+def render(name: str, servers: t.Iterable[Server], options: Options, last: t.Collection[Server] = ()) -> str:
     """Write the upstream; the same servers give the same text, in whatever order and how often they come.
 
     :param name: the service, which is also the upstream's name.
+    :param last: those of the servers that are asked once more when nginx has ruled out all. nginx itself never rules
+        out a server that is the only one.
     """
     ordered = sorted(set(servers), key=_place)
     lines = [f"server {each} max_fails={options.max_fails} fail_timeout={options.fail_timeout};" for each in ordered]
+    if len(ordered) > 1:
+        lines += [f"server {each} max_fails=0 backup;" for each in ordered if each in last]
     body = "\n".join("    " + line for line in lines or [PLACEHOLDER])
     return (
         f"# Owned by nginx-upstream@{name}.service, which follows Consul. Changes by hand are lost.\n"
@@ -152,7 +249,7 @@ def describe(before: str, after: str) -> str:
     return f"{'; '.join(parts) or 'settings changed'} ({len(new)} in all)"
 
 
-def _place(each: Server) -> tuple:
+def _place(each: Server) -> tuple[int, int, str, int]:
     """Numeric order for addresses, then names."""
     try:
         address = ipaddress.ip_address(each.host)
@@ -188,18 +285,24 @@ def replace(path: pathlib.Path, text: str) -> None:
     new.replace(path)
 
 
-def follow(path: pathlib.Path, servers: t.Sequence[Server], options: Options, nginx: t.Any) -> str:
+def follow(
+    path: pathlib.Path,
+    servers: t.Collection[Server],
+    options: Options,
+    nginx: t.Any,
+    last: t.Collection[Server] = (),
+) -> str:
     """Bring the upstream's file and the running nginx to these servers.
 
     :param nginx: has ``test`` and ``reload`` as :class:`Nginx` has.
+    :param last: see :func:`render`.
     :returns: a line for the journal, empty when there was nothing to do.
     :raises Refused: when nginx does not take the new file; the old one is in place again.
     """
-    name = path.stem
     before = path.read_text(encoding="utf-8") if path.exists() else None
-    after = render(name, servers or [parse(each) for each in listed(before or "")], options)
+    after = render(path.stem, servers, options, last)
     if after == before:
-        return "" if servers else "no instance passes its checks, the last servers stay"
+        return ""
     replace(path, after)
     problem = nginx.test() or nginx.reload()
     if problem:
@@ -209,6 +312,68 @@ def follow(path: pathlib.Path, servers: t.Sequence[Server], options: Options, ng
             replace(path, before)
         raise Refused(f"nginx does not take the new upstream, the old one is back: {problem}")
     return describe(before or "", after)
+
+
+class Consul:
+    """The local agent.
+
+    :param address: of its HTTP interface, ``host:port``.
+    :param token_file: holds the token that may read services.
+    """
+
+    def __init__(self, address: str, token_file: pathlib.Path) -> None:
+        self._address = address
+        self._token_file = token_file
+
+    def ask(self, service: str, index: int, wait: float) -> tuple[int, t.Any]:
+        """Return the instances once they differ from those of ``index``, or after about ``wait`` seconds.
+
+        :raises OSError: the agent does not answer, or answers with an error.
+        """
+        # Any server may answer a stale query. Others go to the leader, and hang for half a minute when it is lost.
+        query = urllib.parse.urlencode({"stale": "", "index": index, "wait": f"{max(1, round(wait * 1000))}ms"})
+        connection = http.client.HTTPConnection(self._address, timeout=wait * 1.1 + 10)
+        try:
+            token = self._token_file.read_text(encoding="utf-8").strip()
+            connection.request("GET", f"/v1/health/service/{service}?{query}", headers={"X-Consul-Token": token})
+            answer = connection.getresponse()
+            text = answer.read()
+            if answer.status != 200:
+                raise OSError(f"Consul answers {answer.status}: {text[:200].decode('utf-8', 'replace').strip()}")
+            return max(1, int(answer.getheader("X-Consul-Index") or 1)), json.loads(text)
+        except http.client.HTTPException as error:
+            raise OSError(f"Consul's answer cannot be read: {error!r}") from error
+        finally:
+            connection.close()
+
+
+def watch(path: pathlib.Path, options: Options, consul: t.Any, nginx: t.Any, state: pathlib.Path, clock: t.Any) -> None:
+    """Follow the service for ever.
+
+    :param consul: has ``ask`` as :class:`Consul` has.
+    :param state: is kept to what is wrong, in one line; empty when nothing is.
+    :param clock: the module ``time``.
+    """
+    memory, index, wait, said = Memory(), 0, 0.0, [""]
+    while True:
+        try:
+            newest, answer = consul.ask(path.stem, index, wait)
+            # After a restore, Consul begins to count again.
+            index = newest if newest >= index else 0
+            found, notes = members(answer)
+            now_in = [parse(each) for each in listed(path.read_text(encoding="utf-8") if path.exists() else "")]
+            choice = choose(found, now_in, memory, clock.monotonic())
+            memory, wait, problem = choice.memory, choice.wait, ""
+            notes += [choice.note, follow(path, choice.servers, options, nginx, choice.last)]
+        except (OSError, ValueError) as error:
+            problem, index, wait, notes = str(error), 0, 0.0, [str(error)]
+        for note in notes:
+            if note and note not in said:
+                print(f"{path.stem}: {note}", flush=True)
+        said = notes
+        if not state.exists() or state.read_text(encoding="utf-8") != problem:
+            replace(state, problem)
+        clock.sleep(PAUSE_SECONDS if problem else BREATH_SECONDS)
 
 
 def seed(path: pathlib.Path, servers: list[Server], options: Options) -> None:
@@ -230,6 +395,8 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("service", type=service_name)
     parser.add_argument("--seed", nargs="*", metavar="HOST:PORT", help="write the first file and do nothing else")
+    parser.add_argument("--consul", default="127.0.0.1:8500", metavar="HOST:PORT", help="the agent's HTTP interface")
+    parser.add_argument("--token-file", type=pathlib.Path, default=pathlib.Path("/etc/nginx/consul_token"))
     parser.add_argument("--max-fails", type=int, default=default.max_fails)
     parser.add_argument("--fail-timeout", default=default.fail_timeout)
     parser.add_argument("--keepalive", type=int, default=default.keepalive)
@@ -241,19 +408,14 @@ def main() -> None:
     given = arguments().parse_args()
     path = UPSTREAMS / f"{given.service}.conf"
     options = Options(given.max_fails, given.fail_timeout, given.keepalive, given.keepalive_timeout)
+    if given.seed is None:
+        state = pathlib.Path(os.environ.get("RUNTIME_DIRECTORY", "/run")) / "state"
+        watch(path, options, Consul(given.consul, given.token_file), Nginx(), state, time)
     try:
-        if given.seed is not None:
-            seed(path, [parse(each) for each in given.seed], options)
-            return
-        servers, notes = instances(json.load(sys.stdin))
-        notes.append(follow(path, servers, options, Nginx()))
+        seed(path, [parse(each) for each in given.seed], options)
     except (OSError, ValueError) as error:
-        print(f"{given.service}: {error}", file=sys.stderr, flush=True)
-        if given.seed is None:
-            time.sleep(PAUSE_SECONDS)
+        print(f"{given.service}: {error}", file=sys.stderr)
         sys.exit(1)
-    for note in filter(None, notes):
-        print(f"{given.service}: {note}")
 
 
 if __name__ == "__main__":

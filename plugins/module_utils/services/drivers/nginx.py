@@ -17,6 +17,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.transaction impo
 
 CONFIGURATION = "/etc/nginx/nginx.conf"
 UPSTREAMS = "/etc/nginx/upstreams"
+#: Where each watch says what is wrong with it.
+WATCHES = "/run/nginx-upstream"
 
 
 class Nginx(Driver):
@@ -24,6 +26,9 @@ class Nginx(Driver):
 
     It answers ``options.probe`` with the digest of what it runs: a reload that fails late, such as on a port that is
     taken, leaves the old configuration in force without a word.
+
+    ``options.watched`` are the services that are followed. Each watch tests every change of its upstream together with
+    this configuration, so what keeps it from that shows here.
     """
 
     def validate(self, staged: t.Mapping[str, str]) -> str:
@@ -33,9 +38,23 @@ class Nginx(Driver):
         done = run(["nginx", "-t", "-q", "-c", staged[CONFIGURATION]], timeout=ACTIVATE_TIMEOUT)
         return in_place(done.said, staged) if done.status else ""
 
+    def ailments(self) -> list[str]:
+        """Ask nginx first; then what its watches have to say."""
+        return super().ailments() or [each for each in map(_fault_of_watch, self.options.get("watched") or []) if each]
+
     def drift(self) -> str:
         """Say that a reload is due where nginx runs with another configuration."""
         return RELOAD if self.ailments() else "none"
+
+
+def _fault_of_watch(service: str) -> str:
+    """Say why the watch of a service does not work, as a clause; empty when it does."""
+    try:
+        with open(os.path.join(WATCHES, service, "state"), encoding="utf-8") as stream:
+            problem = stream.read().strip()
+    except OSError:
+        problem = "it has not had an answer of Consul yet"
+    return f"nginx-upstream@{service}.service does not follow Consul: {problem}" if problem else ""
 
 
 class Watch(Driver):

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib.util
-import io
-import json
 import pathlib
 import sys
+import threading
+import urllib.parse
 
 import pytest
 from hypothesis import given
@@ -29,8 +30,12 @@ watch = _load()
 Server = watch.Server
 
 
-def entry(node_address="10.0.0.1", address="", port=8000):
-    return {"Node": {"Node": "n", "Address": node_address}, "Service": {"ID": "api", "Address": address, "Port": port}}
+def entry(node_address="10.0.0.1", address="", port=8000, **statuses):
+    return {
+        "Node": {"Node": "n", "Address": node_address},
+        "Service": {"ID": "api", "Address": address, "Port": port},
+        "Checks": [{"CheckID": name, "Status": status} for name, status in statuses.items()],
+    }
 
 
 class FakeNginx:
@@ -47,8 +52,8 @@ class FakeNginx:
         return self.answers["reload"]
 
 
-def render(*servers, options=None):
-    return watch.render("api", servers, options or watch.Options())
+def render(*servers, options=None, last=()):
+    return watch.render("api", servers, options or watch.Options(), last)
 
 
 def test_an_upstream_has_the_numbers_of_its_options():
@@ -136,26 +141,177 @@ def test_what_is_no_seed_is_refused(text):
 
 
 def test_an_instance_serves_at_its_own_address_or_its_node_s():
-    servers, reasons = watch.instances([entry("10.0.0.1"), entry("10.0.0.1", "10.9.9.9", 81)])
-    assert servers == [Server("10.0.0.1", 8000), Server("10.9.9.9", 81)]
+    found, reasons = watch.members([entry("10.0.0.1"), entry("10.0.0.1", "10.9.9.9", 81)])
+    assert [each.server for each in found] == [Server("10.0.0.1", 8000), Server("10.9.9.9", 81)]
     assert reasons == []
 
 
 @pytest.mark.parametrize("odd", [None, {}, "x", {"Node": None, "Service": {}}, {"Node": {}, "Service": {"Port": 1}}])
 def test_an_odd_instance_does_not_stop_the_others(odd):
-    servers, reasons = watch.instances([odd, entry()])
-    assert servers == [Server("10.0.0.1", 8000)]
+    found, reasons = watch.members([odd, entry()])
+    assert found == [watch.Member(Server("10.0.0.1", 8000))]
     assert len(reasons) == 1
 
 
 def test_no_instances_may_be_an_empty_list_or_nothing():
-    assert watch.instances([]) == watch.instances(None) == ([], [])
+    assert watch.members([]) == watch.members(None) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("checks", "alive", "passing", "withdrawn"),
+    [
+        ({"serfHealth": "passing", "service:api": "passing"}, True, True, False),
+        ({"serfHealth": "passing", "service:api": "critical"}, True, False, False),
+        ({"serfHealth": "passing", "service:api": "warning"}, True, False, False),
+        ({"serfHealth": "critical", "service:api": "passing"}, False, False, False),
+        ({"serfHealth": "passing", "_service_maintenance:api": "critical"}, True, False, True),
+        ({"serfHealth": "passing", "_node_maintenance": "critical"}, True, False, True),
+        # A host that no agent watches.
+        ({}, True, True, False),
+    ],
+)
+def test_what_checks_say_of_an_instance(checks, alive, passing, withdrawn):
+    found, reasons = watch.members([entry(**checks)])
+    assert (found, reasons) == ([watch.Member(Server("10.0.0.1", 8000), alive, passing, withdrawn)], [])
+
+
+def test_a_host_that_was_replaced_counts_as_it_is_now():
+    old, new = entry(serfHealth="critical"), entry(serfHealth="passing")
+    assert watch.members([old, new])[0] == watch.members([new, old])[0] == [watch.Member(Server("10.0.0.1", 8000))]
+
+
+@pytest.mark.parametrize("odd", [{"CheckID": 1}, "x", None])
+def test_odd_checks_do_not_stop_the_others(odd):
+    found, reasons = watch.members([{**entry("10.0.0.2"), "Checks": [odd]}, entry()])
+    assert [each.server.host for each in found] == ["10.0.0.1"]
+    assert len(reasons) == 1
+
+
+# Each step: seconds on the clock, how the servers a, b, c … are, and who gets requests then. A server is P when it
+# passes, f when it fails and its host lives, d when its host is lost, m in maintenance, and - when Consul has none.
+HISTORIES = {
+    "those that pass": ("abc", [(0, "PPP", "abc")]),
+    "one of three fails, and comes back when it has passed for a while": (
+        "abc",
+        [(0, "PPP", "abc"), (10, "PPf", "ab"), (30, "PPP", "ab"), (34, "PPP", "ab"), (35, "PPP", "abc")],
+    ),
+    "one that passes and fails again waits again": (
+        "abc",
+        [(0, "PPf", "ab"), (10, "PPP", "ab"), (12, "PPf", "ab"), (20, "PPP", "ab"), (25, "PPP", "abc")],
+    ),
+    "l5: the checks of two of three fail while they still answer": (
+        "abc",
+        [(0, "PPP", "abc"), (5, "PPf", "ab"), (8, "Pff", "abc"), (40, "PPf", "abc"), (45, "PPf", "ab")],
+    ),
+    "l5: five of six fail, one after the other": (
+        "abcdef",
+        [
+            (0, "PPPPPP", "abcdef"),
+            (1, "PPPPPf", "abcde"),
+            (2, "PPPPff", "abcd"),
+            (3, "PPPfff", "abc"),
+            (4, "PPffff", "abcdef"),
+            (5, "Pfffff", "abcdef"),
+            (30, "PPPPPP", "abcdef"),
+        ],
+    ),
+    "l5: a lost host does not count": ("abc", [(0, "PPP", "abc"), (5, "PPd", "ab"), (6, "Pdd", "a")]),
+    "l5: all hosts are lost, and two come back with the checks of yesterday": (
+        "abc",
+        [
+            (0, "ddd", "abc"),
+            (60, "Pdd", "abc"),  # what Consul still has; its agent has not spoken
+            (61, "PPd", "abc"),
+            (62, "ffd", "abc"),
+            (72, "Pfd", "abc"),
+            (74, "PPd", "abc"),
+            (77, "PPd", "ab"),  # the first of them is steady, the other lives and has not left
+            (79, "PPd", "ab"),
+        ],
+    ),
+    "h13: a host that was lost comes back with the check of yesterday": (
+        "abc",
+        [(0, "PPP", "abc"), (5, "PPd", "ab"), (60, "PPP", "ab"), (62, "PPf", "ab"), (72, "PPP", "ab")],
+    ),
+    "nobody passes": ("abc", [(0, "fff", "abc"), (9, "ddd", "abc"), (10, "---", "abc")]),
+    "two of two fail, one after the other": ("ab", [(0, "PP", "ab"), (5, "Pf", "a"), (9, "ff", "ab")]),
+    "a new one joins at once": ("ab", [(0, "PP-", "ab"), (5, "PPf", "ab"), (20, "PPP", "abc")]),
+    "many new ones that do not pass yet are no reason to doubt the checks": ("ab", [(0, "PPffff", "ab")]),
+    "a deploy: one leaves by maintenance and comes back at once": (
+        "abc",
+        [(0, "PPP", "abc"), (5, "PPm", "ab"), (20, "PPf", "ab"), (30, "PPP", "abc")],
+    ),
+    "the last one in maintenance": ("a", [(0, "m", "a"), (9, "P", "a")]),
+    "one that is removed": ("abc", [(0, "PPP", "abc"), (5, "PP-", "ab")]),
+    "most are removed": ("abc", [(0, "PPP", "abc"), (5, "P--", "a")]),
+    "most are in maintenance": ("abc", [(0, "PPP", "abc"), (5, "Pmm", "a")]),
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_l5_who_gets_requests(history):
+    start, steps = HISTORIES[history]
+    place = {letter: Server(f"10.0.0.{number}", 1) for number, letter in enumerate("abcdef")}
+    memory, now_in = watch.Memory(), [place[letter] for letter in start]
+    for now, states, expected in steps:
+        found = [
+            watch.Member(place[letter], state not in "d", state == "P", state == "m")
+            for letter, state in zip("abcdef", states, strict=False)
+            if state != "-"
+        ]
+        choice = watch.choose(found, now_in, memory, float(now))
+        assert "".join(letter for letter in place if place[letter] in choice.servers) == expected, now
+        assert choice.last <= choice.servers
+        assert {each.server for each in found if not each.alive}.isdisjoint(choice.last)
+        memory, now_in = choice.memory, list(choice.servers)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("Pfdm-"), min_size=4, max_size=4), min_size=1, max_size=12),
+    st.lists(st.floats(0, 20), min_size=12, max_size=12),
+)
+def test_l5_whatever_happens_there_are_servers_and_too_few_never_bear_all(history, pauses):
+    place = [Server(f"10.0.0.{number}", 1) for number in range(4)]
+    memory, now_in, now = watch.Memory(), frozenset(place), 0.0
+    for states, pause in zip(history, pauses, strict=False):
+        now += pause
+        found = [
+            watch.Member(server, state != "d", state == "P", state == "m")
+            for server, state in zip(place, states, strict=True)
+            if state != "-"
+        ]
+        choice = watch.choose(found, now_in, memory, now)
+        live = {each.server for each in found if each.alive and not each.withdrawn}
+        assert choice.servers
+        assert 2 * len(choice.servers) >= len(now_in & live)
+        assert 0 < choice.wait <= watch.WAIT_SECONDS
+        memory, now_in = choice.memory, choice.servers
+
+
+def test_l5_a_choice_says_when_to_choose_again():
+    a, b = Server("10.0.0.1", 1), Server("10.0.0.2", 1)
+    memory = watch.Memory(frozenset([a, b]), {b: 7.0})
+    choice = watch.choose([watch.Member(a), watch.Member(b)], [a], memory, 10.0)
+    assert (choice.servers, choice.wait) == ({a}, 2.0)
+
+
+def test_l5_those_that_live_are_asked_when_nginx_has_ruled_out_all():
+    a, b, c = (Server(f"10.0.0.{number}", 1) for number in (1, 2, 3))
+    lines = [line.strip() for line in render(a, b, c, last=[a, c]).splitlines() if " server " in line]
+    assert lines == [
+        "server 10.0.0.1:1 max_fails=3 fail_timeout=30s;",
+        "server 10.0.0.2:1 max_fails=3 fail_timeout=30s;",
+        "server 10.0.0.3:1 max_fails=3 fail_timeout=30s;",
+        "server 10.0.0.1:1 max_fails=0 backup;",
+        "server 10.0.0.3:1 max_fails=0 backup;",
+    ]
+    assert "backup" not in render(a, last=[a]), "nginx never rules out the only one"
 
 
 @pytest.mark.parametrize("answer", [{}, "[]", 1])
 def test_an_answer_that_is_no_list_is_refused(answer):
     with pytest.raises(watch.Refused):
-        watch.instances(answer)
+        watch.members(answer)
 
 
 _HOSTS = st.one_of(st.ip_addresses().map(str), st.text(), st.from_regex(r"[a-z0-9.:\[\]{};$ \n-]{0,40}"))
@@ -163,8 +319,9 @@ _HOSTS = st.one_of(st.ip_addresses().map(str), st.text(), st.from_regex(r"[a-z0-
 
 @given(st.lists(st.tuples(_HOSTS, st.one_of(st.integers(-9, 70000), st.text()))))
 def test_whatever_consul_says_the_file_has_no_other_lines_than_ours(places):
-    servers, reasons = watch.instances([entry(host, port=port) for host, port in places])
-    assert len(servers) + len(reasons) == len(places)
+    found, reasons = watch.members([entry(host, port=port) for host, port in places])
+    servers = [each.server for each in found]
+    assert len(servers) <= len(places) - len(reasons)
     text = render(*servers)
     assert text.count("\n") == render().count("\n") - 1 + max(1, len(set(servers)))
     assert text.count(";") == 4 + max(1, len(set(servers)))
@@ -203,21 +360,6 @@ def test_no_change_disturbs_nobody(path):
     assert nginx.calls == []
 
 
-def test_no_instances_keep_the_last_servers(path):
-    path.write_text(render(Server("10.0.0.1", 1), Server("fd00::1", 1)))
-    before, nginx = path.read_text(), FakeNginx()
-    assert "the last servers stay" in follow(path, [], nginx)
-    assert path.read_text() == before
-    assert nginx.calls == []
-
-
-def test_new_options_reach_the_last_servers_too(path):
-    path.write_text(render(Server("10.0.0.1", 1)))
-    options = watch.Options(keepalive=64)
-    assert follow(path, [], FakeNginx(), options) == "settings changed (1 in all)"
-    assert path.read_text() == render(Server("10.0.0.1", 1), options=options)
-
-
 def test_an_edit_by_hand_is_undone(path):
     path.write_text(render(Server("10.0.0.1", 1)).replace("least_conn", "ip_hash"))
     follow(path, [Server("10.0.0.1", 1)], FakeNginx())
@@ -254,48 +396,191 @@ def test_a_service_that_could_leave_its_file_is_refused(name):
         watch.service_name(name)
 
 
-@pytest.fixture
-def run(monkeypatch, path):
-    """Run the script as ``consul watch`` does; returns its exit status."""
+class Stop(Exception):
+    pass
 
-    def _run(stdin, *arguments):
+
+class FakeConsul:
+    """Gives one answer after the other; an exception is raised."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    def ask(self, service, index, wait):
+        self.asked.append((service, index, wait))
+        if not self.answers:
+            raise Stop
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeClock:
+    def __init__(self):
+        self.now = 0.0
+        self.slept = []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+        self.slept.append(seconds)
+
+
+@pytest.fixture
+def run(path):
+    """Run the watch until Consul has given all its answers."""
+
+    def _run(*answers, nginx=None, options=None):
+        consul, clock = FakeConsul(*answers), FakeClock()
+        with pytest.raises(Stop):
+            watch.watch(path, options or watch.Options(), consul, nginx or FakeNginx(), path.with_name("state"), clock)
+        return consul, clock
+
+    return _run
+
+
+def test_answers_of_consul_become_the_upstream(run, path, capsys):
+    consul, clock = run((7, [entry(), entry("0.0.0.0")]), (9, [entry(), entry("10.0.0.2")]), (9, [entry()]))
+    assert path.read_text() == render(Server("10.0.0.1", 8000))
+    assert capsys.readouterr().out.splitlines() == [
+        "api: '0.0.0.0' is no address that another host can connect to",
+        "api: joined 10.0.0.1:8000 (1 in all)",
+        "api: joined 10.0.0.2:8000 (2 in all)",
+        "api: left 10.0.0.2:8000 (1 in all)",
+    ]
+    assert [(index, wait) for _service, index, wait in consul.asked] == [(0, 0), (7, 60), (9, 60), (9, 60)]
+    assert clock.slept == [watch.BREATH_SECONDS] * 3
+    assert path.with_name("state").read_text() == ""
+
+
+def test_two_servers_that_live_are_asked_when_nginx_has_ruled_out_both(run, path):
+    one, two = Server("10.0.0.1", 8000), Server("10.0.0.2", 8000)
+    run((1, [entry(), entry("10.0.0.2")]))
+    assert path.read_text() == render(one, two, last=[one, two])
+
+
+def test_no_instances_keep_the_last_servers_and_say_so_once(run, path, capsys):
+    path.write_text(render(Server("10.0.0.1", 1), Server("fd00::1", 1)))
+    before, nginx = path.read_text(), FakeNginx()
+    run((1, []), (2, None), nginx=nginx)
+    assert path.read_text() == before
+    assert nginx.calls == []
+    assert capsys.readouterr().out.splitlines() == ["api: no instance passes its checks, the last servers stay"]
+
+
+def test_new_options_reach_the_last_servers_too(run, path):
+    path.write_text(render(Server("10.0.0.1", 1)))
+    options = watch.Options(keepalive=64)
+    run((1, []), options=options)
+    assert path.read_text() == render(Server("10.0.0.1", 1), options=options)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [OSError("Consul answers 403: Permission denied"), ValueError("no JSON"), (1, {})],
+)
+def test_what_cannot_be_read_changes_nothing_and_is_told(run, path, trouble, capsys):
+    path.write_text(render(Server("10.0.0.1", 1)))
+    consul, clock = run((5, [entry("10.0.0.1", port=1)]), trouble, trouble)
+    assert path.read_text() == render(Server("10.0.0.1", 1))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert path.with_name("state").read_text() != ""
+    assert clock.slept == [watch.BREATH_SECONDS, watch.PAUSE_SECONDS, watch.PAUSE_SECONDS]
+    assert consul.asked[-1] == ("api", 0, 0.0), "it asks from the beginning"
+
+
+def test_h9_what_nginx_does_not_take_is_told_until_it_does(run, path, capsys):
+    path.write_text(render(Server("10.0.0.9", 1)))
+    nginx = FakeNginx(test='open() "/data/logs/access.log" failed (30: Read-only file system)')
+    run((5, [entry()]), (5, [entry()]), nginx=nginx)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1
+    assert path.with_name("state").read_text() in said[0]
+    assert "Read-only file system" in said[0]
+    run((5, [entry()]))
+    assert path.with_name("state").read_text() == ""
+
+
+def test_consul_that_begins_to_count_again_is_asked_from_the_beginning(run):
+    consul, _clock = run((900, [entry()]), (3, [entry()]), (3, [entry()]))
+    assert [index for _service, index, _wait in consul.asked] == [0, 900, 0, 3]
+
+
+@pytest.fixture
+def agent():
+    """An agent that answers as it is told, and notes what it was asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append((self.path, self.headers["X-Consul-Token"]))
+            status, text = self.server.answer
+            self.send_response(status)
+            self.send_header("X-Consul-Index", "17")
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.answer = [], (200, b"[]")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def consul(agent, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    return watch.Consul(f"127.0.0.1:{agent.server_port}", token)
+
+
+def test_any_server_of_consul_may_answer(agent, consul):
+    assert consul.ask("api", 3, 2.5) == (17, [])
+    ((path, token),) = agent.asked
+    query = urllib.parse.urlsplit(path)
+    assert (query.path, token) == ("/v1/health/service/api", "secret")
+    assert urllib.parse.parse_qs(query.query, keep_blank_values=True) == {
+        "stale": [""],
+        "index": ["3"],
+        "wait": ["2500ms"],
+    }
+
+
+def test_consul_s_own_words_are_told(agent, consul):
+    agent.answer = (403, b"Permission denied")
+    with pytest.raises(OSError, match="Consul answers 403: Permission denied"):
+        consul.ask("api", 0, 0)
+
+
+@pytest.fixture
+def seed(monkeypatch, path):
+    """Run the script as the role does; returns its exit status."""
+
+    def _seed(*arguments):
         monkeypatch.setattr(watch, "UPSTREAMS", path.parent)
-        monkeypatch.setattr(watch, "PAUSE_SECONDS", 0)
-        monkeypatch.setattr(watch, "Nginx", FakeNginx)
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        monkeypatch.setattr(sys, "argv", ["nginx-upstream-watch", "api", *arguments])
+        monkeypatch.setattr(sys, "argv", ["nginx-upstream-watch", "api", "--seed", *arguments])
         try:
             watch.main()
         except SystemExit as done:
             return done.code
         return 0
 
-    return _run
+    return _seed
 
 
-def test_an_answer_of_consul_becomes_the_upstream(run, path, capsys):
-    assert run(json.dumps([entry(), entry("0.0.0.0")]), "--keepalive", "8") == 0
-    assert path.read_text() == render(Server("10.0.0.1", 8000), options=watch.Options(keepalive=8))
-    assert capsys.readouterr().out.splitlines() == [
-        "api: '0.0.0.0' is no address that another host can connect to",
-        "api: joined 10.0.0.1:8000 (1 in all)",
-    ]
-
-
-@pytest.mark.parametrize("stdin", ["", "{", "{}"])
-def test_what_cannot_be_read_changes_nothing(run, path, stdin, capsys):
-    path.write_text(render(Server("10.0.0.1", 1)))
-    assert run(stdin) == 1
-    assert path.read_text() == render(Server("10.0.0.1", 1))
-    assert capsys.readouterr().err.startswith("api: ")
-
-
-def test_seeds_come_from_the_command_line(run, path):
-    assert run("", "--seed", "10.0.0.1:1", "[fd00::1]:1") == 0
+def test_seeds_come_from_the_command_line(seed, path):
+    assert seed("10.0.0.1:1", "[fd00::1]:1") == 0
     assert path.read_text() == render(Server("10.0.0.1", 1), Server("fd00::1", 1))
 
 
-def test_a_bad_seed_writes_nothing(run, path, capsys):
-    assert run("", "--seed", "10.0.0.1:1", "x;y:1") == 1
+def test_a_bad_seed_writes_nothing(seed, path, capsys):
+    assert seed("10.0.0.1:1", "x;y:1") == 1
+    assert capsys.readouterr().err.startswith("api: ")
     assert not path.exists()
-    assert "'x;y'" in capsys.readouterr().err

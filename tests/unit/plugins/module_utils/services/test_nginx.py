@@ -64,6 +64,18 @@ def test_no_problem(variables):
             'lb1: nginx_sites listens on "70000", which names no port.',
         ),
         (
+            {"nginx_sites": [{**SHOP, "internal_paths": ["/a b"]}]},
+            "bad_path",
+            'lb1: the site "shop" has the internal path "/a b"; it must begin with a slash, be more than that, and '
+            "have letters, digits and . _ ~ / - only.",
+        ),
+        (
+            {"nginx_internal_paths": ["/"]},
+            "bad_path",
+            'lb1: the site "shop" has the internal path "/"; it must begin with a slash, be more than that, and '
+            "have letters, digits and . _ ~ / - only.",
+        ),
+        (
             {"nginx_status_port": 0},
             "bad_port",
             "lb1: nginx_status_port is 0; a port is between 1 and 65535.",
@@ -100,8 +112,37 @@ def test_what_the_role_works_from():
     assert wanted["seeds"] == {"api": ["10.0.0.1:8000"], "shop": []}
 
 
+@pytest.mark.parametrize(
+    ("site", "paths"),
+    [
+        ({}, ["/metrics", "/readyz"]),
+        ({"internal_paths": []}, []),
+        ({"internal_paths": ["/admin", "/admin"]}, ["/admin"]),
+        ({"internal_paths": "/admin"}, ["/admin"]),
+    ],
+)
+def test_x1_paths_that_a_site_does_not_publish(site, paths):
+    variables = {"nginx_sites": [{**SHOP, **site}], "nginx_internal_paths": ["/metrics", "/readyz"]}
+    assert nginx.wanted(platform(**variables), "lb1", None)["internal_paths"] == {"shop": paths}
+
+
+@pytest.mark.parametrize(
+    ("variables", "folders"),
+    [
+        ({}, []),
+        ({"nginx_access_log": "/data/logs/access.log", "nginx_error_log": "/data/logs/error.log"}, ["/data/logs"]),
+        ({"nginx_access_log": "syslog:server=unix:/dev/log", "nginx_error_log": "stderr"}, []),
+        ({"nginx_http_extra": 'error_log "/home/ops/e.log" warn;\naccess_log off;'}, ["/home/ops"]),
+        ({"nginx_sites": [{**SHOP, "extra": "  access_log /srv/shop/a.log;"}]}, ["/srv/shop"]),
+    ],
+)
+def test_h9_where_the_logs_are(variables, folders):
+    assert nginx.wanted(platform(**variables), "lb1", None)["log_folders"] == folders
+
+
 def test_without_consul_nothing_is_watched():
     assert nginx.wanted(platform(nginx_consul=False), "lb1", None)["units"] == []
+    assert nginx.wanted(platform(nginx_consul=False), "lb1", None)["watched"] == []
 
 
 def test_an_own_default_site_counts():
