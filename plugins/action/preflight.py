@@ -13,8 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.names import FLE
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.describe import describe
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.warn_inventory import warnings
-from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of
+from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of, names
 
 
 class ActionModule(ActionBase):
@@ -34,7 +33,9 @@ class ActionModule(ActionBase):
         )
         hosts = Hosts(task_vars, self._templar)
         try:
-            platform, topology = check(hosts, groups_of(task_vars), options["secrets"], options["fleet_providers"])
+            platform, topology, warnings = check(
+                hosts, groups_of(task_vars), options["secrets"], options["fleet_providers"], names()
+            )
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}
         tags, skipped = (task_vars.get(f"ansible_{which}_tags") or () for which in ("run", "skip"))
@@ -44,5 +45,5 @@ class ActionModule(ActionBase):
             "topology": topology,
             "services": {host: chosen(platform, host, tags or ("all",), skipped) for host in platform.hosts},
             "description": describe(platform),
-            "warnings": [str(warning) for warning in warnings(platform)],
+            "warnings": [str(warning) for warning in warnings],
         }

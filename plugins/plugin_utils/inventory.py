@@ -12,12 +12,14 @@ import os
 import typing as t
 from collections.abc import Iterator, Mapping
 
+import yaml
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Unevaluated
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import PIECEMEAL
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.variables import Names
 
 if t.TYPE_CHECKING:
     from ansible.template import Templar
@@ -102,6 +104,19 @@ def defaults() -> dict[str, t.Any]:
         if os.path.exists(path):
             found.update(loader.load_from_file(path, cache="all", trusted_as_template=True) or {})
     return found
+
+
+def names() -> Names:
+    """Return the arguments of all roles of this collection, for a look at how variables are spelled."""
+    # Ansible's own loader notes where each value is from, for which nobody asks here.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    known = {*defaults()}
+    roles = sorted(os.listdir(_ROLES))
+    for role in roles:
+        with open(os.path.join(_ROLES, role, "meta", "argument_specs.yml"), encoding="utf-8") as file:
+            specs = yaml.load(file, loader)["argument_specs"]
+        known.update(name for entry in specs.values() for name in entry.get("options", {}))
+    return Names(known, roles)
 
 
 class Hosts(Mapping[str, Variables]):

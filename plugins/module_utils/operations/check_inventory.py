@@ -9,24 +9,31 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform, warn_inventory
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import next_map
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
-from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases, variables
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import together
 
 
 class InvalidInventory(ScaleoutError):
-    """An inventory that no platform can be made of; the message has all of its problems, and so has ``problems``."""
+    """An inventory that no platform can be made of; the message has all of its problems, and so has ``problems``.
+
+    ``warnings`` may say why: a variable that is missing may be there under a name that is not quite right.
+    """
 
     CODE = "invalid_inventory"
 
-    def __init__(self, problems: t.Sequence[Problem]) -> None:
-        super().__init__(told(problems), problems=[dataclasses.asdict(problem) for problem in problems])
+    def __init__(self, problems: t.Sequence[Problem], warnings: t.Sequence[Problem] = ()) -> None:
+        super().__init__(
+            told(problems),
+            problems=[dataclasses.asdict(problem) for problem in problems],
+            warnings=[str(warning) for warning in warnings],
+        )
 
 
 def told(problems: t.Sequence[Problem]) -> str:
@@ -48,11 +55,13 @@ def check(
     groups: t.Mapping[str, t.Sequence[str]],
     secrets: t.Sequence[str] = (),
     providers: t.Sequence[str] = names.FLEET_PROVIDERS,
-) -> tuple[Platform, dict[str, t.Any]]:
-    """Return the platform of an inventory and its topology as facts for playbooks.
+    known: variables.Names | None = None,
+) -> tuple[Platform, dict[str, t.Any], list[Problem]]:
+    """Return the platform of an inventory, its topology as facts for playbooks, and what it can live with.
 
     :param hosts: the variables of each host, in the order of the inventory, over the defaults of the roles.
     :param secrets: variables that must have a value on every host, beside those of the services and applications.
+    :param known: the variables that there are; None for no look at how they are spelled.
     :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
     """
     platform, described = topology.parse(hosts, groups)
@@ -67,9 +76,11 @@ def check(
             next_map(None, wanted_shards(document["clusters"], document["shards"]), BUCKETS)
         except InvalidMap as error:
             found.append(Problem("invalid_buckets", "", f"platform_shard_buckets: {error.message.rstrip('.')}"))
-    if found:
-        raise InvalidInventory(found)
+    misspelled, doubtful = variables.judge(platform, known) if known else ([], [])
+    warnings = doubtful + warn_inventory.warnings(platform)
+    if misspelled or found:
+        raise InvalidInventory(misspelled + found, warnings)
     document["applications"] = {
         application.name: application.document() for application in platform.applications.values()
     }
-    return platform, document
+    return platform, document, warnings

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
@@ -62,6 +63,7 @@ def _names(platform: Platform) -> t.Iterator[Problem]:
 
 def _addresses(platform: Platform) -> t.Iterator[Problem]:
     taken: dict[str, str] = {}
+    reached: dict[tuple[str, str], str] = {}
     for host in platform.hosts:
         wrong = False
         for variable in ("platform_address", "ansible_host"):
@@ -70,10 +72,29 @@ def _addresses(platform: Platform) -> t.Iterator[Problem]:
             if fault:
                 yield Problem("invalid_address", host, f"{variable} is {address!r}, which {fault}")
                 wrong = True
-        other = host if wrong else taken.setdefault(platform.address(host), host)
+        if wrong:
+            continue
+        other = taken.setdefault(_same(platform.address(host)), host)
         if other != host:
             text = f"the address of {other} and {host} is the same: {platform.address(host)}"
             yield Problem("address_taken", "", text)
+            continue
+        login = platform.value(host, "ansible_host")
+        if login is None:
+            continue
+        # Behind one address several hosts may be, each with a port of its own.
+        other = reached.setdefault((_same(login), str(platform.value(host, "ansible_port", ""))), host)
+        if other != host:
+            text = f"ansible_host of {other} and {host} is the same: {login}; they would be one machine"
+            yield Problem("address_taken", "", text)
+
+
+def _same(address: str) -> str:
+    """Return the one way to write an IP address; names in lower case."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower()
 
 
 def _groups(platform: Platform) -> t.Iterator[Problem]:

@@ -160,6 +160,23 @@ def test_all_problems_are_in_the_message_and_each_has_its_code(preflight):
     )
 
 
+def test_h5_a_secret_under_a_name_that_is_not_quite_right_is_told_both_ways(preflight):
+    inventory = of_pg1("their_port: 6432").replace(
+        "postgres_replicator_password: only", "postgres_replicator_pasword: only"
+    )
+    result = preflight(inventory)
+    assert result["msg"] == "pg1 and pg1r: the secret postgres_replicator_password is missing."
+    assert result["warnings"] == [
+        "consul1, lb1 and 3 more hosts: postgres_replicator_pasword is not known here; did you mean "
+        "postgres_replicator_password; platform_own_variables takes names of your own."
+    ]
+    assert "only-here" not in repr(result)
+
+
+def test_h5_a_right_inventory_has_no_warning(preflight):
+    assert preflight(of_pg1("their_port: 6432"))["warnings"] == []
+
+
 def test_what_several_hosts_share_is_told_once(preflight):
     inventory = of_pg1("their_port: 6432").replace("postgres_replicator_password: only-here", "unused: true")
     result = preflight(inventory)

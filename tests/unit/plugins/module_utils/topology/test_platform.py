@@ -307,18 +307,6 @@ def on_all(**variables):
         ),
         # addresses
         (
-            {"pg1r": {"ansible_host": "192.0.2.11"}},
-            {},
-            "address_taken",
-            "the address of pg1 and pg1r is the same: 192.0.2.11.",
-        ),
-        (
-            {"lb1": {"platform_address": "192.0.2.7"}, "api1": {"ansible_host": "192.0.2.7"}},
-            {},
-            "address_taken",
-            "the address of lb1 and api1 is the same: 192.0.2.7.",
-        ),
-        (
             {"lb1": {"ansible_host": "a;b"}},
             {},
             "invalid_address",
