@@ -18,6 +18,7 @@ WATCH = "/usr/local/sbin/nginx-upstream-watch"
 _LOGS = re.compile(r"^\s*(?:access_log|error_log)\s+\"?(/[^\s;\"]+)", re.MULTILINE)
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]")
+_EXCERPT = 200
 _Sites = t.Sequence[t.Mapping[str, t.Any]]
 _PORT = re.compile(r"(?:^|:)([0-9]+)$")
 
@@ -43,6 +44,63 @@ def port_of(listen: str) -> int | None:
     words = listen.split()
     match = _PORT.search(words[0]) if words else None
     return int(match.group(1)) if match else None
+
+
+class Question(t.NamedTuple):
+    """What a client of a site would ask.
+
+    :param url: by address, on the host itself.
+    :param host: the name that the client would use, with its port where it is not the scheme's own; empty for a site
+        without a name.
+    """
+
+    site: str
+    url: str
+    host: str
+
+
+def questions(platform: Platform, host: str) -> list[Question]:
+    """Return one question for each site and each of its ports; none where it listens for other things than clients."""
+    found = []
+    for site in _sites(platform, host):
+        name = _name_of(site)
+        for one in listened([site]):
+            words, port = one.split(), port_of(one)
+            if port is None or {"proxy_protocol", "quic"} & set(words):
+                continue
+            scheme, usual = ("https", 443) if "ssl" in words else ("http", 80)
+            address = words[0].rpartition(":")[0]
+            asked = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
+            full = name if port == usual or not name else f"{name}:{port}"
+            found.append(Question(str(site.get("name", "")), f"{scheme}://{asked}:{port}/", full))
+    return found
+
+
+def _name_of(site: t.Mapping[str, t.Any]) -> str:
+    """Return a name that a client could use; empty where the site has none, or only an expression."""
+    given = site.get("server_name", "_")
+    for name in [str(each) for each in (given if isinstance(given, (list, tuple)) else str(given).split())]:
+        if name in ("", "_", '""') or name.startswith("~"):
+            continue
+        if name.startswith("*."):
+            return f"www{name[1:]}"
+        return f"{name[:-2]}.test" if name.endswith(".*") else name.lstrip(".")
+    return ""
+
+
+def fault_of_answer(question: Question, status: int, text: str) -> str:
+    """Say why a site does not serve, as a clause; empty when it does. Whatever an application says to / will do.
+
+    :param status: of the answer; 0 for no answer.
+    :param text: the answer, or why there was none.
+    """
+    asked = f"the site {question.site} at {question.url}" + (f" (Host: {question.host})" if question.host else "")
+    if not status:
+        return f"{asked} did not answer ({text})"
+    if status >= 500:
+        said = " ".join(text.split())[:_EXCERPT]
+        return f"{asked} answered {status}" + (f" ({said})" if said and "<" not in said else "")
+    return ""
 
 
 def services(platform: Platform, host: str) -> list[str]:

@@ -85,21 +85,38 @@ def in_place(text: str, staged: t.Mapping[str, str]) -> str:
     return text
 
 
+class _ByName(http.client.HTTPSConnection):
+    """Connects to an address, and asks there for a name: a server may have a certificate for each of its names."""
+
+    def __init__(self, host: str, port: int | None, timeout: float, name: str) -> None:
+        # It is asked by address on its own host, and it may have a certificate for its name only.
+        self._tls = ssl.create_default_context()
+        self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
+        super().__init__(host, port, timeout=timeout, context=self._tls)
+        self._name = name
+
+    def connect(self) -> None:
+        plain = socket.create_connection((self.host, self.port), self.timeout)
+        self.sock = self._tls.wrap_socket(plain, server_hostname=self._name or self.host)
+
+
 def ask(
-    url: str, method: str = "GET", headers: t.Mapping[str, str] | None = None, timeout: float = LOOK_TIMEOUT
+    url: str,
+    method: str = "GET",
+    headers: t.Mapping[str, str] | None = None,
+    timeout: float = LOOK_TIMEOUT,
+    name: str = "",
 ) -> tuple[int, str]:
     """Send one HTTP request to this host or a neighbour, past any proxy.
 
+    :param name: of the server, where TLS shall ask for another one than the URL's.
     :return: the status and the text of the answer; 0 and the reason where there is none.
     """
     parts = urllib.parse.urlsplit(url)
     secure = parts.scheme == "https"
     connection: http.client.HTTPConnection
     if secure:
-        # It is asked by address on its own host, and it may have a certificate for its name only.
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=timeout, context=context)
+        connection = _ByName(parts.hostname or "", parts.port, timeout, name)
     else:
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:

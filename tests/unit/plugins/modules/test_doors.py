@@ -41,6 +41,12 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("shard_map", {**SHARDS, "keep_versions": 0}, "invalid_input", "keep_versions: 0 is not a number of versions"),
         ("shard_map", {**SHARDS, "shards": []}, "invalid_map", "A shard map needs at least one shard."),
         ("shard_map", {**SHARDS, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
+        (
+            "site_gate",
+            {"timeout": 0, "questions": [{"site": "shop", "url": "http://127.0.0.1:1/"}]},
+            "not_serving",
+            "The site shop at http://127.0.0.1:1/ did not answer (Connection refused).",
+        ),
         ("shard_map_info", {"version": 0}, "invalid_input", "version: 0 is not a version"),
         ("shard_map_info", {"consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
     ],

@@ -140,6 +140,49 @@ def test_h9_where_the_logs_are(variables, folders):
     assert nginx.wanted(platform(**variables), "lb1", None)["log_folders"] == folders
 
 
+@pytest.mark.parametrize(
+    ("site", "asked"),
+    [
+        ({}, [("http://127.0.0.1:80/", "")]),
+        ({"server_name": "shop.example"}, [("http://127.0.0.1:80/", "shop.example")]),
+        ({"server_name": "_", "listen": 8080}, [("http://127.0.0.1:8080/", "")]),
+        ({"server_name": ["shop.example", "b"], "listen": 8080}, [("http://127.0.0.1:8080/", "shop.example:8080")]),
+        ({"server_name": "~^x$ *.shop.example", "listen": "443 ssl"}, [("https://127.0.0.1:443/", "www.shop.example")]),
+        ({"server_name": ".shop.example", "listen": "8443 ssl"}, [("https://127.0.0.1:8443/", "shop.example:8443")]),
+        ({"server_name": "shop.*"}, [("http://127.0.0.1:80/", "shop.test")]),
+        ({"listen": ["*:80", "[::]:80 ipv6only=on"]}, [("http://127.0.0.1:80/", ""), ("http://[::1]:80/", "")]),
+        (
+            {"listen": ["192.0.2.1:81 default_server", "[fd00::1]:82"]},
+            [("http://192.0.2.1:81/", ""), ("http://[fd00::1]:82/", "")],
+        ),
+        # What no client of HTTP can ask.
+        ({"listen": ["unix:/run/shop.sock", "80 proxy_protocol", "443 quic"]}, []),
+    ],
+)
+def test_h8_a_site_is_asked_for_what_it_serves(site, asked):
+    questions = nginx.questions(platform(nginx_sites=[{**SHOP, **site}]), "lb1")
+    assert [(each.url, each.host) for each in questions] == asked
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "fault"),
+    [
+        (200, "", ""),
+        (301, "", ""),
+        (400, "Bad Request", ""),
+        (404, "", ""),
+        (0, "Connection refused", " did not answer (Connection refused)"),
+        (502, "<html>Bad Gateway</html>", " answered 502"),
+        (503, '{"error":\n "no_server"}', ' answered 503 ({"error": "no_server"})'),
+        (500, "", " answered 500"),
+    ],
+)
+def test_h8_what_an_answer_means(status, text, fault):
+    question = nginx.Question("shop", "http://127.0.0.1:80/", "shop.example")
+    asked = "the site shop at http://127.0.0.1:80/ (Host: shop.example)"
+    assert nginx.fault_of_answer(question, status, text) == (asked + fault if fault else "")
+
+
 def test_without_consul_nothing_is_watched():
     assert nginx.wanted(platform(nginx_consul=False), "lb1", None)["units"] == []
     assert nginx.wanted(platform(nginx_consul=False), "lb1", None)["watched"] == []
