@@ -6,16 +6,19 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import connections
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import together
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import CONSUL_SERVER, together
 
 #: The hosts that a group of the inventory has and its record of members does not, as the inventory plugin leaves them.
 NOT_MEMBERS = "fleet_not_members"
+#: What fails together with a host: a rack, a zone, a machine that runs several VMs.
+DOMAIN = "platform_failure_domain"
 
 
 def warnings(platform: Platform) -> list[Problem]:
     """Return what does not keep the platform from being set up."""
-    return [*_not_members(platform)]
+    return [*_not_members(platform), *_failure_domains(platform), *connections.warnings(platform)]
 
 
 def _not_members(platform: Platform) -> t.Iterator[Problem]:
@@ -30,3 +33,15 @@ def _not_members(platform: Platform) -> t.Iterator[Problem]:
             "inventory first"
         )
         yield Problem("not_a_member", "", text)
+
+
+def _failure_domains(platform: Platform) -> t.Iterator[Problem]:
+    """Name those that are there to stand in for each other and would fail together."""
+    groups = {f"the cluster {one.name}": [server.name for server in one.members] for one in platform.clusters.values()}
+    groups["Consul"] = platform.members(CONSUL_SERVER)
+    for of, hosts in groups.items():
+        # One host alone stands in for nobody, and where nothing is said, nothing is known.
+        domains = {platform.value(host, DOMAIN) and str(platform.value(host, DOMAIN)) for host in hosts}
+        if len(hosts) > 1 and len(domains) == 1 and domains != {None}:
+            text = f"all servers of {of} ({', '.join(hosts)}) are in one failure domain, {domains.pop()} ({DOMAIN}); "
+            yield Problem("one_failure_domain", "", f"{text}whatever ends one of them ends all")

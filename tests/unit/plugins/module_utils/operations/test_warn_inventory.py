@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.warn_inventory import warnings
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Server
 
 
 def said(platform):
@@ -39,3 +39,40 @@ def said(platform):
 def test_l4_hosts_that_a_run_leaves_out_are_told(left_out, told):
     variables = {"fleet_not_members": left_out}
     assert said(Platform({"lb1": variables, "api1": variables})) == told
+
+
+def of_domains(**domains):
+    """A cluster of pg1 and pg1r, one of pg2 alone, and three servers of Consul; a host without a domain says none."""
+    names = ("pg1", "pg1r", "pg2", "consul1", "consul2", "consul3")
+    hosts = {name: {"platform_failure_domain": domains.get(name)} for name in names}
+    clusters = {
+        "pg1": Cluster("pg1", (Server("pg1", "a"), Server("pg1r", "b"))),
+        "pg2": Cluster("pg2", (Server("pg2", "c"),)),
+    }
+    return said(Platform(hosts, {"consul_server": ["consul1", "consul2", "consul3"]}, clusters))
+
+
+PG1 = (
+    "all servers of the cluster pg1 (pg1, pg1r) are in one failure domain, a (platform_failure_domain); whatever ends "
+    "one of them ends all."
+)
+CONSUL = (
+    "all servers of Consul (consul1, consul2, consul3) are in one failure domain, 1 (platform_failure_domain); "
+    "whatever ends one of them ends all."
+)
+
+
+@pytest.mark.parametrize(
+    ("domains", "told"),
+    [
+        ({}, []),
+        ({"pg1": "a", "pg1r": "b", "pg2": "a"}, []),
+        ({"pg1": "a"}, []),
+        ({"pg1": "a", "pg1r": "a"}, [PG1]),
+        ({"consul1": "a", "consul2": "a", "consul3": "b"}, []),
+        ({"consul1": 1, "consul2": "1", "consul3": 1}, [CONSUL]),
+        (dict.fromkeys(("pg1", "pg1r"), "a") | dict.fromkeys(("consul1", "consul2", "consul3"), 1), [PG1, CONSUL]),
+    ],
+)
+def test_servers_that_would_fail_together_are_told(domains, told):
+    assert of_domains(**domains) == told
