@@ -202,6 +202,45 @@ def test_a_full_pool_makes_others_wait_and_then_refuses(
     assert api.get(f"/users/{user_id}/tasks").status == 200
 
 
+def test_p7_a_full_disk_is_named_to_the_client_in_readyz_and_in_a_metric(
+    lab: Lab, users: dict[str, tuple[str, str]]
+) -> None:
+    """The server says what it says when it cannot extend a file."""
+    path = f"/users/{users['0'][0]}"
+    metric = 'reference_api_server_trouble{cause="disk_full",server="pg1",shard="0"}'
+    with lab.pg1.connect("shard_0") as connection:
+        connection.execute(
+            """
+            CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full';
+            END $$
+            """
+        )
+        connection.execute("CREATE TRIGGER no_room BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION no_room()")
+        try:
+            answer = lab.a.patch(path, {"name": "x"})
+            assert_shard_unavailable(answer, "0")
+            assert answer.body["error"]["message"] == "Shard 0 is unavailable: its primary pg1 has a full disk."
+            assert lab.a.get(path).status == lab.a.get(f"{path}/tasks").status == 200
+            other_shard_works(lab.a, users)
+            report = lab.a.get("/readyz")
+            assert (report.status, report.body["status"]) == (200, "degraded")
+            primary = {"server": "pg1", "up": True, "reason": "has a full disk", "trouble": "disk_full"}
+            assert report.body["shards"]["0"]["primary"] == primary
+            assert report.body["shards"]["2"]["primary"]["trouble"] == ""
+            assert f"{metric} 1.0" in lab.a.get("/metrics").body
+        finally:
+            connection.execute("DROP FUNCTION no_room() CASCADE")
+    assert lab.a.patch(path, {"name": "back"}).status == 200
+
+    def shown_as_ready() -> bool:
+        assert lab.a.patch(path, {"name": "back"}).status == 200
+        return bool(lab.a.get("/readyz").body["status"] == "ready")
+
+    until(shown_as_ready, 8, "writes that succeed clear it")
+    assert f"{metric} 0.0" in lab.a.get("/metrics").body
+
+
 @contextlib.contextmanager
 def row_lock(lab: Lab, shard: str, user_id: str) -> t.Iterator[None]:
     """Somebody else holds the user's row."""

@@ -53,7 +53,8 @@ def test_it_is_not_ready_when_it_can_serve_no_shard(lab: Lab) -> None:
         report = lab.a.get("/readyz").body
         assert report["status"] == "unavailable"
         reason = f"cannot be reached from {report['watcher']['server']}"
-        assert report["shards"]["0"]["primary"] == {"server": "nowhere", "up": False, "reason": reason}
+        primary = {"server": "nowhere", "up": False, "reason": reason, "trouble": ""}
+        assert report["shards"]["0"]["primary"] == primary
         assert report["shards"]["0"]["replicas"][0]["up"]
     finally:
         lab.publish_and_wait()

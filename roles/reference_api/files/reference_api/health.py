@@ -55,6 +55,7 @@ def readiness(cluster: Cluster, caches: Caches, queue: QueueWatch | None, pulse:
     others = [bool(replica.up) for watch in watches for replica in watch.replicas]
     others += [server.up for server in caches.servers.values()]
     others += [queue.up] if queue else []
+    others += [not watch.primary.trouble for watch in watches]
     status = "ready" if all(primaries + others) else "degraded"
     if not any(primaries):
         status = "unavailable"
@@ -72,7 +73,12 @@ def readiness(cluster: Cluster, caches: Caches, queue: QueueWatch | None, pulse:
 
 def _shard(watch: Watch) -> dict[str, t.Any]:
     return {
-        "primary": {"server": watch.primary.name, "up": bool(watch.primary.up), "reason": watch.primary.reason},
+        "primary": {
+            "server": watch.primary.name,
+            "up": bool(watch.primary.up),
+            "reason": watch.primary.state,
+            "trouble": watch.primary.trouble,
+        },
         "replicas": [
             {"server": replica.name, "up": bool(replica.up), "reason": replica.reason, "in_use": watch.in_use(replica)}
             for replica in watch.replicas

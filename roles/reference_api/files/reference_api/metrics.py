@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from .cache.caches import Caches
 from .cluster import Cluster
 from .pulse import Pulse
+from .troubles import LASTING
 
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -79,13 +80,20 @@ class _ClusterCollector:
         in_use = GaugeMetricFamily(
             "reference_api_replica_in_use", "Whether a replica serves every caller.", labels=["shard", "server"]
         )
+        trouble = GaugeMetricFamily(
+            "reference_api_server_trouble",
+            "Whether a primary refuses writes, by the cause: disk_full or read_only.",
+            labels=["shard", "server", "cause"],
+        )
         for shard_id, watch in self._cluster.watches.items():
+            for cause in LASTING:
+                trouble.add_metric([shard_id, watch.primary.name, cause], float(watch.primary.trouble == cause))
             up.add_metric([shard_id, watch.primary.name, "primary"], float(bool(watch.primary.up)))
             for replica in watch.replicas:
                 up.add_metric([shard_id, replica.name, "replica"], float(bool(replica.up)))
                 age.add_metric([shard_id, replica.name], watch.age(replica))
                 in_use.add_metric([shard_id, replica.name], float(watch.in_use(replica)))
-        yield from (up, age, in_use)
+        yield from (up, age, in_use, trouble)
 
         pool = GaugeMetricFamily(
             "reference_api_pool",

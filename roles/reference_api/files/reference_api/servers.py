@@ -30,6 +30,7 @@ from .messages import Message, Parameters, Reply, Rows
 from .pulse import Pulse
 from .settings import Settings
 from .shard_map import Address
+from .troubles import WriteTrouble, clause
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ class Server:
         self.reason = "has not been reached yet"
         self._settings = settings
         self._pulse = pulse
+        self._trouble = WriteTrouble()
         self._silent = False
         self._opened = asyncio.Event()
         self._pool: AsyncConnectionPool | None = None
@@ -102,6 +104,16 @@ class Server:
     @property
     def name(self) -> str:
         return self.address.name
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from writing, such as ``disk_full``; empty while nothing does."""
+        return self._trouble.cause(time.monotonic())
+
+    @property
+    def state(self) -> str:
+        """Its state as a clause: why it is down, or else what keeps it from writing."""
+        return (self.up and self._trouble.words(time.monotonic())) or self.reason
 
     async def mark_up(self) -> None:
         if self.up or self._retired:
@@ -167,6 +179,8 @@ class Server:
             if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                 await connection.close()
             await pool.putconn(connection)
+        if message.is_write:
+            self._trouble.worked(time.monotonic())
         return messages.parse_reply(message, results)
 
     async def _connection(self, left: Left) -> tuple[AsyncConnectionPool, Connection]:
@@ -215,6 +229,7 @@ class Server:
                 if not cursor.nextset():
                     return results
         except psycopg.Error as error:
+            self._trouble.failed(error.sqlstate, time.monotonic())
             if _is_broken(connection):
                 log.warning("lost a connection to %s: %s", self.address, one_line(error))
                 if _NOT_PASSED_ON in str(error):
@@ -229,7 +244,7 @@ class Server:
                 await connection.rollback()
             if isinstance(error, _CANNOT_NOW):
                 log.warning("%s cannot work now: %s", self.address, one_line(error))
-                raise Unavailable(f"{self.name} cannot work now ({type(error).__name__})") from error
+                raise Unavailable(f"{self.name} {clause(error.sqlstate, type(error).__name__)}") from error
             raise
 
     def _decide(self, up: bool, reason: str) -> None:
