@@ -20,11 +20,14 @@ _USUAL_WEIGHT = 100
 _USUAL_SHARES = 1_024
 _SHARES = (2, _WEIGHTS[1] * _USUAL_SHARES // _USUAL_WEIGHT)
 
+#: What fits any process, and what the kernel takes without being told otherwise (fs.nr_open).
+_FILES = (64, 1_048_576)
+
 _SIZE = re.compile(r"(\d+)([KMGT]?)\Z")
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 _MEMORY = {"memory_min": "MemoryMin", "memory_max": "MemoryMax", "memory_swap_max": "MemorySwapMax"}
-KEYS = (*_MEMORY, "cpu_shares", "cpu_quota")
+KEYS = (*_MEMORY, "cpu_shares", "cpu_quota", "open_files")
 
 
 def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = None) -> list[str]:
@@ -35,7 +38,7 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
 
     :param option: where the limits came from, for the message of an error.
     :param limits: some of :data:`KEYS`. Memory in bytes or with K, M, G or T (of 1024); ``cpu_quota`` in microseconds
-        of each :data:`PERIOD`, so that 150000 is one and a half processors.
+        of each :data:`PERIOD`, so that 150000 is one and a half processors. ``open_files`` counts connections, too.
     :param memory: bytes that the host has, when known.
     :raises Refused: a limit is not one, or contradicts another or the host.
     """
@@ -58,6 +61,8 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
             )
         # systemd counts in hundredths of a percent.
         lines.append(f"CPUQuota={quota * 100 / PERIOD:.2f}%")
+    if "open_files" in limits:
+        lines.append(f"LimitNOFILE={_files(option, limits['open_files'])}")
     return lines
 
 
@@ -91,6 +96,17 @@ def _weight(option: str, value: t.Any) -> int:
             option=option,
         )
     return max(_WEIGHTS[0], round(shares * _USUAL_WEIGHT / _USUAL_SHARES))
+
+
+def _files(option: str, value: t.Any) -> int:
+    files = _number(option, "open_files", value)
+    if not _FILES[0] <= files <= _FILES[1]:
+        raise Refused(
+            f"{option}: open_files is {value} and must be between {_FILES[0]} and {_FILES[1]}.",
+            code="invalid_input",
+            option=option,
+        )
+    return files
 
 
 def _size(option: str, key: str, value: t.Any) -> int:

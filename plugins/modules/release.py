@@ -79,6 +79,7 @@ options:
         alone, not the sum with memory.
       - C(cpu_shares), of which a process without any has 1024, become C(CPUWeight) (100).
       - C(cpu_quota) in microseconds of each 100000.
+      - C(open_files), files and connections together.
     type: dict
     default: {}
   workers:

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
+import resource
 import signal
+import socket
 import threading
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from api_lab.lab import Lab
 from api_lab.postgres import APPLICATION, PASSWORD
-from api_lab.server import ApiServer, environment, run
+from api_lab.server import PACKAGE, ApiServer, environment, run
 from api_lab.waiting import until
 from reference_api.migrate import load, migrate
 from reference_api.settings import Settings
@@ -102,6 +107,40 @@ def test_its_metrics(lab: Lab) -> None:
     ):
         assert line in metrics
     assert user_id not in metrics
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_h3_a_server_without_descriptors_does_not_spin_and_serves_again(
+    another: t.Callable[..., ApiServer], lab: Lab, tmp_path: pathlib.Path, loop: str
+) -> None:
+    """uvloop, where it is installed, closes what it has no descriptor for; asyncio reports it again and again."""
+    (tmp_path / "uvloop.py").write_text("raise ImportError")
+    api = another(**({"PYTHONPATH": f"{tmp_path}:{PACKAGE}"} if loop == "asyncio" else {}))
+    api.log.write_text("")
+    api.start()
+    assert api.process is not None
+    resource.prlimit(api.process.pid, resource.RLIMIT_NOFILE, (100, 100))
+    before = seconds_of_cpu(api.process.pid)
+    idle = [socket.create_connection(("127.0.0.1", api.port)) for _unused in range(150)]
+    try:
+        if loop == "asyncio":
+            until(lambda: "no file descriptor is left of 100" in api.log.read_text(), 10, "it says so")
+        time.sleep(4)
+        assert len(api.log.read_text().splitlines()) < 30
+        assert "Traceback" not in api.log.read_text()
+        assert seconds_of_cpu(api.process.pid) - before < 3
+    finally:
+        for connection in idle:
+            connection.close()
+    until(lambda: _answers(api), 5, "it serves again")
+    metrics = api.get("/metrics").body
+    assert "process_max_fds 100.0" in metrics
+    assert "process_open_fds " in metrics
+
+
+def seconds_of_cpu(pid: int) -> float:
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_description_of_the_api_is_complete(lab: Lab) -> None:

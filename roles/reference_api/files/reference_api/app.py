@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import typing as t
 
 from fastapi import FastAPI
 
-from . import __version__, errors, health
+from . import __version__, descriptors, errors, health
 from .analytics.client import AnalyticsClient
 from .cache.caches import Caches
 from .cluster import Cluster
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> t.AsyncIterator[None]:
+        descriptors.install(asyncio.get_running_loop(), descriptors.Seldom())
         parts = [part for part in (pulse, cluster, caches, queue, analytics) if part]
         for part in parts:
             part.start()

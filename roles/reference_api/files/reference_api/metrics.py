@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from .cache.caches import Caches
@@ -20,6 +20,8 @@ _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # Of the process: open_fds and max_fds among others.
+        ProcessCollector(registry=self.registry)
         self.requests = Counter(
             "reference_api_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )

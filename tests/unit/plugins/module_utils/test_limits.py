@@ -31,6 +31,8 @@ GIB = 1 << 30
         ({"cpu_quota": 1234}, ["CPUQuota=1.23%"]),
         ({"memory_max": 1000}, ["MemoryMax=1000"]),
         ({"memory_min": GIB, "memory_max": "1G"}, [f"MemoryMin={GIB}", f"MemoryMax={GIB}"]),
+        pytest.param({"open_files": 4096}, ["LimitNOFILE=4096"], id="h3-open-files"),
+        pytest.param({"open_files": "1048576"}, ["LimitNOFILE=1048576"], id="h3-most-open-files"),
     ],
 )
 def test_settings(limits, lines):
@@ -58,6 +60,9 @@ def test_settings(limits, lines):
         ({"cpu_quota": 0.5}, "cpu_quota is 0.5 and must be a whole number"),
         ({"cpu_shares": 1}, "cpu_shares is 1 and must be between 2 and 102400"),
         ({"cpu_shares": 262144}, "cpu_shares is 262144 and must be between"),
+        pytest.param({"open_files": 10}, "open_files is 10 and must be between 64 and 1048576", id="h3-too-few"),
+        pytest.param({"open_files": 1048577}, "open_files is 1048577 and must be between", id="h3-too-many"),
+        pytest.param({"open_files": "infinity"}, "must be a whole number", id="h3-infinity"),
     ],
 )
 def test_what_is_refused(limits, sentence):
@@ -89,7 +94,9 @@ def test_more_shares_are_never_less_weight(one, other):
 
 @given(
     st.dictionaries(
-        st.sampled_from(["memory_min", "memory_max", "memory_swap_max", "cpu_shares", "cpu_quota", "other"]),
+        st.sampled_from(
+            ["memory_min", "memory_max", "memory_swap_max", "cpu_shares", "cpu_quota", "open_files", "other"]
+        ),
         st.one_of(st.integers(), st.text(max_size=5), st.sampled_from(["1G", "512M", "2T"]), st.booleans(), st.none()),
     )
 )
@@ -99,4 +106,5 @@ def test_whatever_is_given_it_is_lines_or_a_sentence(limits):
     except Refused:
         return
     assert len(lines) == len(limits)
-    assert all(re.fullmatch(r"(Memory(Min|Max|SwapMax)|CPUWeight)=\d+|CPUQuota=\d+\.\d\d%", line) for line in lines)
+    line = r"(Memory(Min|Max|SwapMax)|CPUWeight|LimitNOFILE)=\d+|CPUQuota=\d+\.\d\d%"
+    assert all(re.fullmatch(line, each) for each in lines)
