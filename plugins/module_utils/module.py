@@ -10,6 +10,7 @@ mode shows the plan's before and after, never a second reading of the server.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -17,6 +18,10 @@ from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import MissingLibrary, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPES = {chr(0xDC00 + byte): rf"\x{byte:02x}" for byte in range(0x80, 0x100)}
+"""How a byte that is not UTF-8 is written, by the half of a surrogate pair that it is read as."""
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core is untyped
@@ -34,6 +39,15 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # ansible-core is untyped
     def log(self, msg: str, log_args: dict[str, t.Any] | None = None) -> None:
         self.no_log_values |= self._secrets_in(self.params)
         super().log(msg, remove_values(log_args, self.no_log_values))
+
+
+def printable(value: t.Any) -> t.Any:
+    """Return a result that every reader can take: a byte that was not UTF-8 where we read it becomes ``\\xfc``."""
+    if isinstance(value, str):
+        return _SURROGATE.sub(lambda half: _ESCAPES.get(half[0], "\ufffd"), value)
+    if isinstance(value, dict):
+        return {printable(name): printable(element) for name, element in value.items()}
+    return [printable(element) for element in value] if isinstance(value, (list, tuple)) else value
 
 
 def run(
@@ -62,16 +76,15 @@ def run(
                 plan, outcome = outcome, outcome.result
             result.update(outcome or {})
     except MissingLibrary as error:
-        module.fail_json(**{**error.result(), "msg": missing_required_lib(error.library)})
+        module.fail_json(**{**printable(error.result()), "msg": missing_required_lib(error.library)})
     except ScaleoutError as error:
-        module.fail_json(**error.result())
+        module.fail_json(**printable(error.result()))
     finally:
         if task is not None:
             task.close()
     for warning in plan.warnings:
-        module.warn(warning)
+        module.warn(printable(warning))
     module.exit_json(
         changed=plan.changed,
-        diff={"before": plan.before, "after": plan.after},
-        **result,
+        **printable({"diff": {"before": plan.before, "after": plan.after}, **result}),
     )

@@ -32,6 +32,9 @@ _CODES = {"25006": "standby", "42501": "denied", "55006": "in_use", "57014": "ti
 """What callers act on, by PostgreSQL's own codes: read_only_sql_transaction, insufficient_privilege, object_in_use and
 query_canceled."""
 
+_TIMES = (1082, 1083, 1114, 1115, 1182, 1183, 1184, 1185, 1186, 1187, 1266, 1270)
+"""The types of dates, times and intervals, and of arrays of them, as ``pg_type`` numbers them."""
+
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 CLIENT_SPEC: dict[str, dict[str, t.Any]] = {
@@ -67,6 +70,12 @@ _OWN_OPTION = {
 }
 """What libpq calls our options."""
 
+_ENCODING = "UTF8"
+"""What the server is to send: without it, that of the database, which any setting or database may change."""
+
+_UNCHECKED = "SQL_ASCII"
+"""The encoding of databases whose texts are bytes of no known meaning; the server neither converts nor checks them."""
+
 _SECRET_PARAMETERS = ("sslpassword", "oauth_client_secret")
 
 
@@ -86,6 +95,8 @@ def check_client(params: t.Mapping[str, t.Any]) -> None:
     for name in params["connect_params"] or {}:
         if name in _OWN_OPTION:
             raise InvalidInput("connect_params", name, f"has an option of its own, {_OWN_OPTION[name]}")
+        if name == "client_encoding":
+            raise InvalidInput("connect_params", name, f"is always {_ENCODING}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +172,7 @@ class Endpoint:
             "sslkey": self.ssl_key,
             "connect_timeout": CONNECT_TIMEOUT,
             "fallback_application_name": "scaleout.platform",
+            "client_encoding": _ENCODING,
             **self.parameters,
         }
         return {key: value for key, value in given.items() if value != ""}
@@ -170,6 +182,10 @@ class Session:
     """A connection in autocommit: each statement stands for itself.
 
     ALTER SYSTEM and the functions that create slots demand that anyway.
+
+    What it reads means the same under every setting of the server: of the driver's conversions, only those of numbers
+    and booleans are used, which no setting changes. Times are what the server prints, so a query asks for them as
+    numbers. A byte that is not UTF-8 becomes half of a surrogate pair, as in the names of files.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -186,6 +202,7 @@ class Session:
         except (self._driver.Error, ValueError) as error:
             raise self._unreachable(error) from None
         self._connection.autocommit = True
+        self._read_texts()
         self.version: int = self._connection.server_version
         """As PostgreSQL counts: 150004 is 15.4."""
         try:
@@ -211,7 +228,7 @@ class Session:
         with self._connection.cursor() as cursor:
             self._execute(cursor, statement, parameters)
             names = [column.name for column in cursor.description]
-            return [dict(zip(names, row)) for row in cursor]
+            return [dict(zip(names, map(_text, row))) for row in cursor]
 
     def run(self, statement: t.Any, parameters: t.Any = None) -> None:
         """Run one statement for its effect; errors as in :meth:`rows`."""
@@ -220,6 +237,17 @@ class Session:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _read_texts(self) -> None:
+        """Take texts as bytes, and read them ourselves: the driver fails at the first byte that it does not know."""
+        types = self._driver.extensions
+        if self._connection.get_parameter_status("server_encoding") == _UNCHECKED:
+            # To convert such a text, the server would have to understand it. What we send is UTF-8 all the same.
+            types.encodings["SQLASCII"] = types.encodings["UTF8"]
+            self._connection.set_client_encoding(_UNCHECKED)
+        as_printed = types.new_type(_TIMES, "AS_PRINTED", lambda text, _cursor: text)
+        for kind in (types.BYTES, types.BYTESARRAY, as_printed):
+            types.register_type(kind, self._connection)
 
     def _execute(self, cursor: t.Any, statement: t.Any, parameters: t.Any) -> None:
         try:
@@ -242,9 +270,17 @@ class Session:
         return Unreachable("PostgreSQL", self.endpoint.place, self.endpoint.port, _sentence(error))
 
 
+def _text(value: t.Any) -> t.Any:
+    """A value of a row, with every text in it as text."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return [_text(element) for element in value] if isinstance(value, list) else value
+
+
 def _driver() -> t.Any:
     try:
         import psycopg2
+        import psycopg2.extensions  # as an attribute of the driver
     except ImportError:
         raise MissingLibrary("psycopg2") from None
     return psycopg2

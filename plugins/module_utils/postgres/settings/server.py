@@ -70,6 +70,9 @@ LEFT JOIN pg_roles r ON r.rolname = w.role
 LEFT JOIN pg_db_role_setting s ON s.setdatabase = coalesce(d.oid, 0) AND s.setrole = coalesce(r.oid, 0)
 """
 
+_ASK_RELOAD = "SELECT extract(epoch FROM clock_timestamp())::text AS asked, pg_reload_conf()"
+_RELOADED = "SELECT extract(epoch FROM pg_conf_load_time()) > %(asked)s::numeric AS loaded"
+
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
@@ -207,11 +210,14 @@ def _reload(session: Session) -> None:
 
     The postmaster reads the files before it tells its children, so when our
     backend has read them, every connection that starts later has them too.
+    Behind a pooler, each question may be answered by another backend: any
+    of them that has read the files since we asked for it will do. The times
+    are compared by the server, as what they look like is a setting as well.
     """
-    before = session.rows("SELECT pg_conf_load_time() AS loaded, pg_reload_conf()")[0]["loaded"]
+    asked = session.rows(_ASK_RELOAD)[0]["asked"]
     deadline = time.monotonic() + RELOAD_TIMEOUT
     while time.monotonic() < deadline:
-        if session.rows("SELECT pg_conf_load_time() AS loaded")[0]["loaded"] > before:
+        if session.rows(_RELOADED, {"asked": asked})[0]["loaded"]:
             return
         time.sleep(0.005)
     raise ScaleoutError(

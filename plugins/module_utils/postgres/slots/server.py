@@ -35,7 +35,7 @@ _QUERY_CANCELED = "57014"
 _UNDEFINED_FILE = "58P01"
 
 # output_plugin_libraries came with a minor release. pg_settings shows it to those who may read it; current_setting()
-# would fail for the others.
+# would fail for the others. No text of a query has a backslash: what it means is up to standard_conforming_strings.
 _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('wal_level') AS wal_level,
@@ -45,7 +45,7 @@ SELECT pg_is_in_recovery() AS in_recovery,
        current_setting('is_superuser')::bool AS superuser,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
        ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s) AND datallowconn) AS databases,
-       (SELECT string_to_array(regexp_replace(setting, '["\\s]', '', 'g'), ',')
+       (SELECT string_to_array(regexp_replace(setting, '["[:space:]]', '', 'g'), ',')
         FROM pg_settings WHERE %(logical)s AND name = 'output_plugin_libraries') AS allowed_plugins
 """
 

@@ -69,3 +69,23 @@ def test_an_error_is_one_sentence_and_the_connection_is_given_back(capsys):
     assert told["failed"]
     assert (told["msg"], told["option"]) == ("size: 0 is too small.", "size")
     assert calls[-1] == "close"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("d\u00fc", "d\u00fc"),
+        ("l\udcfc", r"l\xfc"),
+        ("l\ud800", "l\ufffd"),
+        ({"l\udcfc": ["\udcff", 1, None, ("a",)]}, {r"l\xfc": [r"\xff", 1, None, ["a"]]}),
+    ],
+)
+def test_m3_a_result_holds_nothing_that_is_no_text(value, shown):
+    assert module.printable(value) == shown
+
+
+def test_m3_a_result_and_an_error_with_bytes_of_no_encoding(capsys):
+    told, _calls = ran(capsys, {"database": "l\udcfc"})
+    assert told["database"] == r"l\xfc"
+    told, _calls = ran(capsys, InvalidInput("database", "l", "is no\udcfc"))
+    assert told["msg"] == r"database: 'l' is no\xfc."

@@ -41,6 +41,7 @@ def test_endpoint(options, host, place):
         ({"login_port": 65536}, "login_port"),
         ({"ssl_key": "/etc/me.key"}, "ssl_key"),
         ({"connect_params": {"keepalives": 1, "dbname": "app"}}, "connect_params"),
+        ({"connect_params": {"client_encoding": "LATIN1"}}, "connect_params"),
     ],
 )
 def test_no_endpoint(options, option):
@@ -56,6 +57,7 @@ def test_what_is_empty_is_left_to_libpq():
         "sslmode": "prefer",
         "connect_timeout": connection.CONNECT_TIMEOUT,
         "fallback_application_name": "scaleout.platform",
+        "client_encoding": "UTF8",
     }
 
 
@@ -106,6 +108,22 @@ def test_no_socket(tmp_path):
     pytest.importorskip("psycopg2")
     with pytest.raises(Unreachable, match=rf"{tmp_path}:5432: No such file or directory\.$"):
         Session(Endpoint(host=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("1.5", "1.5"),
+        (7, 7),
+        (None, None),
+        ("d\u00fc".encode(), "d\u00fc"),
+        (b"l\xfc", "l\udcfc"),
+        ([b"a", None, b"\xff"], ["a", None, "\udcff"]),
+        ([], []),
+    ],
+)
+def test_m3_texts_are_read_whatever_their_bytes(value, read):
+    assert connection._text(value) == read
 
 
 @pytest.mark.parametrize(("version", "text"), [(150004, "15.4"), (170000, "17.0")])

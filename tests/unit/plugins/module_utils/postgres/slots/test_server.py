@@ -161,6 +161,12 @@ def test_the_columns_of_each_version(version, has):
     assert [name for name in ("conflicting", "inactive_since") if name in statement] == has
 
 
+def test_m2_what_a_query_means_is_up_to_no_setting():
+    # With standard_conforming_strings off, a backslash is an escape.
+    for query in (server._SERVER, server._SLOTS, server._PLACE, server._FAILOVER):
+        assert "\\" not in query
+
+
 @pytest.fixture
 def place(tmp_path):
     (tmp_path / "pg_wal").mkdir()
