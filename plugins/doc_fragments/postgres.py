@@ -33,6 +33,8 @@ requirements:
 notes:
   - Tested with PostgreSQL 15 and 17; refused on versions before 14.
   - With the default options run the task with C(become_user=postgres), so that C(peer) lets it in.
+  - Connect to the server itself. Behind a pooler in transaction mode, such as PgBouncer, the modules leave nothing in
+    the sessions that they share with others, except that an output plugin for a new logical slot stays loaded there.
 """
 
     # Who the client is to a server, wherever that is.

@@ -158,7 +158,7 @@ options:
     default: report
   timeout:
     description:
-      - Seconds that the creation of one slot may take, V(0) for no limit.
+      - Seconds that the creation of one slot may take, from V(0), for no limit, to V(2147483).
       - A logical slot begins at a moment when no transaction is open, so its creation waits for those that are.
     type: int
     default: 60

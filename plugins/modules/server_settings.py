@@ -33,6 +33,8 @@ options:
       - A value is a text, a number or a boolean; for a list setting such as
         C(shared_preload_libraries) it may be a list.
       - V(null) resets the setting, so that the configuration file or the server's default counts again.
+      - What stands on the server's command line counts whatever the files say. The same value is accepted, another one
+        is refused.
     type: dict
     default: {}
   overrides:

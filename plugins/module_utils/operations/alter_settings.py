@@ -83,6 +83,11 @@ class AlterSettings(Task):
 def secrets_in(params: t.Mapping[str, t.Any]) -> set[str]:
     """The passwords inside values, such as that of ``primary_conninfo``, and those of the connection."""
     groups = [params["settings"], *(item["settings"] for item in params["overrides"] or ())]
-    settings = [pair for group in groups for pair in (group or {}).items()]
-    found = {secret for name, value in settings for secret in secrets.found_in(str(name), str(value))}
+    settings = [
+        (str(name), str(text))
+        for group in groups
+        for name, value in (group or {}).items()
+        for text in (value if isinstance(value, (list, tuple)) else [value])
+    ]
+    found = {secret for name, text in settings for secret in secrets.found_in(name, text)}
     return found | connection.secrets_in(params)

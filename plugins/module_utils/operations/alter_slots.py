@@ -23,6 +23,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.p
 #: What a slot has, as the module's options name it.
 OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Wish))
 
+#: The server counts a time limit in milliseconds, as an integer of 32 bits.
+LONGEST_TIMEOUT = (2**31 - 1) // 1000
+
 #: These count for all of the slots that do not say otherwise.
 FOR_ALL = ("force", "recreate")
 
@@ -57,6 +60,10 @@ class AlterSlots(Task):
             raise InvalidInput("pattern", params["pattern"], "does nothing without exclusive or a limit of the guard")
         if params["guard_action"] == "drop" and not limits:
             raise InvalidInput("guard_action", "drop", "does nothing without max_retained_bytes or min_free_disk")
+        if not 0 <= params["timeout"] <= LONGEST_TIMEOUT:
+            raise InvalidInput(
+                "timeout", params["timeout"], f"is not a number of seconds from 0, for no limit, to {LONGEST_TIMEOUT}"
+            )
         slots = params["slots"] or []
         if params["name"] is not None:
             slots = [{option: params[option] for option in OPTIONS}]

@@ -230,8 +230,16 @@ class Session:
             names = [column.name for column in cursor.description]
             return [dict(zip(names, map(_text, row))) for row in cursor]
 
-    def run(self, statement: t.Any, parameters: t.Any = None) -> None:
-        """Run one statement for its effect; errors as in :meth:`rows`."""
+    def run(self, statement: t.Any, parameters: t.Any = None, timeout: int | None = None) -> None:
+        """Run one statement for its effect; errors as in :meth:`rows`.
+
+        :param timeout: seconds that it may take, 0 for as long as it takes; None for what the server says. It counts
+            for this statement alone: behind a pooler, the session is another client's afterwards.
+        """
+        if timeout is not None:
+            # Both are one message to the server, so one transaction, at whose end the limit goes.
+            limit = f"SET LOCAL statement_timeout = '{timeout:d}s'; "
+            statement = limit + statement if isinstance(statement, str) else self.sql.SQL(limit) + statement
         with self._connection.cursor() as cursor:
             self._execute(cursor, statement, parameters)
 

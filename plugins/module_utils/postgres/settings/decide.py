@@ -20,6 +20,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
 _SESSION_SOURCES = frozenset({"client", "database", "database user", "global", "interactive", "session", "user"})
 """Sources that hide the server-wide value from our session."""
 
+_COMMAND_LINE = "command line"
+"""The source of values that no file changes."""
+
 _COMPUTED_SOURCES = frozenset({"default", "override"})
 """Sources of values that the server worked out at its start, where the setting itself says -1."""
 
@@ -89,18 +92,21 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
         raise values.BadValue("cannot be set: ALTER SYSTEM does not reach this setting")
 
     present = _Present.of(definition, entries)
+    configured, overruled = present.configured, definition.source == _COMMAND_LINE
+    action: t.Any = None
     if wanted is None:
         action, target = _reset(definition, present)
+    elif overruled:
+        _check_command_line(definition, values.parse(definition, wanted))
     else:
         action, target = _set(definition, values.parse(definition, wanted), present)
+    if overruled:
+        configured = target = definition.in_force
     if action and not definition.alterable:
         raise values.BadValue(f"cannot be set by this user, who lacks ALTER SYSTEM on {definition.name}")
-    if action and definition.source == "command line":
-        raise values.BadValue("would have no effect: the server was started with this setting on its command line")
-
     in_force = _in_force(definition, target)
     needs_restart = definition.context == "postmaster" and not in_force
-    before, after = shown(definition, present.configured), shown(definition, target)
+    before, after = shown(definition, configured), shown(definition, target)
     if action:
         after = secrets.tell_apart(before, after)
     return Decision(
@@ -187,6 +193,18 @@ def _set(definition: Definition, value: values.Value, present: _Present) -> tupl
     )
 
 
+def _check_command_line(definition: Definition, value: values.Value) -> None:
+    """Refuse a value that the files could have and the server never would.
+
+    :raises BadValue: the command line says something else.
+    """
+    if not value.is_shown_as(definition.in_force):
+        in_force = shown(definition, definition.in_force) or "an empty value"
+        raise values.BadValue(
+            f"would have no effect: the server was started with {definition.name} = {in_force} on its command line"
+        )
+
+
 def _reset(definition: Definition, present: _Present) -> tuple[t.Any, values.Value | None]:
     """The same for a value that shall come from elsewhere than ``postgresql.auto.conf``."""
     if present.automatic is None:
@@ -211,7 +229,7 @@ def _in_force(definition: Definition, target: values.Value | None) -> bool:
     """Whether the server uses the target already; true as well where our session cannot see it."""
     if target is None or target.is_written_as(definition.in_force):
         return True
-    if definition.source in _SESSION_SOURCES or definition.source == "command line":
+    if definition.source in _SESSION_SOURCES or definition.source == _COMMAND_LINE:
         return True
     if definition.vartype == "string" and (definition.key in catalogue.REWRITTEN or "." in definition.name):
         return definition.source != "default" and not definition.pending

@@ -33,23 +33,27 @@ SELECT pg_is_in_recovery() AS in_recovery,
 """
 
 # The server forgets to clear pending_restart when the line that set it is taken out before the restart; then nothing in
-# the files asks for one.
+# the files asks for one. Nor does a line ask for one that the server's command line overrules at each start.
 _DEFINITIONS = """
 SELECT name, vartype, context, reset_val AS setting, boot_val, source, unit, min_val, max_val,
        coalesce(enumvals, '{{}}') AS enumvals, pending, {alterable} AS alterable,
        {settable} AS settable
 FROM pg_settings, LATERAL (
-    SELECT pending_restart AND (source = 'configuration file'
-                                OR lower(name) IN (SELECT lower(f.name) FROM pg_file_settings f)) AS pending) p
+    SELECT pending_restart AND source <> 'command line'
+           AND (source = 'configuration file'
+                OR lower(name) IN (SELECT lower(f.name) FROM pg_file_settings f)) AS pending) p
 WHERE lower(name) = ANY(%(names)s) OR pending
 """
 
 # A line with an error and no name is a syntax error; a name that nobody knows stops a reload as well. Both leave the
 # server with all its old values. Other errors concern their own line only. The server does not translate these texts.
+# A setting that counts from the server's start and was taken out of its file is an error without a name and a file; a
+# reload goes on, and the setting keeps its value until a restart. A file that cannot be opened may have no file either.
 _FILES = """
 SELECT name, setting AS text, sourcefile, sourceline, error,
        sourcefile = current_setting('data_directory') || '/postgresql.auto.conf' AS automatic,
-       error IS NOT NULL AND (name IS NULL OR error LIKE 'unrecognized%%') AS blocking
+       error IS NOT NULL AND (name IS NULL OR error LIKE 'unrecognized%%')
+           AND NOT (sourcefile IS NULL AND error LIKE '%%cannot be changed without restarting the server') AS blocking
 FROM pg_file_settings
 WHERE lower(name) = ANY(%(names)s) OR error IS NOT NULL
    OR lower(name) IN (SELECT lower(s.name) FROM pg_settings s WHERE s.pending_restart)
@@ -99,15 +103,17 @@ def read(session: Session, names: t.Iterable[str], scopes: t.Sequence[Scope] = (
             for line in lines
             if line["name"] and (line["name"].lower() in asked["names"] or line["name"].lower() in known)
         ),
-        file_errors=tuple(
-            "{sourcefile} line {sourceline}: {error}".format(**line) + (f" {line['name']}" if line["name"] else "")
-            for line in lines
-            if line["blocking"]
-        ),
+        file_errors=tuple(_file_error(line) for line in lines if line["blocking"]),
         scopes=_read_scopes(session, scopes) if scopes else (),
         host=_host(session.endpoint, pid),
         **server,
     )
+
+
+def _file_error(line: t.Mapping[str, t.Any]) -> str:
+    """Why a reload would apply nothing, and where, as far as the server says it."""
+    place = f"{line['sourcefile']} line {line['sourceline']}: " if line["sourcefile"] else ""
+    return f"{place}{line['error']}" + (f" {line['name']}" if line["name"] else "")
 
 
 def _read_scopes(session: Session, scopes: t.Sequence[Scope]) -> tuple[t.Any, ...]:

@@ -29,6 +29,11 @@ class Create:
     def of(cls, wish: Wish) -> Create:
         return cls(wish.name, wish.plugin, wish.database, wish.reserve_wal, bool(wish.two_phase), bool(wish.failover))
 
+    @classmethod
+    def like(cls, slot: Slot) -> Create:
+        """What creates a slot that exists; whether it was to reserve WAL at once cannot be seen any more."""
+        return cls(slot.name, slot.plugin, slot.database, two_phase=slot.two_phase, failover=slot.failover)
+
 
 @dataclasses.dataclass(frozen=True)
 class Drop:

@@ -33,6 +33,8 @@ RELEASE_TIMEOUT = 10.0
 _OBJECT_IN_USE = "55006"
 _QUERY_CANCELED = "57014"
 _UNDEFINED_FILE = "58P01"
+_UNDEFINED_OBJECT = "42704"
+_DUPLICATE_OBJECT = "42710"
 
 # output_plugin_libraries came with a minor release. pg_settings shows it to those who may read it; current_setting()
 # would fail for the others. No text of a query has a backslash: what it means is up to standard_conforming_strings.
@@ -173,12 +175,14 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     """Carry the actions out in order.
 
     A logical slot is created over a connection to its database; there is one
-    for each database at most.
+    for each database at most. What another task has done meanwhile is done:
+    a slot that is gone need not be dropped, and one that is there as it was
+    to be need not be created.
 
     :param timeout: seconds that one slot may take, 0 for as long as it takes.
     :raises PartlyApplied: naming what was done and what was not.
     """
-    connections = _Connections(session, timeout)
+    connections = _Connections(session)
     spared: set[t.Any] = set()
     try:
         for position, action in enumerate(actions):
@@ -191,9 +195,9 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
                     there = connections.to(_database_of(actions[position : position + 2]))
                 sent = True
                 if isinstance(action, Checkpoint):
-                    _checkpoint(session)
+                    _checkpoint(session, timeout)
                 elif isinstance(action, Drop):
-                    if not _drop(session, action):
+                    if not _drop(session, action, timeout):
                         spared.add(action.name)
                 elif isinstance(action, Alter):
                     _alter(there, action)
@@ -234,23 +238,17 @@ class _Connections:
     """The task's own connection, one to the other database that is at its turn, and one for replication."""
 
     session: Session
-    timeout: int
     other: Session | None = None
-    limited: bool = False
     _walsender: Session | None = None
 
     def to(self, database: str | None) -> Session:
         """The connection to a database; ``None`` where any will do."""
-        if not self.limited:
-            self.limited = True
-            self._limit(self.session)
         if database in (None, self.session.endpoint.database):
             return self.session
         if self.other is None or self.other.endpoint.database != database:
             if self.other is not None:
                 self.other.close()
             self.other = Session(self.session.endpoint.in_database(database))
-            self._limit(self.other)
         return self.other
 
     def walsender(self) -> Session:
@@ -258,9 +256,6 @@ class _Connections:
         if self._walsender is None:
             self._walsender = Session(self.session.endpoint.for_replication())
         return self._walsender
-
-    def _limit(self, session: Session) -> None:
-        session.run("SELECT set_config('statement_timeout', %s, false)", (f"{self.timeout}s",))
 
     def close(self) -> None:
         for session in (self.other, self._walsender):
@@ -277,10 +272,14 @@ def _create(session: Session, action: Create, timeout: int) -> None:
             session.run(
                 f"SELECT pg_create_logical_replication_slot(%s, %s{', %s' * len(options)})",
                 (action.name, action.plugin, *options),
+                timeout,
             )
         else:
-            session.run("SELECT pg_create_physical_replication_slot(%s, %s)", (action.name, action.reserve_wal))
+            parameters = (action.name, action.reserve_wal)
+            session.run("SELECT pg_create_physical_replication_slot(%s, %s)", parameters, timeout)
     except Refused as error:
+        if error.facts.get("sqlstate") == _DUPLICATE_OBJECT and _is_there(session, action):
+            return
         if error.facts.get("sqlstate") != _QUERY_CANCELED:
             raise
         raise Refused(
@@ -290,6 +289,14 @@ def _create(session: Session, action: Create, timeout: int) -> None:
             code="timeout",
             slot=action.name,
         ) from None
+
+
+def _is_there(session: Session, action: Create) -> bool:
+    """Whether another task has created the same slot meanwhile."""
+    slot = read_slots(session).get(action.name)
+    return (
+        slot is not None and not slot.temporary and Create.like(slot) == dataclasses.replace(action, reserve_wal=False)
+    )
 
 
 def _alter(walsender: Session, action: Alter) -> None:
@@ -302,7 +309,7 @@ def _alter(walsender: Session, action: Alter) -> None:
     )
 
 
-def _drop(session: Session, action: Drop) -> bool:
+def _drop(session: Session, action: Drop, timeout: int) -> bool:
     """Drop a slot; with force again and again, as a standby comes back within milliseconds.
 
     :return: whether it is gone.
@@ -314,10 +321,13 @@ def _drop(session: Session, action: Drop) -> bool:
                 "SELECT pg_terminate_backend(active_pid, 1000) FROM pg_replication_slots "
                 "WHERE slot_name = %s AND active_pid IS NOT NULL",
                 (action.name,),
+                timeout,
             )
         try:
-            session.run("SELECT pg_drop_replication_slot(%s)", (action.name,))
+            session.run("SELECT pg_drop_replication_slot(%s)", (action.name,), timeout)
         except Refused as error:
+            if error.facts.get("sqlstate") == _UNDEFINED_OBJECT:
+                return True
             in_use = error.facts.get("sqlstate") == _OBJECT_IN_USE
             if in_use and action.spare:
                 return False
@@ -327,10 +337,10 @@ def _drop(session: Session, action: Drop) -> bool:
             return True
 
 
-def _checkpoint(session: Session) -> None:
+def _checkpoint(session: Session, timeout: int) -> None:
     """Remove WAL now where we may; else it goes with the server's next checkpoint, and that is soon enough."""
     with contextlib.suppress(Refused):
-        session.run("CHECKPOINT")
+        session.run("CHECKPOINT", timeout=timeout)
 
 
 def _describe(action: t.Any) -> str:

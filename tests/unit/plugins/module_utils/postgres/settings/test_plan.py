@@ -230,7 +230,11 @@ def test_a_password_is_masked_and_its_change_seen():
         ({"work_mem": "1kB"}, {}, "bounds 64 to 2147483647, counted in kB"),
         ({"wal_level": "none"}, {}, "minimal, replica, logical"),
         ({"work_mem": "8MB"}, {"definitions": [("work_mem", {"alterable": False})]}, "lacks ALTER SYSTEM on work_mem"),
-        ({"work_mem": "8MB"}, {"definitions": [("work_mem", {"source": "command line"})]}, "command line"),
+        (
+            {"work_mem": "8MB"},
+            {"definitions": [("work_mem", {"source": "command line"})]},
+            "no effect: the server was started with work_mem = 4MB on its command line",
+        ),
         ({"work_mem": "8MB"}, {"may_alter": False}, "allow_alter_system is off"),
         ({"work_mem": "8MB"}, {"may_reload": False}, "pg_reload_conf"),
         ({"work_mem": "8MB"}, {"file_errors": ("f line 3: syntax error",)}, "f line 3: syntax error"),
@@ -241,6 +245,31 @@ def test_refused(wish, facts, reason):
     with pytest.raises(Refused, match=reason) as refusal:
         planned(wish, **facts)
     assert "hush" not in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    ("wish", "entries", "actions"),
+    [
+        ("8MB", [("work_mem", "16MB")], []),
+        ("8192kB", [("work_mem", "16MB", AUTO)], []),
+        ("8MB", [], []),
+        # The file has it, and the server never will.
+        ("16MB", [("work_mem", "16MB")], None),
+        ("16MB", [], None),
+        # A reset is about the file.
+        (None, [("work_mem", "16MB")], []),
+        (None, [("work_mem", "16MB", AUTO)], [Reset("work_mem", Set("work_mem", ("16MB",))), Reload()]),
+    ],
+)
+def test_m5_what_the_command_line_says_is_what_counts(wish, entries, actions):
+    definitions = [("work_mem", {"setting": "8192", "source": "command line"})]
+    if actions is None:
+        with pytest.raises(Refused, match="work_mem = 8MB on its command line"):
+            planned({"work_mem": wish}, *entries, definitions=definitions)
+        return
+    plan = planned({"work_mem": wish}, *entries, definitions=definitions)
+    assert list(plan.actions) == actions
+    assert plan.before == plan.after == {"work_mem": "8MB"}
 
 
 def test_an_empty_list_that_a_file_forbids():

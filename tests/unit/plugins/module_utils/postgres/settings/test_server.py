@@ -121,3 +121,20 @@ def test_what_cannot_be_taken_back_is_named(failures):
 def test_a_server_that_is_gone_at_once():
     with pytest.raises(Unreachable):
         server.apply(FakeSession({1: GONE}), ACTIONS)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (("/c/a.conf", 3, "syntax error", None), "/c/a.conf line 3: syntax error"),
+        (
+            ("/c/a.conf", 3, "unrecognized configuration parameter", "x"),
+            "/c/a.conf line 3: unrecognized configuration ",
+        ),
+        ((None, None, 'could not open file "/c/a.conf"', None), 'could not open file "/c/a.conf"'),
+    ],
+)
+def test_m1_an_error_names_its_place_where_it_has_one(line, text):
+    told = server._file_error(dict(zip(("sourcefile", "sourceline", "error", "name"), line, strict=True)))
+    assert told.startswith(text)
+    assert "None" not in told

@@ -39,9 +39,11 @@ class Session:
         self.endpoint = connection.Endpoint()
         self.answers = list(rows)
         self.ran = []
+        self.timeouts = []
 
-    def run(self, statement, parameters=()):
+    def run(self, statement, parameters=(), timeout=None):
         self.ran.append((statement, parameters))
+        self.timeouts.append(timeout)
         error = self.fails.get(parameters[0] if parameters else statement)
         if error:
             raise error
@@ -75,7 +77,7 @@ def test_an_apply_that_stops_half_way(actions, error, says, done):
 
 def test_a_slot_that_is_missing_after_a_failed_recreation_is_named():
     class OnlyDrops(Session):
-        def run(self, statement, parameters=()):
+        def run(self, statement, parameters=(), timeout=None):
             if "create" in statement:
                 raise LOST_RIGHTS
             super().run(statement, parameters)
@@ -159,6 +161,42 @@ def test_the_columns_of_each_version(version, has):
     server.read_slots(session)
     statement = session.ran[0][0]
     assert [name for name in ("conflicting", "inactive_since") if name in statement] == has
+
+
+def test_m4_the_time_limit_is_of_each_statement_and_not_of_the_session():
+    session = Session()
+    server.apply(session, [Drop("a", force=True), Create("b"), Create("c", "pgoutput", "postgres"), Checkpoint()], 7)
+    assert [statement for statement, _parameters in session.ran if "timeout" in statement or "SET" in statement] == []
+    assert session.timeouts == [7] * 5
+
+
+def test_m6_what_is_gone_already_need_not_be_dropped():
+    session = Session(fails={"a": Refused("replication slot does not exist", sqlstate="42704")})
+    server.apply(session, [Drop("a"), Drop("a", spare=True), Drop("b")], 60)
+    assert [parameters for statement, parameters in session.ran if "drop" in statement][-1] == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("slot", "done"),
+    [
+        ({}, True),
+        ({"plugin": "test_decoding"}, False),
+        ({"database": "other"}, False),
+        ({"slot_type": "physical", "plugin": None, "database": None}, False),
+        ({"two_phase": True}, False),
+        ({"temporary": True}, False),
+        (None, False),
+    ],
+)
+def test_m6_what_is_there_already_need_not_be_created(slot, done):
+    row = {"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "postgres"}
+    exists = Refused("replication slot already exists", code="refused", sqlstate="42710")
+    session = Session(fails={"a": exists}, rows=[] if slot is None else [{**row, **slot}])
+    if done:
+        server.apply(session, [Create("a", "pgoutput", "postgres")], 60)
+        return
+    with pytest.raises(ScaleoutError, match="already exists"):
+        server.apply(session, [Create("a", "pgoutput", "postgres")], 60)
 
 
 def test_m2_what_a_query_means_is_up_to_no_setting():
