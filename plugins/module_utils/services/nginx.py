@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import re
 import typing as t
@@ -19,6 +20,7 @@ _LOGS = re.compile(r"^\s*(?:access_log|error_log)\s+\"?(/[^\s;\"]+)", re.MULTILI
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]")
 _EXCERPT = 200
+_ROTATED = "/var/log/nginx/*.log"
 _Sites = t.Sequence[t.Mapping[str, t.Any]]
 _PORT = re.compile(r"(?:^|:)([0-9]+)$")
 
@@ -108,13 +110,13 @@ def services(platform: Platform, host: str) -> list[str]:
     return sorted({str(site.get("service", "")) for site in _sites(platform, host)})
 
 
-def log_folders(platform: Platform, host: str) -> list[str]:
-    """Return the folders of the log files that the configuration names, each once, sorted."""
+def logs(platform: Platform, host: str) -> list[str]:
+    """Return the log files that the configuration names, each once, sorted."""
     texts = [f"access_log {platform.value(host, 'nginx_access_log', '')}"]
     texts += [f"error_log {platform.value(host, 'nginx_error_log', '')}"]
     texts += [str(platform.value(host, "nginx_http_extra", "") or "")]
     texts += [str(site.get("extra") or "") for site in _sites(platform, host)]
-    return sorted({posixpath.dirname(path) for text in texts for path in _LOGS.findall(text)})
+    return sorted({path for text in texts for path in _LOGS.findall(text) if not path.startswith("/dev/")})
 
 
 def internal_paths(site: t.Mapping[str, t.Any], default: t.Any) -> list[str]:
@@ -194,6 +196,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     follows = bool(platform.value(host, "nginx_consul", True))
     names = [str(site.get("name", "")) for site in sites]
     internal = platform.value(host, "nginx_internal_paths", [])
+    files = logs(platform, host)
     return {
         "default_site": platform.value(host, "nginx_default_site", names[0] if names else ""),
         "listens": listens_on,
@@ -201,7 +204,9 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "watch": WATCH,
         "watch_options": options,
         "internal_paths": {str(site.get("name", "")): internal_paths(site, internal) for site in sites},
-        "log_folders": log_folders(platform, host),
+        "log_folders": sorted({posixpath.dirname(path) for path in files}),
+        # Debian's own configuration rotates the others.
+        "rotated": [path for path in files if not fnmatch.fnmatch(path, _ROTATED) and "$" not in path],
         "watched": watched if follows else [],
         "units": [f"nginx-upstream@{service}.service" for service in watched] if follows else [],
         "seeds": {service: [str(server) for server in seeds.get(service, [])] for service in watched},

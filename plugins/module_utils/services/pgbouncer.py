@@ -13,11 +13,19 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.listen 
 
 STATE_MODULE = "scaleout.platform.pgbouncer_info"
 
+#: The user that the health check comes as. PgBouncer writes an error for each user that it does not know.
+HEALTH_USER = "scaleout_health"
+#: Its secret belongs to a random password that was thrown away, so nobody can log in with it.
+_HEALTH_SECRET = (
+    "SCRAM-SHA-256$4096:XPlyfo51eCi1vt+LjUpXZQ==$5WlfCDW4Y4ksrNPT+5pySquUltj2zJsptxDdG++Kqko=:"
+    "Lp2QCKw/ZmQg/1QAla++Vvs1/9wIY/4DdGYOZUlytaM="
+)
 #: Whose secret is told: those who may log in with a password and are neither superusers nor replicate.
 FUNCTION_BODY = (
     "SELECT rolname, rolpassword FROM pg_catalog.pg_authid "
     "WHERE rolname = $1 AND rolcanlogin AND NOT rolsuper AND NOT rolreplication "
-    "AND (rolvaliduntil IS NULL OR rolvaliduntil > now())"
+    "AND (rolvaliduntil IS NULL OR rolvaliduntil > now()) "
+    f"UNION ALL SELECT '{HEALTH_USER}'::name, '{_HEALTH_SECRET}' WHERE $1 = '{HEALTH_USER}'"
 )
 #: The function as the server has to have it.
 FUNCTION = {
@@ -107,6 +115,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "function_body": FUNCTION_BODY,
         # In one transaction and one connection for each database. A standby has them from its primary.
         "functions_due": [] if standby else due,
+        "address": address(platform, host),
         "needs": "restart" if needs_restart(given, state.get("settings", {}), state.get("fixed", [])) else "reload",
         "service": _service(platform, host, standby, names),
     }
@@ -264,7 +273,9 @@ def _hba(platform: Platform, host: str) -> list[str]:
     """Return the lines of PgBouncer's hba.conf; the first that matches decides."""
     kind = "hostssl" if _tls(platform, host) else "host"
     lines = ['local all "pgbouncer" peer', "local all all scram-sha-256"]
-    for network in ["127.0.0.1", "::1", *_networks(platform, host)]:
+    # The health check comes from the address that it asks.
+    own = [each for each in [address(platform, host)] if _NETWORK.fullmatch(each)]
+    for network in dict.fromkeys(["127.0.0.1", "::1", *own, *_networks(platform, host)]):
         mask = "" if "/" in network else "/128" if ":" in network else "/32"
         lines.append(f"{kind} all all {network}{mask} scram-sha-256")
     return lines
@@ -283,8 +294,8 @@ def _service(platform: Platform, host: str, standby: bool, names: t.Sequence[str
             {
                 "id": "pgbouncer-accepts",
                 "name": "PgBouncer asks its server about a client",
-                # The pooler answers a user that it does not know only after it has asked PostgreSQL.
-                "args": [*ask, f"--dbname={names[0] if names else ''}", "--username=consul", "--timeout=1"],
+                # The pooler asks PostgreSQL for the user's secret before it answers.
+                "args": [*ask, f"--dbname={names[0] if names else ''}", f"--username={HEALTH_USER}", "--timeout=1"],
                 "interval": "5s",
                 "timeout": "2s",
             }

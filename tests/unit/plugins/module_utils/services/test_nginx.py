@@ -127,17 +127,34 @@ def test_x1_paths_that_a_site_does_not_publish(site, paths):
 
 
 @pytest.mark.parametrize(
-    ("variables", "folders"),
+    ("variables", "folders", "rotated"),
     [
-        ({}, []),
-        ({"nginx_access_log": "/data/logs/access.log", "nginx_error_log": "/data/logs/error.log"}, ["/data/logs"]),
-        ({"nginx_access_log": "syslog:server=unix:/dev/log", "nginx_error_log": "stderr"}, []),
-        ({"nginx_http_extra": 'error_log "/home/ops/e.log" warn;\naccess_log off;'}, ["/home/ops"]),
-        ({"nginx_sites": [{**SHOP, "extra": "  access_log /srv/shop/a.log;"}]}, ["/srv/shop"]),
+        ({}, [], []),
+        ({"nginx_access_log": "/var/log/nginx/shop.log"}, ["/var/log/nginx"], []),
+        ({"nginx_access_log": "/var/log/nginx/shop.json"}, ["/var/log/nginx"], ["/var/log/nginx/shop.json"]),
+        (
+            {"nginx_access_log": "/data/logs/access.log", "nginx_error_log": "/data/logs/error.log"},
+            ["/data/logs"],
+            ["/data/logs/access.log", "/data/logs/error.log"],
+        ),
+        ({"nginx_access_log": "syslog:server=unix:/dev/log", "nginx_error_log": "/dev/stderr"}, [], []),
+        # Whoever names files by what a request says knows when they can go.
+        ({"nginx_http_extra": "access_log /data/$host.log;"}, ["/data"], []),
+        (
+            {"nginx_http_extra": 'error_log "/home/ops/e.log" warn;\naccess_log off;'},
+            ["/home/ops"],
+            ["/home/ops/e.log"],
+        ),
+        (
+            {"nginx_sites": [{**SHOP, "extra": "  access_log /srv/shop/a.log;"}]},
+            ["/srv/shop"],
+            ["/srv/shop/a.log"],
+        ),
     ],
 )
-def test_h9_where_the_logs_are(variables, folders):
-    assert nginx.wanted(platform(**variables), "lb1", None)["log_folders"] == folders
+def test_h4_h9_where_the_logs_are_and_which_of_them_are_ours_to_rotate(variables, folders, rotated):
+    wanted = nginx.wanted(platform(**variables), "lb1", None)
+    assert (wanted["log_folders"], wanted["rotated"]) == (folders, rotated)
 
 
 @pytest.mark.parametrize(

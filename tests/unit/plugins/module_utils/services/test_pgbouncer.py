@@ -195,6 +195,13 @@ def test_what_it_shall_run_with():
     ]
 
 
+def test_h14_the_health_check_comes_as_a_user_that_is_known_and_from_an_address_that_may():
+    found = pgbouncer.wanted(platform(pgbouncer_address="198.51.100.7"), "pg1", None)
+    assert "--username=scaleout_health" in found["service"]["checks"][0]["args"]
+    assert "WHERE $1 = 'scaleout_health'" in found["function_body"]
+    assert "host all all 198.51.100.7/32 scram-sha-256" in found["hba"]
+
+
 def test_with_a_certificate_clients_must_use_tls():
     made = platform(pgbouncer_tls_cert_file="/a", pgbouncer_tls_key_file="/b", pgbouncer_max_client_conn=70000)
     found = pgbouncer.wanted(made, "pg1", None)
