@@ -134,3 +134,24 @@ def test_migration_repeats_and_names_a_lost_database(events: EventsLab) -> None:
         events.analytics.start()
     assert lost.returncode == 1
     assert lost.stderr.startswith("Cannot migrate analytics/analytics at 127.0.0.1:")
+
+
+def test_c4_without_an_analytics_database_no_queue_waits_for_it(events: EventsLab, user_id: str) -> None:
+    events.delete_queue("analytics")
+    worker = events.worker(ANALYTICS_DATABASE="")
+    events.until_notified(user_id, events.happen(user_id, number=3))
+    assert not events.has_queue("analytics")
+    assert worker.stop() == 0
+
+    # What is left of earlier analytics gets no more events, and loses none.
+    worker = events.worker()
+    (counted,) = events.happen(user_id)
+    events.until_analysed(user_id, [counted])
+    assert worker.stop() == 0
+    events.broker.publish(message(user_id=user_id), "moon.risen")
+    until(lambda: events.broker.depth("analytics") == 1, 5, "it is bound")
+    worker = events.worker(ANALYTICS_DATABASE="")
+    told = events.happen(user_id, number=3)
+    until(lambda: set(told) <= set(events.notified(user_id)), 15, "users are told")
+    assert events.broker.depth("analytics") == 1
+    assert worker.stop() == 0

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(pathlib.Path(__file__).parents[4] / "roles" / "reference_api" / "files"))
 
 from reference_api.analytics.counts import UserCounts, by_day, by_user
+from reference_api.events import topology
 from reference_api.events.event import Event, NotAnEvent
 from reference_api.worker.notices import notice_of
 
@@ -107,6 +108,17 @@ def test_more_fields_than_known_are_no_fault():
 )
 def test_notices(kind, payload, notice):
     assert notice_of(event(kind, payload)) == notice
+
+
+@pytest.mark.parametrize(
+    ("analytics", "queues"),
+    [
+        (True, {"notifications", "notifications.retry", "analytics", "events.dead"}),
+        (False, {"notifications", "notifications.retry", "events.dead"}),
+    ],
+)
+def test_c4_queues_are_those_that_are_consumed(analytics, queues):
+    assert set(topology.wanted(analytics)) == queues
 
 
 def test_counts_of_a_user():

@@ -5,6 +5,9 @@
     events (topic) ──#──> notifications ──> notifications.retry ──after RETRY_AFTER──> notifications
                   └──#──> analytics
 
+The queue ``analytics`` is there only where somebody consumes it, which is where there is an analytics database: else it
+would fill the broker.
+
 A message goes to ``notifications.retry`` when the shard of its user is lost, so that the events of other shards pass
 it. To ``events.dead`` goes what can never be processed, with the reason in a header; nobody consumes it but people.
 
@@ -38,7 +41,7 @@ _RETRY = {
     "x-overflow": "reject-publish",
 }
 
-#: The arguments of each queue.
+#: The arguments of each queue; :data:`ANALYTICS` may be left out.
 QUEUES: t.Mapping[str, t.Mapping[str, t.Any]] = {
     NOTIFICATIONS: _CONSUMED,
     ANALYTICS: _CONSUMED,
@@ -49,15 +52,26 @@ QUEUES: t.Mapping[str, t.Mapping[str, t.Any]] = {
 BOUND = (NOTIFICATIONS, ANALYTICS)
 
 
-async def declare(channel: t.Any) -> t.Any:
+def wanted(analytics: bool) -> tuple[str, ...]:
+    """The queues that there have to be."""
+    return tuple(name for name in QUEUES if analytics or name != ANALYTICS)
+
+
+async def declare(channel: t.Any, analytics: bool) -> t.Any:
     """Make sure that everything is there, and return the exchange.
 
     :param channel: of aio-pika.
+    :param analytics: whether somebody consumes the queue of the analytics. Else it gets no more events; those that it
+        has stay, for people to judge.
     :raises aio_pika.exceptions.AMQPError: RabbitMQ is lost, or something is there in another form.
     """
     exchange = await channel.declare_exchange(EXCHANGE, "topic", durable=True)
-    for name, arguments in QUEUES.items():
-        queue = await channel.declare_queue(name, durable=True, arguments=dict(arguments))
+    queues = wanted(analytics)
+    for name in queues:
+        queue = await channel.declare_queue(name, durable=True, arguments=dict(QUEUES[name]))
         if name in BOUND:
             await queue.bind(exchange, "#")
+    for name in set(BOUND) - set(queues):
+        # From a time when there were analytics. RabbitMQ takes it as done where there is no such queue.
+        await (await channel.get_queue(name, ensure=False)).unbind(exchange, "#")
     return exchange

@@ -36,7 +36,7 @@ async def work(settings: Settings, amqp: Amqp) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
 
-    tally, broker = Tally(), Broker(amqp)
+    tally, broker = Tally(), Broker(amqp, analytics=settings.analytics_database is not None)
     publisher = Publisher(broker)
     shards = Shards(settings, lambda database: Relay(database, publisher, tally))
     stores: list[Store] = [Notifications(shards)]

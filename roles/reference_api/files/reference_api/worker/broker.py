@@ -48,8 +48,13 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
 
 
 class Broker:
-    def __init__(self, amqp: Amqp) -> None:
+    """
+    :param analytics: see :func:`declare`.
+    """
+
+    def __init__(self, amqp: Amqp, analytics: bool) -> None:
         self._amqp = amqp
+        self._analytics = analytics
 
     async def keep(
         self,
@@ -113,7 +118,7 @@ class Broker:
         try:
             async with asyncio.timeout(PATIENCE):
                 channel = await connection.channel(on_return_raises=True)
-                exchange = await declare(channel)
+                exchange = await declare(channel, self._analytics)
             yield channel, exchange
         finally:
             with contextlib.suppress(Exception):
