@@ -17,9 +17,10 @@ description:
   - A member is C(joining) from the record of the intent on until somebody says that it serves, and C(leaving) until
     somebody says that it is gone. A run that breaks off leaves these behind, and the next one carries them on.
   - A group grows by the hosts of the inventory that left it earlier, then by further hosts of O(provider). It shrinks
-    by those that do not serve yet, then those that were added last, then those of the inventory, highest name first.
-  - A write is a compare-and-set. When somebody else was faster, the module reads and plans anew, three times at the
-    most. What the key holds already is never overwritten unless it is a valid record.
+    by those that are dead, those whose checks fail, those that do not serve yet, then those that were added last, then
+    those of the inventory, highest name first.
+  - A write is a compare-and-set. When another client was faster, the module reads and plans again, three times at
+    the most. What the key holds already is never overwritten unless it is a valid record.
 options:
   group:
     description: The inventory group, such as V(api).
@@ -33,8 +34,22 @@ options:
     choices: [scaled, settled]
     default: scaled
   count:
-    description: How many members the group shall have; required when O(state=scaled).
+    description:
+      - How many members the group shall have. O(state=scaled) requires it or O(leave).
+      - Without it, as many as there are, less those that O(leave) names.
     type: int
+  leave:
+    description: Names of members that shall leave, before any other. With O(count), others may take their places.
+    type: list
+    elements: str
+  services:
+    description:
+      - Names of the services that each member runs, as Consul has them.
+      - With this option, even with an empty list, Consul is asked who is alive. RV(health) is returned, members that
+        are dead or do not serve leave before others, and a name is not given to another host as long as Consul knows
+        the old one.
+    type: list
+    elements: str
   minimum:
     description: The fewest members that the group may have.
     type: int
@@ -187,6 +202,11 @@ staying:
   type: list
   elements: dict
   sample: [{name: api1, address: 192.0.2.21, provider: docker, provider_id: ""}]
+health:
+  description: How each host is, V(serving), V(failing) or V(dead); empty without O(services).
+  returned: success
+  type: dict
+  sample: {api1: serving, api2: dead}
 record:
   description:
     - The document under the key; in check mode, the one that would be there.
@@ -222,6 +242,8 @@ def main() -> None:
             "group": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["scaled", "settled"], "default": "scaled"},
             "count": {"type": "int"},
+            "leave": {"type": "list", "elements": "str"},
+            "services": {"type": "list", "elements": "str"},
             "minimum": {"type": "int", "default": 1},
             "maximum": {"type": "int"},
             "static_members": {
@@ -242,7 +264,7 @@ def main() -> None:
             "prefix": {"type": "str", "default": PREFIX},
             **ARGUMENTS,
         },
-        required_if=[("state", "scaled", ("count", "provider"))],
+        required_if=[("state", "scaled", ("provider",)), ("state", "scaled", ("count", "leave"), True)],
     )
 
 

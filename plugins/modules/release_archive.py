@@ -32,8 +32,10 @@ options:
       - What O(src) is. An V(archive) is a tar, packed by gzip, bzip2 or xz or not at all, or a zip. An V(image) is what
         C(docker save) or C(podman save) writes, or an OCI layout in a tar.
       - With V(reference), O(engine) on this machine saves the image, and first pulls one that it has not.
+      - A V(release) is what M(scaleout.platform.release) has put in force on the host that this runs on; O(src) is the
+        directory of the releases, such as C(/srv/shop).
     type: str
-    choices: [directory, archive, image, reference]
+    choices: [directory, archive, image, reference, release]
     default: directory
   strip_components:
     description: How many leading directories of each path in an V(archive) to drop.
@@ -132,6 +134,11 @@ image:
       C(volumes); or none.
   returned: success
   type: dict
+release:
+  description: The name of the release in force, with O(kind=release); otherwise empty.
+  returned: success
+  type: str
+  sample: 8f434346648f
 files:
   description: How many files the archive holds.
   returned: success
@@ -143,13 +150,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.module import ru
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.pack_release import PackRelease
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import JUNK
 
+KINDS = ["directory", "archive", "image", "reference", "release"]
+
 
 def main() -> None:
     run(
         lambda module: PackRelease(module.params, module.run_command),
         {
             "src": {"type": "path", "required": True},
-            "kind": {"type": "str", "choices": ["directory", "archive", "image", "reference"], "default": "directory"},
+            "kind": {"type": "str", "choices": KINDS, "default": "directory"},
             "dest": {"type": "path", "required": True},
             "exclude": {"type": "list", "elements": "str", "default": list(JUNK)},
             "strip_components": {"type": "int", "default": 0},

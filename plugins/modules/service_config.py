@@ -73,6 +73,12 @@ options:
         type: str
         choices: [none, reload, restart]
         default: restart
+      keep:
+        description:
+          - Whether it stays as it is on the host, whatever it holds. So one file of a service can be changed without
+            the others.
+        type: bool
+        default: false
       secret:
         description: Whether its text holds a secret. It is then shown nowhere, in a diff neither.
         type: bool
@@ -157,7 +163,7 @@ code:
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
-from ansible_collections.scaleout.platform.plugins.module_utils.journal import Journal
+from ansible_collections.scaleout.platform.plugins.module_utils.journal import Journal, read
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.configure import Configuration
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.drivers import DRIVERS
@@ -183,6 +189,7 @@ ARGUMENTS: dict[str, dict] = {
             "group": {"type": "str", "default": "root"},
             "mode": {"type": "str", "default": "0644"},
             "needs": {"type": "str", "choices": ["none", "reload", "restart"], "default": "restart"},
+            "keep": {"type": "bool", "default": False},
             "secret": {"type": "bool", "default": False, "no_log": False},
         },
     },
@@ -216,6 +223,9 @@ class Configure(Task):
 
 
 def _file(entry: t.Mapping[str, t.Any]) -> File:
+    if entry["keep"]:
+        found = read(entry["path"])
+        return File(found.path, found.content, found.mode, found.owner, found.group, "none", entry["secret"])
     try:
         mode = int(entry["mode"], 8)
     except ValueError:

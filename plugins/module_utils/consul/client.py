@@ -199,6 +199,24 @@ class Consul:
             return None
         raise self._answered(status, "; ".join(errors))
 
+    def ask(self, path: str) -> t.Any:
+        """Read anything else that is JSON, such as ``/v1/agent/members``.
+
+        :raises Unreachable: as :meth:`get`.
+        """
+        _status, body = self._send("GET", path, None)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise self._stranger() from None
+
+    def tell(self, path: str, body: t.Any = None) -> None:
+        """Change anything else.
+
+        :raises Unreachable: as :meth:`get`.
+        """
+        self._send("PUT", path, None if body is None else json.dumps(body).encode())
+
     def close(self) -> None:
         """Close the connection; the client can be used again."""
         self._connection.close()

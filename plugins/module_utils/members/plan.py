@@ -11,9 +11,11 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import itertools
+import types
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.health import RANKS
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
     JOINING,
     LEAVING,
@@ -23,6 +25,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
     Record,
     natural,
 )
+
+_UNKNOWN: t.Mapping[str, t.Any] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,27 +72,39 @@ def plan(
     group: str,
     static: t.Sequence[Member],
     record: Record | None,
-    count: int,
+    count: int | None,
     source: Pool | Range,
     now: str,
     minimum: int = 1,
     maximum: int | None = None,
     others: t.Sequence[Member] = (),
+    leave: t.Sequence[str] = (),
+    health: t.Mapping[str, str] = _UNKNOWN,
+    known: t.Mapping[str, bool] = _UNKNOWN,
 ) -> Scaling:
-    """Plan the way to ``count`` members.
+    """Plan the way to ``count`` members; without a count, the way to as many as there are without those that leave.
 
     :param static: the hosts that the inventory itself names in the group. Without a record they are its members; with
         one, those that it does not name are the first to come back, each at its own address.
     :param source: where further hosts come from.
     :param now: the time, as ``2026-03-01T12:00:00Z``.
     :param others: the members of other groups, whose names and addresses are taken.
-    :raises InvalidInput: a count outside the bounds, or a range or pattern that cannot be.
+    :param leave: names of members that leave, before any other.
+    :param health: how each member is, as :mod:`.health` has it; who does not serve leaves before who does.
+    :param known: the hosts that Consul knows, and whether each is alive. A name of a host that is gone is not given to
+        another one as long as Consul knows it: what was said of the old one would hit the new one.
+    :raises InvalidInput: a count outside the bounds, a name that is no member's, or a range or pattern that cannot be.
     :raises Refused: there are not as many hosts as that.
     """
-    _check_bounds(group, count, minimum, maximum)
     present = record or Record(group, tuple(dataclasses.replace(host, state=MEMBER, since=None) for host in static))
-    desired = list(present.desired)
-    surplus = _newest_first(desired, static)[: max(0, len(desired) - count)]
+    desired = [member for member in present.desired if member.name not in leave]
+    _check_names(group, leave, present)
+    count = len(desired) if count is None else count
+    check_bounds(group, count, minimum, maximum)
+    surplus = [
+        *(member for member in present.desired if member.name in leave),
+        *_expendable_first(desired, static, health)[: max(0, len(desired) - count)],
+    ]
     kept = tuple(
         # Its host may have been made in part, so that one that never arrived is released like any other.
         dataclasses.replace(member, state=LEAVING, since=now) if member in surplus else member
@@ -99,7 +115,7 @@ def plan(
     if wanted > 0:
         fresh = tuple(
             dataclasses.replace(host, state=JOINING, since=now)
-            for host in _candidates(group, static, present, count, wanted, source, others)
+            for host in _candidates(group, static, present, count, wanted, source, others, known)
         )
     after = Record(group, kept + fresh)
     # A group that stays as the inventory has it needs no record.
@@ -182,7 +198,11 @@ def _arrived(member: Member, provider_ids: t.Mapping[str, str], now: str) -> Mem
     )
 
 
-def _check_bounds(group: str, count: int, minimum: int, maximum: int | None) -> None:
+def check_bounds(group: str, count: int, minimum: int, maximum: int | None) -> None:
+    """Refuse a count outside the bounds, and bounds that cannot be.
+
+    :raises InvalidInput: naming what is wrong.
+    """
     if minimum < 1:
         raise InvalidInput("minimum", minimum, "is below 1")
     if maximum is not None and maximum < minimum:
@@ -193,12 +213,22 @@ def _check_bounds(group: str, count: int, minimum: int, maximum: int | None) -> 
         raise InvalidInput("count", count, f"is above the maximum of {group}, {maximum}")
 
 
-def _newest_first(members: t.Sequence[Member], static: t.Sequence[Member]) -> list[Member]:
-    """Order members as a shrinking group gives them up: who does not serve yet, who was added, who was always there."""
+def _check_names(group: str, leave: t.Sequence[str], present: Record) -> None:
+    for name in leave:
+        if present.get(name) is None:
+            names = ", ".join(member.name for member in present.members)
+            raise InvalidInput("leave", name, f"is not a member of {group}, which has {names}")
+
+
+def _expendable_first(
+    members: t.Sequence[Member], static: t.Sequence[Member], health: t.Mapping[str, str]
+) -> list[Member]:
+    """Order members as a shrinking group gives them up: who is dead, who does not serve, who was added last."""
     of_inventory = {host.name for host in static}
     return sorted(
         members,
         key=lambda member: (
+            RANKS.get(health.get(member.name, "")) or 0,
             member.state == JOINING,
             member.name not in of_inventory,
             member.since or "",
@@ -216,9 +246,14 @@ def _candidates(
     wanted: int,
     source: Pool | Range,
     others: t.Sequence[Member],
+    known: t.Mapping[str, bool],
 ) -> list[Member]:
     """Return ``wanted`` hosts that are in no record yet; hosts of the inventory come back before others are made."""
+    # A host that is there may be alive in Consul for what else it does. One that would be made must be unknown.
+    lingering = {name for name, alive in known.items() if not alive or isinstance(source, Range)}
+    lingering -= {host.name for host in static if known.get(host.name)}
     taken = {mark for member in (*present.members, *others) for mark in (member.name, member.address)}
+    taken |= lingering
     found = [host for host in static if host.name not in taken and host.address not in taken][:wanted]
     wanted -= len(found)
     if not wanted:
@@ -226,17 +261,25 @@ def _candidates(
     # A host of the inventory keeps its name and its address even while it has left.
     taken |= {mark for host in static for mark in (host.name, host.address)}
     if isinstance(source, Pool):
-        return found + _from_pool(group, count, wanted, source, taken)
+        return found + _from_pool(group, count, wanted, source, taken, lingering)
     taken |= source.reserved
     return found + _from_range(group, count, wanted, source, taken)
 
 
-def _from_pool(group: str, count: int, wanted: int, source: Pool, taken: set[str]) -> list[Member]:
+def _of_lingering(names: t.Sequence[str], lingering: t.Collection[str]) -> str:
+    gone = [name for name in names if name in lingering]
+    return f" Consul still knows {', '.join(gone)} from before; forget.yml ends that." if gone else ""
+
+
+def _from_pool(
+    group: str, count: int, wanted: int, source: Pool, taken: set[str], lingering: t.Collection[str]
+) -> list[Member]:
     free = [(name, address) for name, address in source.hosts if name not in taken and address not in taken]
     if len(free) < wanted:
         raise Refused(
             f"count: the static pool has {len(free)} host{'' if len(free) == 1 else 's'} left of the {wanted} that "
-            f"{group}={count} needs: add hosts to the pool, or ask for {count - wanted + len(free)} at the most.",
+            f"{group}={count} needs: add hosts to the pool, or ask for {count - wanted + len(free)} at the most."
+            + _of_lingering([name for name, _address in source.hosts], lingering),
             code="no_room",
             available=count - wanted + len(free),
         )

@@ -65,15 +65,31 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 #: What a platform needs that has lost its Consul's quorum: nothing else is touched then.
 FIRST_AID = ("base", "consul")
+#: Its hosts run Consul as all others do, and keep its data.
+CONSUL_SERVER = "consul_server"
 #: Hosts that wait for work, leave, or have left.
 IDLE = "fleet_idle"
+#: Hosts that a run takes into a pool now; the inventory was read when they still waited.
+JOINING = "scale_joining"
 #: The tag of all applications.
 APPLICATION = "app"
 
 
+def is_idle(platform: Platform, host: str) -> bool:
+    """Whether a host has no work, or none any more."""
+    return host in platform.groups.get(IDLE, ()) and host not in platform.groups.get(JOINING, ())
+
+
+def is_needed(platform: Platform, host: str, group: str) -> bool:
+    """Whether a host that leaves a pool goes on working for another group: a service's, Consul's, or another pool's."""
+    working = {name for groups in GROUPS.values() for name in groups if name != "all"} | {CONSUL_SERVER}
+    working |= {one.group for one in platform.applications.values()}
+    return any(host in platform.groups.get(name, ()) for name in working - {group})
+
+
 def services_of(platform: Platform, host: str) -> list[str]:
     """Return the services that a host runs, in the table's order."""
-    if host in platform.groups.get(IDLE, ()):
+    if is_idle(platform, host):
         return []
     return [service for service, groups in GROUPS.items() if any(host in platform.groups.get(g, ()) for g in groups)]
 
@@ -133,7 +149,7 @@ def secrets(platform: Platform) -> dict[str, list[str]]:
     """Return the variables that must have a value, and on which hosts."""
     wanted: dict[str, list[str]] = {}
     for host in platform.hosts:
-        if host in platform.groups.get(IDLE, ()):
+        if is_idle(platform, host):
             continue
         names = [name for service in services_of(platform, host) for name in SECRETS.get(service, ())]
         for one in platform.applications.values():

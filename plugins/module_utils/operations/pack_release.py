@@ -52,6 +52,7 @@ class PackRelease(Task):
                 "command": command,
                 "programs": programs,
                 "image": self._source.image,
+                "release": self._source.release,
             },
         )
 
@@ -59,6 +60,8 @@ class PackRelease(Task):
         path, kind, exclude = self._params["src"], self._params["kind"], self._params["exclude"]
         if kind == "directory":
             return sources.directory(path, exclude)
+        if kind == "release":
+            return sources.release(path, exclude)
         if kind == "archive":
             return sources.archive(path, exclude, self._params["strip_components"], self._open)
         if kind == "reference":

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import typing as t
+import urllib.parse
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.health import judge, known
 from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import (
     Pool,
     Range,
@@ -27,19 +30,43 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
-Decide = t.Callable[[t.Optional[Record], list[Member]], Scaling]
-"""From the group's record and the members of all other groups to what becomes of it."""
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What Consul says.
+
+    :param record: of the group.
+    :param others: the members of all other groups.
+    :param known: the hosts that Consul knows, and whether each is alive.
+    :param services: the health of each of the group's services, as Consul writes it.
+    """
+
+    record: Record | None
+    others: list[Member]
+    known: dict[str, bool] = dataclasses.field(default_factory=dict)
+    services: tuple[list[dict[str, t.Any]], ...] = ()
+
+    def health(self, members: t.Iterable[Member]) -> dict[str, str]:
+        """How each member is; empty where nobody asked."""
+        return judge([member.name for member in members], self.known, self.services) if self.known else {}
+
+
+Decide = t.Callable[[Seen], Scaling]
+"""From what Consul says to what becomes of the group."""
 
 
 class ScaleGroup(Task):
     """Reads the records, plans the next one of a group, and writes it if nobody else has written since."""
 
-    def __init__(self, consul: Consul, prefix: str, group: str, decide: Decide) -> None:
+    def __init__(
+        self, consul: Consul, prefix: str, group: str, decide: Decide, services: t.Sequence[str] | None = None
+    ) -> None:
         self._consul = consul
         self._prefix = prefix
         self._group = group
         self._key = f"{prefix}/{group}"
         self._decide = decide
+        self._services = services
         self._seen: documents.Document | None = None
 
     @classmethod
@@ -56,11 +83,12 @@ class ScaleGroup(Task):
             raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         decide = _scaled(params, now) if params["state"] == "scaled" else _settled(params, now)
-        return cls(Consul.from_options(params), prefix, group, decide)
+        return cls(Consul.from_options(params), prefix, group, decide, params.get("services"))
 
     def plan(self) -> Plan:
-        record, others = self._read()
-        scaling = self._decide(record, others)
+        seen = self._read()
+        scaling = self._decide(seen)
+        present = (*scaling.staying, *scaling.joining, *scaling.leaving)
         return Plan(
             before=scaling.before.text() if scaling.before else "",
             after=scaling.after.text() if scaling.after else "",
@@ -69,6 +97,7 @@ class ScaleGroup(Task):
                 "joining": [member.summary() for member in scaling.joining],
                 "leaving": [member.summary() for member in scaling.leaving],
                 "staying": [member.summary() for member in scaling.staying],
+                "health": seen.health(present),
                 "record": scaling.after.document() if scaling.after else None,
             },
         )
@@ -95,16 +124,19 @@ class ScaleGroup(Task):
     def close(self) -> None:
         self._consul.close()
 
-    def _read(self) -> tuple[Record | None, list[Member]]:
-        """Return the group's record and the members of all other groups."""
+    def _read(self) -> Seen:
         found = documents.read_folder(self._consul, self._prefix)
         # Consul hides what a token may not read, and a record that is hidden is not one that is missing.
         self._seen = found.pop(self._key, None) or documents.read(self._consul, self._key)
         others = [self._decode(other) for other in found.values() if other.text]
-        return (
-            self._decode(self._seen) if self._seen else None,
-            [member for record in others for member in record.members],
-        )
+        record = self._decode(self._seen) if self._seen else None
+        elsewhere = [member for other in others for member in other.members]
+        if self._services is None:
+            return Seen(record, elsewhere)
+        known_hosts = known(self._consul.ask("/v1/agent/members"), self._consul.ask("/v1/catalog/nodes"))
+        quoted = [urllib.parse.quote(service, safe="") for service in self._services]
+        asked = tuple(self._consul.ask(f"/v1/health/service/{service}") for service in quoted)
+        return Seen(record, elsewhere, known_hosts, asked)
 
     def _decode(self, document: documents.Document) -> Record:
         try:
@@ -122,27 +154,30 @@ def _scaled(params: t.Mapping[str, t.Any], now: str) -> Decide:
     static = _static_members(params)
     source = _source(params)
 
-    def decide(record: Record | None, others: list[Member]) -> Scaling:
+    def decide(seen: Seen) -> Scaling:
         return plan(
             params["group"],
             static,
-            record,
+            seen.record,
             params["count"],
             source,
             now,
             params["minimum"],
             params["maximum"],
-            others,
+            seen.others,
+            params.get("leave") or (),
+            seen.health(seen.record.members if seen.record else static),
+            seen.known,
         )
 
     return decide
 
 
 def _settled(params: t.Mapping[str, t.Any], now: str) -> Decide:
-    def decide(record: Record | None, _others: list[Member]) -> Scaling:
+    def decide(seen: Seen) -> Scaling:
         return compare(
-            record,
-            settle(record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
+            seen.record,
+            settle(seen.record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
         )
 
     return decide

@@ -30,6 +30,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive
     FILE,
     LINK,
     Entry,
+    digest,
     ordered,
 )
 
@@ -62,6 +63,8 @@ class Source:
 
     #: What an image asks for besides its files.
     image: dict[str, t.Any] | None = None
+    #: The name under which a host has it, of a release in force.
+    release: str = ""
 
     def program(self, word: str) -> str:
         """Return what a command's first word stands for.
@@ -81,6 +84,33 @@ class Source:
 def directory(path: str, exclude: t.Sequence[str]) -> Source:
     """Read a directory."""
     return Source(path, files.scan(path, exclude), files.reader(path))
+
+
+def release(root: str, exclude: t.Sequence[str]) -> Source:
+    """Read the release that is in force, as it was unpacked.
+
+    :param root: where the releases are, such as ``/srv/shop``.
+    :raises Refused: none is in force, or it is no longer what was unpacked.
+    """
+    current = os.path.realpath(os.path.join(root, "current"))
+    folder, version = os.path.split(current)
+    if folder != os.path.realpath(os.path.join(root, "releases")) or not os.path.isdir(current):
+        raise Refused(f"{root} has no release in force.", code="no_release", path=root)
+    try:
+        with open(os.path.join(folder, f".digest-{version}"), encoding="ascii") as note:
+            noted = note.read().strip()
+    except OSError:
+        noted = ""
+    # Of an image, nothing is left out.
+    for left_out in (exclude, ()):
+        entries = files.scan(current, left_out, unpacked=True)
+        if digest(entries) == noted:
+            found = Source(current, entries, files.reader(current))
+            found.release = version
+            return found
+    raise Refused(
+        f"{current} is not what was unpacked there; the next site.yml puts it right.", code="differs", path=current
+    )
 
 
 def archive(path: str, exclude: t.Sequence[str], strip: int, stack: contextlib.ExitStack) -> Source:

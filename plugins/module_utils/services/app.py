@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import limits
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 
 #: The module ``release`` looks at the host, once it knows which release is wanted.
@@ -246,6 +247,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "own_account": (app.text("user") or name) == name,
         "source": source,
         "kind": KINDS[variable],
+        "is_image": variable.startswith("app_image"),
         "programs": [*app.worker_programs, *app.words("prepare_command")[:1]],
         "environment": {"PORT": port, "SERVICE_NAME": service, "SERVICE_TAGS": ",".join(tags)},
         "service": {
@@ -257,6 +259,17 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
             "checks": [check],
         },
         "check_timeout": check_timeout or _GATE_TIMEOUT,
+        "balancers": _balancers(platform, app, service),
         # A server's line in an upstream, for grep -E and for Python alike.
         "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{address}:{port}')}([^0-9]|$)",
     }
+
+
+def _balancers(platform: Platform, app: _Application, service: str) -> list[str]:
+    """Return the load balancers that have a site for a service, less those that are known not to answer."""
+    given = app["load_balancer_hosts"]
+    hosts = [str(host) for host in given] if isinstance(given, (list, tuple)) else platform.members("loadbalancer")
+    reached = platform.groups.get("platform_reached")
+    return [
+        host for host in hosts if (reached is None or host in reached) and service in nginx.services(platform, host)
+    ]

@@ -297,3 +297,62 @@ def test_what_nobody_expected_is_refused(before, joined, left, says):
 def test_a_host_cannot_have_come_and_gone():
     with pytest.raises(InvalidInput, match=r"^joined: 'api4' is in left as well\.$"):
         settle(record("api4:joining"), "api", ["api4"], ["api4"], NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "count", "leave", "health", "joining", "leaving"),
+    [
+        # L2: who is dead goes first, then who fails, then who does not serve yet, and only then the newest.
+        ("api1 api2 api3", 2, "", {"api2": "dead"}, "", "api2"),
+        ("api1 api2 api3", 2, "", {"api1": "failing"}, "", "api1"),
+        ("api1 api2 api3", 2, "", {"api1": "failing", "api2": "dead"}, "", "api2"),
+        ("api1 api2 api3", 1, "", {"api1": "failing", "api2": "dead"}, "", "api1 api2"),
+        ("api1 api2 api3 api4:joining", 3, "", {"api2": "dead", "api4": "serving"}, "api4", "api2"),
+        ("api1 api2 api3", 2, "", {"api1": "serving", "api2": "serving", "api3": "serving"}, "", "api3"),
+        (None, 2, "", {"api1": "dead"}, "", "api1"),
+        # A member that is named goes, whoever is dead.
+        ("api1 api2 api3", None, "api2", {}, "", "api2"),
+        ("api1 api2 api3", 2, "api1", {"api3": "dead"}, "", "api1"),
+        ("api1 api2 api3", 1, "api1", {"api2": "dead"}, "", "api1 api2"),
+        ("api1 api2 api3", 3, "api1", {}, "api4", "api1"),
+        (None, None, "api2", {}, "", "api2"),
+        ("api1 api2 api3:leaving", None, "api3", {}, "", "api3"),
+    ],
+)
+def test_l2_who_leaves_first(before, count, leave, health, joining, leaving):
+    present = record(before) if before else None
+    planned = plan("api", STATIC, present, count, RANGE, NOW, leave=leave.split(), health=health)
+    assert (names(planned.joining), names(planned.leaving)) == (joining, leaving)
+
+
+@pytest.mark.parametrize(
+    ("count", "leave", "sentence"),
+    [
+        (2, ["api9"], "leave: 'api9' is not a member of api, which has api1, api2, api3."),
+        (None, ["api1", "api2", "api3"], "count: 0 is below the minimum of api, 1."),
+    ],
+)
+def test_who_cannot_leave(count, leave, sentence):
+    with pytest.raises(InvalidInput, match=re.escape(sentence)):
+        plan("api", STATIC, record("api1 api2 api3"), count, RANGE, NOW, leave=leave)
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "joining"),
+    [
+        (RANGE, {}, "api4"),
+        (RANGE, {"api4": False}, "api5"),
+        (RANGE, {"api4": True}, "api5"),
+        # What is alive in Consul is there for what else it does.
+        (POOL, {"spare1": True}, "spare1"),
+        (POOL, {"spare1": False}, "spare2"),
+    ],
+)
+def test_s11_a_name_comes_back_only_when_consul_has_forgotten_it(source, known, joining):
+    assert names(plan("api", STATIC, record("api1 api2 api3"), 4, source, NOW, known=known).joining) == joining
+
+
+def test_s11_a_pool_of_which_consul_still_knows_all_says_so():
+    known = {"spare1": False, "spare2": False}
+    with pytest.raises(Refused, match=r"Consul still knows spare1, spare2 from before; forget\.yml ends that\."):
+        plan("api", STATIC, record("api1 api2 api3"), 4, POOL, NOW, known=known)

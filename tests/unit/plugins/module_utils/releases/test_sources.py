@@ -357,3 +357,38 @@ def test_an_engine_that_does_not_save(monkeypatch, stack, reference, asked, inst
     with pytest.raises(ScaleoutError) as error:
         engine.save(reference, asked, lambda _command: (1, "", "denied,\nit is.\n"), stack)
     assert says in error.value.message
+
+
+def in_force(root, noted=None, link="releases/abc"):
+    """A release as a host has it."""
+    place = root / "releases/abc"
+    place.mkdir(parents=True)
+    (place / "serve").write_text("#!/bin/sh\n")
+    (place / "serve").chmod(0o755)
+    (place / "now").symlink_to("serve")
+    whole = digest(files.scan(str(place), (), unpacked=True))
+    (root / "releases/.digest-abc").write_text(f"{noted or whole}\n")
+    (root / "current").symlink_to(link)
+    return whole
+
+
+def test_s3_the_release_in_force(tmp_path):
+    whole = in_force(tmp_path)
+    # What a process leaves there is no part of it.
+    (tmp_path / "releases/abc/__pycache__").mkdir()
+    found = sources.release(str(tmp_path), ["__pycache__"])
+    assert (found.release, digest(found.entries)) == ("abc", whole)
+    packed = tmp_path / "packed.tar.gz"
+    files.pack(found.read, found.entries, str(packed))
+    assert digest(files.entries_of(str(packed))) == whole
+
+
+@pytest.mark.parametrize(
+    ("noted", "link", "code"),
+    [("0" * 64, "releases/abc", "differs"), (None, "releases/gone", "no_release"), (None, "/etc", "no_release")],
+)
+def test_s3_a_release_that_cannot_be_handed_on(tmp_path, noted, link, code):
+    in_force(tmp_path, noted, link)
+    with pytest.raises(Refused) as refused:
+        sources.release(str(tmp_path), ())
+    assert refused.value.code == code

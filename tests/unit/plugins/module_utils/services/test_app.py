@@ -177,6 +177,8 @@ def test_what_the_role_works_from():
         "own_account": False,
         "source": "/src/shop",
         "kind": "directory",
+        "is_image": False,
+        "balancers": [],
         "programs": ["/usr/bin/relay", "bin/migrate"],
         "environment": {"PORT": 8000, "SERVICE_NAME": "shop", "SERVICE_TAGS": "blue,green"},
         "service": {
@@ -191,6 +193,26 @@ def test_what_the_role_works_from():
         "upstream_pattern": r"(^|[^0-9A-Za-z.-])192\.0\.2\.7:8000([^0-9]|$)",
     }
     assert "sesame" not in repr(wanted)
+
+
+SITES = {"lb1": [{"service": "shop"}, {"service": "hello"}], "lb2": [{"service": "hello"}], "lb3": [], "lb4": None}
+
+
+@pytest.mark.parametrize(
+    ("reached", "service", "waited_for"),
+    [
+        (None, "shop", ["lb1"]),
+        (None, "hello", ["lb1", "lb2"]),
+        (["lb2"], "hello", ["lb2"]),
+        (None, "other", []),
+    ],
+    ids=["its own", "two have it", "one does not answer", "no site"],
+)
+def test_s1_a_host_that_joins_waits_for_the_sites_of_its_own_service(reached, service, waited_for):
+    known = platform(service=service)
+    hosts = {**known.hosts, **{name: {"nginx_sites": sites} for name, sites in SITES.items()}}
+    groups = {"loadbalancer": list(SITES), **({"platform_reached": reached} if reached else {})}
+    assert app.wanted(Platform(hosts, groups), "api1", None)["balancers"] == waited_for
 
 
 @pytest.mark.parametrize(

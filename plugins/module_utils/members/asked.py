@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What somebody who starts ``scale.yml`` asks for: which pool, how many members, and who leaves it; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import check_bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+
+#: What to do instead, by groups that have members and are no pool.
+INSTEAD = {
+    "postgres": "add a host with its postgres_cluster to the inventory and run site.yml",
+    "cache": "add a host to the group in the inventory, move keys to it in the applications' settings, run site.yml",
+    "monitoring": "add a host to the group in the inventory and run site.yml",
+    "queue": "add a host to the group in the inventory and run site.yml",
+    "loadbalancer": "add a host to the group in the inventory, run site.yml, add its address where clients look it up",
+    "consul_server": "add a host to the group in the inventory, so that there are three or five, and run site.yml",
+}
+_COUNT = re.compile(r"[1-9][0-9]{0,3}")
+_EXAMPLE = "-e application=NAME -e count=5, or -e NAME=5"
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A size for a pool.
+
+    :param applications: that run on each of its hosts.
+    :param count: None for as many as there are, less those that leave.
+    :param leave: names of members.
+    """
+
+    group: str
+    applications: tuple[str, ...]
+    count: int | None
+    leave: tuple[str, ...] = ()
+
+
+def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Asked:
+    """Read the variables of the command line.
+
+    :param given: ``application``, ``count`` and ``leave``; or, in the place of the first two, the name of an
+        application or of its group with the count.
+    :raises InvalidInput: they do not say it, or contradict each other.
+    :raises Refused: the group is none that grows by a number.
+    """
+    pools: dict[str, list[str]] = {}
+    for application in platform.applications.values():
+        pools.setdefault(application.group, []).append(application.name)
+    names = {**{name: name for name in pools}, **{one.name: one.group for one in platform.applications.values()}}
+    option, name, count = _named(given, names, platform)
+    if name not in names:
+        raise _other(option, name, names, platform)
+    leave = _leave(given.get("leave"))
+    group = names[name]
+    if count is None and not leave:
+        raise InvalidInput("count", None, f"is not set: how many members shall {group} have? Such as {_EXAMPLE}")
+    number = None if count is None else _number(option if option == name else "count", count)
+    if number is not None:
+        minimum, maximum = bounds(platform, group)
+        check_bounds(group, number, minimum, maximum)
+    return Asked(group, tuple(pools[group]), number, leave)
+
+
+def bounds(platform: Platform, group: str) -> tuple[int, int | None]:
+    """Return the fewest and the most members that the inventory lets a pool have, by all that it says about that."""
+    host = next(iter([*platform.members(group), *platform.hosts]), "")
+    pools = [one.pool for one in platform.applications.values() if one.group == group]
+    low = [int(platform.value(host, "scale_minimum") or 1), *(pool.min for pool in pools)]
+    high = [platform.value(host, "scale_maximum"), *(pool.max for pool in pools)]
+    return max(low), min((int(number) for number in high if number), default=None)
+
+
+def _named(given: t.Mapping[str, t.Any], names: t.Mapping[str, str], platform: Platform) -> tuple[str, str, t.Any]:
+    """Return the variable that names the pool, the name, and the count."""
+    short = [name for name in given if name in names or (name in INSTEAD and name in platform.groups)]
+    if "application" in given:
+        if short:
+            raise InvalidInput(short[0], given[short[0]], "is given beside application; use one of the two forms")
+        return "application", str(given["application"]), given.get("count")
+    if len(short) > 1:
+        raise InvalidInput(short[1], given[short[1]], f"is given beside {short[0]}; scale one pool at a time")
+    if short:
+        if "count" in given:
+            raise InvalidInput("count", given["count"], f"is given beside {short[0]}, which says it already")
+        return short[0], short[0], given[short[0]]
+    groups = sorted(set(names.values()))
+    if len(groups) == 1:
+        # Before there were several, the short form of the only pool was its group's name.
+        return "application", groups[0], given.get("count")
+    raise InvalidInput("application", None, f"is not set; say {_EXAMPLE}, where NAME is {' or '.join(sorted(names))}")
+
+
+def _other(option: str, name: str, names: t.Mapping[str, str], platform: Platform) -> Exception:
+    if name in INSTEAD and name in platform.groups:
+        return Refused(
+            f"The group {name} does not grow by a number, because its hosts hold data or an address: {INSTEAD[name]}.",
+            code="not_scalable",
+            group=name,
+        )
+    return InvalidInput(option, name, f"is not an application; there is {' or '.join(sorted(names))}")
+
+
+def _number(option: str, value: t.Any) -> int:
+    if isinstance(value, bool) or not _COUNT.fullmatch(str(value)):
+        raise InvalidInput(option, value, "is not how many members there should be: 1 or more, such as 5")
+    return int(value)
+
+
+def _leave(value: t.Any) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value or ()
+    if not isinstance(names, (list, tuple)):
+        raise InvalidInput("leave", value, "is not the name of a member, or names with commas between them")
+    return tuple(dict.fromkeys(str(name).strip() for name in names if str(name).strip()))

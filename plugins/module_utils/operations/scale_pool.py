@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of ``scale.yml``, from an inventory to the options of the modules that carry them out; asks no host."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.members.health import SERVING
+from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure, Leaver, depart
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import is_needed
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
+
+Host = t.Mapping[str, t.Any]
+Planned = t.Mapping[str, t.Any]
+"""What the module ``members`` returned."""
+
+#: Groups of a run, in which the playbook finds its hosts.
+JOINING, LEAVING, UNNEEDED, ACCESS = "scale_joining", "scale_leaving", "scale_unneeded", "scale_access"
+#: Where a service of a database host names its clients by their addresses.
+NETWORKS = {"postgres": ("postgres_allowed_networks",), "pgbouncer": ("pgbouncer_allowed_networks",)}
+
+
+def members_options(platform: Platform, asked: Asked, static: t.Sequence[Host]) -> dict[str, t.Any]:
+    """Return the options of the module ``members`` that record the pool that there should be.
+
+    :param static: the hosts that the inventory itself has in the group.
+    """
+    host = platform.members("consul_server")[0]
+    minimum, maximum = bounds(platform, asked.group)
+    own = platform.value(host, "fleet_provider", "static")
+    return {
+        "group": asked.group,
+        "count": asked.count,
+        "leave": list(asked.leave),
+        "services": services_of(platform, asked),
+        "minimum": minimum,
+        "maximum": maximum,
+        "static_members": [{"provider": own, **one} for one in static or _described(platform, asked.group)],
+        "provider": platform.value(host, "scale_provider", own),
+        "pool": _described(platform, "fleet_standby"),
+        "address_range": platform.value(host, "scale_address_range"),
+        "reserved_names": list(platform.hosts),
+        "reserved_addresses": [platform.address(name) for name in platform.hosts],
+    }
+
+
+def services_of(platform: Platform, asked: Asked) -> list[str]:
+    """Return the names in Consul of what each member runs."""
+    return list(dict.fromkeys(platform.applications[name].service for name in asked.applications))
+
+
+def donor(planned: Planned, group: str) -> str:
+    """Return the member whose release those that join get; empty where nobody joins.
+
+    :raises Refused: there is none that serves.
+    """
+    if not planned["joining"]:
+        return ""
+    for member in planned["staying"]:
+        if planned["health"].get(member["name"]) == SERVING:
+            return str(member["name"])
+    raise Refused(
+        f"No member of {group} that stays serves, so there is no release that a new one could get. Bring them back "
+        "with site.yml first.",
+        code="nothing_serves",
+    )
+
+
+def entries(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str, t.Any]]:
+    """Return who takes part, as hosts to add to this run's groups, with the variables that they have in it."""
+    found: list[dict[str, t.Any]] = []
+    release_from = donor(planned, asked.group)
+    for member in planned["joining"]:
+        groups = [asked.group, JOINING]
+        found.append({**_named(member), "groups": groups, "app_release_from": release_from})
+    for member in planned["leaving"]:
+        needed = is_needed(platform, member["name"], asked.group)
+        groups = [asked.group, LEAVING, *([] if needed else [UNNEEDED])]
+        found.append({**_named(member), "groups": groups, "app_state": "absent"})
+    if planned["joining"]:
+        found += [{"name": host, "groups": [ACCESS]} for host in admitting(platform)]
+    return found
+
+
+def admitting(platform: Platform) -> list[str]:
+    """Return the database hosts that name their clients one by one; a network that is allowed needs no change."""
+    return [
+        host
+        for host in platform.members("postgres")
+        if not all(
+            any(platform.value(host, name) for name in (*variables, *NETWORKS["postgres"]))
+            for variables in NETWORKS.values()
+        )
+    ]
+
+
+def made(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str, t.Any]]:
+    """Return the hosts to make, as large as those that are there."""
+    host = next(iter(platform.members(asked.group)), "")
+    size = platform.value(host, "fleet_host", {})
+    memory = {"memory": size["memory"]} if isinstance(size, t.Mapping) and size.get("memory") else {}
+    return [{**member, **memory} for member in planned["joining"]]
+
+
+def told(asked: Asked, planned: Planned) -> str:
+    """Return the plan, for a person."""
+    joining, leaving = (", ".join(one["name"] for one in planned[kind]) or "none" for kind in ("joining", "leaving"))
+    now = len(planned["staying"]) + len(planned["leaving"])
+    wanted = len(planned["staying"]) + len(planned["joining"])
+    return f"{asked.group}: {now} now, {wanted} wanted; to join: {joining}; to leave: {leaving}"
+
+
+def departure(planned: Planned, unneeded: t.Collection[str], clean: t.Collection[str]) -> Departure:
+    """Say what happens to those that leave.
+
+    :param unneeded: those that nothing else of the inventory needs.
+    :param clean: those on which nothing is left.
+    """
+    return depart(
+        Leaver(one["name"], one["provider"], one["name"] not in unneeded, one["name"] in clean)
+        for one in planned["leaving"]
+    )
+
+
+def listed(platform: Platform, asked: Asked, lost: t.Iterable[str]) -> list[dict[str, str]]:
+    """Return where a load balancer may still list a host that is lost, and what a file without it is like."""
+    reached = platform.groups.get("platform_reached", ())
+    return [
+        {
+            "balancer": balancer,
+            "path": f"/etc/nginx/upstreams/{service}.conf",
+            # There is no way to wait for a text to go; this finds a file without it.
+            "without": rf"\A(?![\s\S]*[^0-9A-Za-z.-]{re.escape(platform.address(host))}:)",
+        }
+        for host in lost
+        for service in services_of(platform, asked)
+        for balancer in platform.members("loadbalancer")
+        if balancer in reached and service in nginx.services(platform, balancer)
+    ]
+
+
+def _named(member: Host) -> dict[str, t.Any]:
+    return {"name": member["name"], "address": member["address"]}
+
+
+def _described(platform: Platform, group: str) -> list[dict[str, str]]:
+    return [{"name": host, "address": platform.address(host)} for host in platform.members(group)]

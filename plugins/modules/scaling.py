@@ -1,0 +1,96 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: scaling
+short_description: One step of making a pool of application servers bigger or smaller
+version_added: 0.2.0
+author: The scaleout.platform team (@scaleout)
+description:
+  - The steps of C(scale.yml), in the order of O(state). Runs on a Consul server; what it decides it decides on the
+    controller, by the inventory and by what Consul says.
+  - What is asked is read from the command line. It is C(-e application=NAME -e count=5), or C(-e NAME=5), where the
+    name is that of an application or of its group. C(-e leave=api2) names a member that leaves before any other.
+  - A group whose hosts hold data or an address is refused, with what to do instead.
+options:
+  state:
+    description:
+      - V(asked) checks what is asked.
+      - V(planned) records who shall join and who shall leave, as M(scaleout.platform.members) does. The steps after it
+        find its result in a variable C(scale_plan).
+      - V(joined) records who serves.
+      - V(lost) takes hosts that could not be cleaned out of Consul's catalog, and says who is to be given back.
+      - V(left) has Consul forget who is gone, and records it.
+      - V(shown) tells who serves, and fails when that is not what was asked.
+    type: str
+    choices: [asked, planned, joined, lost, left, shown]
+    required: true
+  consul_token:
+    description: A token that may write the record and change the catalog, such as the management token.
+    type: str
+extends_documentation_fragment:
+  - scaleout.platform.attributes
+attributes:
+  check_mode:
+    description: Nothing is recorded, and nobody joins or leaves.
+    support: full
+  diff_mode:
+    description: Shows the record before and after.
+    support: full
+  action:
+    description: Runs on the controller, and modules of it on the host.
+    support: full
+seealso:
+  - module: scaleout.platform.members
+  - module: scaleout.platform.consul_member
+"""
+
+EXAMPLES = r"""
+- name: Record the pool that there should be
+  scaleout.platform.scaling:
+    state: planned
+    consul_token: "{{ consul_management_token }}"
+  run_once: true
+  register: scale_plan
+"""
+
+RETURN = r"""
+told:
+  description: The plan, for a person.
+  returned: O(state=planned)
+  type: str
+  sample: "api: 3 now, 4 wanted; to join: api4; to leave: none"
+hosts:
+  description: Who takes part, each with the groups of this run that it is in.
+  returned: O(state=planned)
+  type: list
+  elements: dict
+  sample: [{name: api4, address: 192.0.2.129, groups: [api, scale_joining], app_release_from: api1}]
+made:
+  description: The hosts to make.
+  returned: O(state=planned)
+  type: list
+  elements: dict
+  sample: [{name: api4, address: 192.0.2.129, provider: docker, provider_id: "", memory: 1g}]
+released:
+  description: The hosts to give back.
+  returned: O(state=lost)
+  type: list
+  elements: dict
+  sample: []
+lines:
+  description: Who serves, who joined and who left.
+  returned: O(state=shown)
+  type: list
+  elements: str
+  sample: ["serving: api1, api2", "joined:  none", "left:    api3"]
+troubles:
+  description: What is not as it was asked, a sentence each.
+  returned: O(state=shown)
+  type: list
+  elements: str
+  sample: []
+"""

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What may be asked of scale.yml, and the one sentence for what may not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds, read
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Pool
+
+
+def platform(*applications, **variables):
+    hosts = {name: {"scale_minimum": 2, "scale_maximum": 8, **variables} for name in ("api1", "api2", "pg1", "web1")}
+    groups = {"api": ["api1", "api2"], "web": ["web1"], "postgres": ["pg1"], "loadbalancer": ["web1"]}
+    return Platform(hosts, groups, applications={one.name: one for one in applications})
+
+
+ONE = platform(Application("reference_api", "api", "reference_api"))
+TWO = platform(
+    Application("shop", "api", "app", pool=Pool(3, 6)),
+    Application("search", "api", "app", pool=Pool(1, 5)),
+    Application("site", "web", "app"),
+)
+
+
+@pytest.mark.parametrize(
+    ("inventory", "given", "asked"),
+    [
+        (ONE, {"api": "5"}, Asked("api", ("reference_api",), 5)),
+        (ONE, {"api": 5, "unrelated": "x"}, Asked("api", ("reference_api",), 5)),
+        (ONE, {"reference_api": 3}, Asked("api", ("reference_api",), 3)),
+        (ONE, {"application": "reference_api", "count": "4"}, Asked("api", ("reference_api",), 4)),
+        (ONE, {"application": "api", "count": 4}, Asked("api", ("reference_api",), 4)),
+        (ONE, {"count": 4}, Asked("api", ("reference_api",), 4)),
+        (ONE, {"leave": "api2"}, Asked("api", ("reference_api",), None, ("api2",))),
+        (ONE, {"api": 3, "leave": "api2, api1"}, Asked("api", ("reference_api",), 3, ("api2", "api1"))),
+        (ONE, {"api": 3, "leave": ["api2"]}, Asked("api", ("reference_api",), 3, ("api2",))),
+        (TWO, {"search": 4}, Asked("api", ("shop", "search"), 4)),
+        (TWO, {"application": "site", "count": 2}, Asked("web", ("site",), 2)),
+    ],
+)
+def test_what_may_be_asked(inventory, given, asked):
+    assert read(inventory, given) == asked
+
+
+@pytest.mark.parametrize(
+    ("inventory", "given", "code", "sentence"),
+    [
+        (ONE, {"api": "0"}, "invalid_input", "api: '0' is not how many members there should be"),
+        (ONE, {"api": "-1"}, "invalid_input", "api: '-1' is not how many"),
+        (ONE, {"api": "many"}, "invalid_input", "api: 'many' is not how many"),
+        (ONE, {"api": True}, "invalid_input", "api: True is not how many"),
+        (ONE, {"application": "api", "count": "4.5"}, "invalid_input", "count: '4.5' is not how many"),
+        (ONE, {"api": "9"}, "invalid_input", "count: 9 is above the maximum of api, 8."),
+        (ONE, {"api": "1"}, "invalid_input", "count: 1 is below the minimum of api, 2."),
+        (TWO, {"shop": "6"}, "invalid_input", "count: 6 is above the maximum of api, 5."),
+        (ONE, {}, "invalid_input", "count: None is not set: how many members shall api have?"),
+        (TWO, {}, "invalid_input", "application: None is not set; say -e application=NAME -e count=5, or -e NAME=5"),
+        (ONE, {"application": "cart", "count": 3}, "invalid_input", "application: 'cart' is not an application; there"),
+        (ONE, {"api": 3, "count": 4}, "invalid_input", "count: 4 is given beside api, which says it already."),
+        (ONE, {"api": 3, "application": "api"}, "invalid_input", "api: 3 is given beside application; use one of"),
+        (TWO, {"shop": 3, "site": 2}, "invalid_input", "site: 2 is given beside shop; scale one pool at a time."),
+        (ONE, {"api": 3, "leave": 7}, "invalid_input", "leave: 7 is not the name of a member"),
+        (ONE, {"postgres": 3}, "not_scalable", "The group postgres does not grow by a number, because its hosts hold"),
+        (ONE, {"application": "loadbalancer", "count": 3}, "not_scalable", "add its address where clients look it up."),
+    ],
+)
+def test_what_may_not(inventory, given, code, sentence):
+    with pytest.raises(ScaleoutError, match=re.escape(sentence)) as refused:
+        read(inventory, given)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("inventory", "group", "expected"),
+    [
+        (ONE, "api", (2, 8)),
+        (TWO, "api", (3, 5)),
+        (TWO, "web", (2, 8)),
+        (platform(scale_minimum=None, scale_maximum=None), "api", (1, None)),
+    ],
+)
+def test_the_narrowest_bounds_count(inventory, group, expected):
+    assert bounds(inventory, group) == expected

@@ -1,0 +1,138 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The steps of scale.yml: who takes part in which of them, and with what."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_pool
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform
+
+NUMBERS = {"lb1": 1, "lb2": 2, "api1": 3, "api2": 4, "pg1": 5, "consul1": 6, "spare1": 7}
+PLATFORM = Platform(
+    hosts={
+        name: {"platform_address": f"192.0.2.{number}", "fleet_provider": "docker", "scale_maximum": 8}
+        for name, number in NUMBERS.items()
+    },
+    groups={
+        "loadbalancer": ["lb1", "lb2"],
+        "api": ["api1", "api2"],
+        "cache": ["api2"],
+        "postgres": ["pg1"],
+        "consul_server": ["consul1"],
+        "fleet_standby": ["spare1"],
+        "platform_reached": ["lb1", "consul1", "pg1"],
+    },
+    applications={"shop": Application("shop", "api", "scaleout.platform.app", "shop-web")},
+)
+ASKED = Asked("api", ("shop",), 3)
+
+
+def with_variables(host, **variables):
+    return dataclasses.replace(PLATFORM, hosts={**PLATFORM.hosts, host: {**PLATFORM.hosts[host], **variables}})
+
+
+def member(name, provider="docker"):
+    return {"name": name, "address": f"192.0.2.{NUMBERS.get(name, 99)}", "provider": provider, "provider_id": ""}
+
+
+def planned(joining="", leaving="", staying="api1", **health):
+    kinds = {"joining": joining, "leaving": leaving, "staying": staying}
+    return {**{kind: [member(name) for name in names.split()] for kind, names in kinds.items()}, "health": health}
+
+
+def test_the_options_of_the_record():
+    options = scale_pool.members_options(PLATFORM, ASKED, [{"name": "api1", "address": "x", "provider": "static"}])
+    assert options["services"] == ["shop-web"]
+    assert (options["count"], options["minimum"], options["maximum"]) == (3, 1, 8)
+    assert options["static_members"] == [{"name": "api1", "address": "x", "provider": "static"}]
+    assert options["pool"] == [{"name": "spare1", "address": "192.0.2.7"}]
+    assert options["reserved_names"] == list(NUMBERS)
+
+
+def test_the_inventory_s_own_members_where_no_plugin_has_told_them():
+    options = scale_pool.members_options(PLATFORM, ASKED, ())
+    assert options["static_members"] == [
+        {"name": "api1", "address": "192.0.2.3", "provider": "docker"},
+        {"name": "api2", "address": "192.0.2.4", "provider": "docker"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (planned(), ""),
+        (planned("api3", api1="serving"), "api1"),
+        # S3: the release is that of a member that serves and stays.
+        (planned("api3", "", "api1 api2", api1="failing", api2="serving"), "api2"),
+        (planned("api3", "api2", "api1", api1="serving", api2="serving"), "api1"),
+    ],
+)
+def test_s3_whose_release_is_taken(plan, expected):
+    assert scale_pool.donor(plan, "api") == expected
+
+
+def test_s3_without_one_that_serves_none_joins():
+    with pytest.raises(Refused, match=r"No member of api that stays serves") as refused:
+        scale_pool.donor(planned("api3", "", "api1 api2", api1="failing", api2="dead"), "api")
+    assert refused.value.code == "nothing_serves"
+
+
+@pytest.mark.parametrize(
+    ("leaving", "groups"),
+    [("api1", ["api", "scale_leaving", "scale_unneeded"]), ("api2", ["api", "scale_leaving"])],
+    ids=["nothing else needs it", "S4: a cache as well"],
+)
+def test_s4_consul_stays_where_another_group_needs_it(leaving, groups):
+    (entry,) = scale_pool.entries(PLATFORM, ASKED, planned("", leaving, ""))
+    assert (entry["name"], entry["groups"], entry["app_state"]) == (leaving, groups, "absent")
+
+
+@pytest.mark.parametrize(
+    ("variables", "admitting"),
+    [
+        ({}, ["pg1"]),
+        ({"postgres_allowed_networks": ["192.0.2.0/24"]}, []),
+        # PostgreSQL itself names its clients one by one.
+        ({"pgbouncer_allowed_networks": ["192.0.2.0/24"]}, ["pg1"]),
+    ],
+)
+def test_s2_only_who_names_clients_by_address_is_told_of_new_ones(variables, admitting):
+    inventory = with_variables("pg1", **variables)
+    found = scale_pool.entries(inventory, ASKED, planned("api3", api1="serving"))
+    assert found[0]["app_release_from"] == "api1"
+    assert [entry["name"] for entry in found[1:]] == admitting
+    assert not scale_pool.entries(inventory, ASKED, planned())
+
+
+@pytest.mark.parametrize(
+    ("fleet_host", "more"), [({"memory": "2g"}, {"memory": "2g"}), ({"name": "api1"}, {}), (None, {})]
+)
+def test_a_host_is_made_as_large_as_the_others(fleet_host, more):
+    made = scale_pool.made(with_variables("api1", fleet_host=fleet_host), ASKED, planned("api3", api1="serving"))
+    assert made == [{**member("api3"), **more}]
+
+
+def test_the_plan_in_words():
+    told = scale_pool.told(ASKED, planned("api3 api4", "api2", "api1"))
+    assert told == "api: 2 now, 3 wanted; to join: api3, api4; to leave: api2"
+
+
+def test_only_load_balancers_that_answer_and_have_the_service_are_waited_for():
+    sites = [{"name": "shop", "service": "shop-web"}]
+    inventory = with_variables("lb1", nginx_sites=sites)
+    (listed,) = scale_pool.listed(inventory, ASKED, ["api2"])
+    assert (listed["balancer"], listed["path"]) == ("lb1", "/etc/nginx/upstreams/shop-web.conf")
+    assert re.search(listed["without"], "server 192.0.2.40:8000;\nserver 10.192.0.2.4:8000;\n")
+    assert not re.search(listed["without"], "server 192.0.2.3:8000;\n    server 192.0.2.4:8000;\n")
+
+
+def test_what_happens_to_those_that_leave():
+    found = scale_pool.departure(planned("", "api1 api2", ""), ["api1"], ["api1", "api2"])
+    assert (found.released, found.left, found.lost) == (("api1",), ("api1", "api2"), ())
