@@ -68,9 +68,11 @@ services:
   description:
     - What this run is about on each host, by its tags. The C(services), those that count while Consul has no quorum
       (C(first_aid)), and the C(applications); each with its C(name) and its C(role).
+    - The C(settings) are, by application, the variables of the role C(app) without their prefix, and without secrets.
   returned: success
   type: dict
-  sample: {lb1: {services: [{name: nginx, role: scaleout.platform.nginx}], first_aid: [], applications: []}}
+  sample:
+    lb1: {services: [{name: nginx, role: scaleout.platform.nginx}], first_aid: [], applications: [], settings: {}}
 description:
   description: The platform in a few lines for a person.
   returned: success

@@ -73,7 +73,10 @@ def site(tmp_path):
         "app_environment": {"GREETING": "Hello"},
         "app_secrets": {"KEY": "sesame"},
     }
-    sites = [*balancer["nginx_sites"], {"name": "hello", "service": "hello", "server_name": "hello.lab"}]
+    sites = [
+        *balancer["nginx_sites"],
+        {"name": "hello", "service": "hello", "server_name": "hello.lab", "external": True},
+    ]
     names = ":".join(HOSTS)
     served = {"nginx_sites": sites, "nginx_seed_servers": seeds}
     deploy = [play(names, "app", **application), play("loadbalancer", "nginx", **served)]

@@ -6,9 +6,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import (
+    Application,
+    Platform,
+    Problem,
+    Unevaluated,
+    leader_of,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.services import (
     app,
+    applications,
     base,
     consul,
     listen,
@@ -63,6 +70,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "rabbitmq": ("queue",),
     "nginx": ("loadbalancer",),
 }
+#: Services with a list of users, whose passwords are secrets of others.
+WITH_USERS = ("postgres", "rabbitmq")
 #: What a platform needs that has lost its Consul's quorum: nothing else is touched then.
 FIRST_AID = ("base", "consul")
 #: Its hosts run Consul as all others do, and keep its data.
@@ -96,7 +105,7 @@ def services_of(platform: Platform, host: str) -> list[str]:
 
 def applications_of(platform: Platform, host: str) -> list[str]:
     """Return the names of the applications that a host runs."""
-    if host in platform.groups.get(IDLE, ()):
+    if is_idle(platform, host):
         return []
     return [name for name, one in platform.applications.items() if host in platform.groups.get(one.group, ())]
 
@@ -110,26 +119,32 @@ def is_chosen(tag: str, tags: t.Collection[str], skipped: t.Collection[str]) -> 
 
 def chosen(
     platform: Platform, host: str, tags: t.Collection[str] = ("all",), skipped: t.Collection[str] = ()
-) -> dict[str, list[dict[str, str]]]:
+) -> dict[str, t.Any]:
     """Return what a run is about on a host, each with its ``name`` and ``role``.
 
     :param tags: as ``ansible_run_tags`` has them.
     :param skipped: as ``ansible_skip_tags`` has them.
     :return: the ``services``; the ``first_aid`` among them, which counts without a quorum; and the ``applications``.
-        The base is there whenever anything else is, since all others are installed on it.
+        The base is there whenever anything else is, since all others are installed on it. The ``settings`` are those
+        of the role app for each application of the host that it deploys.
     """
     here = [service for service in services_of(platform, host) if is_chosen(service, tags, skipped)]
     if (here or is_chosen(APPLICATION, tags, skipped)) and "base" not in here and services_of(platform, host):
         here.insert(0, "base")
     services = [{"name": service, "role": f"scaleout.platform.{service}"} for service in here]
-    applications = [
+    here_run = [
         {"name": name, "role": platform.applications[name].role}
         for name in (applications_of(platform, host) if is_chosen(APPLICATION, tags, skipped) else ())
     ]
     return {
         "services": services,
         "first_aid": [one for one in services if one["name"] in FIRST_AID],
-        "applications": applications,
+        "applications": here_run,
+        "settings": {
+            one.name: applications.settings(platform, host, one)
+            for one in applications.of(platform, host)
+            if one.name in {each["name"] for each in here_run}
+        },
     }
 
 
@@ -139,10 +154,31 @@ def problems(platform: Platform) -> list[Problem]:
     for host in platform.hosts:
         here = [service for service in services_of(platform, host) if service in SERVICES]
         own = [problem for service in here for problem in SERVICES[service].problems(platform, host)]
+        running = applications_of(platform, host)
+        own += [problem for problem in applications.problems(platform, host) if running]
+        own += [*_of_databases(platform, host, running), *_of_users(platform, host, here)]
         found += own
         if not own:
-            found += listen.fights(host, {service: SERVICES[service].listens(platform, host) for service in here})
+            taken = {service: SERVICES[service].listens(platform, host) for service in here}
+            found += listen.fights(host, {**taken, **applications.listens(platform, host, running)})
     return found
+
+
+def _of_users(platform: Platform, host: str, here: t.Iterable[str]) -> t.Iterator[Problem]:
+    """Users whose passwords are those of an application that is not there, or that has none."""
+    for variable in (f"{service}_users" for service in here if service in WITH_USERS):
+        value = platform.hosts[host].get(variable)
+        if isinstance(value, Unevaluated):
+            yield Problem("not_evaluated", host, f"{variable} {value.reason}")
+
+
+def _of_databases(platform: Platform, host: str, running: t.Collection[str]) -> t.Iterator[Problem]:
+    """The password of an application's database is needed where it runs, and where its owner is made."""
+    cluster = platform.cluster_of(host)
+    for one in platform.applications.values():
+        of_cluster = one.database and cluster and one.database.cluster == cluster.name
+        if one.name in running or (of_cluster and cluster and leader_of(cluster).name == host):
+            yield from applications.of_database(platform, host, one)
 
 
 def secrets(platform: Platform) -> dict[str, list[str]]:

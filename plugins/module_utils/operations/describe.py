@@ -11,6 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.check
     services_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, leader_of
+from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
 
 
 def describe(platform: Platform) -> list[str]:
@@ -22,8 +23,28 @@ def describe(platform: Platform) -> list[str]:
             rows.append((host, platform.address(host), works))
     width = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{name:<{width[0]}}  {address:<{width[1]}}  {works}" for name, address, works in rows]
-    urls = [f"http://{platform.address(host)}/" for host in platform.members("loadbalancer")]
-    return [*lines, "", *urls] if urls else lines
+    balancers = platform.members("loadbalancer")
+    urls = [_url(site, platform.address(host)) for host in balancers for site in nginx.sites_of(platform, host)[:1]]
+    ways_in = [*_named(platform, balancers), *filter(None, urls)]
+    return [*lines, "", *ways_in] if ways_in else lines
+
+
+def _named(platform: Platform, balancers: t.Sequence[str]) -> list[str]:
+    """Name each site that clients ask for by a name."""
+    sites = {str(site.get("name")): site for host in balancers for site in nginx.sites_of(platform, host)}
+    rows = [(name, _url(site, nginx.name_of(site))) for name, site in sites.items() if nginx.name_of(site)]
+    width = max((len(name) for name, _shown in rows), default=0)
+    return [f"{name:<{width}}  {url}" for name, url in rows if url]
+
+
+def _url(site: t.Mapping[str, t.Any], host: str) -> str:
+    """Return the URL at which a site answers by a name or an address; empty for one that has no port."""
+    for listen in nginx.listened([site]):
+        port = nginx.port_of(listen)
+        if port is not None:
+            scheme, usual = ("https", 443) if "ssl" in listen.split() else ("http", 80)
+            return f"{scheme}://{nginx.bracketed(host)}{'' if port == usual else f':{port}'}/"
+    return ""
 
 
 def _works(platform: Platform, host: str) -> t.Iterator[str]:

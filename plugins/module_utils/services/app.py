@@ -23,6 +23,13 @@ KINDS = {
     "app_image": "reference",
     "app_image_archive": "image",
 }
+#: Where an entry of ``applications`` says what a variable of the role says, if not by the same name.
+ENTRY_NAMES = {
+    "health_path": "health: path",
+    "health_host": "health: host",
+    "health_timeout": "health: timeout",
+    "health_check_timeout": "health: check_timeout",
+}
 #: What the role itself puts into the environment.
 OWN_VARIABLES = ("PORT", "SERVICE_NAME", "SERVICE_TAGS", "SERVICE_RELEASE")
 
@@ -49,11 +56,15 @@ def systemd_word(text: t.Any) -> str:
 
 
 class _Application:
-    """The variables of one host's application."""
+    """The variables of one host's application, or what an entry of ``applications`` makes of them.
 
-    def __init__(self, platform: Platform, host: str) -> None:
+    :param entry: the entry's name; empty where the role is used by itself.
+    """
+
+    def __init__(self, platform: Platform, host: str, entry: str = "") -> None:
         self._platform = platform
         self.host = host
+        self._entry = entry
 
     def __getitem__(self, name: str) -> t.Any:
         return self._platform.value(self.host, f"app_{name}")
@@ -88,8 +99,12 @@ class _Application:
     def worker_programs(self) -> list[str]:
         return [words[0] for worker in self.workers for words in [_words(worker.get("command"))] if words]
 
+    def called(self, name: str) -> str:
+        """Return what the user calls a variable of the role: its own name, or the key of an entry."""
+        return ENTRY_NAMES.get(name, name) if self._entry else f"app_{name}"
+
     def problem(self, code: str, text: str) -> Problem:
-        return Problem(code, self.host, text)
+        return Problem(code, self.host, f"applications: {self._entry}: {text}" if self._entry else text)
 
 
 def _words(value: t.Any) -> list[str]:
@@ -113,7 +128,12 @@ def _seconds(value: t.Any) -> float:
 
 def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:
     """Say why the application cannot be deployed, or removed."""
-    app = _Application(platform, host)
+    return problems_of(platform, host, "")
+
+
+def problems_of(platform: Platform, host: str, entry: str) -> list[Problem]:
+    """Say the same in the words of an entry of ``applications``, whose values the platform has as variables."""
+    app = _Application(platform, host, entry)
     if not app.given:
         return []
     found = [*_always(app)]
@@ -125,65 +145,78 @@ def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None 
 def _always(app: _Application) -> t.Iterator[Problem]:
     name, user, service = app["name"], app.text("user") or app.text("name"), app.text("service") or app.text("name")
     if not _NAME.fullmatch(str(name)):
-        text = f"app_name is {json.dumps(name)}; it becomes an account, a unit and a path, so it must {_FIT_FOR_UNIT}"
-        yield app.problem("bad_name", text)
+        text = f"{app.called('name')} is {json.dumps(name)}; it becomes an account, a unit and a path, so it must "
+        yield app.problem("bad_name", text + _FIT_FOR_UNIT)
     elif not _ACCOUNT.fullmatch(user):
-        yield app.problem("bad_name", f"app_user is {json.dumps(user)}, which is no name for an account")
+        yield app.problem("bad_name", f"{app.called('user')} is {json.dumps(user)}, which is no name for an account")
     if not is_port(app["port"]):
-        yield app.problem("bad_port", f"app_port is {app['port']}; a port is between 1 and 65535")
+        yield app.problem("bad_port", f"{app.called('port')} is {app['port']}; a port is between 1 and 65535")
     if _NAME.fullmatch(str(name)) and not _SERVICE.fullmatch(service):
-        text = f"app_service is {json.dumps(service)}; it must be 1 to 63 letters, digits, _ and -"
+        text = f"{app.called('service')} is {json.dumps(service)}; it must be 1 to 63 letters, digits, _ and -"
         yield app.problem("bad_name", text)
     if app["consul"] and not app._platform.value(app.host, "consul_agent_token"):
-        yield app.problem("missing_secret", "app_consul is true and consul_agent_token is missing")
+        yield app.problem("missing_secret", f"{app.called('consul')} is true and consul_agent_token is missing")
 
 
 def _sources(app: _Application) -> t.Iterator[Problem]:
     sources = list(app.sources)
     if not sources:
-        text = "app_source is missing; it, app_archive, app_image or app_image_archive names what to deploy"
+        first, *others, last = (app.called(name[len("app_") :]) for name in KINDS)
+        text = f"{first} is missing; it, {', '.join(others)} or {last} names what to deploy"
         yield app.problem("missing_source", text)
     elif len(sources) > 1:
-        yield app.problem("two_sources", f"{' and '.join(sources)} are given; one of them can be deployed")
+        called = [app.called(name[len("app_") :]) for name in sources]
+        yield app.problem("two_sources", f"{' and '.join(called)} are given; one of them can be deployed")
     command = app.words("command")
     if not command and sources and not any(name.startswith("app_image") for name in sources):
-        yield app.problem("missing_program", "app_command is empty; it must be the command and its arguments")
+        yield app.problem(
+            "missing_program", f"{app.called('command')} is empty; it must be the command and its arguments"
+        )
     if command and not _PROGRAM.fullmatch(command[0]):
         yield app.problem(
             "bad_program",
-            f"app_command begins with {json.dumps(command[0])}, which cannot be a program's path; use letters, digits "
-            "and _./+- there",
+            f"{app.called('command')} begins with {json.dumps(command[0])}, which cannot be a program's path; use "
+            "letters, digits and _./+- there",
         )
     if _whole(app["strip_components"], 0) < 0:
-        text = f"app_strip_components is {app['strip_components']}; it is how many leading directories to drop"
+        text = (
+            f"{app.called('strip_components')} is {app['strip_components']}; it is how many leading directories to drop"
+        )
         yield app.problem("bad_value", text)
     if not _VERSION.fullmatch(app.text("version")):
         yield app.problem(
             "bad_name",
-            f"app_version is {json.dumps(app['version'])}; it becomes a directory, so it must be 1 to 64 letters, "
-            "digits and ._+-, no dot first",
+            f"{app.called('version')} is {json.dumps(app['version'])}; it becomes a directory, so it must be 1 to 64 "
+            "letters, digits and ._+-, no dot first",
         )
 
 
 def _values(app: _Application) -> t.Iterator[Problem]:
     if not _PATH.fullmatch(app.text("health_path")):
-        text = f"app_health_path is {json.dumps(app['health_path'])}; it must begin with a slash and be free of spaces"
+        path = json.dumps(app["health_path"])
+        text = f"{app.called('health_path')} is {path}; it must begin with a slash and be free of spaces"
         yield app.problem("bad_path", text)
     if app.text("health_host") and not _HOST.fullmatch(app.text("health_host")):
-        text = f"app_health_host is {json.dumps(app['health_host'])}, which no Host header can be"
+        text = f"{app.called('health_host')} is {json.dumps(app['health_host'])}, which no Host header can be"
         yield app.problem("bad_value", text)
     if _seconds(app["health_check_timeout"]) < 0:
-        text = f"app_health_check_timeout is {json.dumps(app['health_check_timeout'])}; it is a number of seconds"
+        value = json.dumps(app["health_check_timeout"])
+        text = f"{app.called('health_check_timeout')} is {value}; it is a number of seconds"
         yield app.problem("bad_value", text)
     given = {*(app["environment"] or {}), *(app["secrets"] or {})}
     taken = [name for name in OWN_VARIABLES if name in given]
     if taken:
-        text = f"{', '.join(taken)} cannot be set in app_environment or app_secrets: the role does that"
+        where = f"{app.called('environment')} or {app.called('secrets')}"
+        text = f"{', '.join(taken)} cannot be set in {where}: the role does that"
         yield app.problem("taken_variable", text)
     if _whole(app["keep_releases"], 1) < 1:
-        yield app.problem("bad_value", f"app_keep_releases is {app['keep_releases']}; at least 1 has to stay")
-    named = {"app_limits": app["limits"] or {}}
-    named.update({f"app_workers, limits of {each.get('name')}": each.get("limits") or {} for each in app.workers})
+        yield app.problem(
+            "bad_value", f"{app.called('keep_releases')} is {app['keep_releases']}; at least 1 has to stay"
+        )
+    named = {app.called("limits"): app["limits"] or {}}
+    named.update(
+        {f"{app.called('workers')}, limits of {each.get('name')}": each.get("limits") or {} for each in app.workers}
+    )
     fault = limits.fault(named)
     if fault:
         yield app.problem("bad_limits", fault)
@@ -193,22 +226,23 @@ def _workers(app: _Application) -> t.Iterator[Problem]:
     names = app.worker_names
     for name in names:
         if not _NAME.fullmatch(name):
-            text = f"app_workers has the name {json.dumps(name)}; it becomes a part of a unit's name, so it must "
-            yield app.problem("bad_name", text + _FIT_FOR_UNIT)
+            text = f"{app.called('workers')} has the name {json.dumps(name)}; it becomes a part of a unit's name, so "
+            yield app.problem("bad_name", f"{text}it must {_FIT_FOR_UNIT}")
         if name == "prepare":
-            text = "app_workers has the name prepare, which is that of app_prepare_command's unit"
+            unit = f"that of {app.called('prepare_command')}'s unit"
+            text = f"{app.called('workers')} has the name prepare, which is {unit}"
             yield app.problem("bad_name", text)
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield app.problem("duplicate", f"app_workers has the name {name} twice")
+        yield app.problem("duplicate", f"{app.called('workers')} has the name {name} twice")
     for worker in app.workers:
         if not _words(worker.get("command")):
-            yield app.problem("missing_program", f"app_workers has no command for {worker.get('name')}")
+            yield app.problem("missing_program", f"{app.called('workers')} has no command for {worker.get('name')}")
     for program in app.worker_programs:
         if not _PROGRAM.fullmatch(program):
             yield app.problem(
                 "bad_program",
-                f"app_workers has a command that begins with {json.dumps(program)}, which cannot be a program's path; "
-                "use letters, digits and _./+- there",
+                f"{app.called('workers')} has a command that begins with {json.dumps(program)}, which cannot be a "
+                "program's path; use letters, digits and _./+- there",
             )
 
 

@@ -25,20 +25,46 @@ _Sites = t.Sequence[t.Mapping[str, t.Any]]
 _PORT = re.compile(r"(?:^|:)([0-9]+)$")
 
 
-def _sites(platform: Platform, host: str) -> list[dict[str, t.Any]]:
-    sites = platform.value(host, "nginx_sites", [])
-    return [dict(site) for site in sites if isinstance(site, t.Mapping)] if isinstance(sites, (list, tuple)) else []
+def sites_of(platform: Platform, host: str) -> list[dict[str, t.Any]]:
+    """Return the sites that ``nginx_sites`` has, and those of applications; one by hand wins over one of its name."""
+    given = platform.value(host, "nginx_sites", [])
+    found = [dict(site) for site in given if isinstance(site, t.Mapping)] if isinstance(given, (list, tuple)) else []
+    names = [site.get("name") for site in found]
+    for one in platform.applications.values():
+        if one.site and one.name not in names:
+            names_and_ports = {"server_name": list(one.site.server_name), "listen": list(one.site.listen)}
+            found.append({"name": one.name, "service": one.service, **names_and_ports, **one.site.options})
+    return found
 
 
-def listened(sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+def seeds(platform: Platform, host: str, watched: t.Sequence[str]) -> dict[str, list[str]]:
+    """Return the first servers of each upstream: those that ``nginx_seed_servers`` has, else the application's."""
+    given = platform.value(host, "nginx_seed_servers", {})
+    found = {service: [str(server) for server in given.get(service, [])] for service in watched}
+    for one in platform.applications.values():
+        if one.port and one.service in found and one.service not in given:
+            members = [
+                name for name in platform.members(one.group) if name not in platform.groups.get("fleet_idle", ())
+            ]
+            found[one.service] = [f"{bracketed(platform.address(name))}:{one.port}" for name in members]
+    return found
+
+
+def bracketed(address: str) -> str:
+    """Return an address as a URL has it."""
+    return f"[{address}]" if ":" in address else address
+
+
+def listened(of_sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
     """Return what the sites listen on, as nginx's ``listen`` takes it, each once and in order."""
     found: list[str] = []
-    for site in sites:
-        given = site.get("listen", [80])
-        for one in given if isinstance(given, (list, tuple)) else [given]:
-            if str(one) not in found:
-                found.append(str(one))
+    for site in of_sites:
+        found += [one for one in _several(site.get("listen", 80)) if one not in found]
     return found
+
+
+def _several(value: t.Any) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def port_of(listen: str) -> int | None:
@@ -64,8 +90,8 @@ class Question(t.NamedTuple):
 def questions(platform: Platform, host: str) -> list[Question]:
     """Return one question for each site and each of its ports; none where it listens for other things than clients."""
     found = []
-    for site in _sites(platform, host):
-        name = _name_of(site)
+    for site in sites_of(platform, host):
+        name = name_of(site)
         for one in listened([site]):
             words, port = one.split(), port_of(one)
             if port is None or {"proxy_protocol", "quic"} & set(words):
@@ -78,7 +104,7 @@ def questions(platform: Platform, host: str) -> list[Question]:
     return found
 
 
-def _name_of(site: t.Mapping[str, t.Any]) -> str:
+def name_of(site: t.Mapping[str, t.Any]) -> str:
     """Return a name that a client could use; empty where the site has none, or only an expression."""
     given = site.get("server_name", "_")
     for name in [str(each) for each in (given if isinstance(given, (list, tuple)) else str(given).split())]:
@@ -107,7 +133,7 @@ def fault_of_answer(question: Question, status: int, text: str) -> str:
 
 def services(platform: Platform, host: str) -> list[str]:
     """Return the services that the sites send requests to, each once, sorted."""
-    return sorted({str(site.get("service", "")) for site in _sites(platform, host)})
+    return sorted({str(site.get("service", "")) for site in sites_of(platform, host)})
 
 
 def logs(platform: Platform, host: str) -> list[str]:
@@ -115,7 +141,7 @@ def logs(platform: Platform, host: str) -> list[str]:
     texts = [f"access_log {platform.value(host, 'nginx_access_log', '')}"]
     texts += [f"error_log {platform.value(host, 'nginx_error_log', '')}"]
     texts += [str(platform.value(host, "nginx_http_extra", "") or "")]
-    texts += [str(site.get("extra") or "") for site in _sites(platform, host)]
+    texts += [str(site.get("extra") or "") for site in sites_of(platform, host)]
     return sorted({path for text in texts for path in _LOGS.findall(text) if not path.startswith("/dev/")})
 
 
@@ -127,8 +153,9 @@ def internal_paths(site: t.Mapping[str, t.Any], default: t.Any) -> list[str]:
 
 def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:
     """Say why the role cannot configure this host."""
-    sites = _sites(platform, host)
+    sites = sites_of(platform, host)
     found = [*_names(platform, host, sites), *_listens(sites), *_paths(platform, host, sites)]
+    found += [*_of_services(platform, host, sites), *_of_names(sites)]
     if not is_port(platform.value(host, "nginx_status_port", 8081)):
         value = platform.value(host, "nginx_status_port")
         found.append(("bad_port", f"nginx_status_port is {value}; a port is between 1 and 65535"))
@@ -168,10 +195,39 @@ def _paths(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str
                 )
 
 
+def _of_services(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str, str]]:
+    """Refuse a site whose requests would go nowhere. Without Consul, or without applications, who knows who serves."""
+    known = [one.service for one in platform.applications.values()]
+    if not known or not platform.value(host, "nginx_consul", True):
+        return
+    for site in sites:
+        service = str(site.get("service", ""))
+        if service not in known and not site.get("external"):
+            text = (
+                f'nginx_sites has the service "{service}", which no application runs (they run {", ".join(known)}); '
+                "correct it, or say external: true where something else registers it"
+            )
+            yield "unknown_service", text
+
+
+def _of_names(sites: _Sites) -> t.Iterator[tuple[str, str]]:
+    """Refuse two sites of one name on one port: nginx would only ever ask the first."""
+    taken: dict[tuple[str, str], str] = {}
+    for site in sites:
+        name = str(site.get("name", ""))
+        for listen in _several(site.get("listen", 80)):
+            where = listen.split()[0] if listen.split() else ""
+            for server_name in " ".join(_several(site.get("server_name", "_"))).split():
+                other = taken.setdefault((where, server_name.lower()), name)
+                if other != name:
+                    text = f'the sites "{other}" and "{name}" both have the server_name {server_name} on {where}'
+                    yield "site_taken", f"{text}; give each its own, or another port"
+
+
 def listens(platform: Platform, host: str) -> list[Listen]:
     """Return the ports that nginx takes."""
     found = [
-        Listen("nginx_sites", port, "") for port in map(port_of, listened(_sites(platform, host))) if port is not None
+        Listen("nginx_sites", port, "") for port in map(port_of, listened(sites_of(platform, host))) if port is not None
     ]
     return [*found, Listen("nginx_status_port", int(platform.value(host, "nginx_status_port", 8081)), "127.0.0.1")]
 
@@ -183,10 +239,9 @@ def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[
 
 def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """Return what the role's templates and tasks take from here."""
-    sites = _sites(platform, host)
+    sites = sites_of(platform, host)
     listens_on = listened(sites)
     watched = services(platform, host)
-    seeds = platform.value(host, "nginx_seed_servers", {})
     options = [
         *("--max-fails", str(platform.value(host, "nginx_max_fails", 3))),
         *("--fail-timeout", str(platform.value(host, "nginx_fail_timeout", "30s"))),
@@ -198,6 +253,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     internal = platform.value(host, "nginx_internal_paths", [])
     files = logs(platform, host)
     return {
+        "sites": sites,
         "default_site": platform.value(host, "nginx_default_site", names[0] if names else ""),
         "listens": listens_on,
         "port": next((port for port in map(port_of, listens_on) if port), 80),
@@ -209,5 +265,5 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "rotated": [path for path in files if not fnmatch.fnmatch(path, _ROTATED) and "$" not in path],
         "watched": watched if follows else [],
         "units": [f"nginx-upstream@{service}.service" for service in watched] if follows else [],
-        "seeds": {service: [str(server) for server in seeds.get(service, [])] for service in watched},
+        "seeds": seeds(platform, host, watched),
     }

@@ -117,6 +117,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "workload": cluster.workload or platform.value(host, "postgres_workload", "web"),
         "settings": settings,
         "databases": _databases(platform, host, cluster) if not standby else [],
+        "owners": _owners(platform, cluster) if not standby else [],
         "databases_due": _databases_due(platform, host, cluster, state) if not standby else [],
         "slots": [{"name": slot, "slot_type": "physical", "reserve_wal": True} for slot in slots],
         "guards_slots": any(guards),
@@ -185,6 +186,11 @@ def _of_names(platform: Platform, host: str) -> t.Iterator[Problem]:
         fault = names.fault_of_identifier(name)
         if fault:
             yield Problem("invalid_name", host, f"{variable} has {name!r}, which {fault}")
+    cluster = platform.cluster_of(host)
+    for owner in _owners(platform, cluster) if cluster else []:
+        if owner["name"] in [user.get("name") for user in users]:
+            text = f"postgres_users has {owner['name']}, which owns the database of the application"
+            yield Problem("duplicate", host, f"{text} {owner['application']}; its entry there is enough")
     for name in ("postgres", REPLICATOR):
         if name in peers:
             yield Problem("reserved_name", host, f"postgres_peer_users must not name {name}")
@@ -245,7 +251,16 @@ def _conninfo(leader: str, host: str) -> str:
 
 def _databases(platform: Platform, host: str, cluster: Cluster) -> list[dict[str, str]]:
     owner = str(platform.value(host, "postgres_database_owner", "postgres"))
-    return [{"name": name, "owner": owner} for name in cluster.all_databases]
+    return [{"name": name, "owner": cluster.owners.get(name, owner)} for name in cluster.all_databases]
+
+
+def _owners(platform: Platform, cluster: Cluster) -> list[dict[str, str]]:
+    """Return the roles that own applications' databases. Each application's entry has the password of its own."""
+    return [
+        {"name": one.database.owner, "application": one.name}
+        for one in platform.applications.values()
+        if one.database and one.database.cluster == cluster.name
+    ]
 
 
 def _databases_due(platform: Platform, host: str, cluster: Cluster, state: State) -> list[dict[str, str]]:

@@ -56,11 +56,18 @@ APP_KEYS = (
     "drain_timeout",
     "restart_delay",
 )
-HEALTH_KEYS = ("path", "host", "timeout")
+HEALTH_KEYS = ("path", "host", "timeout", "check_timeout")
 DATABASE_KEYS = ("name", "owner", "cluster", "password")
 SITE_KEYS = ("server_name", "listen")
 #: What ``nginx_sites`` takes beside names and ports.
-SITE_OPTIONS = ("client_max_body_size", "proxy_connect_timeout", "proxy_send_timeout", "proxy_read_timeout", "extra")
+SITE_OPTIONS = (
+    "client_max_body_size",
+    "proxy_connect_timeout",
+    "proxy_send_timeout",
+    "proxy_read_timeout",
+    "internal_paths",
+    "extra",
+)
 POOL_KEYS = ("min", "max")
 #: Groups that are no pool of servers.
 _NO_POOLS = ("all", "ungrouped", "fleet_idle", "fleet_standby", "fleet_leaving", "fleet_released")

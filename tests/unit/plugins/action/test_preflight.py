@@ -100,12 +100,63 @@ def test_templates_are_evaluated_for_their_host_and_the_rest_is_let_lie(prefligh
     assert (shop["group"], shop["role"], shop["pool"]) == ("api", "acme.shop.deploy", {"min": 1, "max": None})
 
 
-def test_a_part_of_an_application_that_cannot_be_evaluated_does_not_take_the_rest_with_it(preflight):
-    entry = (
-        '{group: api, port: 8000, command: [x], source: y, environment: {A: "{{ nothing.here }}", B: "{{ 1 + 1 }}"}}'
+OWN_ROLE = "{group: api, role: acme.shop.deploy, secrets: [gossip_key]}"
+
+
+def shop(more):
+    """The inventory with an application of the role app."""
+    entry = f"{{group: api, port: 8000, command: [bin/serve], source: /src, {more}}}"
+    return of_pg1("their_port: 6432").replace(OWN_ROLE, entry)
+
+
+def test_an_application_of_the_role_app_gets_its_settings_without_its_secrets(preflight):
+    result = preflight(
+        shop(
+            "environment: {A: '{{ platform_address }}', B: '{{ 1 + 1 }}'}, health: {path: /health},"
+            "secrets: {KEY: '{{ vault_gossip_key }}'}, database: {password: '{{ vault_gossip_key }}'}"
+        )
     )
-    inventory = of_pg1("their_port: 6432").replace("{group: api, role: acme.shop.deploy, secrets: [gossip_key]}", entry)
-    assert preflight(inventory)["topology"]["applications"]["shop"]["port"] == 8000
+    assert not result.get("failed"), result
+    assert result["topology"]["applications"]["shop"]["database"] == {
+        "name": "shop",
+        "owner": "shop",
+        "cluster": "main",
+    }
+    assert result["services"]["api1"]["applications"] == [{"name": "shop", "role": "scaleout.platform.app"}]
+    settings = result["services"]["api1"]["settings"]["shop"]
+    assert settings["environment"] == {
+        "A": "192.0.2.3",
+        "B": 2,
+        "PGHOST": "192.0.2.11",
+        "PGPORT": 5432,
+        "PGDATABASE": "shop",
+        "PGUSER": "shop",
+    }
+    assert (settings["health_path"], settings["health_timeout"], settings["keep_releases"]) == ("/health", 60, 5)
+    assert result["services"]["lb1"]["settings"] == {}
+    assert "s3cr3t" not in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (
+            "environment: {A: '{{ nothing.here }}', B: 1}",
+            "api1: applications: shop: environment: A cannot be evaluated, because something in it is undefined "
+            "('nothing' is undefined).",
+        ),
+        (
+            "secrets: {KEY: '{{ stripe_key }}', OTHER: x}",
+            "api1: applications: shop: secrets: KEY cannot be evaluated, because something in it is undefined "
+            "('stripe_key' is undefined).",
+        ),
+        ("secrets: {KEY: ''}", "api1: applications: shop: secrets: KEY is empty."),
+        ("database: {password: ' '}", "api1 and pg1: applications: shop: database: password is empty."),
+        ("limits: {memory: 1G}", "api1: applications: shop: limits"),
+    ],
+)
+def test_a_part_of_an_application_that_is_wrong_is_named_and_the_rest_is_read(preflight, more, message):
+    assert preflight(shop(more))["msg"].startswith(message)
 
 
 def test_a_template_that_matters_is_named_with_its_host(preflight):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Unevaluated
 
 ROOT = Path(__file__).resolve().parents[5]
 
@@ -114,6 +114,41 @@ def test_several_applications_share_a_host():
     assert check_platform.applications_of(platform, "vm1") == ["shop", "blog"]
     assert check_platform.applications_of(platform, "lb1") == ["blog"]
     assert check_platform.applications_of(platform, "spare1") == []
+
+
+def test_two_applications_or_an_application_and_a_service_want_one_port():
+    """On a host that both have."""
+    entries = {name: {"source": "/src", "command": ["x"]} for name in ("shop", "blog", "apart")}
+    common = {"consul_agent_token": "t", "app_health_path": "/", "applications": entries}
+    redis = {"redis_instances": {"cache": {"port": 6379, "maxmemory": "1mb"}}, "redis_password": "x"}
+
+    def fights(**ports):
+        found = {name: Application(name, name, "scaleout.platform.app", name, port) for name, port in ports.items()}
+        groups = {"cache": ["vm1"], "shop": ["vm1"], "blog": ["vm1", "vm2"], "apart": ["vm2"]}
+        platform = Platform({"vm1": {**common, **redis}, "vm2": common}, groups, applications=found)
+        return [(one.code, str(one)) for one in check_platform.problems(platform)]
+
+    assert fights(shop=8000, blog=8001, apart=8000) == []
+    assert fights(shop=8000, blog=8000) == [
+        (
+            "port_taken",
+            "vm1: the port of blog and the port of shop both want port 8000; change one of the two.",
+        )
+    ]
+    (fight,) = set(fights(shop=6379))
+    assert fight == (
+        "port_taken",
+        "vm1: the port of shop and redis_instances.cache.port of redis both want port 6379; change one of the two.",
+    )
+
+
+def test_h12_a_user_whose_password_no_application_has_is_named_before_anything_is_changed():
+    missing = Unevaluated("cannot be evaluated, because something in it is undefined ('x' is undefined)")
+    platform = Platform({"vm1": {"rabbitmq_users": missing}, "vm2": {"rabbitmq_users": missing}}, {"queue": ["vm1"]})
+    assert ("not_evaluated", f"vm1: rabbitmq_users {missing.reason}.") in [
+        (one.code, str(one)) for one in check_platform.problems(platform)
+    ]
+    assert not [one for one in check_platform.problems(platform) if one.host == "vm2"]
 
 
 def test_the_table_of_the_playbook_says_the_same():

@@ -4,12 +4,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.describe import describe
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Cluster, Platform, Server
 
 PLATFORM = Platform(
     hosts={
-        "vm1": {"platform_address": "192.0.2.1", "postgres_cluster": "pg"},
+        "vm1": {
+            "platform_address": "192.0.2.1",
+            "postgres_cluster": "pg",
+            "nginx_sites": [{"name": "shop", "service": "shop", "server_name": "shop.example"}],
+        },
         "longer-name": {"platform_address": "192.0.2.22", "postgres_cluster": "pg"},
         "spare": {"platform_address": "192.0.2.3"},
     },
@@ -35,8 +41,28 @@ def test_each_host_that_works_and_the_way_in():
         "Redis, a cache, Consul server",
         "longer-name  192.0.2.22  shop, replica in pg (shard_0, shard_1, ana), PgBouncer, RabbitMQ",
         "",
+        "shop  http://shop.example/",
         "http://192.0.2.1/",
     ]
+
+
+@pytest.mark.parametrize(
+    ("site", "shown"),
+    [
+        ({}, ["http://192.0.2.1/"]),
+        ({"server_name": "shop.example"}, ["shop  http://shop.example/", "http://192.0.2.1/"]),
+        (
+            {"server_name": ["~^x$", "*.shop.example"], "listen": ["unix:/run/x", "443 ssl"]},
+            ["shop  https://www.shop.example/", "https://192.0.2.1/"],
+        ),
+        ({"server_name": "a b", "listen": "[::]:8080"}, ["shop  http://a:8080/", "http://192.0.2.1:8080/"]),
+        ({"listen": "unix:/run/x"}, None),
+    ],
+)
+def test_the_way_to_each_site(site, shown):
+    hosts = {"lb1": {"platform_address": "192.0.2.1", "nginx_sites": [{"name": "shop", "service": "shop", **site}]}}
+    table = describe(Platform(hosts, {"loadbalancer": ["lb1"]}))
+    assert table[2:] == ([] if shown is None else ["", *shown])
 
 
 def test_a_platform_without_a_way_in():

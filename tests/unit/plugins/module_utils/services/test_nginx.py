@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Site
 from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, fights, is_port
 
@@ -85,6 +85,103 @@ def test_no_problem(variables):
 def test_problems(variables, code, said):
     (problem,) = nginx.problems(platform(**variables), "lb1")
     assert (problem.code, str(problem)) == (code, said)
+
+
+def served(*applications, groups=None, **variables):
+    """Load balancers and applications, each with a service of its name."""
+    hosts = {
+        "lb1": {"nginx_status_port": 8081, "nginx_sites": [], **variables},
+        "api1": {"platform_address": "192.0.2.1"},
+        "api2": {"platform_address": "2001:db8::2"},
+        "spare": {"platform_address": "192.0.2.9"},
+    }
+    groups = {"api": ["api1", "api2", "spare"], "fleet_idle": ["spare"]}
+    return Platform(hosts, groups, applications={one.name: one for one in applications})
+
+
+def shop(name="shop", *server_names, listen=("80",), **options):
+    return Application(
+        name,
+        "api",
+        "scaleout.platform.app",
+        name,
+        8000,
+        site=Site(server_names or (f"{name}.example",), listen, options),
+    )
+
+
+def test_the_site_of_an_application_is_declared_in_its_entry():
+    made = served(shop(proxy_read_timeout="60s"), Application("worker", "api", "acme.worker", "worker"))
+    assert nginx.problems(made, "lb1") == []
+    wanted = nginx.wanted(made, "lb1", None)
+    assert wanted["sites"] == [
+        {
+            "name": "shop",
+            "service": "shop",
+            "server_name": ["shop.example"],
+            "listen": ["80"],
+            "proxy_read_timeout": "60s",
+        }
+    ]
+    assert (wanted["default_site"], wanted["units"]) == ("shop", ["nginx-upstream@shop.service"])
+    assert wanted["seeds"] == {"shop": ["192.0.2.1:8000", "[2001:db8::2]:8000"]}
+
+
+def test_a_site_by_hand_wins_or_adds():
+    by_hand = [{"name": "shop", "service": "shop", "listen": 8080}, {"name": "other", "service": "blog"}]
+    made = served(shop(), shop("blog"), nginx_sites=by_hand, nginx_seed_servers={"blog": ["192.0.2.5:1"]})
+    assert nginx.problems(made, "lb1") == []
+    wanted = nginx.wanted(made, "lb1", None)
+    assert [(site["name"], site["service"]) for site in wanted["sites"]] == [
+        ("shop", "shop"),
+        ("other", "blog"),
+        ("blog", "blog"),
+    ]
+    assert wanted["seeds"]["blog"] == ["192.0.2.5:1"]
+
+
+@pytest.mark.parametrize(
+    ("applications", "variables", "code", "said"),
+    [
+        (
+            [shop("kinto")],
+            {"nginx_sites": [{"name": "api", "service": "api"}], "nginx_seed_servers": {"api": ["192.0.2.1:8000"]}},
+            "unknown_service",
+            'lb1: nginx_sites has the service "api", which no application runs (they run kinto); correct it, or say '
+            "external: true where something else registers it.",
+        ),
+        (
+            [shop("shop", "Shop.example"), shop("blog", "blog.example", "shop.example")],
+            {},
+            "site_taken",
+            'lb1: the sites "shop" and "blog" both have the server_name shop.example on 80; give each its own, or '
+            "another port.",
+        ),
+        (
+            [shop("blog", "shop.example", listen=("8080",)), shop(listen=("8080 default_server", "80"))],
+            {},
+            "site_taken",
+            'lb1: the sites "blog" and "shop" both have the server_name shop.example on 8080; give each its own, or '
+            "another port.",
+        ),
+    ],
+)
+def test_h12_sites_that_fit_no_application_or_each_other(applications, variables, code, said):
+    problems = nginx.problems(served(*applications, **variables), "lb1")
+    assert [(problem.code, str(problem)) for problem in problems] == [(code, said)]
+
+
+@pytest.mark.parametrize(
+    ("applications", "variables"),
+    [
+        ([], {"nginx_sites": [SHOP]}),
+        ([shop("blog")], {"nginx_sites": [{**SHOP, "external": True}]}),
+        ([shop("blog")], {"nginx_sites": [SHOP], "nginx_consul": False}),
+        ([shop(), shop("blog", "shop.example", listen=("8080",))], {}),
+    ],
+)
+def test_sites_that_fit(applications, variables):
+    assert nginx.problems(served(*applications, **variables), "lb1") == []
 
 
 @pytest.mark.parametrize(

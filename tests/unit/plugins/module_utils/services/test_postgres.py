@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Server
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import (
+    Application,
+    Cluster,
+    Database,
+    Platform,
+    Server,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.databases import with_applications
 
 BASE = {"max_connections": 100, "max_worker_processes": 8, "max_wal_senders": 10, "wal_level": "logical"}
 LIMITS = dict(postgres.UNSET)
@@ -363,6 +370,34 @@ def test_what_a_primary_shall_have():
     assert [each["name"] for each in found["databases_due"]] == ["shard_1", "app"]
     assert found["slots"] == [{"name": "pg1r", "slot_type": "physical", "reserve_wal": True}]
     assert found["service"]["tags"] == ["primary", "shard-0", "shard-1"]
+
+
+def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_place():
+    shop = Application("shop", "api", "scaleout.platform.app", database=Database("shop", "seller", "main"))
+    other = Application("blog", "api", "scaleout.platform.app", database=Database("blog", "blog", "elsewhere"))
+    made = platform()
+    (name,) = made.clusters
+    shop = dataclasses.replace(shop, database=Database("shop", "seller", name))
+    made = dataclasses.replace(
+        made,
+        clusters=with_applications(made.clusters, [shop]),
+        applications={"shop": shop, "blog": other, "plain": Application("plain", "api", "acme.plain")},
+    )
+    found = postgres.wanted(made, "pg1", STATE)
+    assert found["owners"] == [{"name": "seller", "application": "shop"}]
+    assert found["databases"][-1] == {"name": "shop", "owner": "seller"}
+    assert {each["owner"] for each in found["databases"][:-1]} == {"postgres"}
+    assert {"name": "shop", "owner": "seller"} in found["databases_due"]
+    assert postgres.wanted(made, "pg1r", STANDBY)["owners"] == []
+    twice = {**made.hosts["pg1"], "postgres_users": [{"name": "seller", "password": "hidden"}]}
+    problems = postgres.problems(dataclasses.replace(made, hosts={**made.hosts, "pg1": twice}), "pg1")
+    assert [(one.code, str(one)) for one in problems] == [
+        (
+            "duplicate",
+            "pg1: postgres_users has seller, which owns the database of the application shop; its entry there is "
+            "enough.",
+        )
+    ]
 
 
 def test_what_a_standby_shall_have():

@@ -163,7 +163,7 @@ def wrong(entry, code, text):
                 f": {part} has 'x', which is not known here; it may have {keys}",
             )
             for part, keys in (
-                ("health", "path, host, timeout"),
+                ("health", "path, host, timeout, check_timeout"),
                 ("database", "name, owner, cluster, password"),
                 ("pool", "min, max"),
                 ("site", ", ".join((*room.SITE_KEYS, *room.SITE_OPTIONS))),
