@@ -13,7 +13,16 @@ from ansible_collections.scaleout.platform.plugins.module_utils.names import FLE
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.describe import describe
-from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import Hosts, groups_of, names
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import first_published
+from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import (
+    Hosts,
+    consul_servers,
+    groups_of,
+    names,
+)
+
+#: Where playbooks/_shard_map.yml publishes.
+MAP_KEY = "scaleout/shard_map"
 
 
 class ActionModule(ActionBase):
@@ -31,10 +40,15 @@ class ActionModule(ActionBase):
                 "fleet_providers": {"type": "list", "elements": "str", "default": list(FLEET_PROVIDERS)},
             }
         )
-        hosts = Hosts(task_vars, self._templar)
+        hosts, groups = Hosts(task_vars, self._templar), groups_of(task_vars)
         try:
             platform, topology, warnings = check(
-                hosts, groups_of(task_vars), options["secrets"], options["fleet_providers"], names()
+                hosts,
+                groups,
+                options["secrets"],
+                options["fleet_providers"],
+                names(),
+                lambda: first_published(consul_servers(hosts, groups), MAP_KEY),
             )
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}

@@ -65,6 +65,7 @@ class Cluster:
 
     :param members: in the order of the inventory.
     :param shards: ids of the shards whose databases live here, each ``shard_<id>``.
+    :param empty_shards: those among them that get no buckets in a first map, and are added to a later one without any.
     :param databases: names of the other databases, those of applications among them.
     :param workload: what its servers do, as ``postgres_workload`` has it; None where the hosts say so themselves.
     :param settings: PostgreSQL's settings of every member.
@@ -78,6 +79,7 @@ class Cluster:
     workload: str | None = None
     settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     owners: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    empty_shards: tuple[int, ...] = ()
 
     @property
     def all_databases(self) -> tuple[str, ...]:

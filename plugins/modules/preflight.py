@@ -10,7 +10,9 @@ short_description: Check the platform's inventory before anything is changed
 version_added: 0.1.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - Reads the variables of all hosts of the inventory on the controller, and connects to none of them.
+  - Reads the variables of all hosts of the inventory on the controller, and logs in to none of them.
+  - Asks the Consul servers for the shard map in force, where the controller reaches them, so that a change that would
+    move rows is refused before anything else happens.
   - Fails with everything that is wrong with it, each in a sentence that names the host and the variable, when the
     inventory cannot become a platform. Returns the topology when it can.
   - Warns of what it may become and hardly is what was meant.

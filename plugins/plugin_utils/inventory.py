@@ -18,7 +18,7 @@ from ansible.parsing.dataloader import DataLoader
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Unevaluated
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
-from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import PIECEMEAL
+from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import CONSUL_SERVER, PIECEMEAL
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.variables import Names
 
 if t.TYPE_CHECKING:
@@ -181,6 +181,23 @@ class Later(Mapping[str, t.Any]):
 def groups_of(task_vars: Mapping[str, t.Any]) -> dict[str, list[str]]:
     """Return the groups of the inventory and their hosts' names."""
     return {str(name): [str(host) for host in hosts] for name, hosts in task_vars["groups"].items()}
+
+
+def consul_servers(hosts: Hosts, groups: Mapping[str, t.Sequence[str]]) -> Iterator[dict[str, t.Any]]:
+    """Return how the controller would reach each Consul server, as the options of a client of Consul.
+
+    It may not get there: Consul listens for others where ``consul_http_addresses`` says so. So it is soon given up.
+    """
+    platform = Platform(hosts, groups)
+    for host in platform.members(CONSUL_SERVER):
+        address = platform.value(host, "ansible_host")
+        yield {
+            "consul_scheme": "http",
+            "consul_host": str(address or platform.address(host)),
+            "consul_port": 8500,
+            "consul_token": platform.value(host, "consul_management_token"),
+            "consul_timeout": 1.0,
+        }
 
 
 def platform_of(task_vars: Mapping[str, t.Any], templar: Templar) -> Platform:

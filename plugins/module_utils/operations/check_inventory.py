@@ -12,8 +12,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform, warn_inventory
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import next_map
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap, ShardMap
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import MovesRows, next_map
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import databases, variables
 from ansible_collections.scaleout.platform.plugins.module_utils.topology import platform as topology
@@ -56,12 +56,15 @@ def check(
     secrets: t.Sequence[str] = (),
     providers: t.Sequence[str] = names.FLEET_PROVIDERS,
     known: variables.Names | None = None,
+    published: t.Callable[[], ShardMap | None] = lambda: None,
 ) -> tuple[Platform, dict[str, t.Any], list[Problem]]:
     """Return the platform of an inventory, its topology as facts for playbooks, and what it can live with.
 
     :param hosts: the variables of each host, in the order of the inventory, over the defaults of the roles.
     :param secrets: variables that must have a value on every host, beside those of the services and applications.
     :param known: the variables that there are; None for no look at how they are spelled.
+    :param published: gives the shard map in force; None where there is none, or none can be read.
+    :param published: gives the shard map in force; None where there is none, or none can be read.
     :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
     """
     platform, described = topology.parse(hosts, groups)
@@ -72,10 +75,7 @@ def check(
     found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
     document = databases.document(platform, ranges)
     if not found and document["shards"]:
-        try:
-            next_map(None, wanted_shards(document["clusters"], document["shards"]), BUCKETS)
-        except InvalidMap as error:
-            found.append(Problem("invalid_buckets", "", f"platform_shard_buckets: {error.message.rstrip('.')}"))
+        found += _of_map(document, published())
     misspelled, doubtful = variables.judge(platform, known) if known else ([], [])
     warnings = doubtful + warn_inventory.warnings(platform)
     if misspelled or found:
@@ -84,3 +84,18 @@ def check(
         application.name: application.document() for application in platform.applications.values()
     }
     return platform, document, warnings
+
+
+def _of_map(document: t.Mapping[str, t.Any], published: ShardMap | None) -> t.Iterator[Problem]:
+    """Ask the shard map's planner, before a database is made that it would not take."""
+    try:
+        wanted = wanted_shards(document["clusters"], document["shards"])
+        next_map(published, wanted, BUCKETS)
+    except InvalidMap as error:
+        variable = "platform_shard_buckets" if "buckets" in document["shards"][0] else "postgres_clusters"
+        yield Problem("invalid_buckets", "", f"{variable}: {error.message.rstrip('.')}")
+    except MovesRows as error:
+        known = [shard.id for shard in published.shards] if published else []
+        new = [str(entry.shard.id) for entry in wanted if entry.shard.id not in known]
+        hint = f"; to add shard {' and '.join(new)} without rows, name it in empty_shards of its cluster" if new else ""
+        yield Problem("moves_rows", "", f"{error.message.rstrip('.')}{hint}")

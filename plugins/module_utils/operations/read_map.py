@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, Unreachable
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges, stored
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.lookup import shard_of
@@ -67,6 +67,30 @@ def published(options: t.Mapping[str, t.Any], key: str) -> ShardMap:
     if document is None:
         raise NoMap(f"The key {key} in Consul at {consul.place} holds no map.", key=key)
     return store.decode(document)
+
+
+def first_published(servers: t.Iterable[t.Mapping[str, t.Any]], key: str) -> ShardMap | None:
+    """Return the map in force, or where its key is gone the last one; None where there is none, or nobody says.
+
+    :param servers: the options of :data:`consul.client.ARGUMENTS` for each Consul server, asked until one answers.
+    """
+    for options in servers:
+        consul = Consul.from_options(options)
+        try:
+            store = MapStore(consul, key)
+            document = store.published()
+            if document is None:
+                history = store.history()
+                document = history[max(history)] if history else None
+            return store.decode(document) if document else None
+        except Unreachable:
+            continue
+        except Refused:
+            # It is not overwritten either; the task that publishes says why.
+            return None
+        finally:
+            consul.close()
+    return None
 
 
 class ReadMap(Task):

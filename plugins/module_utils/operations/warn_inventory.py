@@ -18,7 +18,12 @@ DOMAIN = "platform_failure_domain"
 
 def warnings(platform: Platform) -> list[Problem]:
     """Return what does not keep the platform from being set up."""
-    return [*_not_members(platform), *_failure_domains(platform), *connections.warnings(platform)]
+    return [
+        *_not_members(platform),
+        *_failure_domains(platform),
+        *_empty_shards(platform),
+        *connections.warnings(platform),
+    ]
 
 
 def _not_members(platform: Platform) -> t.Iterator[Problem]:
@@ -45,3 +50,15 @@ def _failure_domains(platform: Platform) -> t.Iterator[Problem]:
         if len(hosts) > 1 and len(domains) == 1 and domains != {None}:
             text = f"all servers of {of} ({', '.join(hosts)}) are in one failure domain, {domains.pop()} ({DOMAIN}); "
             yield Problem("one_failure_domain", "", f"{text}whatever ends one of them ends all")
+
+
+def _empty_shards(platform: Platform) -> t.Iterator[Problem]:
+    """Say of shards that wait for rows what would bring them some."""
+    empty = [str(shard_id) for cluster in platform.clusters.values() for shard_id in cluster.empty_shards]
+    if empty:
+        text = (
+            f"empty_shards has {', '.join(empty)}: a shard that is new there gets a database and a place in the shard "
+            "map, and no buckets; before it can have some, their rows have to be moved into it, and no playbook of "
+            "this release does that"
+        )
+        yield Problem("empty_shard", "", text)

@@ -24,7 +24,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.topology.invento
 )
 
 #: What a cluster may say in ``postgres_clusters``.
-KEYS = ("shards", "databases", "workload", "settings")
+KEYS = ("shards", "empty_shards", "databases", "workload", "settings")
 #: Databases that every server has.
 SERVERS_OWN = ("postgres", "template0", "template1")
 WORKLOADS = ("web", "oltp", "dw", "desktop", "mixed")
@@ -85,7 +85,13 @@ def buckets(platform: Platform) -> tuple[dict[int, list[list[int]]] | None, list
 def document(platform: Platform, ranges: t.Mapping[int, list[list[int]]] | None) -> dict[str, t.Any]:
     """Return the databases as the facts that preflight hands to playbooks."""
     shards: list[dict[str, t.Any]] = [
-        {"id": shard_id, "cluster": cluster.name, "database": f"shard_{shard_id}"}
+        {
+            "id": shard_id,
+            "cluster": cluster.name,
+            "database": f"shard_{shard_id}",
+            # A shard that declares its buckets has no weight.
+            **({"weight": 0} if ranges is None and shard_id in cluster.empty_shards else {}),
+        }
         for cluster in platform.clusters.values()
         for shard_id in cluster.shards
     ]
@@ -173,7 +179,12 @@ class _Databases(Reader):
             if key not in KEYS:
                 text = f"{where} has {key!r}, which is not known here; it may have {', '.join(KEYS)}"
                 self.problem("unknown_key", "", text)
-        shards = self._shards(where, entry.get("shards"))
+        filled = self._shards(where, "shards", entry.get("shards"))
+        empty = self._shards(where, "empty_shards", entry.get("empty_shards"))
+        for shard_id in filled:
+            if shard_id in empty:
+                self.problem("shard_taken", "", f"{where} names shard {shard_id} in shards and in empty_shards")
+        shards = (*filled, *(shard_id for shard_id in empty if shard_id not in filled))
         return Cluster(
             name,
             tuple(members),
@@ -181,16 +192,17 @@ class _Databases(Reader):
             self._databases(where, entry.get("databases"), [f"shard_{shard_id}" for shard_id in shards]),
             self._workload(where, entry.get("workload")),
             self._settings(where, entry.get("settings")),
+            empty_shards=empty,
         )
 
-    def _shards(self, where: str, value: t.Any) -> tuple[int, ...]:
+    def _shards(self, where: str, key: str, value: t.Any) -> tuple[int, ...]:
         if value is None:
             return ()
         ids = [number(shard_id) for shard_id in value] if isinstance(value, (list, tuple)) else [None]
         found: list[int] = []
         for shard_id in ids:
             if shard_id is None or not 0 <= shard_id < 10**9:
-                text = f"{where}: shards is {value!r}, not a list of shard ids, which are numbers from 0 on"
+                text = f"{where}: {key} is {value!r}, not a list of shard ids, which are numbers from 0 on"
                 self.problem("invalid_shards", "", text)
                 return ()
             if shard_id in found:

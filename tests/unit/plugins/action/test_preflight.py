@@ -14,7 +14,9 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
+from ansible_collections.scaleout.platform.plugins.action import preflight as action_plugin
 from ansible_collections.scaleout.platform.plugins.action.preflight import ActionModule
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
 INVENTORY = """
 all:
@@ -51,10 +53,12 @@ all:
 
 
 @pytest.fixture(name="preflight")
-def _preflight(tmp_path):
-    """A function that runs preflight on an inventory, with options."""
+def _preflight(tmp_path, monkeypatch):
+    """A function that runs preflight on an inventory, with options and the map that Consul's servers have."""
 
-    def run(inventory=INVENTORY, **options):
+    def run(inventory=INVENTORY, published=None, **options):
+        asked = []
+        monkeypatch.setattr(action_plugin, "first_published", lambda servers, key: asked.extend(servers) or published)
         source = tmp_path / "hosts.yml"
         source.write_text(inventory, encoding="utf-8")
         loader = DataLoader()
@@ -70,7 +74,8 @@ def _preflight(tmp_path):
             templar=Templar(loader=loader, variables={}),
             shared_loader_obj=None,
         )
-        return action.run(task_vars={"hostvars": hostvars, "groups": hosts.get_groups_dict()})
+        result = action.run(task_vars={"hostvars": hostvars, "groups": hosts.get_groups_dict()})
+        return {**result, "asked": asked} if published else result
 
     return run
 
@@ -186,6 +191,57 @@ def test_buckets_are_judged_by_the_planner_of_the_map(preflight):
         "platform_shard_buckets: The map does not cover each bucket once: "
         "buckets 90-99 belong to shards 0 and 1; buckets 4001-4095 belong to no shard."
     )
+
+
+#: The map of the inventory above.
+PUBLISHED = {
+    "format": 2,
+    "version": 3,
+    "buckets": 4096,
+    "clusters": {
+        "main": [
+            {"name": "pg1", "host": "192.0.2.11", "port": 5432},
+            {"name": "pg1r", "host": "192.0.2.12", "port": 6432},
+        ]
+    },
+    "shards": {str(shard): {"cluster": "main", "database": f"shard_{shard}"} for shard in (0, 1)},
+    "ranges": [[0, 2047, "0"], [2048, 4095, "1"]],
+}
+SHARDS = '{shards: "{{ range(2) | list }}"}'
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        (SHARDS, None),
+        ("{shards: [0, 1], empty_shards: [4]}", None),
+        ("{shards: [0, 1, 4]}", "buckets 1366-2047 from shard 0 to shard 4"),
+        ("{shards: [0]}", "buckets 2048-4095 from shard 1 to shard 0"),
+    ],
+)
+def test_s5_a_map_in_force_is_asked_before_databases_are_made(preflight, entry, told):
+    inventory = of_pg1("their_port: 6432").replace(SHARDS, entry)
+    result = preflight(inventory, shard_maps.read(PUBLISHED))
+    (server,) = result["asked"]
+    assert (server["consul_host"], server["consul_token"][-1]) == ("192.0.2.1", "1")
+    if told is None:
+        assert not result.get("failed"), result
+        return
+    assert [problem["code"] for problem in result["problems"]] == ["moves_rows"]
+    assert result["msg"].startswith("The shard map of version 3 stays as it is, because rows would have to move first")
+    assert told in result["msg"]
+    hint = "; to add shard 4 without rows, name it in empty_shards of its cluster."
+    assert result["msg"].endswith(hint) is ("4" in entry)
+    # Before the first map, and where Consul does not say, nothing can be told.
+    assert not preflight(inventory).get("failed")
+
+
+def test_s5_an_empty_shard_has_no_weight_and_what_fills_it_is_said(preflight):
+    result = preflight(of_pg1("their_port: 6432").replace(SHARDS, "{shards: [0, 1], empty_shards: [4]}"))
+    assert result["topology"]["shards"][2] == {"id": 4, "cluster": "main", "database": "shard_4", "weight": 0}
+    assert result["topology"]["servers"]["pg1"]["databases"] == ["shard_0", "shard_1", "shard_4"]
+    (warning,) = result["warnings"]
+    assert warning.startswith("empty_shards has 4: ")
 
 
 def test_providers_are_an_option(preflight):

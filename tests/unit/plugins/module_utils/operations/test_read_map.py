@@ -9,7 +9,8 @@ import json
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Entry
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Denied, Refused, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import read_map
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import MapStore, ReadMap
 
 KEY = "6b1bbd04-8ee8-4f0a-b7d4-b1a8d4e1f5a7"
@@ -40,6 +41,9 @@ class FakeConsul:
 
     def get(self, key):
         return self.kv.get(key)
+
+    def close(self):
+        self.closed = True
 
     def entries(self, folder):
         return {key: value for key, value in self.kv.items() if key.startswith(f"{folder}/")}
@@ -106,3 +110,36 @@ def test_what_has_no_answer(consul, params, code, says):
     with pytest.raises(Refused, match=says) as refused:
         read(consul, **params)
     assert refused.value.code == code
+
+
+class Failing(FakeConsul):
+    """A Consul that says nothing of the kind."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def get(self, key):
+        raise self.error("Consul", "192.0.2.61", 8500, "no reason")
+
+
+@pytest.mark.parametrize(
+    ("servers", "version"),
+    [
+        ([], None),
+        ([FakeConsul()], None),
+        ([FakeConsul(m=entry(2), m_2=entry(2))], 2),
+        # The key is gone, and its rows are where the last version says.
+        ([FakeConsul(m_1=entry(1), m_2=entry(2))], 2),
+        ([Failing(Unreachable), FakeConsul(m=entry(2))], 2),
+        ([Failing(Unreachable), Failing(Denied)], None),
+        ([FakeConsul(m=Entry(b"hello", 1)), FakeConsul(m=entry(2))], None),
+    ],
+)
+def test_s5_the_first_server_that_says_is_believed(monkeypatch, servers, version):
+    asked = iter(servers)
+    monkeypatch.setattr(read_map.Consul, "from_options", lambda _options: next(asked))
+    found = read_map.first_published([{} for _server in servers], "m")
+    assert (found.version if found else None) == version
+    left = list(asked)
+    assert all(server.closed for server in servers if server not in left)

@@ -219,14 +219,14 @@ def on_all(**variables):
             {},
             clusters(pg1=[0, 1]),
             "invalid_clusters",
-            "postgres_clusters: pg1 is [0, 1], not a mapping with shards, databases, workload, settings.",
+            "postgres_clusters: pg1 is [0, 1], not a mapping with shards, empty_shards, databases, workload, settings.",
         ),
         (
             {},
             clusters(pg1={"shard": [0, 1]}),
             "unknown_key",
-            "postgres_clusters: pg1 has 'shard', which is not known here; it may have shards, databases, workload, "
-            "settings.",
+            "postgres_clusters: pg1 has 'shard', which is not known here; it may have shards, empty_shards, databases, "
+            "workload, settings.",
         ),
         (
             {"pg1": {"postgres_cluster": "a b"}, "pg1r": {"postgres_cluster": "a b"}},
@@ -253,6 +253,12 @@ def on_all(**variables):
             clusters(pg2={"shards": [1, 2]}),
             "shard_taken",
             "postgres_clusters: pg1 and pg2 claim the same shard 1; one cluster can hold it.",
+        ),
+        (
+            {},
+            clusters(pg1={"shards": [0, 1], "empty_shards": [1]}),
+            "shard_taken",
+            "postgres_clusters: pg1 names shard 1 in shards and in empty_shards.",
         ),
         ({}, clusters(pg1={"shards": [1, "1"]}), "shard_taken", "postgres_clusters: pg1 names shard 1 twice."),
         *(
