@@ -97,6 +97,10 @@ def two_hosts_with_one_address(inventory):
     inventory.host("pg1r")["ansible_host"] = inventory.host("pg1")["ansible_host"]
 
 
+def a_misspelled_variable(inventory):
+    inventory.host("pg2")["posgres_shards"] = [2, 3]
+
+
 CASES = [
     (a_cluster_without_servers, ["postgres_cluster", "pg1"]),
     (no_database_servers, ["postgres", "no member"]),
@@ -112,6 +116,7 @@ CASES = [
     (a_hostile_owner, ["postgres_database_owner", "pg1"]),
     (a_long_owner, ["postgres_database_owner", "pg1", "63"]),
     (two_hosts_with_one_address, ["pg1", "pg1r"]),
+    (a_misspelled_variable, ["pg2", "posgres_shards", "postgres_clusters"]),
 ]
 
 

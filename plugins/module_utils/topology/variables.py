@@ -71,6 +71,9 @@ def judge(platform: Platform, names: Names) -> tuple[list[Problem], list[Problem
         where = together(hosts)
         if name in RENAMED:
             refused.append(Problem("renamed_variable", "", f"{where}: {name} is gone; {meant} says it now"))
+        elif nearest in RENAMED and _is_slip(name, nearest):
+            text = f"{where}: {name} is not known here, and {nearest} is gone; {meant} says it now"
+            refused.append(Problem("renamed_variable", "", text))
         elif meant in TOPOLOGY and _is_slip(name, nearest) and _lack(platform, hosts, meant):
             text = f"{where}: {name} is not known here; did you mean {meant}, which is not set"
             refused.append(Problem("misspelled_variable", "", text))

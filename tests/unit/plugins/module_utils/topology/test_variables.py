@@ -46,7 +46,6 @@ def test_h5_a_name_that_looks_like_ours_is_a_warning_with_the_nearest(name, mean
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("posgres_shards", "postgres_clusters"),
         ("postgres_clusterss", "postgres_clusters"),
         ("posgres_cluster", "postgres_cluster"),
         ("aplications", "applications"),
@@ -58,6 +57,13 @@ def test_h5_a_slip_that_takes_data_out_of_the_topology_is_refused(name, meant):
     others = {key: value for key, value in RIGHT.items() if key != meant}
     assert judged(**others, **{name: 1}) == (
         [f"pg1: {name} is not known here; did you mean {meant}, which is not set."],
+        [],
+    )
+
+
+def test_h5_a_slip_of_a_variable_of_an_earlier_release_is_refused():
+    assert judged(**RIGHT, posgres_shards=[0]) == (
+        ["pg1: posgres_shards is not known here, and postgres_shards is gone; postgres_clusters says it now."],
         [],
     )
 

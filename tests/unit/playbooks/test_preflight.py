@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""playbooks/preflight.yml on inventories whose hosts are not there."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[3]
+INVENTORY = """
+all:
+  vars:
+    consul_gossip_key: MDEyMzQ1Njc4OWFiY2RlZg==
+    consul_management_token: 00000000-0000-4000-8000-000000000001
+    consul_agent_token: 00000000-0000-4000-8000-000000000002
+    consul_reader_token: 00000000-0000-4000-8000-000000000003
+    postgres_replicator_password: hidden
+    postgres_clusters: {main: {databases: [shop]}}
+    MORE
+  children:
+    consul_server: {hosts: {consul1: {ansible_host: 192.0.2.1}}}
+    postgres: {hosts: {pg1: {ansible_host: 192.0.2.11, postgres_cluster: main}}}
+"""
+
+
+@pytest.fixture(name="preflight")
+def _preflight(tmp_path):
+    """A function that runs the playbook with one more variable of all hosts, and returns its status and its output."""
+
+    def run(more):
+        (tmp_path / "hosts.yml").write_text(INVENTORY.replace("MORE", more), encoding="utf-8")
+        called = tmp_path / "called"
+        ssh = tmp_path / "ssh"
+        ssh.write_text(f"#!/bin/sh\ntouch '{called}'\nexit 255\n", encoding="utf-8")
+        ssh.chmod(0o755)
+        command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "playbooks/preflight.yml"]
+        done = subprocess.run(
+            [*command, "-e", f"ansible_ssh_executable={ssh}"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
+                "COLUMNS": "1000",
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert not called.exists()
+        return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+    return run
+
+
+def test_the_inventory_is_described_and_warned_of(preflight):
+    status, said = preflight("redis_maxmemmory: 1gb")
+    assert status == 0, said
+    assert "[WARNING]: consul1 and pg1: redis_maxmemmory is not known here; did you mean redis_maxmemory;" in said
+    assert "pg1 192.0.2.11 leads main (shop), PgBouncer" in said
+    assert "changed=0" in said
+    assert "hidden" not in said
+
+
+def test_what_is_wrong_fails_with_all_of_it(preflight):
+    status, said = preflight("postgres_shards: [0]")
+    assert status == 2, said
+    assert "consul1 and pg1: postgres_shards is gone; postgres_clusters says it now." in said
