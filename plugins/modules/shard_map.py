@@ -17,7 +17,10 @@ description:
   - A publication is a compare-and-set in one transaction, so two runs cannot overwrite each other, and each that
     changes anything raises the map's version by one.
   - The same transaction keeps a copy of each version beside the map, such as C(scaleout/shard_map.history/7), and
-    deletes those that are too old. M(scaleout.platform.shard_map_info) shows them.
+    deletes those that are too old. M(scaleout.platform.shard_map_info) shows them. A map that is too large for Consul
+    to take twice at once has its copy written before it, and without the copy it is not published.
+  - A map that Consul does not take at all, of more than some 380 kB, is refused before anything is written, in check
+    mode as well.
   - A change of endpoints (a new address, one more member, another leader) is published. A change that would send
     the readers of a bucket to a database without its rows is refused, and every such move is named.
   - What the key holds already is never overwritten unless it is a valid map. A map of format 1 is read and published

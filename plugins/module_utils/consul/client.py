@@ -52,7 +52,7 @@ TRANSACTION_LIMIT = 64
 TRANSACTION_BYTES = 512 * 1024
 
 # Consul's API has no codes: a transaction that fails is a 409 whatever the reason, and a server error a 500.
-_STALE = "index is stale"
+_STALE = ("index is stale", "failed index check", "doesn't exist")
 _DENIED = "Permission denied"
 _NO_LEADER = "No cluster leader"
 
@@ -85,6 +85,34 @@ class Delete(t.NamedTuple):
 
     key: str
     modify_index: int | None = None
+
+
+class Check(t.NamedTuple):
+    """Carry out the rest of a transaction only if the last change of a key has this index."""
+
+    key: str
+    modify_index: int
+
+
+Operation = t.Union[Write, Delete, Check]
+
+
+def fits(operations: t.Sequence[Operation]) -> bool:
+    """Whether Consul takes all of them in one transaction."""
+    return len(_body(operations)) <= TRANSACTION_BYTES
+
+
+def check_size(operations: t.Sequence[Operation]) -> None:
+    """Refuse what Consul would not take in one transaction.
+
+    :raises TooLarge: more bytes than that.
+    """
+    if not fits(operations):
+        names = ", ".join(sorted({operation.key for operation in operations if isinstance(operation, Write)}))
+        raise TooLarge(
+            f"What is to be stored under {names} is too large for Consul, which takes {TRANSACTION_BYTES} bytes in one "
+            f"transaction: {len(_body(operations))} would be sent."
+        )
 
 
 class Consul:
@@ -174,7 +202,7 @@ class Consul:
         except (ValueError, TypeError, KeyError):
             raise self._stranger() from None
 
-    def commit(self, operations: t.Sequence[Write | Delete]) -> dict[str, int] | None:
+    def commit(self, operations: t.Sequence[Operation]) -> dict[str, int] | None:
         """Carry out all operations or none of them, at most :data:`TRANSACTION_LIMIT`.
 
         :returns: the index of each key that was written; None where the index of an operation is stale, because
@@ -182,11 +210,8 @@ class Consul:
         :raises TooLarge: more bytes than Consul takes.
         :raises Unreachable: as :meth:`get`; the message says so when the values may have been written all the same.
         """
-        body = json.dumps([{"KV": _operation(operation)} for operation in operations]).encode()
-        if len(body) > TRANSACTION_BYTES:
-            names = ", ".join(sorted({operation.key for operation in operations}))
-            raise TooLarge(f"What is to be stored is too large for Consul, {len(body)} bytes of requests for {names}.")
-        status, answer = self._send("PUT", "/v1/txn", body, accepted=(200, 409))
+        check_size(operations)
+        status, answer = self._send("PUT", "/v1/txn", _body(operations), accepted=(200, 409))
         try:
             fields = json.loads(answer)
             errors = [str(error["What"]) for error in fields["Errors"] or ()]
@@ -195,7 +220,7 @@ class Consul:
             raise self._stranger() from None
         if status == 200 and not errors:
             return written
-        if any(_STALE in error for error in errors):
+        if any(sign in error for sign in _STALE for error in errors):
             return None
         raise self._answered(status, "; ".join(errors))
 
@@ -288,7 +313,13 @@ def _entry(fields: t.Mapping[str, t.Any]) -> Entry:
     return Entry(value, int(fields["ModifyIndex"]), int(fields.get("Flags") or 0))
 
 
-def _operation(operation: Write | Delete) -> dict[str, t.Any]:
+def _body(operations: t.Sequence[Operation]) -> bytes:
+    return json.dumps([{"KV": _operation(operation)} for operation in operations]).encode()
+
+
+def _operation(operation: Operation) -> dict[str, t.Any]:
+    if isinstance(operation, Check):
+        return {"Verb": "check-index", "Key": operation.key, "Index": operation.modify_index}
     if isinstance(operation, Delete):
         if operation.modify_index is None:
             return {"Verb": "delete", "Key": operation.key}

@@ -20,7 +20,13 @@ import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul, Delete, Entry, Write
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import (
+    Consul,
+    Delete,
+    Entry,
+    Operation,
+    Write,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict
 
 #: How often something is planned again before we give up against somebody who is always faster.
@@ -93,7 +99,7 @@ def delete(consul: Consul, key: str, expected: Document) -> None:
     commit(consul, [Delete(key, expected.modify_index)])
 
 
-def commit(consul: Consul, operations: t.Sequence[Write | Delete]) -> dict[str, int]:
+def commit(consul: Consul, operations: t.Sequence[Operation]) -> dict[str, int]:
     """Carry out all operations or none of them, and return the index of each key that was written.
 
     :raises Conflict: as :func:`write`, and its other errors.

@@ -1,9 +1,14 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Publish a shard map: the next version under its key and beside it, in one transaction, unless rows would move."""
+"""Publish a shard map: the next version under its key and beside it, unless rows would move.
+
+That is one transaction, as long as Consul takes the document twice in one. Of a larger map, the copies for the history
+are written first, and the transaction that publishes it goes through only while they are as they were written.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import typing as t
@@ -11,9 +16,13 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents, strict
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import (
     TRANSACTION_LIMIT,
+    Check,
     Consul,
     Delete,
+    Operation,
     Write,
+    check_size,
+    fits,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Conflict,
@@ -29,6 +38,19 @@ from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import ShardMap
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.plan import MovesRows, Wanted, next_map
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
+
+
+class _Change(t.NamedTuple):
+    """What a publication writes.
+
+    :param version: the one that is published.
+    :param copies: for the history.
+    :param publication: the map under its key, and what goes from the history.
+    """
+
+    version: int
+    copies: tuple[Write, ...]
+    publication: tuple[Operation, ...]
 
 
 class PublishMap(Task):
@@ -76,34 +98,75 @@ class PublishMap(Task):
             TRANSACTION_LIMIT - 3,
         )
         result["removed_versions"] = list(archive.removed)
+        change = self._change(published, planned, archive)
+        if not fits(change.copies + change.publication):
+            # Said in check mode as well. The copies are no larger.
+            check_size(change.publication + tuple(Check(copy.key, 0) for copy in change.copies))
         return Plan(
             before=published.text() if published else "",
             after=planned.text(),
-            actions=(published, planned, archive),
+            actions=(change,),
             result=result,
             warnings=(self._warning(last, planned),) if last and not published else (),
         )
 
     def apply(self, plan: Plan) -> None:
-        published, planned, archive = plan.actions
+        (change,) = plan.actions
+        written: list[Check] = []
+        try:
+            if fits(change.copies + change.publication):
+                self._commit(change, change.copies + change.publication)
+                return
+            for copy in change.copies:
+                written.append(Check(copy.key, self._commit(change, (copy,))[copy.key]))
+            self._commit(change, change.publication + tuple(written))
+        except Conflict:
+            self._take_back(written)
+            raise
+
+    def _change(self, published: ShardMap | None, planned: ShardMap, archive: stored.Archive) -> _Change:
         values = {
             shard_map.version: strict.render(shard_map.document()) for shard_map in (published, planned) if shard_map
         }
-        index = self._seen.modify_index if self._seen else 0
-        operations: list[Write | Delete] = [Write(self._key, values[planned.version], index)]
-        for version in archive.added:
+        now = int(time.time())
+
+        def write(key: str, version: int, seen: documents.Document | None, flags: int = 0) -> Write:
+            return Write(key, values[version], seen.modify_index if seen else 0, flags)
+
+        return _Change(
+            planned.version,
             # Nobody noted when the version was published that an earlier release of this module left.
-            now = int(time.time()) if version == planned.version else 0
-            operations.append(Write(stored.key_of(self._key, version), values[version], flags=now))
-        operations += [Delete(stored.key_of(self._key, version)) for version in archive.removed]
+            tuple(
+                write(
+                    stored.key_of(self._key, version),
+                    version,
+                    self._history().get(version),
+                    now if version == planned.version else 0,
+                )
+                for version in archive.added
+            ),
+            (
+                write(self._key, planned.version, self._seen),
+                *(Delete(stored.key_of(self._key, version)) for version in archive.removed),
+            ),
+        )
+
+    def _commit(self, change: _Change, operations: tuple[Operation, ...]) -> dict[str, int]:
         try:
-            documents.commit(self._store.consul, operations)
+            return documents.commit(self._store.consul, operations)
         except Conflict as error:
             raise Conflict(
-                f"Somebody else changed the key {self._key} while this task planned version {planned.version}; "
+                f"Somebody else changed the key {self._key} while this task planned version {change.version}; "
                 "nothing was written, and another run starts from what is there now.",
                 **error.facts,
             ) from None
+
+    def _take_back(self, written: t.Sequence[Check]) -> None:
+        """Remove the copies of a map that was not published, unless somebody else has written them since."""
+        for copy in written:
+            # What stays is written over by the next publication.
+            with contextlib.suppress(ScaleoutError):
+                documents.commit(self._store.consul, [Delete(copy.key, copy.modify_index)])
 
     def close(self) -> None:
         self._store.consul.close()

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Delete, Entry
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Check, Delete, Entry, check_size
 
 
 class DictConsul:
@@ -33,6 +33,7 @@ class DictConsul:
     def commit(self, operations):
         if self.before_commit:
             self.before_commit()
+        check_size(operations)
         self.requests += 1
         self.index += 1
         for operation in operations:
@@ -41,6 +42,8 @@ class DictConsul:
                 return None
         written = {}
         for operation in operations:
+            if isinstance(operation, Check):
+                continue
             if isinstance(operation, Delete):
                 self.kv.pop(operation.key, None)
             else:

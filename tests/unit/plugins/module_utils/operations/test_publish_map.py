@@ -9,7 +9,7 @@ import json
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Entry
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, TooLarge
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.publish_map import PublishMap
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import MapStore
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.spec import wanted_shards
@@ -123,6 +123,78 @@ def test_a_map_of_format_1_becomes_the_next_version_in_format_2(consul):
     assert not publish(consul, ONE).changed
     with pytest.raises(Refused, match="from shard 0 to shard 1"):
         publish(consul, TWO)
+
+
+def large(shards, servers=4, padding=0):
+    """Shards with a cluster each; their names are as long as asked."""
+    name = "x" * padding
+    clusters = [
+        {
+            "name": f"c{n}",
+            "members": [{"name": f"{name}{n}-{m}", "host": f"{name}{n}-{m}", "port": 5432} for m in range(servers)],
+        }
+        for n in range(shards)
+    ]
+    return clusters, [{"id": n, "cluster": f"c{n}"} for n in range(shards)]
+
+
+LARGE, TOO_LARGE = large(512, padding=30), large(512, padding=100)
+
+
+def test_m8_a_map_of_512_shards_is_published_in_requests_that_consul_takes(consul):
+    assert publish(consul, LARGE).changed
+    assert consul.requests == 4  # two to read, one for the copy, one for the map
+    assert versions(consul) == {"map": 1, "1": 1}
+    assert consul.kv["a/map"].value == consul.kv["a/map.history/1"].value
+    assert consul.kv["a/map.history/1"].flags > 1700000000
+    assert not publish(consul, LARGE).changed
+    fewer = [{**cluster, "members": cluster["members"][:3]} for cluster in LARGE[0]], LARGE[1]
+    assert publish(consul, fewer, keep_versions=1).result["removed_versions"] == [1]
+    assert versions(consul) == {"map": 2, "2": 2}
+
+
+def test_m8_a_map_that_consul_does_not_take_is_refused_before_anything_is_written(consul):
+    with pytest.raises(TooLarge, match=r"under a/map is too large for Consul, which takes 524288 bytes"):
+        task(consul, TOO_LARGE).plan()
+    assert consul.kv == {}
+
+
+def test_m8_a_rival_of_a_large_map_leaves_no_copy_of_it(consul):
+    publisher = task(consul, LARGE)
+    plan = publisher.plan()
+    publish(consul, large(512, 3, 30))
+    before = dict(consul.kv)
+    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+        publisher.apply(plan)
+    assert consul.kv == before
+
+
+def test_m8_a_rival_between_the_copy_and_the_map_leaves_no_copy_of_ours(consul):
+    publisher = task(consul, LARGE)
+    plan = publisher.plan()
+
+    def faster():
+        if "a/map.history/1" in consul.kv and "a/map" not in consul.kv:
+            consul.hold("a/map", b"theirs")
+
+    consul.before_commit = faster
+    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+        publisher.apply(plan)
+    assert {key: entry.value for key, entry in consul.kv.items()} == {"a/map": b"theirs"}
+
+
+def test_m8_a_copy_that_a_rival_wrote_over_is_not_published(consul):
+    publisher = task(consul, LARGE)
+    plan = publisher.plan()
+
+    def overwrite():
+        if "a/map.history/1" in consul.kv:
+            consul.hold("a/map.history/1", b"{}")
+
+    consul.before_commit = overwrite
+    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+        publisher.apply(plan)
+    assert "a/map" not in consul.kv
 
 
 def test_a_refusal_says_how_to_get_an_estimate(consul):
