@@ -52,7 +52,7 @@ def site(tmp_path):
     (tmp_path / "hello").mkdir()
     (tmp_path / "hello/server.py").write_text(textwrap.dedent(SERVER))
     balancer = lab.variables(BALANCERS[0])
-    seeds = dict(balancer["nginx_seed_servers"])
+    seeds = dict(balancer.get("nginx_seed_servers", {}))
     seeds["hello"] = [f"{lab.address(host)}:{PORT}" for host in HOSTS]
 
     def play(hosts: str, role: str, **options) -> dict:
@@ -74,7 +74,7 @@ def site(tmp_path):
         "app_secrets": {"KEY": "sesame"},
     }
     sites = [
-        *balancer["nginx_sites"],
+        *balancer.get("nginx_sites", []),
         {"name": "hello", "service": "hello", "server_name": "hello.lab", "external": True},
     ]
     names = ":".join(HOSTS)

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import types
+from pathlib import Path
 from unittest import mock
 
 import pytest
+import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
@@ -18,6 +22,7 @@ from ansible_collections.scaleout.platform.plugins.action import preflight as ac
 from ansible_collections.scaleout.platform.plugins.action.preflight import ActionModule
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
+TOKENS = ("management", "agent", "reader")
 INVENTORY = """
 all:
   vars:
@@ -60,7 +65,8 @@ def _preflight(tmp_path, monkeypatch):
         asked = []
         monkeypatch.setattr(action_plugin, "first_published", lambda servers, key: asked.extend(servers) or published)
         source = tmp_path / "hosts.yml"
-        source.write_text(inventory, encoding="utf-8")
+        if inventory:
+            source.write_text(inventory, encoding="utf-8")
         loader = DataLoader()
         hosts = InventoryManager(loader=loader, sources=[str(source)])
         variables = VariableManager(loader=loader, inventory=hosts)
@@ -294,3 +300,66 @@ def test_what_several_hosts_share_is_told_once(preflight):
 def test_a_server_without_a_cluster_is_told_once(preflight):
     inventory = of_pg1("their_port: 6432").replace('postgres_cluster: "{{ hostvars', 'other: "{{ hostvars')
     assert [problem["code"] for problem in preflight(inventory)["problems"]] == ["no_cluster"]
+
+
+PRODUCTION = Path(__file__).resolve().parents[4] / "inventories/production"
+SECRETS = {
+    "consul_gossip_key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+    **{f"consul_{name}_token": f"00000000-0000-4000-8000-00000000000{index}" for index, name in enumerate(TOKENS)},
+    **dict.fromkeys(("postgres_replicator_password", "redis_password"), "hidden"),
+}
+
+
+@pytest.fixture(name="production")
+def _production(tmp_path):
+    """A copy of the production example with addresses, and a function that writes variables of all its hosts."""
+    shutil.copytree(PRODUCTION, tmp_path, dirs_exist_ok=True)
+    hosts = (tmp_path / "hosts.yml").read_text(encoding="utf-8").splitlines()
+    numbered = [
+        re.sub(
+            r"\.example\.com:( {)?",
+            lambda found, n=n: f".example.com: {{ansible_host: 192.0.2.{n}" + (", " if found[1] else "}"),
+            line,
+        )
+        for n, line in enumerate(hosts)
+    ]
+    (tmp_path / "hosts.yml").write_text("\n".join(numbered), encoding="utf-8")
+
+    def write(name, **variables):
+        (tmp_path / f"group_vars/all/{name}.yml").write_text(yaml.safe_dump(variables), encoding="utf-8")
+
+    write("secrets", **SECRETS)
+    return write
+
+
+def test_h11_the_production_example_asks_for_the_secrets_of_the_reference_api(preflight, production):
+    assert "reference_api_database_password is not set" in preflight(None)["msg"]
+    passwords = dict.fromkeys(("reference_api_database_password", "reference_api_queue_password"), "hidden")
+    production("secrets", **SECRETS, **passwords)
+    result = preflight(None)
+    assert not result.get("failed"), result["msg"]
+    assert result["topology"]["applications"]["reference_api"]["service"] == "api"
+
+
+def test_h10_h11_without_the_reference_api_nothing_of_it_is_asked_for(preflight, production, tmp_path):
+    (tmp_path / "group_vars/all/reference_api.yml").unlink()
+    hosts = (tmp_path / "hosts.yml").read_text(encoding="utf-8")
+    hosts = "\n".join(line for line in hosts.splitlines() if not re.match(r"\s*(mq1|cache\d|mon1)\.", line))
+    (tmp_path / "hosts.yml").write_text(
+        re.sub("postgres_cluster: .*}", "postgres_cluster: pg1}", hosts), encoding="utf-8"
+    )
+    entry = {
+        "group": "api",
+        "port": 8000,
+        "source": "/src",
+        "command": ["bin/serve"],
+        "site": {"server_name": "a.example"},
+    }
+    entry["database"] = {"cluster": "pg1", "password": "hidden"}
+    production("applications", applications={"shop": entry})
+    production("zz", postgres_clusters={"pg1": None})
+    production("secrets", **{name: value for name, value in SECRETS.items() if name != "redis_password"})
+    result = preflight(None)
+    assert not result.get("failed"), result["msg"]
+    assert (result["topology"]["shards"], list(result["topology"]["applications"])) == ([], ["shop"])
+    assert "hidden" not in repr(result)
