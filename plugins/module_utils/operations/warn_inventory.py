@@ -12,6 +12,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.topology.invento
 
 #: The hosts that a group of the inventory has and its record of members does not, as the inventory plugin leaves them.
 NOT_MEMBERS = "fleet_not_members"
+#: The hosts of each group that the inventory plugin lets a record govern.
+GOVERNED = "fleet_static_members"
 #: What fails together with a host: a rack, a zone, a machine that runs several VMs.
 DOMAIN = "platform_failure_domain"
 
@@ -20,6 +22,7 @@ def warnings(platform: Platform) -> list[Problem]:
     """Return what does not keep the platform from being set up."""
     return [
         *_not_members(platform),
+        *_not_governed(platform),
         *_failure_domains(platform),
         *_empty_shards(platform),
         *connections.warnings(platform),
@@ -38,6 +41,21 @@ def _not_members(platform: Platform) -> t.Iterator[Problem]:
             "inventory first"
         )
         yield Problem("not_a_member", "", text)
+
+
+def _not_governed(platform: Platform) -> t.Iterator[Problem]:
+    """Name applications whose pool a run would take from the inventory, whatever was scaled."""
+    governed = next((platform.value(host, GOVERNED) for host in platform.hosts), None)
+    if not isinstance(governed, t.Mapping):
+        return
+    for name, application in platform.applications.items():
+        if application.group not in governed:
+            text = (
+                f"applications: {name} runs on the group {application.group}, which the inventory plugin does not look "
+                f"up in Consul (its groups are {', '.join(sorted(governed)) or 'none'}), so what playbooks/scale.yml "
+                f"makes of it would be forgotten; add {application.group} to groups in members.yml"
+            )
+            yield Problem("not_governed", "", text)
 
 
 def _failure_domains(platform: Platform) -> t.Iterator[Problem]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.warn_inventory import warnings
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Server
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Cluster, Platform, Server
 
 
 def said(platform):
@@ -76,3 +76,24 @@ CONSUL = (
 )
 def test_servers_that_would_fail_together_are_told(domains, told):
     assert of_domains(**domains) == told
+
+
+@pytest.mark.parametrize(
+    ("governed", "told"),
+    [
+        (None, []),
+        ({"shop": []}, []),
+        (
+            {"web": [], "api": []},
+            [
+                "applications: shop runs on the group shop, which the inventory plugin does not look up in Consul (its "
+                "groups are api, web), so what playbooks/scale.yml makes of it would be forgotten; add shop to groups "
+                "in members.yml."
+            ],
+        ),
+    ],
+)
+def test_l4_a_pool_that_the_inventory_plugin_does_not_look_up_is_told(governed, told):
+    applications = {"shop": Application("shop", "shop", "scaleout.platform.app")}
+    platform = Platform({"shop1": {"fleet_static_members": governed}}, {"shop": ["shop1"]}, {}, applications)
+    assert said(platform) == told
