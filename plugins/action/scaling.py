@@ -17,7 +17,7 @@ from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
-_STATES = ("asked", "planned", "joined", "lost", "left", "shown")
+_STATES = ("asked", "planned", "joined", "lost", "left", "shown", "written_off")
 
 Result = dict[str, t.Any]
 
@@ -39,7 +39,9 @@ class ActionModule(ActionBase):
         self._token = options["consul_token"]
         self._platform = platform_of(self._vars, self._templar)
         try:
-            self._request = requests.read(self._platform, load_extra_vars(self._loader))
+            self._given = load_extra_vars(self._loader)
+            if options["state"] != "written_off":
+                self._request = requests.read(self._platform, self._given)
             answer: Result = getattr(self, f"_{options['state']}")()
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}
@@ -113,6 +115,31 @@ class ActionModule(ActionBase):
             return {"lines": lines, "troubles": []}
         text = "\n".join(["The pool is not as it was asked:", *troubles])
         return {"failed": True, "code": "incomplete", "lines": lines, "troubles": troubles, "msg": text}
+
+    def _written_off(self) -> Result:
+        host = scale_pool.lost_host(self._platform, self._given)
+        answers = {}
+        for group in scale_pool.pools(self._platform):
+            static = (self._vars.get("fleet_static_members") or {}).get(group) or ()
+            request = requests.Asked(group, (), None)
+            options = scale_pool.members_options(self._platform, request, self._templar.template(static))
+            wanted = {name: options[name] for name in ("group", "services", "static_members", "provider")}
+            wanted = {**wanted, "state": "written_off", "left": [host]}
+            looked = self._members(wanted, check=True)
+            if looked.get("failed"):
+                return looked
+            scale_pool.refuse_alive(host, looked)
+            answers[group] = looked if self._task.check_mode else self._members(wanted)
+            if answers[group].get("failed"):
+                return answers[group]
+        answer = self._forget([host], "absent")
+        if answer.get("failed"):
+            return answer
+        changed = answer.get("changed") or any(one.get("changed") for one in answers.values())
+        lines = scale_pool.written_off(host, answers, answer.get("forgotten", ()))
+        for line in lines:
+            self._display.display(line)
+        return {"changed": bool(changed), "lines": lines}
 
     # What the steps have in common
 

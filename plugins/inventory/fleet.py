@@ -16,10 +16,11 @@ description:
     its name sorts after theirs in an inventory directory, or its C(-i) comes later.
   - A member, and a host on its way to be one, is in its group. A host that the inventory does not know is added with
     C(ansible_host), C(fleet_provider) and O(host_variables). One that it knows keeps its variables.
-  - A host that is leaving is in the group C(fleet_leaving) instead.
+  - A host that is leaving, or was written off, is in the group C(fleet_leaving) instead.
   - A host that the inventory has in the group and the record does not name has been released. It is taken out of the
     inventory, or put into the group C(fleet_released) when it is in other groups as well.
-  - Each host that a record names has C(fleet_member_state), which is C(joining), C(member) or C(leaving).
+  - Each host that a record names has C(fleet_member_state), which is C(joining), C(member), C(leaving) or
+    C(lost).
   - All hosts have C(fleet_static_members), a dictionary with the name and the address of each host that the inventory
     itself has in the group, by group. M(scaleout.platform.members) needs those that left as well.
   - When Consul cannot be reached, refuses the token, or has a record that is not valid, O(when_unreachable) says what
@@ -149,7 +150,6 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
-    LEAVING,
     Member,
     Record,
     fault_of_address,
@@ -315,7 +315,7 @@ class InventoryModule(BaseInventoryPlugin):
             self._introduce(member, known)
             if known:
                 self._take_out(known, self.get_option("standby_group"))
-            if member.state != LEAVING:
+            if member.is_desired:
                 self.inventory.add_host(member.name, group=name)
             else:
                 if known:

@@ -30,8 +30,11 @@ options:
     description:
       - V(scaled) plans the way to O(count) members and records the intent.
       - V(settled) records that hosts arrived, O(joined), or are gone, O(left).
+      - V(written_off) records that the hosts in O(left) are lost, in whatever state they were. A VM of the static
+        provider is remembered, so that no other host gets its name or its address. When it is alive again, V(scaled)
+        has it leave, to be cleaned.
     type: str
-    choices: [scaled, settled]
+    choices: [scaled, settled, written_off]
     default: scaled
   count:
     description:
@@ -121,7 +124,8 @@ options:
     default: []
   left:
     description:
-      - Names of the hosts that are released, when O(state=settled). They were leaving, or joining and never arrived.
+      - Names of the hosts that are released, when O(state=settled); they were leaving, or joining and never arrived.
+        Or names of those that are lost, when O(state=written_off).
       - Names that the record does not have are ignored.
     type: list
     elements: str
@@ -202,6 +206,11 @@ staying:
   type: list
   elements: dict
   sample: [{name: api1, address: 192.0.2.21, provider: docker, provider_id: ""}]
+alive:
+  description: The hosts that Consul knows, and whether each is alive; empty without O(services).
+  returned: success
+  type: dict
+  sample: {api1: true, api2: false}
 health:
   description: How each host is, V(serving), V(failing) or V(dead); empty without O(services).
   returned: success
@@ -240,7 +249,7 @@ def main() -> None:
         lambda module: ScaleGroup.of(module.params),
         {
             "group": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["scaled", "settled"], "default": "scaled"},
+            "state": {"type": "str", "choices": ["scaled", "settled", "written_off"], "default": "scaled"},
             "count": {"type": "int"},
             "leave": {"type": "list", "elements": "str"},
             "services": {"type": "list", "elements": "str"},

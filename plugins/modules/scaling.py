@@ -25,8 +25,10 @@ options:
       - V(lost) takes hosts that could not be cleaned out of Consul's catalog, and says who is to be given back.
       - V(left) has Consul forget who is gone, and records it.
       - V(shown) tells who serves, and fails when that is not what was asked.
+      - V(written_off) is C(forget.yml). It records that the host C(-e host=NAME) is lost, and has Consul forget it. One
+        whose agent is alive is refused.
     type: str
-    choices: [asked, planned, joined, lost, left, shown]
+    choices: [asked, planned, joined, lost, left, shown, written_off]
     required: true
   consul_token:
     description: A token that may write the record and change the catalog, such as the management token.
@@ -82,8 +84,8 @@ released:
   elements: dict
   sample: []
 lines:
-  description: Who serves, who joined and who left.
-  returned: O(state=shown)
+  description: Who serves, who joined and who left; or what was done about a host that is lost.
+  returned: O(state=shown) or O(state=written_off)
   type: list
   elements: str
   sample: ["serving: api1, api2", "joined:  none", "left:    api3"]

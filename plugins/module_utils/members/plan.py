@@ -19,6 +19,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.health i
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
     JOINING,
     LEAVING,
+    LOST,
     MEMBER,
     InvalidRecord,
     Member,
@@ -96,7 +97,7 @@ def plan(
     :raises InvalidInput: a count outside the bounds, a name that is no member's, or a range or pattern that cannot be.
     :raises Refused: there are not as many hosts as that.
     """
-    present = record or Record(group, tuple(dataclasses.replace(host, state=MEMBER, since=None) for host in static))
+    present = _returned(record, known, now) if record else _of_inventory(group, static)
     desired = [member for member in present.desired if member.name not in leave]
     _check_names(group, leave, present)
     count = len(desired) if count is None else count
@@ -120,6 +121,52 @@ def plan(
     after = Record(group, kept + fresh)
     # A group that stays as the inventory has it needs no record.
     return compare(record, after if record is not None or after != present else None, after)
+
+
+def _of_inventory(group: str, static: t.Sequence[Member]) -> Record:
+    return Record(group, tuple(dataclasses.replace(host, state=MEMBER, since=None) for host in static))
+
+
+def _returned(record: Record, known: t.Mapping[str, bool], now: str) -> Record:
+    """Let those that were written off and are alive again leave, so that they are cleaned and may be used again."""
+    return Record(
+        record.group,
+        tuple(
+            dataclasses.replace(member, state=LEAVING, since=now)
+            if member.state == LOST and known.get(member.name)
+            else member
+            for member in record.members
+        ),
+    )
+
+
+def write_off(
+    record: Record | None, group: str, static: t.Sequence[Member], names: t.Collection[str], now: str
+) -> Record | None:
+    """Return the record once hosts are written off; ``record`` itself where it names none of them.
+
+    A VM of a static provider may be alive somewhere, so it is remembered as lost. Of a host that its provider makes,
+    nothing is kept: there will be another one.
+
+    :raises Refused: no member would be left.
+    """
+    present = record or _of_inventory(group, static)
+    if not any(member.name in names and member.state != LOST for member in present.members):
+        return record
+    after = Record(
+        group,
+        tuple(
+            dataclasses.replace(member, state=LOST, since=now) if member.name in names else member
+            for member in present.members
+            if member.name not in names or member.provider == "static"
+        ),
+    )
+    if not after.desired:
+        raise Refused(
+            f"{', '.join(names)} cannot be written off, because {group} would have no member left. Scale it up first.",
+            code="last_member",
+        )
+    return after
 
 
 def compare(before: Record | None, after: Record | None, members: Record | None = None) -> Scaling:
@@ -168,8 +215,8 @@ def settle(
         return None
     for name in joined:
         member = record.get(name)
-        if member is None or member.state == LEAVING:
-            reason = "it is leaving" if member else "the record does not name it"
+        if member is None or not member.is_desired:
+            reason = f"it is {member.state}" if member else "the record does not name it"
             raise Refused(f"{name} cannot have joined {group}: {reason}.", code="not_expected", member=name)
     for name in left:
         member = record.get(name)

@@ -24,6 +24,8 @@ PREFIX = "scaleout/members"
 JOINING = "joining"
 MEMBER = "member"
 LEAVING = "leaving"
+#: Written off: it does not answer, and may be alive elsewhere. Its name and its address are not given to another host.
+LOST = "lost"
 
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -87,10 +89,15 @@ class Member:
         ):
             if not _matches(pattern, getattr(self, field)):
                 raise InvalidRecord(f"{getattr(self, field)!r} is not {what} of {self.name}.")
-        if self.state not in (JOINING, MEMBER, LEAVING):
-            raise InvalidRecord(f"{self.state!r} is not the state of {self.name}: joining, member or leaving.")
+        if self.state not in (JOINING, MEMBER, LEAVING, LOST):
+            raise InvalidRecord(f"{self.state!r} is not the state of {self.name}: joining, member, leaving or lost.")
         if self.since is not None and not _matches(_SINCE, self.since):
             raise InvalidRecord(f"{self.since!r} is not a time at which the state of {self.name} began.")
+
+    @property
+    def is_desired(self) -> bool:
+        """Whether the group shall have it: it is in it, or on its way."""
+        return self.state in (JOINING, MEMBER)
 
     def document(self) -> dict[str, t.Any]:
         """Return the member as the record writes it."""
@@ -130,7 +137,7 @@ class Record:
     @property
     def desired(self) -> tuple[Member, ...]:
         """The members that the group shall have: those that are in it and those on their way."""
-        return tuple(member for member in self.members if member.state != LEAVING)
+        return tuple(member for member in self.members if member.is_desired)
 
     def only(self, state: str) -> tuple[Member, ...]:
         """Return the members in a state."""

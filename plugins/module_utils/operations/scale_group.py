@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.plan imp
     compare,
     plan,
     settle,
+    write_off,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
     InvalidRecord,
@@ -82,7 +83,7 @@ class ScaleGroup(Task):
         if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
             raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        decide = _scaled(params, now) if params["state"] == "scaled" else _settled(params, now)
+        decide = {"scaled": _scaled, "settled": _settled, "written_off": _written_off}[params["state"]](params, now)
         return cls(Consul.from_options(params), prefix, group, decide, params.get("services"))
 
     def plan(self) -> Plan:
@@ -98,6 +99,7 @@ class ScaleGroup(Task):
                 "leaving": [member.summary() for member in scaling.leaving],
                 "staying": [member.summary() for member in scaling.staying],
                 "health": seen.health(present),
+                "alive": seen.known,
                 "record": scaling.after.document() if scaling.after else None,
             },
         )
@@ -179,6 +181,15 @@ def _settled(params: t.Mapping[str, t.Any], now: str) -> Decide:
             seen.record,
             settle(seen.record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
         )
+
+    return decide
+
+
+def _written_off(params: t.Mapping[str, t.Any], now: str) -> Decide:
+    static = _static_members(params)
+
+    def decide(seen: Seen) -> Scaling:
+        return compare(seen.record, write_off(seen.record, params["group"], static, params["left"], now))
 
     return decide
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure, Leaver, depart
@@ -141,6 +141,63 @@ def listed(platform: Platform, asked: Asked, lost: t.Iterable[str]) -> list[dict
         for service in services_of(platform, asked)
         for balancer in platform.members("loadbalancer")
         if balancer in reached and service in nginx.services(platform, balancer)
+    ]
+
+
+def lost_host(platform: Platform, given: t.Mapping[str, t.Any]) -> str:
+    """Return the host that is to be written off.
+
+    :raises InvalidInput: there is none of that name.
+    :raises Refused: it is a Consul server.
+    """
+    host = str(given.get("host") or "")
+    if not host:
+        raise InvalidInput("host", None, "is not set; name the host that is lost, such as -e host=api2")
+    if host in platform.members("consul_server"):
+        raise Refused(
+            f"{host} is a Consul server, which the others would miss: put another one in its place in the inventory, "
+            "or take it out of consul_server, and run site.yml.",
+            code="needed",
+        )
+    return host
+
+
+def refuse_alive(host: str, seen: Planned) -> None:
+    """Refuse to write off a host whose agent is alive.
+
+    :param seen: what the module ``members`` returned.
+    """
+    if seen["alive"].get(host):
+        raise Refused(
+            f"{host} is alive in Consul, so it is not lost: scale.yml -e leave={host} takes it out of its pool. If it "
+            "is cut off and only seems alive, take its power away and wait a minute.",
+            code="alive",
+        )
+
+
+def pools(platform: Platform) -> list[str]:
+    """Return the groups that hosts come to and go from."""
+    return list(dict.fromkeys(one.group for one in platform.applications.values()))
+
+
+def written_off(host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequence[str]) -> list[str]:
+    """Return what was done about a host that is lost, for a person.
+
+    :param answers: what the module ``members`` returned, by group.
+    """
+    changed = [group for group, answer in answers.items() if answer.get("changed")]
+    lines = [f"{host} is written off in the record of {group}." for group in changed]
+    if forgotten:
+        lines.append(f"Consul has forgotten {host}, so that no load balancer sends requests there.")
+    if not lines:
+        return [f"{host} is in no pool's record and Consul does not know it. Nothing had to be done."]
+    kept = [one["name"] for answer in answers.values() for one in (answer.get("record") or {}).get("members", ())]
+    if host not in kept:
+        return [*lines, "Its provider makes another one when the pool grows. Remove what is left of it there."]
+    return [
+        *lines,
+        "Keep it off: agents share a token, which cannot be taken from one of them, so that one that comes back is in "
+        "Consul again, and load balancers see it. The next scale.yml finds it there and cleans it.",
     ]
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import Pool, Range, plan, settle
+from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import Pool, Range, plan, settle, write_off
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import Member, Record
 
 EARLIER, LATER, NOW = "2026-03-01T10:00:00Z", "2026-03-01T11:00:00Z", "2026-03-01T12:00:00Z"
@@ -356,3 +357,62 @@ def test_s11_a_pool_of_which_consul_still_knows_all_says_so():
     known = {"spare1": False, "spare2": False}
     with pytest.raises(Refused, match=r"Consul still knows spare1, spare2 from before; forget\.yml ends that\."):
         plan("api", STATIC, record("api1 api2 api3"), 4, POOL, NOW, known=known)
+
+
+def vms(text):
+    """A record as `record` makes it, of VMs that stay."""
+    return Record("api", tuple(dataclasses.replace(member, provider="static") for member in record(text).members))
+
+
+@pytest.mark.parametrize(
+    ("before", "lost", "after"),
+    [
+        ("api1 api2 api3", "api2", "api1 api2:lost api3"),
+        ("api1 api2:joining", "api2", "api1 api2:lost"),
+        ("api1 api2:leaving", "api2", "api1 api2:lost"),
+        ("api1 api2:lost", "api2", "api1 api2:lost"),
+        ("api1 api2", "pg2", "api1 api2"),
+    ],
+)
+def test_l3_a_host_is_written_off(before, lost, after):
+    present = vms(before)
+    found = write_off(present, "api", STATIC, [lost], NOW)
+    assert written(found) == after
+    assert (found is present) == (before == after)
+
+
+def test_l3_without_a_record_the_inventory_s_members_are_the_others():
+    static = vms("api1 api2 api3").members
+    assert written(write_off(None, "api", static, ["api2"], NOW)) == "api1 api2:lost api3"
+    assert write_off(None, "api", static, ["pg2"], NOW) is None
+
+
+def test_l3_of_a_host_that_its_provider_makes_nothing_is_kept():
+    assert written(write_off(record("api1 api4"), "api", STATIC, ["api4"], NOW)) == "api1"
+
+
+def test_l3_the_last_member_is_not_written_off():
+    with pytest.raises(Refused, match="api1 cannot be written off, because api would have no member left") as refused:
+        write_off(vms("api1 api2:leaving"), "api", STATIC, ["api1"], NOW)
+    assert refused.value.code == "last_member"
+
+
+@pytest.mark.parametrize(
+    ("known", "count", "joining", "leaving", "after"),
+    [
+        # Its name and its address stay taken, and it counts for nothing.
+        ({}, 2, "", "", "api1 api2:lost api3"),
+        ({"api2": False}, 3, "api4", "", "api1 api2:lost api3 api4:joining"),
+        # It is back: it is cleaned, and may be used again after that.
+        ({"api2": True}, 2, "", "api2", "api1 api2:leaving api3"),
+        ({"api2": True}, 3, "api4", "api2", "api1 api2:leaving api3 api4:joining"),
+    ],
+)
+def test_l3_a_host_that_was_written_off_comes_back(known, count, joining, leaving, after):
+    planned = plan("api", STATIC, vms("api1 api2:lost api3"), count, RANGE, NOW, known=known)
+    assert (names(planned.joining), names(planned.leaving), written(planned.after)) == (joining, leaving, after)
+
+
+def test_l3_a_host_that_was_written_off_does_not_join():
+    with pytest.raises(Refused, match="api2 cannot have joined api: it is lost"):
+        settle(vms("api1 api2:lost"), "api", ["api2"], [], NOW)

@@ -111,8 +111,8 @@ def test_a_record_that_is_none(document, says):
         ("address", None, "None is not the address of api1."),
         ("provider", "../docker", "'../docker' is not the fleet provider of api1."),
         ("provider_id", "a b", "'a b' is not the provider's id of api1."),
-        ("state", "gone", "'gone' is not the state of api1: joining, member or leaving."),
-        ("state", ["member"], "['member'] is not the state of api1: joining, member or leaving."),
+        ("state", "gone", "'gone' is not the state of api1: joining, member, leaving or lost."),
+        ("state", ["member"], "['member'] is not the state of api1: joining, member, leaving or lost."),
         ("since", "yesterday", "'yesterday' is not a time at which the state of api1 began."),
     ],
 )

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_pool
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform
@@ -136,3 +136,46 @@ def test_only_load_balancers_that_answer_and_have_the_service_are_waited_for():
 def test_what_happens_to_those_that_leave():
     found = scale_pool.departure(planned("", "api1 api2", ""), ["api1"], ["api1", "api2"])
     assert (found.released, found.left, found.lost) == (("api1",), ("api1", "api2"), ())
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "sentence"),
+    [
+        ({}, "invalid_input", "host: None is not set; name the host that is lost, such as -e host=api2."),
+        ({"host": "consul1"}, "needed", "consul1 is a Consul server, which the others would miss"),
+    ],
+)
+def test_l3_what_cannot_be_written_off(given, code, sentence):
+    with pytest.raises(ScaleoutError, match=re.escape(sentence)) as refused:
+        scale_pool.lost_host(PLATFORM, given)
+    assert refused.value.code == code
+
+
+def test_l3_a_host_that_is_alive_is_not_written_off():
+    with pytest.raises(Refused, match="api2 is alive in Consul, so it is not lost") as refused:
+        scale_pool.refuse_alive("api2", {"alive": {"api2": True}})
+    assert refused.value.code == "alive"
+    scale_pool.refuse_alive("api2", {"alive": {"api2": False}})
+    scale_pool.refuse_alive("api2", {"alive": {}})
+
+
+@pytest.mark.parametrize(
+    ("changed", "forgotten", "told"),
+    [
+        (True, ["api2"], ["api2 is written off in the record of api.", "Consul has forgotten api2, so that no load"]),
+        (True, [], ["api2 is written off in the record of api."]),
+        (False, ["api2"], ["Consul has forgotten api2, so that no load"]),
+        (False, [], []),
+    ],
+)
+def test_l3_what_was_done_and_what_a_fence_is_worth(changed, forgotten, told):
+    record = {"members": [{"name": "api2"}]}
+    lines = scale_pool.written_off("api2", {"api": {"changed": changed, "record": record}}, forgotten)
+    assert all(line.startswith(begins) for line, begins in zip(lines, told, strict=False))
+    assert len(lines) == len(told) + 1
+    assert lines[-1].startswith("Keep it off: agents share a token" if told else "api2 is in no pool's record")
+
+
+def test_l3_what_a_provider_made_is_not_waited_for():
+    lines = scale_pool.written_off("api4", {"api": {"changed": True, "record": {"members": []}}}, ["api4"])
+    assert lines[-1] == "Its provider makes another one when the pool grows. Remove what is left of it there."
