@@ -16,9 +16,11 @@ description:
     its name sorts after theirs in an inventory directory, or its C(-i) comes later.
   - A member, and a host on its way to be one, is in its group. A host that the inventory does not know is added with
     C(ansible_host), C(fleet_provider) and O(host_variables). One that it knows keeps its variables.
-  - A host that is leaving, or was written off, is in the group C(fleet_leaving) instead.
+  - A host that is leaving, or was written off, is in the group C(fleet_leaving) instead, unless another group
+    that does some work has it as well, such as C(cache).
   - A host that the inventory has in the group and the record does not name has been released. It is taken out of the
-    inventory, or put into the group C(fleet_released) when it is in other groups as well.
+    inventory, or put into the group C(fleet_released) when it is in other groups as well. In a
+    group that does some work it simply goes on.
   - Each host that a record names has C(fleet_member_state), which is C(joining), C(member), C(leaving) or
     C(lost).
   - All hosts have C(fleet_static_members), a dictionary with the name and the address of each host that the inventory
@@ -155,6 +157,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
     fault_of_address,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import fleet_members
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import working_groups
 
 if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -320,8 +323,9 @@ class InventoryModule(BaseInventoryPlugin):
             else:
                 if known:
                     self._take_out(known, name)
-                self.inventory.add_group("fleet_leaving")
-                self.inventory.add_host(member.name, group="fleet_leaving")
+                if not (known and self._works(known)):
+                    self.inventory.add_group("fleet_leaving")
+                    self.inventory.add_host(member.name, group="fleet_leaving")
             self.inventory.set_variable(member.name, "fleet_member_state", _plain(member.state))
         for host in static:
             if record.get(host.name) is None:
@@ -346,9 +350,14 @@ class InventoryModule(BaseInventoryPlugin):
         self._take_out(host, group)
         if {other.name for other in host.get_groups()} <= {"all", "ungrouped"}:
             self.inventory.remove_host(host)
-        else:
+        elif not self._works(host):
             self.inventory.add_group("fleet_released")
             self.inventory.add_host(host.name, group="fleet_released")
+
+    def _works(self, host: Host) -> bool:
+        """Whether a host does something else as well, so that plays must not leave it alone."""
+        working = working_groups(self.get_option("groups"))
+        return any(group.name in working for group in host.get_groups())
 
     def _outside(self, record: Record, static: list[Host]) -> list[str]:
         """Name the hosts that the inventory has in a group and its record does not."""

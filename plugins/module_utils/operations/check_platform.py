@@ -91,9 +91,16 @@ def is_idle(platform: Platform, host: str) -> bool:
 
 def is_needed(platform: Platform, host: str, group: str) -> bool:
     """Whether a host that leaves a pool goes on working for another group: a service's, Consul's, or another pool's."""
-    working = {name for groups in GROUPS.values() for name in groups if name != "all"} | {CONSUL_SERVER}
-    working |= {one.group for one in platform.applications.values()}
-    return any(host in platform.groups.get(name, ()) for name in working - {group})
+    working = working_groups(one.group for one in platform.applications.values()) - {group}
+    return any(host in platform.groups.get(name, ()) for name in working)
+
+
+def working_groups(pools: t.Iterable[str]) -> set[str]:
+    """Return the groups whose hosts do some work.
+
+    :param pools: those of applications.
+    """
+    return {name for groups in GROUPS.values() for name in groups if name != "all"} | {CONSUL_SERVER, *pools}
 
 
 def services_of(platform: Platform, host: str) -> list[str]:

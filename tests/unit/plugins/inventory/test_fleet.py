@@ -97,13 +97,26 @@ def test_a_released_host_leaves_the_inventory(read, consul, warnings):
     }
 
 
-def test_a_released_host_of_another_group_stays_there(read, consul, tmp_path):
-    (tmp_path / "inventory" / "also.yml").write_text("monitoring: {hosts: {api3: }}", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("group", "released"), [("monitoring", []), ("consul_server", []), ("rack7", ["api3"])], ids=str
+)
+def test_s4_a_released_host_of_another_group_stays_there(read, consul, tmp_path, group, released):
+    (tmp_path / "inventory" / "also.yml").write_text(f"{group}: {{hosts: {{api3: }}}}", encoding="utf-8")
     consul.keys["scaleout/members/api"] = record(API1, API2)
     inventory = read()
     assert inventory.group("api") == ["api1", "api2"]
-    assert inventory.group("monitoring") == ["api3"]
-    assert inventory.group("fleet_released") == ["api3"]
+    assert "api3" in inventory.group(group)
+    assert inventory.group("fleet_released") == released
+
+
+@pytest.mark.parametrize(("group", "leaving"), [("cache", []), ("rack7", ["api3"])])
+def test_s4_a_host_that_leaves_goes_on_with_its_other_work(read, consul, tmp_path, group, leaving):
+    (tmp_path / "inventory" / "also.yml").write_text(f"{group}: {{hosts: {{api3: }}}}", encoding="utf-8")
+    consul.keys["scaleout/members/api"] = record(API1, API2, {**API3, "state": "leaving"})
+    inventory = read()
+    assert inventory.group("api") == ["api1", "api2"]
+    assert "api3" in inventory.group(group)
+    assert inventory.group("fleet_leaving") == leaving
 
 
 def test_groups_above_and_below_follow(read, consul, tmp_path):
