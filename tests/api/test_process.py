@@ -143,6 +143,20 @@ def seconds_of_cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def test_x1_it_listens_only_where_it_is_told_to(another: t.Callable[..., ApiServer], lab: Lab) -> None:
+    api = another(LISTEN_ADDRESSES="127.0.0.1,127.0.0.3")
+    api.start()
+    for address, answers in (("127.0.0.1", True), ("127.0.0.3", True), ("127.0.0.2", False)):
+        with socket.socket() as connection:
+            assert (connection.connect_ex((address, api.port)) == 0) is answers
+    assert api.stop() in (0, -signal.SIGTERM)
+    # An address that is not there yet ends it with one sentence, and systemd tries again.
+    variables = environment(lab.consul.address, LISTEN_ADDRESSES="127.0.0.1,192.0.2.7", PORT=str(api.port))
+    result = run("reference_api", variables)
+    sentence = f"Cannot listen on 192.0.2.7 port {api.port}: Cannot assign requested address.\n"
+    assert (result.returncode, result.stderr) == (69, sentence)
+
+
 def test_the_description_of_the_api_is_complete(lab: Lab) -> None:
     paths = lab.a.get("/openapi.json").body["paths"]
     assert {"/users", "/users/{user_id}", "/users/{user_id}/tasks", "/users/{user_id}/tasks/{task_id}"} <= set(paths)

@@ -282,6 +282,23 @@ def test_every_setting_has_its_default() -> None:
     assert (changed.port, changed.pool_min, changed.replica_max_lag, changed.consul_http_token) == (81, 0, 0.5, "t")
 
 
+@pytest.mark.parametrize(
+    ("text", "addresses"),
+    [
+        ("", ("0.0.0.0",)),
+        ("127.0.0.1,192.0.2.7", ("127.0.0.1", "192.0.2.7")),
+        (" 192.0.2.7 , ", ("192.0.2.7",)),
+        ("127.0.0.1,127.0.0.1", ("127.0.0.1",)),
+        ("127.0.0.1,0.0.0.0", ("0.0.0.0",)),
+        ("127.0.0.1,0.0.0.0,2001:DB8::7", ("0.0.0.0", "2001:db8::7")),
+        ("127.0.0.1,::", ("127.0.0.1", "::")),
+    ],
+)
+def test_x1_where_it_listens(text: str, addresses: tuple[str, ...]) -> None:
+    environment = {"DATABASE_USER": "u", "DATABASE_PASSWORD": "p", "LISTEN_ADDRESSES": text}
+    assert Settings.from_environment(environment).listen_addresses == addresses
+
+
 def test_the_servers_beside_the_shards_are_optional() -> None:
     environment = {
         "DATABASE_USER": "u",
@@ -322,6 +339,8 @@ def test_the_servers_beside_the_shards_are_optional() -> None:
         ("CACHES", "tasks=cache1:0"),
         ("AMQP_ADDRESS", "mq1"),
         ("ANALYTICS_DATABASE", "ana1:5432"),
+        ("LISTEN_ADDRESSES", "api1"),
+        ("LISTEN_ADDRESSES", "127.0.0.1:8000"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:

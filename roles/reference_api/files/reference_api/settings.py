@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -50,7 +51,8 @@ class Settings:
     """All times are in seconds.
 
     :param database_user: the role that owns every shard's database.
-    :param port: the TCP port of the HTTP server, on all addresses.
+    :param port: the TCP port of the HTTP server.
+    :param listen_addresses: the IP addresses that it listens on.
     :param shard_map_key: the key in Consul's KV that holds the shard map.
     :param consul_http_addr: the local Consul agent, ``http://host:port``.
     :param consul_http_token: a token that may read the key; empty for an anonymous reader.
@@ -70,6 +72,7 @@ class Settings:
     database_user: str
     database_password: str
     port: int = 8000
+    listen_addresses: tuple[str, ...] = ("0.0.0.0",)
     shard_map_key: str = "scaleout/shard_map"
     consul_http_addr: str = "http://127.0.0.1:8500"
     consul_http_token: str = ""
@@ -96,6 +99,7 @@ class Settings:
             database_user=read.text("DATABASE_USER"),
             database_password=read.text("DATABASE_PASSWORD"),
             port=read.whole("PORT", cls.port, 1, 65535),
+            listen_addresses=read.addresses("LISTEN_ADDRESSES", cls.listen_addresses),
             shard_map_key=read.text("SHARD_MAP_KEY", cls.shard_map_key),
             consul_http_addr=read.address("CONSUL_HTTP_ADDR", cls.consul_http_addr),
             consul_http_token=environment.get("CONSUL_HTTP_TOKEN", ""),
@@ -131,6 +135,17 @@ class _Reader:
         if not re.fullmatch(r"https?://[^/?#\s]+/?", text):
             raise SettingsError(f"The environment variable {name} is {text!r}, not an address such as {default}.")
         return text
+
+    def addresses(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        parts = [part.strip() for part in self._environment.get(name, "").split(",") if part.strip()]
+        try:
+            addresses = [ipaddress.ip_address(part) for part in parts]
+        except ValueError as error:
+            raise SettingsError(f"The environment variable {name} is no list of IP addresses: {error}.") from None
+        # Who listens on all addresses of a family cannot listen on one of them as well, nor twice on the same.
+        all_of = {address.version for address in addresses if address.is_unspecified}
+        kept = [str(address) for address in addresses if address.is_unspecified or address.version not in all_of]
+        return tuple(dict.fromkeys(kept)) or default
 
     def endpoint(self, name: str, text: str) -> Endpoint:
         match = re.fullmatch(r"([A-Za-z0-9._-]+):([0-9]{1,5})", text)

@@ -25,6 +25,13 @@ def test_a_check_has_what_it_leaves_out_where_consul_allows_it(check, expected):
     assert consul.definition({"name": "shop", "checks": [check]}, DEFAULTS, "t")["checks"] == [expected]
 
 
+def test_h13_a_service_starts_critical():
+    """Which is Consul's own default; a reload keeps what a check has found. (What a host that was lost left in the
+    catalog is not believed by nginx's watch, see test_upstream_watch.py.)"""
+    (check,) = consul.definition({"name": "shop", "checks": [{"http": "http://a/"}]}, DEFAULTS, "t")["checks"]
+    assert check.get("status", "critical") == "critical"
+
+
 def test_a_definition_is_what_consul_reads():
     service = {"name": "shop", "id": None, "port": "8000", "meta": {"since": 2026}}
     assert consul.definition(service, DEFAULTS, "secret") == {
