@@ -99,10 +99,11 @@ class _Session:
                 async with asyncio.timeout(PATIENCE):
                     await self._channel.declare_queue(self._store.queue, passive=True)
                 looked = time.monotonic()
-        # What has arrived since is not acknowledged, so it goes back with the end of the connection.
-        await queue.cancel(tag)
         self._lanes.clear()
         await asyncio.gather(*self._at_work)
+        # What has arrived since is not acknowledged, so it goes back with the end of the connection. The broker answers
+        # this after it has taken all acknowledgements that were sent before; a connection that ends does not wait.
+        await queue.cancel(tag)
 
     async def _distribute(self, messages: t.Sequence[AbstractIncomingMessage]) -> None:
         """Put messages into the lanes of their databases, see that each lane works, and give up what waits too long."""
