@@ -162,16 +162,15 @@ def _do_without(
     reasons = " ".join(error.message for error in trouble)
     if question.token_source and any(error.code == Denied.CODE for error in trouble):
         reasons = f"{reasons} {question.token_source}"
-    groups = ", ".join(question.groups)
+    unknown = f"{reasons} The members of {', '.join(question.groups)} are unknown"
     if question.when_unreachable == FAIL:
-        raise MembersUnknown(f"{reasons} The members of {groups} are unknown, and when_unreachable is fail.")
+        raise MembersUnknown(f"{unknown}, and when_unreachable is fail.")
     # A record that cannot be read is one that there is.
     recorded = any(error.code == InvalidRecord.CODE for error in trouble)
     if not cached and (recorded or (question.when_unreachable == CACHED and not seen)):
-        raise MembersUnknown(
-            f"{reasons} The members of {groups} are unknown: Consul was never seen from here. For the first run of a "
-            "new platform, set when_unreachable to static (SCALEOUT_WHEN_UNREACHABLE=static)."
-        )
+        there = recorded or any(error.code == Denied.CODE for error in trouble)
+        hint = "For the first run of a new platform, set when_unreachable to static (SCALEOUT_WHEN_UNREACHABLE=static)."
+        raise MembersUnknown(f"{unknown}: Consul was never seen from here.{'' if there else f' {hint}'}")
     answer.records = cached
     ordinary = not question.expected and all(error.code in _ORDINARY for error in trouble)
     if cached:

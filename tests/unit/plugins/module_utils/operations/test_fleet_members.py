@@ -119,6 +119,8 @@ def test_l4_the_token_is_named_where_it_is_refused(ask, consul, error, named):
     with pytest.raises(fleet_members.MembersUnknown) as refusal:
         ask(when_unreachable=fleet_members.CACHED, token_source="The token is that one.")
     assert ("no reason. The token is that one. The members of api are unknown" in refusal.value.message) is named
+    # A Consul that refuses is there: this is no first run.
+    assert ("SCALEOUT_WHEN_UNREACHABLE=static" in refusal.value.message) is not named
     cached = {"seen": "then", "records": {"api": RECORD.document()}}
     answer = ask(cached, when_unreachable=fleet_members.CACHED, token_source="The token is that one.")
     assert ("no reason. The token is that one. The members of then count: api." in answer.warnings[0]) is named
