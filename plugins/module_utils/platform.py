@@ -25,6 +25,24 @@ class Unevaluated:
     reason: str
 
 
+def failures(value: t.Any, where: str = "") -> t.Iterator[tuple[str, str]]:
+    """Yield where in a value a template failed, such as ``tls: key``, and the reason."""
+    if isinstance(value, Unevaluated):
+        yield where, value.reason
+    elif isinstance(value, t.Mapping):
+        for name in value:
+            yield from failures(value[name], f"{where}: {name}" if where else str(name))
+
+
+def plain(value: t.Any) -> t.Any:
+    """Return a value made of plain ones: a mapping that evaluates its parts when they are read is nothing to keep."""
+    if isinstance(value, t.Mapping):
+        return {str(name): plain(value[name]) for name in value}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """Why a host cannot be what the inventory says.

@@ -14,7 +14,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Platform,
     Problem,
     Unevaluated,
+    failures,
     leader_of,
+    plain,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.services import app
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
@@ -66,10 +68,10 @@ def settings(platform: Platform, host: str, application: Application) -> dict[st
     """Return the variables of the role app for an application on a host, without their prefix; no secret."""
     entry = _entry(platform, host, application)
     health = entry.get("health", _NOTHING)
-    found = {name: _plain(entry.get(name, default)) for name, default in OWN.items()}
+    found = {name: plain(entry.get(name, default)) for name, default in OWN.items()}
     for name in COMMON:
         given = health.get(name[len("health_") :]) if name.startswith("health_") else entry.get(name)
-        found[name] = platform.value(host, f"app_{name}") if given is None else _plain(given)
+        found[name] = platform.value(host, f"app_{name}") if given is None else plain(given)
     found["environment"] = {**_of_database(platform, application), **(found["environment"] or {})}
     return {
         **found,
@@ -82,7 +84,9 @@ def settings(platform: Platform, host: str, application: Application) -> dict[st
 
 def problems(platform: Platform, host: str) -> list[Problem]:
     """Say why the applications of a host cannot be deployed, as far as the inventory shows it."""
-    return [problem for one in of(platform, host) for problem in _of_one(platform, host, one)]
+    here = of(platform, host)
+    left = list(_left_behind(platform, host)) if here else []
+    return left + [problem for one in here for problem in _of_one(platform, host, one)]
 
 
 def listens(platform: Platform, host: str, names: t.Iterable[str]) -> dict[str, list[Listen]]:
@@ -91,11 +95,21 @@ def listens(platform: Platform, host: str, names: t.Iterable[str]) -> dict[str, 
     return {name: [Listen("the port", port, "")] for name, port in found.items() if port is not None}
 
 
+def _left_behind(platform: Platform, host: str) -> t.Iterator[Problem]:
+    """Name variables that an inventory with one application had in the place of an entry: nothing reads them."""
+    for name in ("name", "port", *OWN, "secrets", "user", "service"):
+        value = platform.value(host, f"app_{name}")
+        if value is not None and value != OWN.get(name, {} if name == "secrets" else None):
+            says = "make it the entry's name" if name == "name" else f"move it to the entry, as {name}"
+            text = f"app_{name} is set, and applications says it now: {says}"
+            yield Problem("renamed_variable", host, text)
+
+
 def _of_one(platform: Platform, host: str, application: Application) -> t.Iterator[Problem]:
     entry = _entry(platform, host, application)
     given = settings(platform, host, application)
     looked = {name: value for name, value in given.items() if not name.startswith("health_")}
-    failed = list(_failed({**looked, "health": entry.get("health")}, ""))
+    failed = list(failures({**looked, "health": entry.get("health")}, ""))
     for where, reason in failed:
         yield Problem("not_evaluated", host, f"applications: {application.name}: {where} {reason}")
     yield from _of_secrets(host, application.name, entry)
@@ -152,21 +166,3 @@ def _entry(platform: Platform, host: str, application: Application) -> Mapping[s
     declared = platform.value(host, "applications")
     entry = declared.get(application.name) if isinstance(declared, Mapping) else None
     return entry if isinstance(entry, Mapping) else _NOTHING
-
-
-def _failed(value: t.Any, where: str) -> t.Iterator[tuple[str, str]]:
-    """Return where in a value a template failed, and the reason."""
-    if isinstance(value, Unevaluated):
-        yield where, value.reason
-    elif isinstance(value, Mapping):
-        for name in value:
-            yield from _failed(value[name], f"{where}: {name}" if where else str(name))
-
-
-def _plain(value: t.Any) -> t.Any:
-    """Return a value as a plain one: what evaluates its parts when they are read is nothing to hand on."""
-    if isinstance(value, Mapping):
-        return {str(name): _plain(value[name]) for name in value}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    return value

@@ -16,7 +16,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Pool,
     Problem,
     Site,
-    Unevaluated,
+    failures,
+    plain,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.databases import SERVERS_OWN
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
@@ -108,7 +109,7 @@ class _Applications(Reader):
             return {}
         declared = self.platform.value(stated[0], "applications")
         if not isinstance(declared, Mapping):
-            text = f"applications is {declared!r}, not a mapping such as {{shop: {{group: api, port: 8000}}}}"
+            text = "applications is not a mapping such as {shop: {group: api, port: 8000}}"
             self.problem("invalid_applications", "", text)
             return {}
         self._check_same(stated)
@@ -136,9 +137,13 @@ class _Applications(Reader):
             text = f"applications has {name!r}; its name must be 1 to 31 of a-z, 0-9, _ and -, and begin with a letter"
             self.problem("invalid_name", "", text)
         if not isinstance(entry, Mapping):
-            self.problem("invalid_applications", "", f"{where} is {entry!r}, not a mapping with {', '.join(KEYS)}")
+            self.problem("invalid_applications", "", f"{where} is not a mapping with {', '.join(KEYS)}")
             return None
         before = len(self.problems)
+        for key, reason in failures(_outline_of(entry)):
+            self.problem("not_evaluated", "", f"{where}: {key} {reason}")
+        if len(self.problems) > before:
+            return None
         role = entry.get("role", ROLE)
         self._check_keys(where, entry, keys_of(role))
         self._check_group(where, entry.get("group"))
@@ -170,18 +175,14 @@ class _Applications(Reader):
         if value is None:
             return None
         if not isinstance(value, Mapping):
-            self.problem(
-                "invalid_applications", "", f"{where} is {_shown(value)}, not a mapping with {', '.join(keys)}"
-            )
+            self.problem("invalid_applications", "", f"{where} is not a mapping with {', '.join(keys)}")
             return None
         self._check_keys(where, value, keys)
         return value
 
     def _check_group(self, where: str, group: t.Any) -> None:
         if not isinstance(group, str) or group not in self.platform.groups:
-            self.problem(
-                "unknown_group", "", f"{where}: group is {_shown(group)}, which is not a group of the inventory"
-            )
+            self.problem("unknown_group", "", f"{where}: group is {group!r}, which is not a group of the inventory")
         elif group in _NO_POOLS:
             text = f"{where}: group is {group}, whose hosts are no pool of servers; give the application a group"
             self.problem("unknown_group", "", text)
@@ -195,7 +196,7 @@ class _Applications(Reader):
         group = entry.get("group")
         service = entry.get("service") or self._own(role, group, "service") or self._own(role, group, "name") or name
         if service != name and (not isinstance(service, str) or not _SERVICE.fullmatch(service)):
-            text = f"{where}: service is {_shown(service)}; it must be 1 to 63 letters, digits, _ and -"
+            text = f"{where}: service is {service!r}; it must be 1 to 63 letters, digits, _ and -"
             self.problem("bad_name", "", text)
         return str(service)
 
@@ -205,7 +206,7 @@ class _Applications(Reader):
             return None
         port = number(value)
         if port is None or not 1 <= port <= 65535:
-            text = f"{where}: port is {_shown(value)}; a port is between 1 and 65535"
+            text = f"{where}: port is {value!r}; a port is between 1 and 65535"
             self.problem("bad_port", "", text)
         return port
 
@@ -218,7 +219,7 @@ class _Applications(Reader):
         database = part.get("name", name)
         owner = part.get("owner", database)
         if not isinstance(cluster, str) or cluster not in self.platform.clusters:
-            text = f"{where}: database: cluster is {_shown(cluster)}, which postgres_clusters does not have (it has "
+            text = f"{where}: database: cluster is {cluster!r}, which postgres_clusters does not have (it has "
             self.problem("unknown_cluster", "", f"{text}{', '.join(clusters) or 'none'})")
         elif database in [f"shard_{shard_id}" for shard_id in self.platform.clusters[cluster].shards]:
             text = f"{where}: database: name is {database}, which holds a shard in the cluster {cluster}"
@@ -226,7 +227,7 @@ class _Applications(Reader):
         for key, given in (("name", database), ("owner", owner)):
             fault = names.fault_of_identifier(given)
             if fault:
-                self.problem("invalid_name", "", f"{where}: database: {key} is {_shown(given)}, which {fault}")
+                self.problem("invalid_name", "", f"{where}: database: {key} is {given!r}, which {fault}")
         if database in (*SERVERS_OWN, "pgbouncer"):
             self.problem("reserved_name", "", f"{where}: database: name is {database}, which every server has already")
         if owner in _ROLES_TAKEN:
@@ -247,7 +248,7 @@ class _Applications(Reader):
             if not _SERVER_NAME.fullmatch(one):
                 text = f"{where}: site: server_name has {one!r}, which is not a host name"
                 self.problem("invalid_name", "", text)
-        options = {key: part[key] for key in SITE_OPTIONS if part.get(key) is not None}
+        options = {key: plain(part[key]) for key in SITE_OPTIONS if part.get(key) is not None}
         return Site(tuple(server_names), tuple(_texts(part.get("listen", 80))), options)
 
     def _pool(self, where: str, value: t.Any) -> Pool:
@@ -257,7 +258,7 @@ class _Applications(Reader):
         low, high = number(part.get("min", 1)), number(part["max"]) if part.get("max") is not None else None
         wrong = low is None or low < 1 or (high is None and part.get("max") is not None)
         if wrong or (high is not None and low is not None and high < low):
-            text = f"{where}: pool: min is {_shown(part.get('min', 1))} and max is {_shown(part.get('max'))}; "
+            text = f"{where}: pool: min is {part.get('min', 1)!r} and max is {part.get('max')!r}; "
             self.problem("bad_pool", "", f"{text}they must be numbers from 1 on, and max not below min")
         return Pool(low or 1, high)
 
@@ -326,8 +327,3 @@ def _texts(value: t.Any) -> list[str]:
     """Return one text or several as a list; empty for what is none."""
     several = value if isinstance(value, (list, tuple)) else [value]
     return [str(one) for one in several if isinstance(one, (str, int)) and not isinstance(one, bool)]
-
-
-def _shown(value: t.Any) -> str:
-    """Return a value as a sentence has it."""
-    return f"a value that {value.reason}" if isinstance(value, Unevaluated) else repr(value)

@@ -136,6 +136,20 @@ def test_what_is_refused(entry, code, text):
     assert [(one.code, str(one)) for one in problems] == [(code, f"api1: applications: shop: {text}.")]
 
 
+def test_h12_what_was_left_of_an_inventory_for_one_application_is_named():
+    made = platform(app_name="shop", app_environment={"A": 1}, app_secrets={}, app_packages=[], app_user=None)
+    assert [(one.code, str(one)) for one in applications.problems(made, "api1")] == [
+        (
+            "renamed_variable",
+            "api1: app_name is set, and applications says it now: make it the entry's name.",
+        ),
+        (
+            "renamed_variable",
+            "api1: app_environment is set, and applications says it now: move it to the entry, as environment.",
+        ),
+    ]
+
+
 def test_what_is_not():
     assert applications.problems(platform(), "api1") == []
     assert applications.problems(platform({"source": ""}), "lb1") == []

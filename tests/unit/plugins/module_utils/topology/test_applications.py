@@ -140,7 +140,7 @@ def wrong(entry, code, text):
 @pytest.mark.parametrize(
     ("applications", "code", "text"),
     [
-        wrong("api", "invalid_applications", f" is 'api', not a mapping with {KEYS}"),
+        wrong("hidden", "invalid_applications", f" is not a mapping with {KEYS}"),
         *(
             (
                 {name: SHOP},
@@ -169,7 +169,7 @@ def wrong(entry, code, text):
                 ("site", ", ".join((*room.SITE_KEYS, *room.SITE_OPTIONS))),
             )
         ),
-        wrong({**SHOP, "pool": 3}, "invalid_applications", ": pool is 3, not a mapping with min, max"),
+        wrong({**SHOP, "pool": 3}, "invalid_applications", ": pool is not a mapping with min, max"),
         wrong({"port": 1}, "unknown_group", ": group is None, which is not a group of the inventory"),
         wrong({**SHOP, "group": "shops"}, "unknown_group", ": group is 'shops', which is not a group of the inventory"),
         wrong(
@@ -189,8 +189,8 @@ def wrong(entry, code, text):
         wrong({**OWN, "port": "x"}, "bad_port", ": port is 'x'; a port is between 1 and 65535"),
         wrong(
             {**SHOP, "port": Unevaluated("cannot be evaluated")},
-            "bad_port",
-            ": port is a value that cannot be evaluated; a port is between 1 and 65535",
+            "not_evaluated",
+            ": port cannot be evaluated",
         ),
         wrong(
             {**OWN, "secrets": "shop_password"},
@@ -247,6 +247,11 @@ def wrong(entry, code, text):
             "invalid_name",
             ": site: server_name has 'shop example', which is not a host name",
         ),
+        wrong(
+            {**SHOP, "site": {"extra": Unevaluated("cannot be evaluated")}},
+            "not_evaluated",
+            ": site: extra cannot be evaluated",
+        ),
         *(
             wrong(
                 {**SHOP, "pool": {"min": low, "max": high}},
@@ -282,10 +287,10 @@ def test_a_wrong_application_gets_a_code_and_a_sentence(applications, code, text
     ("variables", "groups", "code", "text"),
     [
         (
-            {"applications": ["shop"]},
+            {"applications": ["hidden"]},
             {},
             "invalid_applications",
-            "applications is ['shop'], not a mapping such as {shop: {group: api, port: 8000}}.",
+            "applications is not a mapping such as {shop: {group: api, port: 8000}}.",
         ),
         (
             {"applications": {"shop": {**SHOP, "site": {"server_name": "shop.example"}}}},
