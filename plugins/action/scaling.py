@@ -55,6 +55,12 @@ class ActionModule(ActionBase):
         """Look first, so that what cannot be carried out is not recorded."""
         static = (self._vars.get("fleet_static_members") or {}).get(self._request.group) or ()
         options = scale_pool.members_options(self._platform, self._request, self._templar.template(static))
+        now = self._members({"group": self._request.group, "state": "settled", "services": []}, check=True)
+        if now.get("failed"):
+            return now
+        if not self._task.check_mode:
+            # Whom Consul does not let go is not chosen.
+            self._forget(scale_pool.lingering(self._platform, self._request.group, now), "absent")
         planned = self._members(options, check=True)
         if planned.get("failed"):
             return planned

@@ -54,6 +54,27 @@ def services_of(platform: Platform, asked: Asked) -> list[str]:
     return list(dict.fromkeys(platform.applications[name].service for name in asked.applications))
 
 
+def lingering(platform: Platform, group: str, seen: Planned) -> list[str]:
+    """Return the names that hosts which join may get, and that Consul still knows of hosts that are gone.
+
+    A member of Consul that was taken off may be told of again by one that had not heard of it yet.
+    """
+    record = (seen.get("record") or {}).get("members", ())
+    taken = {str(member["name"]) for member in record} | {
+        host for host in platform.hosts if is_needed(platform, host, group)
+    }
+    made = re.compile(rf"{re.escape(group)}[0-9]+")
+    return sorted(
+        name
+        for name, alive in seen["alive"].items()
+        if not alive
+        and name not in taken
+        and (name in platform.hosts or made.fullmatch(name))
+        # Without a record, the inventory's own are the members.
+        and (record or name not in platform.members(group))
+    )
+
+
 def donor(planned: Planned, group: str) -> str:
     """Return the member whose release those that join get; empty where nobody joins.
 

@@ -179,3 +179,19 @@ def test_l3_what_was_done_and_what_a_fence_is_worth(changed, forgotten, told):
 def test_l3_what_a_provider_made_is_not_waited_for():
     lines = scale_pool.written_off("api4", {"api": {"changed": True, "record": {"members": []}}}, ["api4"])
     assert lines[-1] == "Its provider makes another one when the pool grows. Remove what is left of it there."
+
+
+@pytest.mark.parametrize(
+    ("members", "alive", "expected"),
+    [
+        ("api1 api2", {"api1": True, "api2": False, "api3": False, "spare1": False}, ["api3", "spare1"]),
+        ("api1", {"api3": True, "spare1": True}, []),
+        # A host with other work comes back by itself, and one of another kind is no business of the pool's.
+        ("api1", {"api2": False, "pg1": False, "consul1": False, "elsewhere": False, "apix": False}, []),
+        # Without a record, the hosts of the inventory are the members.
+        ("", {"api1": False, "api3": False}, ["api3"]),
+    ],
+)
+def test_s11_names_that_linger_are_taken_off_before_they_are_given_away(members, alive, expected):
+    seen = {"alive": alive, "record": {"members": [{"name": name} for name in members.split()]} if members else None}
+    assert scale_pool.lingering(PLATFORM, "api", seen) == expected
