@@ -186,7 +186,9 @@ class Application:
         found = dataclasses.asdict(self)
         del found["secrets"]
         if self.site:
-            found["site"]["options"] = dict(self.site.options)
+            options = self.site.options.items()
+            # A certificate's key is a secret.
+            found["site"]["options"] = {key: value for key, value in options if key != "tls"}
         return found
 
 

@@ -4,22 +4,26 @@
 
 from __future__ import annotations
 
+import datetime
 import fnmatch
 import posixpath
 import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.services import certificates
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 
 #: Nothing of the host decides.
 STATE_MODULE = None
 
+CERTIFICATES = "/etc/nginx/certificates"
 WATCH = "/usr/local/sbin/nginx-upstream-watch"
 _LOGS = re.compile(r"^\s*(?:access_log|error_log)\s+\"?(/[^\s;\"]+)", re.MULTILINE)
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]")
 _EXCERPT = 200
+_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _ROTATED = "/var/log/nginx/*.log"
 _Sites = t.Sequence[t.Mapping[str, t.Any]]
 _PORT = re.compile(r"(?:^|:)([0-9]+)$")
@@ -59,8 +63,12 @@ def listened(of_sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
     """Return what the sites listen on, as nginx's ``listen`` takes it, each once and in order."""
     found: list[str] = []
     for site in of_sites:
-        found += [one for one in _several(site.get("listen", 80)) if one not in found]
+        found += [one for one in _listen(site) if one not in found]
     return found
+
+
+def _listen(site: t.Mapping[str, t.Any]) -> list[str]:
+    return _several(site.get("listen", "443 ssl" if _tls(site) else 80))
 
 
 def _several(value: t.Any) -> list[str]:
@@ -72,6 +80,22 @@ def port_of(listen: str) -> int | None:
     words = listen.split()
     match = _PORT.search(words[0]) if words else None
     return int(match.group(1)) if match else None
+
+
+def _tls(site: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """Return what a site says of its certificate; empty where it has none."""
+    given = site.get("tls")
+    return given if isinstance(given, t.Mapping) else {}
+
+
+def redirect_of(site: t.Mapping[str, t.Any]) -> str:
+    """Return where plain requests to a site are sent; empty where it has no certificate, or serves port 80 itself."""
+    wanted = _tls(site) and str(_tls(site).get("redirect", True)).lower() not in ("false", "no", "0")
+    on = listened([site])
+    port = next((port_of(one) for one in on if "ssl" in one.split()), None)
+    if not wanted or port is None or 80 in map(port_of, on):
+        return ""
+    return "https://$host$request_uri" if port == 443 else f"https://$host:{port}$request_uri"
 
 
 class Question(t.NamedTuple):
@@ -101,13 +125,18 @@ def questions(platform: Platform, host: str) -> list[Question]:
             asked = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
             full = name if port == usual or not name else f"{name}:{port}"
             found.append(Question(str(site.get("name", "")), f"{scheme}://{asked}:{port}/", full))
+        if redirect_of(site):
+            found.append(Question(str(site.get("name", "")), "http://127.0.0.1:80/", name))
     return found
+
+
+def _server_names(site: t.Mapping[str, t.Any]) -> list[str]:
+    return " ".join(_several(site.get("server_name", "_"))).split()
 
 
 def name_of(site: t.Mapping[str, t.Any]) -> str:
     """Return a name that a client could use; empty where the site has none, or only an expression."""
-    given = site.get("server_name", "_")
-    for name in [str(each) for each in (given if isinstance(given, (list, tuple)) else str(given).split())]:
+    for name in _server_names(site):
         if name in ("", "_", '""') or name.startswith("~"):
             continue
         if name.startswith("*."):
@@ -155,7 +184,8 @@ def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None 
     """Say why the role cannot configure this host."""
     sites = sites_of(platform, host)
     found = [*_names(platform, host, sites), *_listens(sites), *_paths(platform, host, sites)]
-    found += [*_of_services(platform, host, sites), *_of_names(sites)]
+    now = datetime.datetime.now(datetime.timezone.utc)
+    found += [*_of_services(platform, host, sites), *_of_names(sites), *_of_tls(sites, now)]
     if not is_port(platform.value(host, "nginx_status_port", 8081)):
         value = platform.value(host, "nginx_status_port")
         found.append(("bad_port", f"nginx_status_port is {value}; a port is between 1 and 65535"))
@@ -215,26 +245,67 @@ def _of_names(sites: _Sites) -> t.Iterator[tuple[str, str]]:
     taken: dict[tuple[str, str], str] = {}
     for site in sites:
         name = str(site.get("name", ""))
-        for listen in _several(site.get("listen", 80)):
+        for listen in [*_listen(site), *(["80"] if redirect_of(site) else [])]:
             where = listen.split()[0] if listen.split() else ""
-            for server_name in " ".join(_several(site.get("server_name", "_"))).split():
+            for server_name in _server_names(site):
                 other = taken.setdefault((where, server_name.lower()), name)
                 if other != name:
                     text = f'the sites "{other}" and "{name}" both have the server_name {server_name} on {where}'
                     yield "site_taken", f"{text}; give each its own, or another port"
 
 
+def _of_tls(sites: _Sites, now: datetime.datetime) -> t.Iterator[tuple[str, str]]:
+    for site in sites:
+        tls, name = _tls(site), str(site.get("name", ""))
+        encrypted = [one for one in listened([site]) if "ssl" in one.split()]
+        if not tls:
+            # A directive of one's own may name the files.
+            if encrypted and "ssl_certificate" not in str(site.get("extra") or ""):
+                yield "no_certificate", f'the site "{name}" listens on "{encrypted[0]}" and has no tls'
+            continue
+        if not encrypted:
+            yield "no_certificate", f'the site "{name}" has tls and listens on no port with "ssl"'
+        if not _FILE.fullmatch(name):
+            yield "bad_name", f'the site "{name}" has tls; its name becomes a file, so use letters, digits, ., - and _'
+        given = [bool(tls.get(part)) for part in ("certificate", "key")]
+        if given[0] != given[1]:
+            yield "half_of_tls", f'the site "{name}" has a certificate or a key alone; they go together'
+        elif given[0] == bool(tls.get("self_signed")):
+            yield "no_certificate", f'the site "{name}" needs either a certificate with its key, or self_signed'
+        elif given[0]:
+            fault = certificates.fault(str(tls["certificate"]), str(tls["key"]), now)
+            if fault:
+                yield fault.code, f'the site "{name}" {fault.text}'
+
+
 def listens(platform: Platform, host: str) -> list[Listen]:
     """Return the ports that nginx takes."""
-    found = [
-        Listen("nginx_sites", port, "") for port in map(port_of, listened(sites_of(platform, host))) if port is not None
-    ]
+    sites = sites_of(platform, host)
+    ports = [port for port in map(port_of, listened(sites)) if port is not None]
+    if any(map(redirect_of, sites)) and 80 not in ports:
+        ports.append(80)
+    found = [Listen("nginx_sites", port, "") for port in ports]
     return [*found, Listen("nginx_status_port", int(platform.value(host, "nginx_status_port", 8081)), "127.0.0.1")]
 
 
 def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[str]:
     """Nginx's own health is its driver's to judge, since the answer holds what it runs."""
     return []
+
+
+def _facts(site: t.Mapping[str, t.Any], internal: t.Any) -> dict[str, t.Any]:
+    """Return a site as the templates read it, without the texts of its certificate and key."""
+    tls, name = _tls(site), str(site.get("name", ""))
+    files = {"certificate": f"{CERTIFICATES}/{name}.pem", "key": f"{CERTIFICATES}/{name}.key"} if tls else {}
+    return {
+        **{key: value for key, value in site.items() if key != "tls"},
+        "server_name": _server_names(site),
+        "listen": _listen(site),
+        "internal_paths": internal_paths(site, internal),
+        "redirect": redirect_of(site),
+        # A certificate that the host makes has a name to be made for.
+        "tls": {**files, "self_signed": (name_of(site) or name) if tls.get("self_signed") else ""} if tls else {},
+    }
 
 
 def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
@@ -250,16 +321,14 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     ]
     follows = bool(platform.value(host, "nginx_consul", True))
     names = [str(site.get("name", "")) for site in sites]
-    internal = platform.value(host, "nginx_internal_paths", [])
     files = logs(platform, host)
     return {
-        "sites": sites,
+        "sites": [_facts(site, platform.value(host, "nginx_internal_paths", [])) for site in sites],
         "default_site": platform.value(host, "nginx_default_site", names[0] if names else ""),
         "listens": listens_on,
         "port": next((port for port in map(port_of, listens_on) if port), 80),
         "watch": WATCH,
         "watch_options": options,
-        "internal_paths": {str(site.get("name", "")): internal_paths(site, internal) for site in sites},
         "log_folders": sorted({posixpath.dirname(path) for path in files}),
         # Debian's own configuration rotates the others.
         "rotated": [path for path in files if not fnmatch.fnmatch(path, _ROTATED) and "$" not in path],

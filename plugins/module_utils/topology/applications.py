@@ -67,6 +67,7 @@ SITE_OPTIONS = (
     "proxy_send_timeout",
     "proxy_read_timeout",
     "internal_paths",
+    "tls",
     "extra",
 )
 POOL_KEYS = ("min", "max")
@@ -249,7 +250,8 @@ class _Applications(Reader):
                 text = f"{where}: site: server_name has {one!r}, which is not a host name"
                 self.problem("invalid_name", "", text)
         options = {key: plain(part[key]) for key in SITE_OPTIONS if part.get(key) is not None}
-        return Site(tuple(server_names), tuple(_texts(part.get("listen", 80))), options)
+        listen = part.get("listen", "443 ssl" if part.get("tls") else 80)
+        return Site(tuple(server_names), tuple(_texts(listen)), options)
 
     def _pool(self, where: str, value: t.Any) -> Pool:
         part = self._part(f"{where}: pool", value, POOL_KEYS)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
@@ -32,11 +33,20 @@ class Nginx(Driver):
     """
 
     def validate(self, staged: t.Mapping[str, str]) -> str:
-        """Have nginx test the new file together with what it includes."""
-        if CONFIGURATION not in staged:
+        """Have nginx test the new file together with what it includes, and with certificates that are new too."""
+        try:
+            with open(staged.get(CONFIGURATION, CONFIGURATION), encoding="utf-8") as stream:
+                text = stream.read()
+        except FileNotFoundError:
             return ""
-        done = run(["nginx", "-t", "-q", "-c", staged[CONFIGURATION]], timeout=ACTIVATE_TIMEOUT)
-        return in_place(done.said, staged) if done.status else ""
+        named = {path: name for path, name in staged.items() if path in text}
+        if CONFIGURATION not in staged and not named:
+            return ""
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=os.path.dirname(CONFIGURATION)) as trial:
+            trial.write(in_place(text, {name: path for path, name in named.items()}))
+            trial.flush()
+            done = run(["nginx", "-t", "-q", "-c", trial.name], timeout=ACTIVATE_TIMEOUT)
+            return in_place(done.said, {CONFIGURATION: trial.name, **named}) if done.status else ""
 
     def ailments(self) -> list[str]:
         """Ask nginx first; then what its watches have to say."""

@@ -24,7 +24,8 @@ def platform(**variables):
         {"nginx_sites": []},
         {"nginx_default_site": "shop"},
         {"nginx_default_site": ""},
-        {"nginx_sites": [{**SHOP, "listen": ["443 ssl", "[::]:443 ssl", "unix:/run/shop.sock"]}]},
+        {"nginx_sites": [{**SHOP, "listen": ["443", "[::]:443", "unix:/run/shop.sock"]}]},
+        {"nginx_sites": [{**SHOP, "tls": {"self_signed": True}}]},
         {"nginx_status_port": "8081"},
     ],
 )
@@ -121,6 +122,9 @@ def test_the_site_of_an_application_is_declared_in_its_entry():
             "server_name": ["shop.example"],
             "listen": ["80"],
             "proxy_read_timeout": "60s",
+            "internal_paths": [],
+            "redirect": "",
+            "tls": {},
         }
     ]
     assert (wanted["default_site"], wanted["units"]) == ("shop", ["nginx-upstream@shop.service"])
@@ -220,7 +224,7 @@ def test_what_the_role_works_from():
 )
 def test_x1_paths_that_a_site_does_not_publish(site, paths):
     variables = {"nginx_sites": [{**SHOP, **site}], "nginx_internal_paths": ["/metrics", "/readyz"]}
-    assert nginx.wanted(platform(**variables), "lb1", None)["internal_paths"] == {"shop": paths}
+    assert nginx.wanted(platform(**variables), "lb1", None)["sites"][0]["internal_paths"] == paths
 
 
 @pytest.mark.parametrize(
@@ -263,6 +267,11 @@ def test_h4_h9_where_the_logs_are_and_which_of_them_are_ours_to_rotate(variables
         ({"server_name": ["shop.example", "b"], "listen": 8080}, [("http://127.0.0.1:8080/", "shop.example:8080")]),
         ({"server_name": "~^x$ *.shop.example", "listen": "443 ssl"}, [("https://127.0.0.1:443/", "www.shop.example")]),
         ({"server_name": ".shop.example", "listen": "8443 ssl"}, [("https://127.0.0.1:8443/", "shop.example:8443")]),
+        (
+            {"server_name": "shop.example", "tls": {"self_signed": True}},
+            [("https://127.0.0.1:443/", "shop.example"), ("http://127.0.0.1:80/", "shop.example")],
+        ),
+        ({"tls": {"self_signed": True, "redirect": False}}, [("https://127.0.0.1:443/", "")]),
         ({"server_name": "shop.*"}, [("http://127.0.0.1:80/", "shop.test")]),
         ({"listen": ["*:80", "[::]:80 ipv6only=on"]}, [("http://127.0.0.1:80/", ""), ("http://[::1]:80/", "")]),
         (
@@ -295,6 +304,77 @@ def test_h8_what_an_answer_means(status, text, fault):
     question = nginx.Question("shop", "http://127.0.0.1:80/", "shop.example")
     asked = "the site shop at http://127.0.0.1:80/ (Host: shop.example)"
     assert nginx.fault_of_answer(question, status, text) == (asked + fault if fault else "")
+
+
+@pytest.mark.parametrize(
+    ("site", "listens", "redirect"),
+    [
+        ({}, ["80"], ""),
+        ({"tls": {"self_signed": True}}, ["443 ssl"], "https://$host$request_uri"),
+        ({"tls": {"self_signed": True}, "listen": "8443 ssl"}, ["8443 ssl"], "https://$host:8443$request_uri"),
+        ({"tls": {"self_signed": True, "redirect": False}}, ["443 ssl"], ""),
+        ({"tls": {"self_signed": True}, "listen": [80, "443 ssl"]}, ["80", "443 ssl"], ""),
+    ],
+)
+def test_a_site_with_a_certificate_is_https_only_unless_it_says_otherwise(site, listens, redirect):
+    made = platform(nginx_sites=[{**SHOP, **site}])
+    (wanted,) = nginx.wanted(made, "lb1", None)["sites"]
+    assert (wanted["listen"], wanted["redirect"]) == (listens, redirect)
+    ports = {each.port for each in nginx.listens(made, "lb1")} - {8081}
+    assert ports == {nginx.port_of(each) for each in listens} | ({80} if redirect else set())
+
+
+@pytest.mark.parametrize(
+    ("site", "code", "said"),
+    [
+        ({"listen": "443 ssl"}, "no_certificate", 'the site "shop" listens on "443 ssl" and has no tls'),
+        (
+            {"listen": 80, "tls": {"self_signed": True}},
+            "no_certificate",
+            'the site "shop" has tls and listens on no port with "ssl"',
+        ),
+        (
+            {"name": "a/b", "tls": {"self_signed": True}},
+            "bad_name",
+            'the site "a/b" has tls; its name becomes a file, so use letters, digits, ., - and _',
+        ),
+        (
+            {"tls": {"certificate": "x"}},
+            "half_of_tls",
+            'the site "shop" has a certificate or a key alone; they go together',
+        ),
+        (
+            {"tls": {"redirect": True}},
+            "no_certificate",
+            'the site "shop" needs either a certificate with its key, or self_signed',
+        ),
+        (
+            {"tls": {"certificate": "x", "key": "y", "self_signed": True}},
+            "no_certificate",
+            'the site "shop" needs either a certificate with its key, or self_signed',
+        ),
+        (
+            {"tls": {"certificate": "x", "key": "s3cr3t"}},
+            "bad_certificate",
+            'the site "shop" has no certificate in PEM form',
+        ),
+    ],
+)
+def test_certificates_that_are_refused(site, code, said):
+    (problem,) = nginx.problems(platform(nginx_sites=[{**SHOP, **site}]), "lb1")
+    assert (problem.code, problem.text) == (code, said)
+
+
+def test_a_key_is_no_part_of_what_the_role_is_told():
+    site = {**SHOP, "tls": {"certificate": "x", "key": "s3cr3t"}}
+    wanted = nginx.wanted(platform(nginx_sites=[site]), "lb1", None)
+    assert "s3cr3t" not in repr(wanted)
+    assert wanted["sites"][0]["tls"]["key"] == "/etc/nginx/certificates/shop.key"
+
+
+def test_a_site_of_ones_own_directives_may_have_a_certificate():
+    site = {**SHOP, "listen": "443 ssl", "extra": "ssl_certificate /a; ssl_certificate_key /b;"}
+    assert nginx.problems(platform(nginx_sites=[site]), "lb1") == []
 
 
 def test_without_consul_nothing_is_watched():

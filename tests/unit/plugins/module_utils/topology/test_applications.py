@@ -63,6 +63,21 @@ def test_an_application_is_read():
     assert "hidden" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("site", "listen"),
+    [
+        ({}, ("80",)),
+        ({"tls": {"certificate": "text", "key": "hidden"}}, ("443 ssl",)),
+        ({"tls": {"self_signed": True}, "listen": "8443 ssl"}, ("8443 ssl",)),
+    ],
+)
+def test_a_site_with_a_certificate_is_https_and_its_key_is_told_to_nobody(site, listen):
+    found, problems = read(shop={**SHOP, "source": "/src/shop", "site": {"server_name": "shop.example", **site}})
+    assert problems == []
+    assert found["shop"].site.listen == listen
+    assert "hidden" not in repr(found["shop"].document())
+
+
 def test_what_an_application_is_without_more():
     assert read(shop=SHOP)[0]["shop"] == Application("shop", "api", "scaleout.platform.app", "shop", 8000)
     assert read(shop=OWN) == (
