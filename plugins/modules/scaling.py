@@ -42,6 +42,8 @@ attributes:
   diff_mode:
     description: Shows the record before and after.
     support: full
+  idempotent:
+    support: full
   action:
     description: Runs on the controller, and modules of it on the host.
     support: full
