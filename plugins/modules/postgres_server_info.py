@@ -56,6 +56,11 @@ configured:
   returned: success
   type: bool
   sample: true
+foreign_hba:
+  description: Whether its C(pg_hba.conf) is another's than the role's.
+  returned: success
+  type: bool
+  sample: false
 initialised:
   description: Whether its data directory holds a database.
   returned: success
@@ -96,7 +101,7 @@ server:
   description:
     - What the server says of itself on its socket, V(null) where none answers.
     - Its C(version), C(started), C(system) identifier, C(in_recovery), C(lsn), C(receiver), C(active_slots),
-      C(databases) with their owners, C(limits), C(restart_pending), C(hba_unread) and C(hba_errors).
+      C(lost_slots), C(databases) with their owners, C(limits), C(restart_pending), C(hba_unread) and C(hba_errors).
   returned: success
   type: dict
   sample: {version: 17, in_recovery: false, active_slots: [pg1r]}

@@ -156,6 +156,14 @@ options:
     type: str
     choices: [report, drop]
     default: report
+  lost_action:
+    description:
+      - What happens when a slot that shall exist has lost its WAL, and O(recreate) is not set.
+      - V(refuse) fails. V(report) warns and leaves the slot as it is, so that the other slots are provided.
+    type: str
+    choices: [refuse, report]
+    default: refuse
+    version_added: 0.2.0
   timeout:
     description:
       - Seconds that the creation of one slot may take, from V(0), for no limit, to V(2147483).
@@ -416,6 +424,7 @@ def main() -> None:
             max_retained_bytes={"type": "str"},
             min_free_disk={"type": "str"},
             guard_action={"type": "str", "choices": ["report", "drop"], "default": "report"},
+            lost_action={"type": "str", "choices": ["refuse", "report"], "default": "refuse"},
             timeout={"type": "int", "default": 60},
             slots={
                 "type": "list",

@@ -40,11 +40,13 @@ class AlterSlots(Task):
         timeout: int,
         sweep: spec.Sweep | None,
         limits: guard.Limits | None,
+        report_lost: bool = False,
     ) -> None:
         self.wanted = wanted
         self.timeout = timeout
         self.sweep = sweep
         self.limits = limits
+        self.report_lost = report_lost
         self.session = connection.Session(endpoint)
         self.decision = decide.Decision(())
 
@@ -75,12 +77,13 @@ class AlterSlots(Task):
             params["timeout"],
             spec.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
             limits,
+            params["lost_action"] == "report",
         )
 
     def plan(self) -> Plan:
         disk = bool(self.limits and self.limits.needs_disk)
         state = server.read(self.session, self.wanted, disk)
-        self.decision = decide.decide(self.wanted, state, self.sweep, self.limits)
+        self.decision = decide.decide(self.wanted, state, self.sweep, self.limits, self.report_lost)
         return planner.plan(self.decision)
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:

@@ -25,6 +25,8 @@ PORT = 5432
 REPLICATOR = "replicator"
 HOME = "/var/lib/postgresql"
 PASSFILE = f"{HOME}/.pgpass.replication"
+#: What a pg_hba.conf of ours says of itself, in every release of the role.
+HBA_REMARK = "# The first line that matches decides; who matches none is refused, and the server's log says so."
 #: PostgreSQL of each Debian release.
 VERSIONS = {"12": 15, "13": 17}
 #: In the order of their names, as sentences have them.
@@ -41,6 +43,8 @@ UNSET = {
 _NOT_OF_THE_PROFILE = ("max_connections", "max_worker_processes")
 
 State = t.Mapping[str, t.Any]
+
+_AGAIN = "run again with postgres_reclone=true and a limit to this host"
 
 
 def look(platform: Platform, host: str) -> dict[str, t.Any]:
@@ -84,11 +88,14 @@ def health(platform: Platform, host: str, state: State) -> list[str]:
             found.append("it is not in recovery")
         if server["receiver"] != "streaming":
             found.append(f"it does not stream from {leader.name} ({leader.host}:{PORT})")
+            if _is_lost(platform, host, leader.name):
+                found.append(_of_lost_slot(host, leader.name))
         return found
     # Slots of the standbys that take part in this run and have not failed.
     taking_part = platform.value(host, "ansible_play_hosts", [])
     awaited = [names.slot(standby.name) for standby in standbys_of(cluster) if standby.name in taking_part]
-    idle = [slot for slot in awaited if slot not in server["active_slots"]]
+    # Nobody can stream from a lost one: its standby says so, and this server is as well as it was.
+    idle = [slot for slot in awaited if slot not in (*server["active_slots"], *server["lost_slots"])]
     if idle:
         found.append(f"no standby streams from the slots {', '.join(idle)}")
     return found
@@ -125,6 +132,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "limits_rise": _moves(state, settings, max),
         "limits_fall": _moves(state, settings, min),
         "hba": hba(platform, host, cluster),
+        "hba_remark": HBA_REMARK,
         "service": _service(platform, host, cluster),
     }
 
@@ -374,7 +382,7 @@ def _of_leader(host: str, cluster: Cluster, state: State, data: str) -> t.Iterat
 def _of_standby(
     platform: Platform, host: str, cluster: Cluster, state: State, data: str
 ) -> t.Iterator[tuple[str, str]]:
-    again = "run again with postgres_reclone=true and a limit to this host"
+    again = _AGAIN
     leader = leader_of(cluster).name
     reclone = _truth(platform.value(host, "postgres_reclone", False))
     if state["configured"] and not state["initialised"] and not state["cloning"] and not reclone:
@@ -393,6 +401,23 @@ def _of_standby(
     if own and its and not clone and own["system"] != its["system"]:
         text = f"it is a standby of another database than the one on {leader} (their system identifiers differ)"
         yield "other_database", f"{text}; to copy that one, {again}"
+    elif own and not clone and own["receiver"] != "streaming" and _is_lost(platform, host, leader):
+        text = _of_lost_slot(host, leader)
+        yield "slot_lost", text
+
+
+def _is_lost(platform: Platform, host: str, leader: str) -> bool:
+    """Whether the leader has removed what a standby still needs, as far as this run has asked it."""
+    server = _server_of(platform, leader)
+    return server is not None and names.slot(host) in server["lost_slots"]
+
+
+def _of_lost_slot(host: str, leader: str) -> str:
+    slot = names.slot(host)
+    return (
+        f"its replication slot {slot} on {leader} is lost, as what it still needs was removed there; "
+        f"to copy {host} again, {_AGAIN}"
+    )
 
 
 def _server_of(platform: Platform, host: str) -> State | None:

@@ -59,17 +59,26 @@ class Decision:
 
 
 def decide(
-    wishes: t.Sequence[Wish], state: State, sweep: Sweep | None = None, limits: guard.Limits | None = None
+    wishes: t.Sequence[Wish],
+    state: State,
+    sweep: Sweep | None = None,
+    limits: guard.Limits | None = None,
+    report_lost: bool = False,
 ) -> Decision:
     """What becomes of each slot.
 
+    :param report_lost: leave a slot that is lost as it is, with a warning.
     :raises Refused: a wish that the server cannot grant, or that would break something that is in use.
     """
-    choices = [_choice(wish, state) for wish in wishes]
+    choices = [_choice(wish, state, report_lost) for wish in wishes]
     if sweep:
         choices += _swept({wish.name for wish in wishes}, sweep, state)
     verdicts: tuple[guard.Verdict, ...] = ()
-    warnings: list[str] = []
+    warnings = [
+        f"The slot {choice.name} {_lost(choice.present)}. It stays as it is until its consumer is set up again."
+        for choice in choices
+        if choice.action == "none" and choice.before and _lost(choice.before)
+    ]
     if limits:
         changing = {choice.name for choice in choices if choice.action in ("dropped", "recreated")}
         verdicts = guard.judge(
@@ -82,7 +91,7 @@ def decide(
         choices = [_guarded(choice) if choice.name in going else choice for choice in choices]
         listed = {choice.name for choice in choices}
         choices += [Choice(name, "dropped", state.slots[name], None, guarded=True) for name in sorted(going - listed)]
-        warnings = guard.sentences(verdicts, limits, state.max_slot_wal_keep_size, state.disk)
+        warnings += guard.sentences(verdicts, limits, state.max_slot_wal_keep_size, state.disk)
     _check(choices, state)
     return Decision(tuple(choices), verdicts, limits, state.disk, tuple(warnings))
 
@@ -122,7 +131,7 @@ def _swept(listed: set[str], sweep: Sweep, state: State) -> list[Choice]:
     ]
 
 
-def _choice(wish: Wish, state: State) -> Choice:
+def _choice(wish: Wish, state: State, report_lost: bool) -> Choice:
     slot = state.slots.get(wish.name)
     if wish.state == "absent":
         return Choice(wish.name, "dropped" if slot else "none", slot, None, wish, wish.force)
@@ -139,6 +148,9 @@ def _choice(wish: Wish, state: State) -> Choice:
             f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.", code="in_use"
         )
     drift = _drift(wish, slot)
+    if not drift and report_lost and not wish.recreate and _lost(slot):
+        return Choice(wish.name, "none", slot, slot, wish)
+    drift = drift or _lost(slot)
     if not drift:
         if wish.failover in (None, slot.failover):
             return Choice(wish.name, "none", slot, slot, wish)
@@ -161,6 +173,11 @@ def _drift(wish: Wish, slot: Slot) -> str:
             continue
         if wanted != present:
             return f"exists with {option} {present!r} and not {wanted!r}, and that cannot be altered"
+    return ""
+
+
+def _lost(slot: Slot) -> str:
+    """Why nobody can go on with a slot, in words; empty where somebody can."""
     if slot.wal_status == "lost":
         why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
         return f"is lost{why}: what it needs was removed, so its consumer cannot go on"

@@ -14,7 +14,12 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
-from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import (
+    HBA_REMARK,
+    HOME,
+    LIMITS,
+    VERSIONS,
+)
 
 CONFIGURATIONS = "/etc/postgresql"
 OS_RELEASE = "/etc/os-release"
@@ -34,6 +39,7 @@ QUERY = f"""SELECT json_build_object(
   'lsn', CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END,
   'receiver', (SELECT status FROM pg_stat_wal_receiver),
   'active_slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE active),
+  'lost_slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE wal_status = 'lost'),
   'databases', (SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database),
   'limits', json_build_object({", ".join(f"'{name}', current_setting('{name}')::int" for name in LIMITS)}),
   'restart_pending', EXISTS (SELECT FROM pg_settings WHERE pending_restart),
@@ -56,6 +62,7 @@ def read(version: int, port: int) -> dict[str, t.Any]:
         "version": version,
         "release": release["name"],
         "configured": os.path.exists(own),
+        "foreign_hba": foreign(_text(f"{CONFIGURATIONS}/{version}/main/pg_hba.conf")),
         "initialised": os.path.exists(f"{data}/PG_VERSION"),
         "standby_signal": os.path.exists(f"{data}/standby.signal"),
         "ever_started": os.path.exists(f"{data}/postmaster.opts"),
@@ -74,6 +81,11 @@ def release_of(text: str) -> dict[str, str]:
     values = {name: value.strip().strip("\"'") for name, value in fields.items()}
     number = values.get("VERSION_ID", "") if values.get("ID") == "debian" else ""
     return {"id": number, "name": values.get("PRETTY_NAME") or "this system"}
+
+
+def foreign(hba: str) -> bool:
+    """Whether the text of a pg_hba.conf is another's than this role's; it may be Debian's."""
+    return bool(hba.strip()) and HBA_REMARK not in hba
 
 
 def used(data: str) -> bool:

@@ -21,6 +21,7 @@ OPTIONS = {
     "max_retained_bytes": None,
     "min_free_disk": None,
     "guard_action": "report",
+    "lost_action": "refuse",
     "timeout": 60,
 }
 

@@ -30,6 +30,7 @@ SERVER = {
     "lsn": "0/1",
     "receiver": None,
     "active_slots": ["pg1r"],
+    "lost_slots": [],
     "databases": {"postgres": "postgres"},
     "limits": LIMITS,
     "restart_pending": False,
@@ -351,6 +352,47 @@ def test_health(host, changes, found):
     made = platform({"pg1": {"ansible_play_hosts": ["pg1", "pg1r"]}})
     assert postgres.health(made, host, {**state, "server": {**state["server"], **changes}}) == found
     assert postgres.health(made, host, {**state, "server": None}) == ["PostgreSQL does not accept connections"]
+
+
+LOST = {
+    "pg1": {
+        "ansible_play_hosts": ["pg1", "pg1r"],
+        "__postgres": {"state": {"server": {**SERVER, "lost_slots": ["pg1r"]}}},
+    }
+}
+
+
+def test_p2_a_lost_slot_is_the_standbys_trouble_and_not_the_primarys():
+    """It is the primary that sees it; the run goes on there, and the standby is told what to do."""
+    made = platform(LOST)
+    silent = {**STANDBY, "server": {**STANDBY["server"], "receiver": None}}
+    (problem,) = postgres.problems(made, "pg1r", silent)
+    assert problem.code == "slot_lost"
+    assert problem.text.startswith("its replication slot pg1r on pg1 is lost")
+    assert problem.text.endswith(AGAIN)
+    assert postgres.health(made, "pg1r", silent)[1] == problem.text
+    primary = {**STATE, "server": {**SERVER, "active_slots": [], "lost_slots": ["pg1r"]}}
+    assert postgres.problems(made, "pg1", primary) == postgres.health(made, "pg1", primary) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "receiver"),
+    [
+        ({"pg1r": {"postgres_reclone": True}}, None),
+        # It has caught up from an archive, and streams through the slot.
+        ({}, "streaming"),
+    ],
+)
+def test_p2_what_is_about_to_be_copied_or_streams_is_not_refused(changes, receiver):
+    state = {**STANDBY, "server": {**STANDBY["server"], "receiver": receiver}}
+    assert postgres.problems(platform({**LOST, **changes}), "pg1r", state) == []
+
+
+@pytest.mark.parametrize("host", ["pg1", "pg1r"])
+def test_p5_a_data_disk_that_is_not_mounted_is_refused(host):
+    (problem,) = postgres.problems(platform(), host, {**BARE, "configured": True})
+    assert problem.code == "no_data"
+    assert "is a disk not mounted?" in problem.text
 
 
 def test_a_standby_that_takes_no_part_is_not_waited_for():

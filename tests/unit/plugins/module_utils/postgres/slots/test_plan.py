@@ -292,3 +292,22 @@ def test_the_result_of_a_slot_that_is_created_anew():
     assert (row["action"], row["wal_status"], row["before"]["wal_status"]) == ("recreated", None, "lost")
     assert row["after"]["wal_status"] is None
     assert plan.before != plan.after
+
+
+def test_p2_a_lost_slot_is_reported_and_the_others_are_provided():
+    found = planner.plan(decide(wishes_of([{"name": "lost"}, {"name": "other"}]), SERVER, report_lost=True))
+    assert list(found.actions) == [Create("other")]
+    assert [row["action"] for row in found.result["slots"]] == ["none", "created"]
+    assert found.warnings == (
+        "The slot lost is lost: what it needs was removed, so its consumer cannot go on. It stays as it is until its "
+        "consumer is set up again.",
+    )
+
+
+def test_p2_a_lost_slot_is_made_again_by_a_word_and_one_of_another_type_is_refused():
+    def decided(slot):
+        return decide(wishes_of([slot]), SERVER, report_lost=True)
+
+    assert list(planner.plan(decided({"name": "lost", "recreate": True})).actions) == [Drop("lost"), Create("lost")]
+    with pytest.raises(Refused, match="exists with slot_type"):
+        decided(logical("lost"))

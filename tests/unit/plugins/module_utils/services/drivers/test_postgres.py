@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import postgres
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HBA_REMARK
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,16 @@ def test_the_last_words_are_the_servers_own():
         "2026-01-01 [1] FATAL:  could not map anonymous shared memory 2026-01-01 [1] HINT:  Reduce shared_buffers."
     )
     assert postgres.last_words("") == ""
+
+
+@pytest.mark.parametrize(
+    ("hba", "foreign"),
+    [
+        ("", False),
+        ("\n", False),
+        ("local all postgres peer\n", True),
+        (f"# Ansible managed\n{HBA_REMARK}\nlocal all postgres peer\n", False),
+    ],
+)
+def test_p6_a_pg_hba_conf_of_somebody_before_us_is_known(hba, foreign):
+    assert postgres.foreign(hba) == foreign
