@@ -11,6 +11,7 @@ import asyncio
 import functools
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -169,6 +170,11 @@ def consul_leader() -> str:
 def listed_since(service: str = "api") -> float:
     """When the upstream became what it is; seconds since 1970, by the clock that the lab shares with this machine."""
     return float(ssh(hosts("loadbalancer")[0], f"stat -c %.Y /etc/nginx/upstreams/{service}.conf"))
+
+
+def upstream(service: str = "api") -> set[str]:
+    """The addresses that nginx sends requests for a service to; one that is listed again as a spare counts once."""
+    return set(re.findall(r"server ([0-9.]+):", listed(service)))
 
 
 def is_listed(host: str, port: int = PORT, service: str = "api") -> bool:

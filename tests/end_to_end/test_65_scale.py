@@ -64,29 +64,25 @@ def assert_no_container(host: str, address: str) -> None:
     assert address not in (LAB / "known_hosts").read_text()
 
 
-def pool() -> set[str]:
-    return set(re.findall(r"server ([0-9.]+):", lab.listed()))
-
-
 def recorded() -> dict[str, str]:
     """The addresses of the pool's members."""
     return {member["name"]: member["address"] for member in consul("kv/scaleout/members/api?raw")["members"]}
 
 
 def test_five_and_three_again_under_load(platform):
-    before = pool()
+    before = lab.upstream()
     with load.ledger("scale", longest=900) as ledger:
         scale(5, log="up").succeeded()
-        grown = pool()
+        grown = lab.upstream()
         added = {name: address for name, address in recorded().items() if address not in before}
         assert len(added) == 2
         assert grown == before | set(added.values())
         kept = playbooks.playbook("site.yml", log="65-site").succeeded()
         assert set(added) <= kept.stats.keys()
         assert not kept.changes, "\n".join(map(str, kept.changes))
-        assert pool() == grown
+        assert lab.upstream() == grown
         scale(3, log="down").succeeded()
-        assert pool() == before
+        assert lab.upstream() == before
         time.sleep(3)
         told = ledger.report()
 
@@ -119,27 +115,27 @@ def test_a_check_tells_who_would_come_and_makes_nobody(platform):
     ids=["none", "negative", "no number", "more than the maximum"],
 )
 def test_what_is_no_size_is_refused(platform, count, named):
-    before = pool()
+    before = lab.upstream()
     run = scale(count, log=f"refused-{count}")
     assert run.status != 0
     (sentence,) = run.failures
     print(sentence)
     assert named in sentence
     assert not run.changes
-    assert pool() == before
+    assert lab.upstream() == before
 
 
 @lab.long_tier
 def test_a_server_that_is_never_healthy_joins_with_the_next_run(platform):
-    before = pool()
+    before = lab.upstream()
     broken = scale(4, "-e", "reference_api_health_path=/no-such-path", "-e", "app_health_timeout=8", log="sick")
     assert broken.status != 0
     print("\n".join(broken.failures))
     assert NEXT in broken.failures[-1]
-    assert pool() == before
+    assert lab.upstream() == before
     assert lab.get("/users?limit=1").status == 200
     scale(4, log="mended").succeeded()
-    assert pool() == before | {recorded()[NEXT]}
+    assert lab.upstream() == before | {recorded()[NEXT]}
 
 
 @lab.long_tier
@@ -185,17 +181,17 @@ def traces(address: str) -> str:
 
 @lab.long_tier
 def test_vms_that_wait_join_and_are_handed_back_clean(spares):
-    before = pool()
+    before = lab.upstream()
     static = [*spares, "-e", "scale_provider=static"]
     with load.ledger("scale-static", longest=900) as ledger:
         scale(5, *static, log="static-up").succeeded()
-        assert pool() == before | set(SPARES.values())
+        assert lab.upstream() == before | set(SPARES.values())
         assert all(traces(address).strip() for address in SPARES.values()), "there is nothing to look for"
         too_many = scale(6, *static, log="static-empty")
         assert too_many.status != 0
         print(too_many.failures)
         assert "6" in too_many.failures[0]
-        assert pool() == before | set(SPARES.values())
+        assert lab.upstream() == before | set(SPARES.values())
         scale(3, *static, log="static-down").succeeded()
         time.sleep(3)
         told = ledger.report()
@@ -204,7 +200,7 @@ def test_vms_that_wait_join_and_are_handed_back_clean(spares):
     load.assert_right(told)
     assert told["failed"]["total"] == 0
     assert set(SPARES) <= told["by_server"].keys()
-    assert pool() == before
+    assert lab.upstream() == before
     for host, address in SPARES.items():
         assert_no_trace(host, address)
         assert traces(address).strip() == ""
