@@ -30,6 +30,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.s
 RELEASE_TIMEOUT = 10.0
 """Seconds in which a process that we end has to let go of its slot."""
 
+RIVAL_TIMEOUT = 1.0
+"""Seconds in which another session that holds the slot may turn out to be dropping it, which takes milliseconds."""
+
 _OBJECT_IN_USE = "55006"
 _QUERY_CANCELED = "57014"
 _UNDEFINED_FILE = "58P01"
@@ -312,9 +315,11 @@ def _alter(walsender: Session, action: Alter) -> None:
 def _drop(session: Session, action: Drop, timeout: int) -> bool:
     """Drop a slot; with force again and again, as a standby comes back within milliseconds.
 
+    Without force it was not in use a moment ago. Who holds it now may be another task that drops it as well.
+
     :return: whether it is gone.
     """
-    deadline = time.monotonic() + RELEASE_TIMEOUT
+    deadline = time.monotonic() + (RELEASE_TIMEOUT if action.force else RIVAL_TIMEOUT)
     while True:
         if action.force:
             session.run(
@@ -331,8 +336,10 @@ def _drop(session: Session, action: Drop, timeout: int) -> bool:
             in_use = error.facts.get("sqlstate") == _OBJECT_IN_USE
             if in_use and action.spare:
                 return False
-            if not action.force or not in_use or time.monotonic() > deadline:
+            if not in_use or time.monotonic() > deadline:
                 raise
+            if not action.force:
+                time.sleep(RIVAL_TIMEOUT / 20)
         else:
             return True
 

@@ -137,6 +137,31 @@ def test_the_guard_spares_whoever_came_back_and_creates_nothing_in_its_place():
     assert not [statement for statement, parameters in session.ran if "create" in statement]
 
 
+GONE = Refused("PostgreSQL at pg1:5432 refused: replication slot does not exist.", sqlstate="42704")
+
+
+class Rivals(Session):
+    """Another task drops the slot as well: it holds it for two tries, and then it is gone."""
+
+    def run(self, statement, parameters=(), timeout=None):
+        super().run(statement, parameters, timeout)
+        if "drop" in statement:
+            raise IN_USE if sum("drop" in ran for ran, _parameters in self.ran) < 3 else GONE
+
+
+def test_m6_another_task_that_drops_the_slot_too_is_waited_for():
+    session = Rivals()
+    server.apply(session, [Drop("a")], 60)
+    assert len(session.ran) == 3
+
+
+def test_m6_a_slot_that_stays_in_use_is_not_dropped(monkeypatch):
+    monkeypatch.setattr(server, "RIVAL_TIMEOUT", 0.1)
+    with pytest.raises(ScaleoutError) as refusal:
+        server.apply(Session(fails={"a": IN_USE}), [Drop("a")], 60)
+    assert refusal.value.facts["sqlstate"] == "55006"
+
+
 def test_no_right_to_a_checkpoint_is_no_failure():
     server.apply(Session(fails={"CHECKPOINT": LOST_RIGHTS}), [Drop("a", spare=True), Checkpoint()], 60)
     with pytest.raises(PartlyApplied):
