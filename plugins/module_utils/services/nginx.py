@@ -30,15 +30,20 @@ _PORT = re.compile(r"(?:^|:)([0-9]+)$")
 
 
 def sites_of(platform: Platform, host: str) -> list[dict[str, t.Any]]:
-    """Return the sites that ``nginx_sites`` has, and those of applications; one by hand wins over one of its name."""
+    """Return the sites of applications, and then those that ``nginx_sites`` adds; one by hand wins over its namesake.
+
+    The first of a port answers requests for any name, and a site that is added must not take that from an application.
+    """
     given = platform.value(host, "nginx_sites", [])
-    found = [dict(site) for site in given if isinstance(site, t.Mapping)] if isinstance(given, (list, tuple)) else []
-    names = [site.get("name") for site in found]
+    by_hand = [dict(site) for site in given if isinstance(site, t.Mapping)] if isinstance(given, (list, tuple)) else []
+    named = {str(site.get("name")): site for site in by_hand}
+    found = []
     for one in platform.applications.values():
-        if one.site and one.name not in names:
+        if one.site:
             names_and_ports = {"server_name": list(one.site.server_name), "listen": list(one.site.listen)}
-            found.append({"name": one.name, "service": one.service, **names_and_ports, **one.site.options})
-    return found
+            derived = {"name": one.name, "service": one.service, **names_and_ports, **one.site.options}
+            found.append(named.get(one.name, derived))
+    return found + [site for site in by_hand if site not in found]
 
 
 def seeds(platform: Platform, host: str, watched: t.Sequence[str]) -> dict[str, list[str]]:

@@ -141,9 +141,7 @@ def members(answer: t.Any) -> tuple[list[Member], list[str]]:
                 server(service.get("Address") or node["Address"], service["Port"]),
                 alive=("serfHealth", "critical") not in checks,
                 passing=all(status == "passing" for _name, status in checks),
-                withdrawn=any(
-                    name.startswith(("_node_maintenance", "_service_maintenance")) for name, _status in checks
-                ),
+                withdrawn=any(one[0].startswith(("_node_maintenance", "_service_maintenance")) for one in checks),
             )
             # A host that was replaced may stand there twice for a while.
             found[each.server] = max(each, found.get(each.server, each), key=lambda one: (one.passing, one.alive))

@@ -138,9 +138,11 @@ def test_a_site_by_hand_wins_or_adds():
     wanted = nginx.wanted(made, "lb1", None)
     assert [(site["name"], site["service"]) for site in wanted["sites"]] == [
         ("shop", "shop"),
-        ("other", "blog"),
         ("blog", "blog"),
+        ("other", "blog"),
     ]
+    # What answers requests for an unknown name stays what it was.
+    assert wanted["default_site"] == "shop"
     assert wanted["seeds"]["blog"] == ["192.0.2.5:1"]
 
 
