@@ -10,24 +10,7 @@ import time
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.inventory import fleet
-
-TOKEN = "f4c54a26-2b0c-4c8e-9f0e-2c1d9a3e7b11"
-
-HOSTS = """
-all:
-  children:
-    api:
-      hosts:
-        api1: {ansible_host: 192.0.2.21}
-        api2: {ansible_host: 192.0.2.22}
-        api3: {ansible_host: 192.0.2.23, fleet_provider: docker}
-    fleet_standby:
-      hosts:
-        spare1: {ansible_host: 192.0.2.91}
-    consul_server:
-      hosts:
-        consul1: {ansible_host: 192.0.2.61}
-"""
+from tests.unit.plugins.inventory.conftest import HOSTS, TOKEN
 
 
 def member(name, address, state="member", provider="docker"):
