@@ -17,7 +17,7 @@ attributes:
   idempotent:
     description:
       - When run twice in a row outside check mode with the same arguments, the second run changes nothing.
-      - This assumes that nobody else changed the target in between.
+      - This assumes that nothing else changed the target in between.
 """
 
     # A module that plans first: check mode returns the very plan that a real run carries out.

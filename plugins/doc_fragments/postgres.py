@@ -65,7 +65,7 @@ options:
     description: File with the certificate that the client shows to the server.
     type: path
   ssl_key:
-    description: File with the secret key of O(ssl_cert), which nobody else may read.
+    description: File with the secret key of O(ssl_cert), which no other user may read.
     type: path
   connect_params:
     description:

@@ -34,7 +34,7 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
     """Return the lines of a unit's section ``[Service]`` for these limits.
 
     Shares become a weight in the proportion by which systemd itself turns weights into the shares of cgroup v1, so
-    1024 shares are the weight 100 of somebody who asks for nothing, there and on v2.
+    1024 shares are the default weight of 100, there and on v2.
 
     :param option: where the limits came from, for the message of an error.
     :param limits: some of :data:`KEYS`. Memory in bytes or with K, M, G or T (of 1024); ``cpu_quota`` in microseconds

@@ -10,7 +10,7 @@ import typing as t
 #: PostgreSQL cuts longer names off (NAMEDATALEN is 64, with the final zero).
 LONGEST_IDENTIFIER = 63
 
-#: Who makes hosts: Docker, as containers with systemd; nobody, as they are there already.
+#: Who makes hosts: Docker, as containers with systemd; or none, as they are there already.
 FLEET_PROVIDERS = ("docker", "static")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")

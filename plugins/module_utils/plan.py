@@ -43,7 +43,7 @@ class Task(abc.ABC):
     def apply(self, plan: Plan) -> Plan | dict[str, t.Any] | None:
         """Carry out ``plan.actions``.
 
-        :return: values that update the result; or another plan, when somebody was faster and that one was carried out.
+        :return: values that update the result; or another plan, when another client was faster, the one carried out.
         """
 
     def close(self) -> None:

@@ -201,7 +201,7 @@ class Platform:
     :param groups: the names of each group's hosts.
     :param clusters: PostgreSQL clusters by name.
     :param applications: by name.
-    :param playing: the hosts that take part in the running play and have not failed; empty where nobody asked.
+    :param playing: the hosts that take part in the running play and have not failed; empty where it was not asked for.
     """
 
     hosts: t.Mapping[str, t.Mapping[str, t.Any]]

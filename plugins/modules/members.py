@@ -14,8 +14,8 @@ description:
     anybody makes or releases a host. The inventory plugin P(scaleout.platform.fleet#inventory) reads the record.
   - Without a record, the hosts that the inventory names are the group's members. The record names all of them, once
     there is one, so that each of them can leave.
-  - A member is C(joining) from the record of the intent on until somebody says that it serves, and C(leaving) until
-    somebody says that it is gone. A run that breaks off leaves these behind, and the next one carries them on.
+  - A member is C(joining) from the record of the intent on until it is told that it serves, and C(leaving) until
+    it is told that it is gone. A run that breaks off leaves these behind, and the next one carries them on.
   - A group grows by the hosts of the inventory that left it earlier, then by further hosts of O(provider). It shrinks
     by those that are dead, those whose checks fail, those that do not serve yet, then those that were added last, then
     those of the inventory, highest name first.

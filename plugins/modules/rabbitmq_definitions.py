@@ -136,7 +136,7 @@ ARGUMENTS: dict[str, dict] = {
 
 def build(module: AnsibleModule) -> DefineBroker:
     params = module.params
-    # A user of a virtual host that somebody else made is no fault here.
+    # A user of a virtual host that the definitions do not have is no fault here.
     granted = dict.fromkeys(vhost for user in params["users"] for vhost in user["vhosts"])
     known = [*params["vhosts"], *(vhost for vhost in granted if vhost not in params["vhosts"])]
     for code, text in faults_of_names(known, params["users"]):

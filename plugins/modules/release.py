@@ -66,7 +66,7 @@ options:
     type: dict
     default: {}
   secrets:
-    description: Environment variables that nobody may see; they have a file of their own that only root can read.
+    description: Environment variables that no one else may see; they have a file of their own that only root can read.
     type: dict
     default: {}
   unit:

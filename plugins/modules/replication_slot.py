@@ -12,8 +12,8 @@ description:
     another database than O(login_db) need one more connection for each such database.
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin, database or
     O(two_phase), or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate)
-    dropped and created anew.
-  - Guards the disk, if told to, against slots that nobody reads any more.
+    dropped and recreated.
+  - Guards the disk, if told to, against slots that have lost their consumer.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
     installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
@@ -57,7 +57,7 @@ options:
     description:
       - Whether a logical slot is synchronized to the standbys, so that its consumer can go on after a failover.
       - Needs PostgreSQL 17 on a primary. There, a slot that exists is altered, which needs one more connection, and
-        needs that nobody uses the slot at that moment.
+        needs that no client uses the slot at that moment.
       - When not given, a new slot is not, and one that exists is as it may.
     type: bool
   state:
@@ -73,8 +73,8 @@ options:
   recreate:
     description:
       - Whether a slot that exists with another type, plugin, database or O(two_phase), or that is lost, is dropped and
-        created anew.
-      - Its consumer has to be set up anew then, as what changed between the two slots is in neither.
+        recreated.
+      - Its consumer has to be set up again then, as what changed between the two slots is in neither.
       - Each slot is created right after it was dropped, before the next one is touched; so never more than one is
         missing, and the error names it.
       - One that is in use needs O(force) as well.
@@ -116,7 +116,7 @@ options:
         description: Whether the slot is dropped even while it is used, as in O(force).
         type: bool
       recreate:
-        description: Whether a slot that exists otherwise is dropped and created anew, as in O(recreate).
+        description: Whether a slot that exists otherwise is dropped and recreated, as in O(recreate).
         type: bool
   exclusive:
     description:
@@ -134,18 +134,18 @@ options:
     type: str
   max_retained_bytes:
     description:
-      - WAL that a slot may keep while nobody uses it, such as V(10GB).
+      - WAL that a slot may keep while no client uses it, such as V(10GB).
       - A guard against slots that were abandoned and fill the disk. It never touches a slot that is in use, however
         much that keeps, and tells for each slot what it chose and why, in RV(guard).
       - It sees the server only while the task runs. Between two runs C(max_slot_wal_keep_size) alone bounds the WAL; a
         warning says when that is not set, or so low that the server lets a slot go lost first.
-      - It looks after listed slots too. A listed slot that it drops is created anew at once, and keeps nothing of the
+      - It looks after listed slots too. A listed slot that it drops is recreated at once, and keeps nothing of the
         past then.
     type: str
   min_free_disk:
     description:
       - What is to be free on the volume of the server's WAL, as a size such as V(20GB) or a share such as V(10%).
-      - While less is free, slots that nobody uses are dropped or reported until enough would be free, those with the
+      - While less is free, slots that no client uses are dropped or reported until enough would be free, those with the
         oldest WAL first. One that would free nothing, as another slot keeps the same WAL, is left alone.
       - Refused where the module does not run on the server's own host, since it cannot see the disk from elsewhere.
     type: str
@@ -173,7 +173,7 @@ options:
 notes:
   - The user needs to be a superuser or to have the C(REPLICATION) attribute; to end the process that uses a slot it
     needs C(pg_signal_backend) as well.
-  - A slot that nobody reads keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that, and run
+  - A slot without a consumer keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that, and run
     the guard of this module every now and then.
 seealso:
   - module: scaleout.platform.replication_slot_info
@@ -204,7 +204,7 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
-- name: A slot whose consumer is set up anew, whatever has become of the old one
+- name: A slot whose consumer is set up again, whatever has become of the old one
   scaleout.platform.replication_slot:
     name: reports
     slot_type: logical
@@ -322,7 +322,7 @@ slots:
           type: int
           sample: 4711
         inactive_since:
-          description: Since when nobody uses the slot, in UTC; V(null) before PostgreSQL 17 and while it is used.
+          description: Since when no client uses the slot, in UTC; V(null) before PostgreSQL 17 and while it is used.
           type: str
           sample: "2026-11-25T14:20:59Z"
         restart_lsn:
@@ -387,7 +387,7 @@ guard:
         reason:
           description: Why.
           type: str
-          sample: nobody uses it and it keeps 21.4GB of WAL, more than max_retained_bytes 20GB
+          sample: no client uses it and it keeps 21.4GB of WAL, more than max_retained_bytes 20GB
         retained_bytes:
           description: WAL that the slot kept.
           type: int
@@ -398,7 +398,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.module import ru
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import FOR_ALL, AlterSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 
-# Without defaults here: an option that was given must be told from one that was not. Wish has the defaults.
+# Without defaults here: an option that was given must be told from one that was not. Desired has the defaults.
 SLOT_SPEC = {
     "name": {"type": "str"},
     "slot_type": {"type": "str", "choices": ["physical", "logical"]},

@@ -28,7 +28,7 @@ notes:
   - Any role may use this module. One that is a member of C(pg_monitor) is also told who uses a slot.
 seealso:
   - module: scaleout.platform.replication_slot
-    description: Creates and drops slots, and guards the disk against those that nobody reads.
+    description: Creates and drops slots, and guards the disk against those without a consumer.
 """
 
 EXAMPLES = r"""
@@ -38,7 +38,7 @@ EXAMPLES = r"""
   become_user: postgres
   register: slots
 
-- name: Say which slots nobody reads
+- name: Say which slots have no consumer
   ansible.builtin.debug:
     msg: "{{ item.name }} keeps {{ item.retained_bytes | default(0, true) | human_readable }}"
   loop: "{{ slots.slots | rejectattr('active') }}"
@@ -101,11 +101,11 @@ slots:
       type: int
       sample: 4711
     user:
-      description: Who that is, as far as the role may know; V(null) when nobody uses the slot.
+      description: Who that is, as far as the role may know; V(null) when no client uses the slot.
       type: str
       sample: walsender pg1r (pid 4711, from 10.0.0.12)
     inactive_since:
-      description: Since when nobody uses the slot, in UTC; V(null) before PostgreSQL 17 and while it is used.
+      description: Since when no client uses the slot, in UTC; V(null) before PostgreSQL 17 and while it is used.
       type: str
       sample: "2026-11-25T14:20:59Z"
     restart_lsn:

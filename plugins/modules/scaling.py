@@ -37,7 +37,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes
 attributes:
   check_mode:
-    description: Nothing is recorded, and nobody joins or leaves.
+    description: Nothing is recorded, and no host joins or leaves.
     support: full
   diff_mode:
     description: Shows the record before and after.

@@ -154,7 +154,7 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
-- name: Reports may sort in memory and take their time; nobody else may
+- name: Reports may sort in memory and take their time; no one else may
   scaleout.platform.server_settings:
     settings:
       statement_timeout: 30s

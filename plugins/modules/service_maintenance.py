@@ -10,7 +10,7 @@ short_description: Take an instance of a service out of Consul's lists for a whi
 version_added: 0.2.0
 description:
   - Begins or ends the maintenance of an instance that is registered with the Consul agent of its host.
-  - The last instance that passes its checks stays where it is, since load balancers would have nobody else.
+  - The last instance that passes its checks stays where it is, since load balancers would have no other.
 options:
   id:
     description: Id of the instance.

@@ -117,7 +117,7 @@ history:
       type: int
       sample: 2
     published_at:
-      description: When it was published, in UTC; V(null) where nobody noted it.
+      description: When it was published, in UTC; V(null) where it was not noted.
       type: str
       sample: "2026-01-31T12:00:00Z"
     in_force:

@@ -108,7 +108,7 @@ def defaults() -> dict[str, t.Any]:
 
 def names() -> Names:
     """Return the arguments of all roles of this collection, for a look at how variables are spelled."""
-    # Ansible's own loader notes where each value is from, for which nobody asks here.
+    # Ansible's own loader notes where each value is from, which is not needed here.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     known = {*defaults()}
     roles = sorted(os.listdir(_ROLES))
@@ -157,7 +157,7 @@ class Hosts(Mapping[str, Variables]):
 
 
 class Later(Mapping[str, t.Any]):
-    """A mapping that is made when somebody looks into it."""
+    """A mapping that is made when it is read."""
 
     def __init__(self, make: t.Callable[[], Mapping[str, t.Any]]) -> None:
         self._make = make

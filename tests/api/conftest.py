@@ -16,7 +16,7 @@ pytest_plugins = ["api_lab.events"]
 
 @pytest.fixture(scope="session")
 def running_lab() -> t.Iterator[Lab]:
-    # Not pytest's own folder: below it nobody else may look, and PostgreSQL may have to run as another user.
+    # Not pytest's own folder: other users may not look below it, and PostgreSQL may have to run as another user.
     directory = pathlib.Path(tempfile.mkdtemp(prefix="reference-api-"))
     directory.chmod(0o755)
     lab = Lab(directory)

@@ -101,7 +101,7 @@ def test_reading_while_the_database_is_lost(events: EventsLab, reader: ApiServer
             assert (answer.status, answer.code) == (503, "analytics_unavailable")
             assert answer.headers["Retry-After"]
         time.sleep(1)
-        # Nobody waits for what is known to be lost, and everything else is served.
+        # No request waits for what is known to be lost, and everything else is served.
         assert reader.get("/analytics/events/daily").seconds < 0.2
         assert reader.get(f"/users/{user_id}").status == 200
         assert reader.get("/readyz").body["status"] == "ready"

@@ -16,7 +16,7 @@ from reference_api.cache.breaker import NOTICED, Breaker
 from reference_api.cache.scripts import scripts
 
 TTL, SETTLED = 60.0, 2.0
-KEY = "tasks:of-somebody"
+KEY = "tasks:of-a-user"
 
 
 class Scripts:

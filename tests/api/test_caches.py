@@ -62,7 +62,7 @@ def servers(running_servers: Servers, lab: Lab) -> Servers:
     return running_servers
 
 
-#: Somebody who does not exist.
+#: A user who does not exist.
 FIRST = "01900000-0000-7000-8000-000000000000"
 
 
@@ -203,7 +203,7 @@ def test_what_a_lagging_replica_shows_is_not_kept(servers: Servers, user: str) -
 
 
 def test_a_token_is_honoured_by_an_entry_that_is_too_old(servers: Servers, user: str) -> None:
-    """Somebody writes behind the caches' back."""
+    """A write behind the caches' back."""
     goal = f"{user}/goals/{servers.a.post(f'{user}/goals', BODIES['goals']).body['id']}"
     cached(servers.b, goal)
     written = servers.lab.a.patch(goal, {"progress": 2})
@@ -230,7 +230,7 @@ def test_a_paused_cache_that_comes_back_serves_nothing_old(servers: Servers, use
         first = write.patch(task, {"title": "new"})
         assert (first.status, first.seconds < WRITE_PATIENCE) == (200, True)
         assert first.seconds > 1
-        # From now on nobody waits for it.
+        # From now on no request waits for it.
         for answer in (write.patch(task, {"title": "newer"}), read.get(task), read.get(user)):
             assert (answer.status, answer.seconds < 0.3) == (200, True)
         assert outcome(read.get(task)) == "off"

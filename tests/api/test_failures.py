@@ -97,12 +97,12 @@ def test_a_hung_primary(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
     path = f"/users/{user_id}"
     lab.pg1.freeze()
     try:
-        # What had been sent before anybody noticed may have arrived: nobody knows.
+        # What had been sent before it was noticed may have arrived or not.
         answer = lab.a.patch(path, {"name": "in doubt"})
         assert (answer.status, answer.code) == (503, "outcome_unknown")
         assert answer.body["error"]["id"] == user_id
         assert answer.seconds < PATIENCE
-        until(lambda: lab.a.get(f"{path}/tasks").seconds < 0.3, 4, "nobody waits for the primary any more")
+        until(lambda: lab.a.get(f"{path}/tasks").seconds < 0.3, 4, "no request waits for the primary any more")
         assert_shard_unavailable(lab.a.patch(path, {"name": "refused"}), "0")
         other_shard_works(lab.a, users)
         assert lab.a.get(path, token=token).read_from == "pg1r"
@@ -148,7 +148,7 @@ def test_a_write_that_takes_too_long_did_not_happen(lab: Lab, users: dict[str, t
     assert lab.row(lab.pg1, "0", user_id)[0][0] == "Ann"
 
 
-def test_connections_that_were_closed_while_idle_fail_nobody(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
+def test_connections_that_were_closed_while_idle_fail_no_request(lab: Lab, users: dict[str, tuple[str, str]]) -> None:
     user_id, _unused = users["0"]
     path = f"/users/{user_id}"
     killed = 0
@@ -243,7 +243,7 @@ def test_p7_a_full_disk_is_named_to_the_client_in_readyz_and_in_a_metric(
 
 @contextlib.contextmanager
 def row_lock(lab: Lab, shard: str, user_id: str) -> t.Iterator[None]:
-    """Somebody else holds the user's row."""
+    """Another transaction holds the user's row."""
     with lab.primary_of(shard).connect(f"shard_{shard}") as connection, connection.transaction():
         connection.execute("SELECT 1 FROM users WHERE id = %s FOR UPDATE", [user_id])
         yield

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Fault L7: an API server that gets no CPU takes its own absence for nobody else's."""
+"""Fault L7: an API server that gets no CPU takes its own absence for no other server's."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_l7_a_server_that_stalls_again_and_again_refuses_nothing(lab: Lab, serve
 
 
 def test_l7_what_a_late_watch_finds_silent_is_tried_within_the_deadline(lab: Lab, served: ApiServer) -> None:
-    """Its verdict stands, but a request waits for the next one while it is in doubt."""
+    """Its judgement stands, but a request waits for the next one while it is in doubt."""
     user, _token = lab.user_on("0")
     lab.pg1.freeze()
     try:

@@ -30,7 +30,7 @@ def test_telling(
     events: EventsLab, api: ApiServer, user_id: str, kind: str, payload: dict[str, object], said: str
 ) -> None:
     events.worker()
-    # An ordinary day and a kind that nobody knows are not told of.
+    # An ordinary day and an unknown kind are not told of.
     events.happen(user_id, "habit.checked_in", payload={"name": "Run", "streak": 8})
     events.happen(user_id, "moon.risen")
     (event_id,) = events.happen(user_id, kind, payload=payload)
@@ -62,12 +62,12 @@ def test_reading(events: EventsLab, api: ApiServer, user_id: str) -> None:
 
 
 def test_reading_what_is_not_there(api: ApiServer, lab: Lab, user_id: str) -> None:
-    nobody, nothing = uuid.uuid4(), uuid.uuid4()
+    stranger, nothing = uuid.uuid4(), uuid.uuid4()
     path = f"/users/{user_id}/notifications"
     assert api.get(path).body == {"items": [], "next_cursor": None}
     for answer in (
-        api.get(f"/users/{nobody}/notifications"),
-        api.patch(f"/users/{nobody}/notifications/{nothing}", {"read": True}),
+        api.get(f"/users/{stranger}/notifications"),
+        api.patch(f"/users/{stranger}/notifications/{nothing}", {"read": True}),
         api.patch(f"{path}/{nothing}", {"read": True}),
     ):
         assert (answer.status, answer.code) == (404, "not_found")

@@ -39,10 +39,10 @@ def test_a_primary_that_is_lost_behind_its_pooler(lab: Lab, user: str, fault: st
     getattr(lab.pg2, fault)()
     try:
         first = lab.a.patch(user, {"name": "x"})
-        # A stopped server has taken nothing from the pooler; of a frozen one nobody knows.
+        # A stopped server has taken nothing from the pooler; of a frozen one that is not known.
         assert first.code == {"stop": "shard_unavailable", "freeze": "outcome_unknown"}[fault]
         assert first.seconds < PATIENCE
-        until(lambda: refused_at_once(lab, user), 5, "nobody waits for the primary any more")
+        until(lambda: refused_at_once(lab, user), 5, "no request waits for the primary any more")
     finally:
         undo[fault]()
     until(lambda: lab.a.patch(user, {"name": "back"}).status == 200, HEALING, "the shard is served again")

@@ -140,7 +140,7 @@ def test_a_hung_replica_costs_a_moment_and_then_nothing(lab: Lab) -> None:
         first = lab.a.get(path)
         assert (first.status, first.read_from) == (200, "pg1")
         assert 0.5 < first.seconds < 1.5
-        until(lambda: lab.a.get(path).seconds < 0.3, 3, "nobody waits for the replica any more")
+        until(lambda: lab.a.get(path).seconds < 0.3, 3, "no request waits for the replica any more")
     finally:
         lab.pg1r.thaw()
     until(lambda: lab.a.get(path).read_from == "pg1r", 4, "the replica is read again")

@@ -46,7 +46,7 @@ def test_a_task_belongs_to_its_user(api: ApiServer, tasks: str) -> None:
     assert api.get(f"{tasks}/{task_id}").status == 200
 
 
-def test_nobody_has_tasks_who_is_nobody(api: ApiServer) -> None:
+def test_an_unknown_user_has_no_tasks(api: ApiServer) -> None:
     path = f"/users/{uuid.uuid4()}/tasks"
     for answer in (api.post(path, {"title": "x"}), api.get(path), api.get(f"{path}/{uuid.uuid4()}")):
         assert (answer.status, answer.code) == (404, "not_found")

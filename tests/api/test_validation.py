@@ -12,7 +12,7 @@ from api_lab.lab import Lab
 from api_lab.server import Answer, ApiServer
 
 ANN = {"name": "Ann", "email": "ann@example.org"}
-NOBODY = f"/users/{uuid.uuid4()}"
+NO_USER = f"/users/{uuid.uuid4()}"
 
 
 def assert_refused(answer: Answer, status: int, code: str) -> None:
@@ -91,17 +91,17 @@ def test_users_that_cannot_be_made(api: ApiServer, body: t.Any) -> None:
     ],
 )
 def test_tasks_that_cannot_be_made(api: ApiServer, body: t.Any) -> None:
-    assert_refused(api.post(f"{NOBODY}/tasks", body), 422, "invalid_request")
+    assert_refused(api.post(f"{NO_USER}/tasks", body), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("body", [{}, {"name": None}, {"email": None}, {"name": " "}, {"email": "x"}, {"age": 3}, []])
 def test_changes_of_a_user_that_cannot_be_made(api: ApiServer, body: t.Any) -> None:
-    assert_refused(api.patch(NOBODY, body), 422, "invalid_request")
+    assert_refused(api.patch(NO_USER, body), 422, "invalid_request")
 
 
 @pytest.mark.parametrize("body", [{}, {"title": None}, {"status": None}, {"status": "x"}, {"title": ""}, {"id": "x"}])
 def test_changes_of_a_task_that_cannot_be_made(api: ApiServer, body: t.Any) -> None:
-    assert_refused(api.patch(f"{NOBODY}/tasks/{uuid.uuid4()}", body), 422, "invalid_request")
+    assert_refused(api.patch(f"{NO_USER}/tasks/{uuid.uuid4()}", body), 422, "invalid_request")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_changes_of_a_task_that_cannot_be_made(api: ApiServer, body: t.Any) -> N
         "/users/%00",
         f"/users/{uuid.uuid4()}0",
         "/users/x/tasks",
-        f"{NOBODY}/tasks/x",
+        f"{NO_USER}/tasks/x",
         "/users?limit=0",
         "/users?limit=201",
         "/users?limit=x",
@@ -123,9 +123,9 @@ def test_changes_of_a_task_that_cannot_be_made(api: ApiServer, body: t.Any) -> N
         "/users?cursor=%F0%9F",
         "/users?cursor=" + "A" * 300,
         "/users?cursor=WzFd",
-        f"{NOBODY}/tasks?limit=-1",
-        f"{NOBODY}/tasks?cursor=x",
-        f"{NOBODY}/tasks?cursor=bnVsbA",
+        f"{NO_USER}/tasks?limit=-1",
+        f"{NO_USER}/tasks?cursor=x",
+        f"{NO_USER}/tasks?cursor=bnVsbA",
     ],
 )
 def test_addresses_that_mean_nothing(api: ApiServer, path: str) -> None:

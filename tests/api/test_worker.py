@@ -108,7 +108,7 @@ def test_event_that_a_database_refuses_hinders_no_other(events: EventsLab, user_
     events.until_analysed(user_id, good)
 
 
-def test_queue_that_somebody_deletes_comes_back(events: EventsLab, user_id: str) -> None:
+def test_deleted_queue_comes_back(events: EventsLab, user_id: str) -> None:
     """What is published until then is lost to it, as whoever deletes a queue wants it."""
     worker = events.worker()
     ids = events.happen(user_id)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A whole platform end to end: from nothing to one that was asked, run again, bent, broken and mended.
+"""A whole platform end to end: from nothing to one that was asked, run again, changed, broken and repaired.
 
 It is the trio, or the lab with SCALEOUT_LAB=lab. The files are numbered: each finds it as the one before left it. Any
 but the first can be run by itself on one that is up. What playbooks print is kept in .lab/logs; here only what it comes

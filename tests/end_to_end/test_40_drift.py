@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One drift for each role: a check finds exactly those, a run mends them, and the rest of the lab is left alone."""
+"""One drift for each role: a check finds exactly those, a run repairs them, and the rest of the lab is left alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.end_to_end import lab, playbooks
 
 @dataclass(frozen=True)
 class Drift:
-    """What somebody did by hand.
+    """What was changed by hand.
 
     :param look: shows the state that the drift changes.
     :param tasks: which find it.
@@ -105,10 +105,10 @@ def test_a_check_finds_exactly_what_drifted(planted):
     assert look() == planted, "a check changed something"
 
 
-def test_a_run_mends_it(planted, before):
-    mended = playbooks.playbook("site.yml", log="40-mend").succeeded()
-    print(f"\nmended in {mended.seconds:.0f} s:")
-    print("\n".join(f"  {change}" for change in sorted(mended.changed)))
+def test_a_run_repairs_it(planted, before):
+    repaired = playbooks.playbook("site.yml", log="40-repair").succeeded()
+    print(f"\nrepaired in {repaired.seconds:.0f} s:")
+    print("\n".join(f"  {change}" for change in sorted(repaired.changed)))
     assert look() == before
-    assert {change.host for change in mended.changed} == {drift.host for drift in DRIFTS.values()}
+    assert {change.host for change in repaired.changed} == {drift.host for drift in DRIFTS.values()}
     assert lab.get("/users?limit=1").status == 200

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""An API server stopped, hung, its VM paused: nobody is told anything wrong, and it comes back by itself."""
+"""An API server stopped, hung, its VM paused: no client is told anything wrong, and it comes back by itself."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A cache and the queue lost: nobody is told anything wrong, no request fails, and no event is lost or told twice."""
+"""A cache and the queue lost: no client is told anything wrong, no request fails, no event is lost or told twice."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def hit() -> bool:
 
 
 def lose(what: str, strike: Callable[[], object], heal: Callable[[], object]) -> None:
-    """Lose caches under load for a while: no request fails, nobody is told anything wrong, and they serve again."""
+    """Lose caches under load for a while: no request fails, no client is told anything wrong, and they serve again."""
     with load.ledger(f"cache-{what}") as ledger:
         time.sleep(3)
         try:

@@ -100,7 +100,7 @@ def test_asked_for_what_there_is_nothing_happens(platform):
     assert not run.changes
 
 
-def test_a_check_tells_who_would_come_and_makes_nobody(platform):
+def test_a_check_tells_who_would_come_and_makes_no_host(platform):
     before = recorded()
     run = scale(4, "--check", "--diff", log="check").succeeded()
     (joins,) = re.search(r"to join: ([^\s;]+)", run.text).groups()
@@ -134,7 +134,7 @@ def test_a_server_that_is_never_healthy_joins_with_the_next_run(platform):
     assert NEXT in broken.failures[-1]
     assert lab.upstream() == before
     assert lab.get("/users?limit=1").status == 200
-    scale(4, log="mended").succeeded()
+    scale(4, log="repaired").succeeded()
     assert lab.upstream() == before | {recorded()[NEXT]}
 
 

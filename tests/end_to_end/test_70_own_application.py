@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Somebody else's application, deployed with nothing but variables; and taken away without a trace."""
+"""An application of one's own, deployed with nothing but variables; and taken away without a trace."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def with_one_lost(platform):
     return victim, bent, made
 
 
-def test_l1_one_dead_host_stops_nobody_else(with_one_lost):
+def test_l1_one_dead_host_stops_no_other(with_one_lost):
     victim, bent, made = with_one_lost
     print(f"\nsite.yml without {victim}: {made.seconds:.0f} s, status {made.status}")
     assert made.status != 0
@@ -95,7 +95,7 @@ def test_l1_back_again_it_is_brought_up(with_one_lost):
 @pytest.mark.parametrize(
     "pattern", [pytest.param("all", marks=lab.long_tier), pytest.param("first", marks=lab.long_tier), "without"]
 )
-def test_l8_any_limit_works_and_misses_nobody(platform, pattern):
+def test_l8_any_limit_works_and_misses_no_host(platform, pattern):
     hosts = lab.hosts()
     limit = {"all": ":".join(hosts), "first": hosts[0], "without": f"!{lab.hosts('consul_server')[0]}"}[pattern]
     made = playbooks.playbook("site.yml", "--limit", limit, log=f"85-limit-{pattern}").succeeded()

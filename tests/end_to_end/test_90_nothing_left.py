@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""After all that was bent, broken and mended: the lab is what the inventory says, and a check finds nothing to do."""
+"""After all faults and repairs, the lab is what the inventory says, and a check finds nothing to do."""
 
 from __future__ import annotations
 

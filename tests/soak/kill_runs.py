@@ -6,7 +6,7 @@
 
 What is killed is the whole of ansible-playbook on the controller (SIGKILL), so that modules on the hosts end when they
 do. The next run has to converge, the one after it must change nothing, and the platform has to serve all the time in
-which nobody restarts it. A line for each kill is appended to ``kill_runs.csv``. A lab must be up.
+which nothing restarts it. A line for each kill is appended to ``kill_runs.csv``. A lab must be up.
 """
 
 from __future__ import annotations

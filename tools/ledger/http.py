@@ -3,7 +3,7 @@
 """One request on one connection, answered or not within a time; never a second try.
 
 Each request has a connection of its own. A kept one may be closed by the server just as the next request leaves, which
-no server can prevent and a client would have to mend by trying again; that would measure the client.
+no server can prevent and a client would have to repair by retrying; that would measure the client.
 """
 
 from __future__ import annotations

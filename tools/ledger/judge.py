@@ -3,7 +3,7 @@
 """What an answer is worth, held against what was acknowledged before. Pure.
 
 A failed request is the platform saying "not now": bad, but honest. A wrong answer is the platform saying something that
-is not so: a row that was acknowledged is gone, a value older than the last acknowledged one, somebody else's row, or a
+is not so: a row that was acknowledged is gone, a value older than the last acknowledged one, another user's row, or a
 success that holds rubbish. The two are never added up.
 
 A write whose answer was an error, or never came, may have happened, may not, or may still happen later (a server that
@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """An outcome and why.
 
     :param kind: of a failure: the status or the error's name.
@@ -108,57 +108,57 @@ class Row:
         return ""
 
 
-def judge_create(fields: Mapping[str, Any], answer: Answer) -> Verdict:
+def judge_create(fields: Mapping[str, Any], answer: Answer) -> Judgement:
     """A new row: created, with an id and with the fields that were sent."""
-    verdict = _judge_status(answer, 201)
-    if verdict.outcome is not Outcome.OK:
-        return verdict
-    told = verdict.body
+    judgement = _judge_status(answer, 201)
+    if judgement.outcome is not Outcome.OK:
+        return judgement
+    told = judgement.body
     if not isinstance(told, dict) or not _is_uuid(told.get("id")):
         return _wrong(answer, "created, without an id")
-    return _agree(verdict, answer, Row(told["id"], fields).contradiction(told))
+    return _agree(judgement, answer, Row(told["id"], fields).contradiction(told))
 
 
-def judge_read(row: Row, answer: Answer) -> Verdict:
+def judge_read(row: Row, answer: Answer) -> Judgement:
     """A row, or a 404 when it may be gone."""
     if answer.status == 404 and not row.is_there:
-        return Verdict(Outcome.OK)
-    verdict = _judge_status(answer, 200)
-    if verdict.outcome is not Outcome.OK:
-        return verdict
-    return _agree(verdict, answer, row.contradiction(verdict.body))
+        return Judgement(Outcome.OK)
+    judgement = _judge_status(answer, 200)
+    if judgement.outcome is not Outcome.OK:
+        return judgement
+    return _agree(judgement, answer, row.contradiction(judgement.body))
 
 
-def judge_change(row: Row, changes: Mapping[str, Any], answer: Answer) -> Verdict:
+def judge_change(row: Row, changes: Mapping[str, Any], answer: Answer) -> Judgement:
     """A changed row, shown with its changes; or a 404 when it may be gone."""
     if answer.status == 404 and not row.is_there:
-        return Verdict(Outcome.OK)
-    verdict = _judge_status(answer, 200)
-    if verdict.outcome is not Outcome.OK:
-        return verdict
-    told = verdict.body if isinstance(verdict.body, dict) else {}
+        return Judgement(Outcome.OK)
+    judgement = _judge_status(answer, 200)
+    if judgement.outcome is not Outcome.OK:
+        return judgement
+    told = judgement.body if isinstance(judgement.body, dict) else {}
     for name, value in changes.items():
         if told.get(name) != value:
             return _wrong(answer, f"{row.id}: {name} was set to {value!r}, the answer says {told.get(name)!r:.80}")
-    return _agree(verdict, answer, row.contradiction(verdict.body, but=changes))
+    return _agree(judgement, answer, row.contradiction(judgement.body, but=changes))
 
 
-def judge_delete(row: Row, answer: Answer) -> Verdict:
+def judge_delete(row: Row, answer: Answer) -> Judgement:
     """A deletion; or a 404 when the row may be gone already."""
     if answer.status == 404 and not row.is_there:
-        return Verdict(Outcome.OK)
+        return Judgement(Outcome.OK)
     return _judge_status(answer, 204)
 
 
-def judge_list(rows: Iterable[Row], lost: Iterable[Any], key: str, answer: Answer) -> Verdict:
+def judge_list(rows: Iterable[Row], lost: Iterable[Any], key: str, answer: Answer) -> Judgement:
     """One page that holds a user's whole list: each row that is there, none that is not.
 
     :param lost: the `key` values of rows whose creation was never acknowledged, and which may be there.
     """
-    verdict = _judge_status(answer, 200)
-    if verdict.outcome is not Outcome.OK:
-        return verdict
-    items = verdict.body.get("items") if isinstance(verdict.body, dict) else None
+    judgement = _judge_status(answer, 200)
+    if judgement.outcome is not Outcome.OK:
+        return judgement
+    items = judgement.body.get("items") if isinstance(judgement.body, dict) else None
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         return _wrong(answer, "not a list")
     told = {item.get("id"): item for item in items}
@@ -173,31 +173,31 @@ def judge_list(rows: Iterable[Row], lost: Iterable[Any], key: str, answer: Answe
             if contradiction:
                 return _wrong(answer, contradiction)
     strangers = [item for item in told.values() if item.get(key) not in set(lost)]
-    return _agree(verdict, answer, f"a row that nobody wrote: {strangers[0]!r:.120}" if strangers else "")
+    return _agree(judgement, answer, f"a row that was never written: {strangers[0]!r:.120}" if strangers else "")
 
 
-def _judge_status(answer: Answer, expected: int) -> Verdict:
+def _judge_status(answer: Answer, expected: int) -> Judgement:
     """The status alone; the body of a success, decoded."""
     if answer.status is None:
-        return Verdict(Outcome.FAILED, answer.error, answer.error)
+        return Judgement(Outcome.FAILED, answer.error, answer.error)
     if answer.status >= 500 or answer.status in DECLINED:
-        return Verdict(Outcome.FAILED, str(answer.status), _text(answer))
+        return Judgement(Outcome.FAILED, str(answer.status), _text(answer))
     if answer.status != expected:
         return _wrong(answer, f"{expected} expected")
     if expected == 204:
-        return Verdict(Outcome.OK)
+        return Judgement(Outcome.OK)
     try:
-        return Verdict(Outcome.OK, body=json.loads(answer.body))
+        return Judgement(Outcome.OK, body=json.loads(answer.body))
     except ValueError:
         return _wrong(answer, "not JSON")
 
 
-def _agree(verdict: Verdict, answer: Answer, contradiction: str) -> Verdict:
-    return _wrong(answer, contradiction) if contradiction else verdict
+def _agree(judgement: Judgement, answer: Answer, contradiction: str) -> Judgement:
+    return _wrong(answer, contradiction) if contradiction else judgement
 
 
-def _wrong(answer: Answer, why: str) -> Verdict:
-    return Verdict(Outcome.WRONG, str(answer.status), f"{why} (status {answer.status}, {_text(answer)})")
+def _wrong(answer: Answer, why: str) -> Judgement:
+    return Judgement(Outcome.WRONG, str(answer.status), f"{why} (status {answer.status}, {_text(answer)})")
 
 
 def _text(answer: Answer) -> str:

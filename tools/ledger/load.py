@@ -105,10 +105,10 @@ class Load:
                 await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))
                 break
             except TimeoutError:
-                asked.append(asyncio.create_task(self._ask_somebody(due)))
+                asked.append(asyncio.create_task(self._ask_any_server(due)))
         return list(await asyncio.gather(*asked))
 
-    async def _ask_somebody(self, due: float) -> report.Sample:
+    async def _ask_any_server(self, due: float) -> report.Sample:
         """Send the next request of a user who waits for no answer; a new user's first one when all do."""
         is_write = self._chance.random() < self._options.writes
         if not self._idle or (is_write and self._chance.random() < NEW_USERS):
@@ -145,15 +145,15 @@ class Load:
         answer = await self._client.ask(step.method, step.path, step.body, headers)
         now = time.monotonic()
         session.listen(answer)
-        verdict = step.settle(answer)
+        judgement = step.settle(answer)
         return report.Sample(
             at=due - self._begin,
             seconds=now - due,
             step=step.name,
             is_write=step.method != "GET",
-            outcome=verdict.outcome,
-            kind=verdict.kind,
-            detail=f"{step.method} {step.path}: {verdict.detail}" if verdict.detail else "",
+            outcome=judgement.outcome,
+            kind=judgement.kind,
+            detail=f"{step.method} {step.path}: {judgement.detail}" if judgement.detail else "",
             server=answer.headers.get("X-Served-By", ""),
             shard=session.shard,
         )

@@ -24,7 +24,7 @@ class Sample:
     :param at: seconds from the load's begin at which it was due.
     :param seconds: from when it was due until it was over.
     :param kind: of a failure: the status or the error's name.
-    :param server: who answered, empty when nobody did or nobody said so.
+    :param server: who answered, empty when none did or the answer did not say.
     :param shard: of the user as far as known, else empty.
     """
 
@@ -98,7 +98,7 @@ def _tell(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def _line(sample: Sample) -> str:
-    return f"{sample.at:.1f} s, {sample.server or 'nobody'}: {sample.detail}"
+    return f"{sample.at:.1f} s, {sample.server or 'no server'}: {sample.detail}"
 
 
 def _latency(samples: Sequence[Sample]) -> dict[str, float]:

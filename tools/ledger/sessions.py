@@ -17,9 +17,9 @@ from typing import Any
 from .judge import (
     EXISTS,
     Answer,
+    Judgement,
     Outcome,
     Row,
-    Verdict,
     judge_change,
     judge_create,
     judge_delete,
@@ -63,12 +63,12 @@ class Step:
     name: str
     method: str
     path: str
-    settle: Callable[[Answer], Verdict]
+    settle: Callable[[Answer], Judgement]
     body: Mapping[str, Any] | None = None
 
 
 class Values:
-    """Values that were never used before, so that an older one, or somebody else's, can be told from the right one.
+    """Values that were never used before, so that an older one, or another user's, can be told from the right one.
 
     :param run: what tells this run's values from all others'.
     """
@@ -90,11 +90,11 @@ def create_user(session: Session, values: Values) -> Step:
     """Make the session's user; a lost answer leaves the session without one."""
     fields = {"name": values.fresh("user"), "email": values.email()}
 
-    def settle(answer: Answer) -> Verdict:
-        verdict = judge_create(fields, answer)
-        if verdict.outcome is Outcome.OK:
-            session.user = Row(verdict.body["id"], fields)
-        return verdict
+    def settle(answer: Answer) -> Judgement:
+        judgement = judge_create(fields, answer)
+        if judgement.outcome is Outcome.OK:
+            session.user = Row(judgement.body["id"], fields)
+        return judgement
 
     return Step("create user", "POST", "/users", settle, fields)
 
@@ -103,13 +103,13 @@ def create_task(session: Session, values: Values) -> Step:
     """Give the user one more task."""
     fields = {"title": values.fresh("task"), "description": values.fresh("text")}
 
-    def settle(answer: Answer) -> Verdict:
-        verdict = judge_create(fields, answer)
-        if verdict.outcome is Outcome.OK:
-            session.tasks.append(Row(verdict.body["id"], fields))
+    def settle(answer: Answer) -> Judgement:
+        judgement = judge_create(fields, answer)
+        if judgement.outcome is Outcome.OK:
+            session.tasks.append(Row(judgement.body["id"], fields))
         else:
             session.lost_titles.add(fields["title"])
-        return verdict
+        return judgement
 
     return Step("create task", "POST", f"{_path(session)}/tasks", settle, fields)
 
@@ -140,11 +140,11 @@ def change(session: Session, row: Row, name: str, values: Values) -> Step:
     changes = {name: values.fresh(name)}
     is_user = row is session.user
 
-    def settle(answer: Answer) -> Verdict:
-        verdict = judge_change(row, changes, answer)
-        if verdict.outcome is not Outcome.OK or verdict.body is not None:
-            row.settle(changes, verdict.outcome)
-        return verdict
+    def settle(answer: Answer) -> Judgement:
+        judgement = judge_change(row, changes, answer)
+        if judgement.outcome is not Outcome.OK or judgement.body is not None:
+            row.settle(changes, judgement.outcome)
+        return judgement
 
     what, path = ("user", _path(session)) if is_user else ("task", _path(session, row))
     return Step(f"change {what}", "PATCH", path, settle, changes)
@@ -153,10 +153,10 @@ def change(session: Session, row: Row, name: str, values: Values) -> Step:
 def delete_task(session: Session, task: Row) -> Step:
     """Delete a task; it stays in the ledger, since it must stay away."""
 
-    def settle(answer: Answer) -> Verdict:
-        verdict = judge_delete(task, answer)
-        task.settle({EXISTS: False}, verdict.outcome)
-        return verdict
+    def settle(answer: Answer) -> Judgement:
+        judgement = judge_delete(task, answer)
+        task.settle({EXISTS: False}, judgement.outcome)
+        return judgement
 
     return Step("delete task", "DELETE", _path(session, task), settle)
 

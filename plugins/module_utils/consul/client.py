@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A small client of Consul's HTTP API: read keys, and write them only if nobody else has.
+"""A small client of Consul's HTTP API: read keys, and write them only if no other client has.
 
 One connection serves all requests of a client, and no proxy is asked: the agent is on the host itself or near it.
 It speaks what Consul 1.8 knew already.
@@ -206,7 +206,7 @@ class Consul:
         """Carry out all operations or none of them, at most :data:`TRANSACTION_LIMIT`.
 
         :returns: the index of each key that was written; None where the index of an operation is stale, because
-            somebody else was faster.
+            another client was faster.
         :raises TooLarge: more bytes than Consul takes.
         :raises Unreachable: as :meth:`get`; the message says so when the values may have been written all the same.
         """

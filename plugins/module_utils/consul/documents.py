@@ -8,7 +8,7 @@ The shard map, the records of members and locks are such documents. What can go 
 class              code        what a caller may do
 =================  ==========  =====================================================================
 ``Unreachable``    various     go on without Consul, or ask another server
-``NotJson``        not_json    leave the key alone: it is somebody else's
+``NotJson``        not_json    leave the key alone: it belongs to something else
 ``Conflict``       conflict    read and plan again, see :func:`retried`
 ``TooLarge``       too_large   store less
 =================  ==========  =====================================================================
@@ -29,7 +29,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul.client im
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict
 
-#: How often something is planned again before we give up against somebody who is always faster.
+#: How often something is planned again before we give up against a client that is always faster.
 TRIES = 3
 
 Result = t.TypeVar("Result")
@@ -81,7 +81,7 @@ def write(consul: Consul, key: str, value: t.Any, expected: Document | None, fla
     """Write a document if the last one to change it was ``expected``, and return what is there now.
 
     :param expected: what :func:`read` or :func:`write` returned; None if the key must not exist.
-    :raises Conflict: somebody else was faster; nothing is written.
+    :raises Conflict: another client was faster; nothing is written.
     :raises TooLarge: more than Consul stores under a key.
     :raises Unreachable: as :func:`read`; the message says so when it may have been written all the same.
     """
@@ -93,7 +93,7 @@ def write(consul: Consul, key: str, value: t.Any, expected: Document | None, fla
 def delete(consul: Consul, key: str, expected: Document) -> None:
     """Delete a document if the last one to change it was ``expected``.
 
-    :raises Conflict: somebody else has changed or deleted it; nothing is deleted.
+    :raises Conflict: another client has changed or deleted it; nothing is deleted.
     :raises Unreachable: as :func:`write`.
     """
     commit(consul, [Delete(key, expected.modify_index)])
@@ -107,14 +107,14 @@ def commit(consul: Consul, operations: t.Sequence[Operation]) -> dict[str, int]:
     written = consul.commit(operations)
     if written is None:
         key = operations[0].key
-        raise Conflict(f"Somebody else changed the key {key} in the same moment; nothing was written.", key=key)
+        raise Conflict(f"Another client changed the key {key} in the same moment; nothing was written.", key=key)
     return written
 
 
 def retried(attempt: t.Callable[[], Result], tries: int = TRIES) -> Result:
-    """Return what an attempt returns, which reads, plans and writes, and begins again when somebody was faster.
+    """Return what an attempt returns, which reads, plans and writes, and begins again when another client was faster.
 
-    :raises Conflict: somebody was faster each time.
+    :raises Conflict: another client was faster each time.
     """
     for _try in range(tries - 1):
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A lock that outlives the process that took it: a document that names its holder, taken by compare-and-set.
 
-A session of Consul's would do with less, but somebody has to renew it, and the processes that Ansible works in end
+A session of Consul's would do with less, but it has to be renewed, and the processes that Ansible works in end
 with each task. So a holder takes the lock again with each task, and it counts as left once that has not happened for
 the time that the holder itself wrote down. The clocks of two holders are compared then; they have to agree within a
 small part of that time.

@@ -63,7 +63,7 @@ class Observation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class Readiness:
     """What follows from an observation: the wait is over when one of the two holds."""
 
     ready: bool
@@ -71,7 +71,7 @@ class Verdict:
     reason: str
 
 
-def judge(seen: Observation, path: str, restarts_before: int = 0) -> Verdict:
+def judge(seen: Observation, path: str, restarts_before: int = 0) -> Readiness:
     """Judge one observation.
 
     :param path: the health path, for the reason; empty for who has none.
@@ -80,14 +80,14 @@ def judge(seen: Observation, path: str, restarts_before: int = 0) -> Verdict:
     clean = seen.result == "success" and not seen.status
     ended = "its process ended" + ("" if clean else f" ({seen.result}, status {seen.status})")
     if seen.active in ("failed", "inactive"):
-        return Verdict(False, True, f"it is not running: {ended}" + (" without an error" if clean else ""))
+        return Readiness(False, True, f"it is not running: {ended}" + (" without an error" if clean else ""))
     if seen.restarts - restarts_before >= HOPELESS_RESTARTS:
-        return Verdict(False, True, f"{ended} and did so again after each restart")
+        return Readiness(False, True, f"{ended} and did so again after each restart")
     if seen.strangers:
-        return Verdict(False, True, f"its port is held by a process of {', '.join(seen.strangers)}")
+        return Readiness(False, True, f"its port is held by a process of {', '.join(seen.strangers)}")
     if seen.active != "active" or seen.answer is None:
-        return Verdict(False, False, ended if seen.restarts > restarts_before else f"it is {seen.active}")
+        return Readiness(False, False, ended if seen.restarts > restarts_before else f"it is {seen.active}")
     if not seen.answer.healthy:
         # Who has no health path says by itself what is missing.
-        return Verdict(False, False, f"{path} {seen.answer}" if path else seen.answer.text)
-    return Verdict(True, False, "")
+        return Readiness(False, False, f"{path} {seen.answer}" if path else seen.answer.text)
+    return Readiness(True, False, "")

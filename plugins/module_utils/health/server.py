@@ -16,7 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.health.gate impo
     PASSES,
     Answer,
     Observation,
-    Verdict,
+    Readiness,
     judge,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.process import NO_ANSWER, NO_PROGRAM, run
@@ -83,7 +83,7 @@ class Service:
     def _answer(self, _shown: dict[str, str], patience: float) -> Answer:
         return self._ask(patience)
 
-    def wait(self, timeout: float) -> tuple[Observation, Verdict]:
+    def wait(self, timeout: float) -> tuple[Observation, Readiness]:
         """Look until the service is ready, or cannot become so, or ``timeout`` seconds have passed.
 
         Without a timeout one look decides; otherwise it takes :data:`PASSES` good ones in a row.
@@ -97,11 +97,11 @@ class Service:
             elif seen.restarts > restarts:
                 # Just started once more: what it ended with is the last look's to tell.
                 seen = dataclasses.replace(seen, result=failure.result, status=failure.status)
-            verdict = judge(seen, self._path, restarts)
-            passes = passes + 1 if verdict.ready else 0
+            readiness = judge(seen, self._path, restarts)
+            passes = passes + 1 if readiness.ready else 0
             left = end - time.monotonic()
-            if passes == PASSES or verdict.hopeless or left <= 0:
-                return seen, verdict
+            if passes == PASSES or readiness.hopeless or left <= 0:
+                return seen, readiness
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LAST_PAUSE)
             seen = self.look(min(self._patience, max(1.0, left)))
@@ -142,7 +142,7 @@ class Service:
             connection.close()
 
     def _strangers(self, uid: str) -> tuple[str, ...]:
-        """Name whose processes listen on the port, when somebody's do and none is of the unit's user.
+        """Name the owners of the processes that listen on the port, if none of them is the unit's user.
 
         The kernel tells a socket's user to everybody; its process it tells only to who may trace it, and
         root in a container may not.
@@ -183,19 +183,19 @@ class Health(t.NamedTuple):
 
 def examine(service: Service, workers: t.Sequence[Worker], timeout: float) -> Health:
     """Look until all are healthy, one cannot become so, or ``timeout`` seconds have passed, as :meth:`Service.wait`."""
-    seen, verdict = service.wait(timeout)
+    seen, readiness = service.wait(timeout)
     blamed, idle = service, []
     for worker in workers:
         # Those who start together are steady together: only the first one is really waited for.
-        looked, judged = worker.wait(timeout if verdict.ready else 0)
+        looked, judged = worker.wait(timeout if readiness.ready else 0)
         if not looked.runs:
             idle.append(worker.unit)
-        if verdict.ready and not judged.ready:
+        if readiness.ready and not judged.ready:
             blamed = worker
-            verdict = dataclasses.replace(judged, reason=f"its worker {worker.unit}: {judged.reason}")
+            readiness = dataclasses.replace(judged, reason=f"its worker {worker.unit}: {judged.reason}")
     facts = {
-        "ready": verdict.ready,
-        "reason": verdict.reason,
+        "ready": readiness.ready,
+        "reason": readiness.reason,
         "active": seen.runs,
         "enabled": seen.enabled,
         "idle_workers": idle,

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What somebody who starts ``scale.yml`` asks for: which pool, how many members, and who leaves it; pure."""
+"""What a run of ``scale.yml`` asks for: which pool, how many members, and who leaves it; pure."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def judge(names: t.Iterable[str], alive: t.Mapping[str, bool], services: t.Seque
     """Return how each host is.
 
     :param alive: as :func:`known` returns it.
-    :param services: ``/v1/health/service/<name>`` of each service that a host of the group runs. One that nobody has
+    :param services: ``/v1/health/service/<name>`` of each service that a host of the group runs. One that no host has
         registered says nothing: its application may use another name, or none. Without any other, a host whose agent
         lives counts as one that serves.
     """

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which hosts join a group and which leave it, so that it has as many members as somebody asks for.
+"""Which hosts join a group and which leave it, so that it has as many members as are asked for.
 
 The record that comes out is written before any host is made or released. So a run that breaks off leaves its intent
 behind, and the next one carries it on: who was joining joins, who was leaving leaves.
@@ -44,7 +44,7 @@ class Range:
 
     :param addresses: the network that their addresses are taken from, such as ``192.0.2.128/25``.
     :param pattern: their names, with ``{n}`` where the lowest free number from 1 on goes.
-    :param reserved: names and addresses that are somebody else's.
+    :param reserved: names and addresses that are taken.
     """
 
     addresses: str | None

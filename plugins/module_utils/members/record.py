@@ -66,7 +66,7 @@ def natural(name: str) -> tuple[t.Any, ...]:
 class Member:
     """A host that is desired in its group, or was and is not gone yet.
 
-    :param provider_id: what the provider calls the host; empty where nobody has said.
+    :param provider_id: what the provider calls the host; empty where it is not known.
     :param since: when its state began, as ``2026-03-01T12:00:00Z``; None for a host of the inventory that the first
         record took over.
     :raises InvalidRecord: a value that is not fit to be used.

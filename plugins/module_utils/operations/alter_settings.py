@@ -30,8 +30,8 @@ class AlterSettings(Task):
         reload: bool,
     ) -> None:
         planner.check_names(settings)
-        for scope, wishes in scoped.items():
-            planner.check_names(wishes, f"overrides[{scope}]")
+        for scope, desired in scoped.items():
+            planner.check_names(desired, f"overrides[{scope}]")
         self.settings = settings
         self.scoped = scoped
         self.choice = choice
@@ -59,7 +59,7 @@ class AlterSettings(Task):
         )
 
     def plan(self) -> Plan:
-        names = {name for wishes in (self.settings, *self.scoped.values()) for name in wishes}
+        names = {name for desired in (self.settings, *self.scoped.values()) for name in desired}
         state = server.read(self.session, names | self.choice.names, list(self.scoped))
         return planner.plan(self.settings, state, self.reload, self.scoped, self._profile(state))
 

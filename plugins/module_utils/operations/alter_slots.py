@@ -21,7 +21,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots i
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 
 #: What a slot has, as the module's options name it.
-OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Wish))
+OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Desired))
 
 #: The server counts a time limit in milliseconds, as an integer of 32 bits.
 LONGEST_TIMEOUT = (2**31 - 1) // 1000
@@ -38,13 +38,13 @@ class AlterSlots(Task):
         endpoint: connection.Endpoint,
         wanted: tuple[t.Any, ...],
         timeout: int,
-        sweep: spec.Sweep | None,
+        exclusive: spec.Exclusive | None,
         limits: guard.Limits | None,
         report_lost: bool = False,
     ) -> None:
         self.wanted = wanted
         self.timeout = timeout
-        self.sweep = sweep
+        self.exclusive = exclusive
         self.limits = limits
         self.report_lost = report_lost
         self.session = connection.Session(endpoint)
@@ -73,9 +73,9 @@ class AlterSlots(Task):
         slots = [{**slot, **{key: value for key, value in for_all.items() if slot[key] is None}} for slot in slots]
         return cls(
             connection.Endpoint.of(params),
-            spec.wishes_of(slots),
+            spec.parse_slots(slots),
             params["timeout"],
-            spec.Sweep(pattern, bool(params["force"])) if params["exclusive"] else None,
+            spec.Exclusive(pattern, bool(params["force"])) if params["exclusive"] else None,
             limits,
             params["lost_action"] == "report",
         )
@@ -83,7 +83,7 @@ class AlterSlots(Task):
     def plan(self) -> Plan:
         disk = bool(self.limits and self.limits.needs_disk)
         state = server.read(self.session, self.wanted, disk)
-        self.decision = decide.decide(self.wanted, state, self.sweep, self.limits, self.report_lost)
+        self.decision = decide.decide(self.wanted, state, self.exclusive, self.limits, self.report_lost)
         return planner.plan(self.decision)
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:

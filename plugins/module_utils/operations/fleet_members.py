@@ -67,7 +67,7 @@ class Question:
 
     :param groups: those that a record may govern.
     :param servers: asked one after the other until one answers.
-    :param expected: whether somebody says that there is a Consul, so that none is worth a warning.
+    :param expected: whether a Consul is said to exist, so that none is worth a warning.
     :param prefix: the folder of the records.
     :param client: the other options of the client, :data:`CLIENT_OPTIONS`.
     :param cache: the file that keeps the records seen last; empty for none.

@@ -166,8 +166,8 @@ class Staged(Release):
             self._host.make()
         elif action == planner.UNPACK:
             self._host.unpack(self._archive, self._version, self._wanted.digest)
-        elif action == planner.MEND:
-            self._host.mend(self._archive, self._version, self._wanted.digest)
+        elif action == planner.REPAIR:
+            self._host.repair(self._archive, self._version, self._wanted.digest)
         elif action == planner.STAGE:
             self._host.stage(self._wanted.files, self._version)
         elif action == planner.UNSTAGE:

@@ -54,7 +54,7 @@ class _Change(t.NamedTuple):
 
 
 class PublishMap(Task):
-    """Reads the map in force, plans the next one, and writes it if nobody else has written since."""
+    """Reads the map in force, plans the next one, and writes it unless another client has written since."""
 
     def __init__(self, store: MapStore, params: t.Mapping[str, t.Any], wanted: list[Wanted]) -> None:
         self._store = store
@@ -135,7 +135,7 @@ class PublishMap(Task):
 
         return _Change(
             planned.version,
-            # Nobody noted when the version was published that an earlier release of this module left.
+            # An earlier release of this module did not note when its version was published.
             tuple(
                 write(
                     stored.key_of(self._key, version),
@@ -156,13 +156,13 @@ class PublishMap(Task):
             return documents.commit(self._store.consul, operations)
         except Conflict as error:
             raise Conflict(
-                f"Somebody else changed the key {self._key} while this task planned version {change.version}; "
+                f"Another client changed the key {self._key} while this task planned version {change.version}; "
                 "nothing was written, and another run starts from what is there now.",
                 **error.facts,
             ) from None
 
     def _take_back(self, written: t.Sequence[Check]) -> None:
-        """Remove the copies of a map that was not published, unless somebody else has written them since."""
+        """Remove the copies of a map that was not published, unless another client has written them since."""
         for copy in written:
             # What stays is written over by the next publication.
             with contextlib.suppress(ScaleoutError):
@@ -230,5 +230,5 @@ class PublishMap(Task):
     def _warning(self, last: ShardMap, planned: ShardMap) -> str:
         return (
             f"The key {self._key} was gone; version {planned.version} goes on from version {last.version}, the last "
-            f"one in {stored.folder(self._key)}. To start anew, delete that folder as well."
+            f"one in {stored.folder(self._key)}. To start over, delete that folder as well."
         )

@@ -70,7 +70,7 @@ def published(options: t.Mapping[str, t.Any], key: str) -> ShardMap:
 
 
 def first_published(servers: t.Iterable[t.Mapping[str, t.Any]], key: str) -> ShardMap | None:
-    """Return the map in force, or where its key is gone the last one; None where there is none, or nobody says.
+    """Return the map in force, or where its key is gone the last one; None where there is none, or none is known.
 
     :param servers: the options of :data:`consul.client.ARGUMENTS` for each Consul server, asked until one answers.
     """

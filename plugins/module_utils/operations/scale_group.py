@@ -48,7 +48,7 @@ class Seen:
     services: tuple[list[dict[str, t.Any]], ...] = ()
 
     def health(self, members: t.Iterable[Member]) -> dict[str, str]:
-        """How each member is; empty where nobody asked."""
+        """How each member is; empty where it was not asked for."""
         return judge([member.name for member in members], self.known, self.services) if self.known else {}
 
 
@@ -57,7 +57,7 @@ Decide = t.Callable[[Seen], Scaling]
 
 
 class ScaleGroup(Task):
-    """Reads the records, plans the next one of a group, and writes it if nobody else has written since."""
+    """Reads the records, plans the next one of a group, and writes it unless another client has written since."""
 
     def __init__(
         self, consul: Consul, prefix: str, group: str, decide: Decide, services: t.Sequence[str] | None = None
@@ -109,7 +109,7 @@ class ScaleGroup(Task):
 
         def attempt() -> Plan:
             current = next(plans, None) or self.plan()
-            if current.changed:  # else somebody has written the very same
+            if current.changed:  # else another client has written the very same
                 (record,) = current.actions
                 documents.write(self._consul, self._key, record.document(), self._seen)
             return current
@@ -118,7 +118,7 @@ class ScaleGroup(Task):
             return documents.retried(attempt)
         except Conflict as error:
             raise Conflict(
-                f"Somebody else changed the key {self._key} each of the {documents.TRIES} times that this task "
+                f"Another client changed the key {self._key} each of the {documents.TRIES} times that this task "
                 "planned; nothing was written, and another run starts from what is there now.",
                 **error.facts,
             ) from None

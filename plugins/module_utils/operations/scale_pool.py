@@ -76,7 +76,7 @@ def lingering(platform: Platform, group: str, seen: Planned) -> list[str]:
 
 
 def donor(planned: Planned, group: str) -> str:
-    """Return the member whose release those that join get; empty where nobody joins.
+    """Return the member whose release those that join get; empty where no host joins.
 
     :raises Refused: there is none that serves.
     """

@@ -63,7 +63,7 @@ def _failure_domains(platform: Platform) -> t.Iterator[Problem]:
     groups = {f"the cluster {one.name}": [server.name for server in one.members] for one in platform.clusters.values()}
     groups["Consul"] = platform.members(CONSUL_SERVER)
     for of, hosts in groups.items():
-        # One host alone stands in for nobody, and where nothing is said, nothing is known.
+        # One host alone stands in for no other, and where nothing is said, nothing is known.
         domains = {platform.value(host, DOMAIN) and str(platform.value(host, DOMAIN)) for host in hosts}
         if len(hosts) > 1 and len(domains) == 1 and domains != {None}:
             text = f"all servers of {of} ({', '.join(hosts)}) are in one failure domain, {domains.pop()} ({DOMAIN}); "

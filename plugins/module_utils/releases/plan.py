@@ -27,10 +27,10 @@ FILES = (ENVIRONMENT, SECRETS, UNIT)
 
 _MODES = {ENVIRONMENT: 0o600, SECRETS: 0o600, UNIT: 0o644}
 
-# Actions of a plan. UNPACK, MEND, PREPARE and STAGE leave what is in force alone.
+# Actions of a plan. UNPACK, REPAIR, PREPARE and STAGE leave what is in force alone.
 MAKE = "make"  # the directories
 UNPACK = "unpack"  # the release, which is missing
-MEND = "mend"  # unpack it again, to replace the one that was edited
+REPAIR = "repair"  # unpack it again, to replace the one that was edited
 STAGE = "stage"  # write the wanted files beside those in force
 UNSTAGE = "unstage"  # forget files that were staged and are not wanted
 JOURNAL = "journal"  # write down what is in force
@@ -76,7 +76,7 @@ class Release:
 
     :param version: the name of its directory.
     :param digest: what was unpacked, as noted then; empty when the note is missing.
-    :param found: the digest of what is there now; empty when nobody asked.
+    :param found: the digest of what is there now; empty when it was not looked up.
     :param used: when it was unpacked or last put in force, seconds since the epoch.
     """
 
@@ -88,7 +88,7 @@ class Release:
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file as it is: its text and permission bits. A file of somebody else's has the mode -1."""
+    """A file as it is: its text and permission bits. A file of another user has the mode -1."""
 
     text: str
     mode: int
@@ -103,7 +103,7 @@ class Present:
     :param previous: the version that was in force before the current one, or None.
     :param files: the files in force by name; a missing one is missing.
     :param staged: whether an earlier run staged files that are not in force.
-    :param journal: what was in force before an exchange that nobody has confirmed, or None.
+    :param journal: what was in force before an exchange that was not confirmed, or None.
     :param foreign: what has the application's name and belongs to something else, for a sentence; or empty.
     """
 
@@ -189,7 +189,7 @@ def stage(present: Present, wanted: Wanted) -> Plan:
     if release is None:
         actions.append(UNPACK)
     elif edited:
-        actions.append(MEND)
+        actions.append(REPAIR)
     if pending:
         actions.append(STAGE)
     elif present.staged:
@@ -306,7 +306,7 @@ def _shown(present: Present, wanted: Wanted, edited: bool, differing: t.Sequence
         file = present.files.get(name)
         title = f"\n{name}, mode "
         if file is not None:
-            mode = "of somebody else's" if file.mode < 0 else f"{file.mode:04o}"
+            mode = "of another user" if file.mode < 0 else f"{file.mode:04o}"
             before += title + mode + "\n" + ("(not shown)\n" if name == SECRETS else file.text)
         text = wanted.files.get(name)
         if text is not None:

@@ -75,9 +75,9 @@ class Places:
     def release(self, version: str) -> str:
         return os.path.join(self.releases, version)
 
-    def mended(self, version: str) -> str:
+    def repaired(self, version: str) -> str:
         """Where a release waits that is to replace one that was edited."""
-        return os.path.join(self.releases, f".mended-{version}")
+        return os.path.join(self.releases, f".repaired-{version}")
 
     def note(self, version: str) -> str:
         """Where a release's digest is noted."""
@@ -225,7 +225,7 @@ class Host:
     # What follows changes the host.
 
     def make(self) -> None:
-        """Make the directories, and give them back to root when they were somebody else's."""
+        """Make the directories, and give them back to root when they had another owner."""
         for path, mode in self._directories():
             os.makedirs(path, exist_ok=True)
             os.chown(path, os.geteuid(), os.getegid())
@@ -237,10 +237,10 @@ class Host:
         _write(self.places.note(version), expected + "\n", 0o644)
         files.unpack(archive, self.places.release(version), expected)
 
-    def mend(self, archive: str, version: str, expected: str) -> None:
+    def repair(self, archive: str, version: str, expected: str) -> None:
         """Unpack a release again; it replaces the edited one when it is put in force."""
-        files.remove_tree(self.places.mended(version))
-        files.unpack(archive, self.places.mended(version), expected)
+        files.remove_tree(self.places.repaired(version))
+        files.unpack(archive, self.places.repaired(version), expected)
         _write(self.places.note(version), expected + "\n", 0o644)
 
     def stage(self, texts: t.Mapping[str, str], version: str) -> None:
@@ -264,7 +264,7 @@ class Host:
         checker = shutil.which("systemd-analyze")
         if checker is None:
             return
-        directory = self.places.mended(version)
+        directory = self.places.repaired(version)
         if not os.path.isdir(directory):
             directory = self.places.release(version)
         with tempfile.TemporaryDirectory() as scratch:
@@ -317,7 +317,7 @@ class Host:
         return plan.Journal(json.loads(note.text), tuple(name for name in plan.in_order(kept) if name in kept))
 
     def exchange(self, version: str) -> None:
-        """Put the staged files, and a mended release, in force."""
+        """Put the staged files, and a repaired release, in force."""
         staged = set(_worker_files_in(self.places.staged))
         workers = plan.workers_of(staged)
         for name in plan.in_order(staged):
@@ -327,12 +327,12 @@ class Host:
         for name in reversed(self._names()):
             if set(plan.workers_of([name])).difference(workers):
                 files.remove_tree(self.places.in_force(name))
-        mended, release = self.places.mended(version), self.places.release(version)
-        if os.path.isdir(mended):
+        repaired, release = self.places.repaired(version), self.places.release(version)
+        if os.path.isdir(repaired):
             aside = os.path.join(self.places.releases, f".edited-{version}")
             files.remove_tree(aside)
             os.rename(release, aside)
-            os.rename(mended, release)
+            os.rename(repaired, release)
             files.remove_tree(aside)
 
     def link(self, version: str) -> None:
@@ -372,7 +372,7 @@ class Host:
     def prune(self, version: str) -> None:
         """Remove a release and the notes about it."""
         files.remove_tree(self.places.release(version))
-        for path in (self.places.note(version), self.places.prepared(version), self.places.mended(version)):
+        for path in (self.places.note(version), self.places.prepared(version), self.places.repaired(version)):
             files.remove_tree(path)
 
     def remove(self) -> None:

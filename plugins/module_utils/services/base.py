@@ -30,7 +30,7 @@ def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None 
 
 
 def listens(platform: Platform, host: str) -> list[Listen]:
-    """Nothing listens; chrony answers nobody by default."""
+    """Nothing listens; by default chrony answers no other host."""
     return []
 
 

@@ -308,7 +308,7 @@ def _autopilot(platform: Platform, host: str, present: t.Mapping[str, t.Any]) ->
     """Return the autopilot's settings for a cluster that has others; empty for one that has not.
 
     Consul reads them from its configuration only once, when the cluster is born. A server that comes back keeps its
-    vote if nobody took it away, and a fixed set of servers has no use for that.
+    vote unless it is taken away, and a fixed set of servers has no use for that.
     """
     own = platform.value(host, "consul_settings", {}).get("autopilot")
     cleanup = bool(own.get("cleanup_dead_servers", False)) if isinstance(own, t.Mapping) else False

@@ -15,7 +15,7 @@ STATE_MODULE = "scaleout.platform.pgbouncer_info"
 
 #: The user that the health check comes as. PgBouncer writes an error for each user that it does not know.
 HEALTH_USER = "scaleout_health"
-#: Its secret belongs to a random password that was thrown away, so nobody can log in with it.
+#: Its secret belongs to a random password that was thrown away, so no one can log in with it.
 _HEALTH_SECRET = (
     "SCRAM-SHA-256$4096:XPlyfo51eCi1vt+LjUpXZQ==$5WlfCDW4Y4ksrNPT+5pySquUltj2zJsptxDdG++Kqko=:"
     "Lp2QCKw/ZmQg/1QAla++Vvs1/9wIY/4DdGYOZUlytaM="

@@ -94,7 +94,7 @@ def health(platform: Platform, host: str, state: State) -> list[str]:
     # Slots of the standbys that take part in this run and have not failed.
     taking_part = platform.value(host, "ansible_play_hosts", [])
     awaited = [names.slot(standby.name) for standby in standbys_of(cluster) if standby.name in taking_part]
-    # Nobody can stream from a lost one: its standby says so, and this server is as well as it was.
+    # No standby can stream from a lost one: the standby says so, and this server is as well as it was.
     idle = [slot for slot in awaited if slot not in (*server["active_slots"], *server["lost_slots"])]
     if idle:
         found.append(f"no standby streams from the slots {', '.join(idle)}")
@@ -318,7 +318,7 @@ def _clone(platform: Platform, host: str, cluster: Cluster, state: State) -> boo
     """Whether the data directory of a standby has to be copied from its primary.
 
     One that is a standby already never is; one that holds a user's data only with postgres_reclone; one that was
-    never started holds nobody's.
+    never started holds none.
     """
     if host == leader_of(cluster).name:
         return False

@@ -52,7 +52,7 @@ class Relocation(t.NamedTuple):
 class MovesRows(Refused):
     """A map that would be a lie until rows have moved.
 
-    :param sizes: how large the databases of the sources are, as far as somebody has asked them.
+    :param sizes: how large the databases of the sources are, as far as they were asked.
     """
 
     CODE = "moves_rows"
@@ -129,7 +129,7 @@ def _targets(weights: t.Mapping[int, int], buckets: int, held: t.Mapping[int, in
     """Return how many buckets each shard shall own; they add up to ``buckets``."""
     total = sum(weights.values())
     if total <= 0:
-        raise InvalidMap("No shard has a weight above 0, so nobody would own the buckets.")
+        raise InvalidMap("No shard has a weight above 0, so no shard would own the buckets.")
     targets = {shard_id: buckets * weight // total for shard_id, weight in weights.items()}
     by_remainder = sorted(
         weights,

@@ -68,7 +68,7 @@ def key_of(key: str, version: int) -> str:
 
 
 def versions(key: str, names: t.Iterable[str]) -> list[int]:
-    """Return the versions that the keys of a history name, in order; other keys are nobody's business here."""
+    """Return the versions that the keys of a history name, in order; other keys are ignored."""
     start = f"{folder(key)}/"
     tails = [name[len(start) :] for name in names if name.startswith(start)]
     return sorted(int(tail) for tail in tails if _VERSION.fullmatch(tail))
@@ -85,7 +85,7 @@ def archive(kept: t.Iterable[int], replaced: int | None, planned: int, keep: int
     """
     held = set(kept)
     wanted = {planned} | ({replaced} if replaced is not None else set())
-    # What is newer than the planned version is left from a map that somebody has replaced by an older one.
+    # What is newer than the planned version is left from a map that was replaced by an older one.
     remaining = sorted(held | wanted, key=lambda version: (version == planned, version))[-keep:]
     return Archive(
         tuple(

@@ -40,7 +40,7 @@ RENAMED = {
     "postgres_role": "postgres_cluster",
     "postgres_shards": "postgres_clusters",
 }
-#: Prefixes that are common words. A name that is near to none of ours is somebody's own.
+#: Prefixes that are common words. A name that is near to none of ours is the operator's own.
 _COMMON = ("app_", "base_")
 #: How near a name is that may be meant, by the ratio of difflib: the prefix alone makes names alike.
 _NEAR = 0.8

@@ -185,7 +185,7 @@ def choose(found: t.Sequence[Member], now_in: t.Collection[Server], memory: Memo
     - Who passes its checks does. Who failed comes back once it has passed for :data:`STEADY_SECONDS`.
     - When fewer than half of those that served, live and were not withdrawn pass, the checks are the likelier culprit,
       or the load is: all of these get requests, since the few that pass could not bear them.
-    - When nobody passes, nobody leaves.
+    - When no server passes, none leaves.
 
     :param found: what Consul has.
     :param now_in: who gets requests now.

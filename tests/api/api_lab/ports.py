@@ -6,7 +6,7 @@ import socket
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on, all different."""
+    """Free ports, all different."""
     sockets = [socket.socket() for _unused in range(count)]
     try:
         for each in sockets:

@@ -18,7 +18,7 @@ from .waiting import until
 
 # Not the command in /usr/sbin, which insists on the system's own user.
 _SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
-#: What a new server has by itself; it lets nobody in but from this machine.
+#: What a new server has by itself; it accepts logins from this machine only.
 USER = PASSWORD = "guest"
 
 

@@ -55,7 +55,7 @@ class DictConsul:
         pass
 
     def hold(self, key, text, flags=0):
-        """Somebody else writes a key."""
+        """Another client writes a key."""
         self.index += 1
         self.kv[key] = Entry(text, self.index, flags)
 

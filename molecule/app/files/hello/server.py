@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Somebody's small application: it greets, and is as healthy as HEALTH says; 0 never answers."""
+"""A small application: it greets, and is as healthy as HEALTH says; 0 never answers."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 *Configured* is what the next start of the server would use: the last line
 for the setting in the configuration files (``postgresql.auto.conf`` is read
-last), else the default. A wish is compared with that, so a value that is
+last), else the default. A desired value is compared with that, so a value that is
 written and waits for a restart is not written again. *In force* is what the
 server uses now; where the two differ, the decision says what it takes.
 """
@@ -79,12 +79,12 @@ class Decision:
 
 
 def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.Sequence[Entry]) -> Decision:
-    """Decide on one wish.
+    """Decide on one desired value.
 
     :param wanted: the value as YAML has it; ``None`` to reset the setting.
     :param definition: what the server says of the setting, if it knows it.
     :param entries: the lines for it in the configuration files, in the order in which the server reads them.
-    :raises BadValue: the wish cannot be granted.
+    :raises BadValue: the value cannot be had.
     """
     if definition is None:
         return _decide_unknown(name, wanted, entries)
@@ -122,7 +122,7 @@ def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.S
 
 
 def pending_reason(definition: Definition, entries: t.Sequence[Entry]) -> str:
-    """Why a setting that nobody asked for waits for a restart."""
+    """Why a setting that the options do not have waits for a restart."""
     value = values.stored(definition, entries[-1].text) if entries else definition.default
     return _restart_reason(definition, value, now=False)
 

@@ -90,36 +90,36 @@ class Outcome:
 
 
 def read(items: t.Sequence[t.Mapping[str, t.Any]]) -> dict[Scope, dict[str, t.Any]]:
-    """The wishes by scope, from the option ``overrides``.
+    """The desired values by scope, from the option ``overrides``.
 
-    :raises InvalidInput: an item for nobody, or two for the same.
+    :raises InvalidInput: an item without a database or role, or two for the same.
     """
-    wishes: dict[Scope, dict[str, t.Any]] = {}
+    desired: dict[Scope, dict[str, t.Any]] = {}
     for item in items:
         scope = Scope(item.get("database") or None, item.get("role") or None)
         if not scope.database and not scope.role:
             raise InvalidInput("overrides", dict(item.get("settings") or {}), "has neither a database nor a role")
-        if scope in wishes:
+        if scope in desired:
             raise InvalidInput("overrides", str(scope), "is listed twice")
-        wishes[scope] = dict(item.get("settings") or {})
-    return wishes
+        desired[scope] = dict(item.get("settings") or {})
+    return desired
 
 
 def decide(
-    wishes: t.Mapping[Scope, t.Mapping[str, t.Any]],
+    desired: t.Mapping[Scope, t.Mapping[str, t.Any]],
     states: t.Iterable[ScopeState],
     definitions: t.Mapping[str, Definition],
     in_recovery: bool = False,
 ) -> tuple[list[t.Any], list[t.Any]]:
     """Decide on all of them.
 
-    :returns: the outcomes in the order of the wishes, and what speaks against them.
+    :returns: the outcomes in the order in which they were given, and what speaks against them.
     :raises Refused: a change on a standby.
     """
     outcomes: list[t.Any] = []
     problems: list[t.Any] = []
     known = {state.scope: state for state in states}
-    for scope, settings in wishes.items():
+    for scope, settings in desired.items():
         state = known[scope]
         problems += [f"overrides: {getattr(scope, kind)!r} is not a {kind} of this server" for kind in state.missing]
         if state.missing:

@@ -29,7 +29,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
 class State:
     """What the server says, read once.
 
-    :param definitions: by name in lower case; the wished names that the server knows, and all that wait for a restart.
+    :param definitions: by name in lower case; the given names that the server knows, and all that wait for a restart.
     :param entries: the lines for these names, in the order in which the server reads them.
     :param file_errors: why a reload would apply nothing; empty when the files are sound.
     :param in_recovery: whether the server is a standby.
@@ -58,13 +58,13 @@ class Reload:
     """Have the server read its files again."""
 
 
-def check_names(wishes: t.Mapping[str, t.Any], option: str = "settings") -> None:
+def check_names(desired: t.Mapping[str, t.Any], option: str = "settings") -> None:
     """Refuse names that can never be a setting, before a server is asked.
 
     :raises InvalidInput: an empty name, or the same name twice in different capitals.
     """
     seen: dict[str, str] = {}
-    for name in wishes:
+    for name in desired:
         if not isinstance(name, str) or not name.strip():
             raise InvalidInput(option, name, "is not the name of a setting")
         if name.lower() in seen:
@@ -73,29 +73,29 @@ def check_names(wishes: t.Mapping[str, t.Any], option: str = "settings") -> None
 
 
 def plan(
-    wishes: t.Mapping[str, t.Any],
+    desired: t.Mapping[str, t.Any],
     state: State,
     reload: bool = True,
     scoped: t.Mapping[overrides.Scope, t.Mapping[str, t.Any]] | None = None,
     profile: Profile | None = None,
 ) -> Plan:
-    """Plan the way from the server's state to the wishes.
+    """Plan the way from the server's state to the desired values.
 
-    :param wishes: values by name; ``None`` resets a setting.
+    :param desired: values by name; ``None`` resets a setting.
     :param reload: whether values that need no restart shall be in force afterwards.
     :param scoped: the same for databases and roles.
-    :param profile: values for what the wishes leave open.
-    :raises Refused: a wish that cannot be granted, with the reason for each.
+    :param profile: values for what they leave open.
+    :raises Refused: a value that the server cannot have, with the reason for each.
     """
-    filled = _filled(wishes, profile, state)
+    filled = _filled(desired, profile, state)
     decisions = []
     problems = []
-    for name in sorted([*wishes, *filled], key=str.lower):
-        wanted = wishes[name] if name in wishes else filled[name]
+    for name in sorted([*desired, *filled], key=str.lower):
+        wanted = desired[name] if name in desired else filled[name]
         try:
             decisions.append(decide(name, wanted, state.definitions.get(name.lower()), state.entries_of(name)))
         except values.BadValue as reason:
-            origin = "settings" if name in wishes else "profile"
+            origin = "settings" if name in desired else "profile"
             problems.append(f"{origin}.{name}: {secrets.mask(name, str(wanted))!r} {reason}")
     outcomes, more = overrides.decide(scoped or {}, state.scopes, state.definitions, state.in_recovery)
     problems += more
@@ -129,11 +129,11 @@ def plan(
     )
 
 
-def _filled(wishes: t.Mapping[str, t.Any], profile: Profile | None, state: State) -> dict[str, t.Any]:
+def _filled(desired: t.Mapping[str, t.Any], profile: Profile | None, state: State) -> dict[str, t.Any]:
     """What of the profile counts: not what the task sets itself, nor what would stop a standby from starting."""
     if profile is None:
         return {}
-    given = {name.lower() for name in wishes}
+    given = {name.lower() for name in desired}
     filled = {name: value for name, value in profile.settings.items() if name not in given}
     if state.in_recovery:
         for name in versions.NOT_BELOW_PRIMARY & set(filled):

@@ -45,7 +45,7 @@ FROM pg_settings, LATERAL (
 WHERE lower(name) = ANY(%(names)s) OR pending
 """
 
-# A line with an error and no name is a syntax error; a name that nobody knows stops a reload as well. Both leave the
+# A line with an error and no name is a syntax error; an unknown name stops a reload as well. Both leave the
 # server with all its old values. Other errors concern their own line only. The server does not translate these texts.
 # A setting that counts from the server's start and was taken out of its file is an error without a name and a file; a
 # reload goes on, and the setting keeps its value until a restart. A file that cannot be opened may have no file either.

@@ -115,7 +115,7 @@ class Value:
     def restored(self) -> tuple[str, ...]:
         """The literals that bring a stored value back.
 
-        :raises BadValue: nobody can tell which; written as one literal, a broken list would be another value.
+        :raises BadValue: it cannot be told which; written as one literal, a broken list would be another value.
         """
         if self.fault and self.kind == LIST:
             raise BadValue(self.fault)

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Sweep, Wish
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired, Exclusive
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
 
 
@@ -28,7 +28,7 @@ class Choice:
     action: str
     before: Slot | None
     after: Slot | None
-    wish: Wish | None = None
+    desired: Desired | None = None
     force: bool = False
     guarded: bool = False
 
@@ -38,42 +38,42 @@ class Choice:
         return t.cast("Slot", self.before)
 
     @property
-    def wanted(self) -> Wish:
-        """The wish, of a choice that creates a slot."""
-        return t.cast("Wish", self.wish)
+    def wanted(self) -> Desired:
+        """The desired slot, of a choice that creates a slot."""
+        return t.cast("Desired", self.desired)
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
     """What becomes of all slots that the task is about.
 
-    :param choices: the listed slots as listed, then those that go though nobody listed them.
-    :param verdicts: what the guard says, if there is one.
+    :param choices: the listed slots as listed, then those that go though they are not listed.
+    :param findings: what the guard says, if there is one.
     """
 
     choices: tuple[Choice, ...]
-    verdicts: tuple[guard.Verdict, ...] = ()
+    findings: tuple[guard.Finding, ...] = ()
     limits: guard.Limits | None = None
     disk: Disk | None = None
     warnings: tuple[str, ...] = ()
 
 
 def decide(
-    wishes: t.Sequence[Wish],
+    desired_slots: t.Sequence[Desired],
     state: State,
-    sweep: Sweep | None = None,
+    exclusive: Exclusive | None = None,
     limits: guard.Limits | None = None,
     report_lost: bool = False,
 ) -> Decision:
     """What becomes of each slot.
 
     :param report_lost: leave a slot that is lost as it is, with a warning.
-    :raises Refused: a wish that the server cannot grant, or that would break something that is in use.
+    :raises Refused: a desired slot that the server cannot have, or that would break something that is in use.
     """
-    choices = [_choice(wish, state, report_lost) for wish in wishes]
-    if sweep:
-        choices += _swept({wish.name for wish in wishes}, sweep, state)
-    verdicts: tuple[guard.Verdict, ...] = ()
+    choices = [_choice(desired, state, report_lost) for desired in desired_slots]
+    if exclusive:
+        choices += _unlisted({desired.name for desired in desired_slots}, exclusive, state)
+    findings: tuple[guard.Finding, ...] = ()
     warnings = [
         f"The slot {choice.name} {_lost(choice.present)}. It stays as it is until its consumer is set up again."
         for choice in choices
@@ -81,94 +81,95 @@ def decide(
     ]
     if limits:
         changing = {choice.name for choice in choices if choice.action in ("dropped", "recreated")}
-        verdicts = guard.judge(
+        findings = guard.judge(
             {name: slot for name, slot in state.slots.items() if name not in changing},
             limits,
             state.disk,
             oldest=max((guard.kept(state.slots[name]) for name in changing), default=0),
         )
-        going = {verdict.name for verdict in verdicts if verdict.choice == "dropped"}
+        going = {finding.name for finding in findings if finding.choice == "dropped"}
         choices = [_guarded(choice) if choice.name in going else choice for choice in choices]
         listed = {choice.name for choice in choices}
         choices += [Choice(name, "dropped", state.slots[name], None, guarded=True) for name in sorted(going - listed)]
-        warnings += guard.sentences(verdicts, limits, state.max_slot_wal_keep_size, state.disk)
+        warnings += guard.sentences(findings, limits, state.max_slot_wal_keep_size, state.disk)
     _check(choices, state)
-    return Decision(tuple(choices), verdicts, limits, state.disk, tuple(warnings))
+    return Decision(tuple(choices), findings, limits, state.disk, tuple(warnings))
 
 
 def _guarded(choice: Choice) -> Choice:
-    """A listed slot that the guard drops is created anew: it keeps nothing of the past, and a second run agrees."""
-    return dataclasses.replace(_anew(choice.wanted, choice.present), force=False, guarded=True)
+    """A listed slot that the guard drops is recreated: it keeps nothing of the past, and a second run agrees."""
+    return dataclasses.replace(_recreate(choice.wanted, choice.present), force=False, guarded=True)
 
 
-def _anew(wish: Wish, slot: Slot) -> Choice:
-    """Drop and create a slot; what the wish leaves open stays as it is."""
-    if wish.slot_type == slot.slot_type == "logical":
-        wish = dataclasses.replace(
-            wish,
-            two_phase=slot.two_phase if wish.two_phase is None else wish.two_phase,
-            failover=slot.failover if wish.failover is None else wish.failover,
+def _recreate(desired: Desired, slot: Slot) -> Choice:
+    """Drop and create a slot; what the options leave open stays as it is."""
+    if desired.slot_type == slot.slot_type == "logical":
+        desired = dataclasses.replace(
+            desired,
+            two_phase=slot.two_phase if desired.two_phase is None else desired.two_phase,
+            failover=slot.failover if desired.failover is None else desired.failover,
         )
-    return Choice(wish.name, "recreated", slot, _new(wish), wish, wish.force)
+    return Choice(desired.name, "recreated", slot, _new(desired), desired, desired.force)
 
 
-def _new(wish: Wish) -> Slot:
+def _new(desired: Desired) -> Slot:
     return Slot(
-        wish.name,
-        wish.slot_type,
-        wish.plugin,
-        wish.database,
-        two_phase=bool(wish.two_phase),
-        failover=bool(wish.failover),
+        desired.name,
+        desired.slot_type,
+        desired.plugin,
+        desired.database,
+        two_phase=bool(desired.two_phase),
+        failover=bool(desired.failover),
     )
 
 
-def _swept(listed: set[str], sweep: Sweep, state: State) -> list[Choice]:
+def _unlisted(listed: set[str], exclusive: Exclusive, state: State) -> list[Choice]:
     return [
-        Choice(name, "dropped", slot, None, force=sweep.force)
+        Choice(name, "dropped", slot, None, force=exclusive.force)
         for name, slot in sorted(state.slots.items())
-        if name not in listed and sweep.pattern.has(name) and not slot.temporary and not slot.synced
+        if name not in listed and exclusive.pattern.has(name) and not slot.temporary and not slot.synced
     ]
 
 
-def _choice(wish: Wish, state: State, report_lost: bool) -> Choice:
-    slot = state.slots.get(wish.name)
-    if wish.state == "absent":
-        return Choice(wish.name, "dropped" if slot else "none", slot, None, wish, wish.force)
-    if wish.failover and state.version < versions.FAILOVER_SLOTS:
+def _choice(desired: Desired, state: State, report_lost: bool) -> Choice:
+    slot = state.slots.get(desired.name)
+    if desired.state == "absent":
+        return Choice(desired.name, "dropped" if slot else "none", slot, None, desired, desired.force)
+    if desired.failover and state.version < versions.FAILOVER_SLOTS:
         raise Refused(
-            f"The slot {wish.name} cannot have failover: true before PostgreSQL {versions.FAILOVER_SLOTS // 10000}; "
+            f"The slot {desired.name} cannot have failover: true before PostgreSQL {versions.FAILOVER_SLOTS // 10000}; "
             f"this one runs {versions.text(state.version)}.",
             code="unsupported",
         )
     if slot is None:
-        return Choice(wish.name, "created", None, _new(wish), wish)
+        return Choice(desired.name, "created", None, _new(desired), desired)
     if slot.temporary:
         raise Refused(
-            f"The slot {wish.name} exists as a temporary one of {slot.user}; it goes with that session.", code="in_use"
+            f"The slot {desired.name} exists as a temporary one of {slot.user}; it goes with that session.",
+            code="in_use",
         )
-    drift = _drift(wish, slot)
-    if not drift and report_lost and not wish.recreate and _lost(slot):
-        return Choice(wish.name, "none", slot, slot, wish)
+    drift = _drift(desired, slot)
+    if not drift and report_lost and not desired.recreate and _lost(slot):
+        return Choice(desired.name, "none", slot, slot, desired)
     drift = drift or _lost(slot)
     if not drift:
-        if wish.failover in (None, slot.failover):
-            return Choice(wish.name, "none", slot, slot, wish)
-        return Choice(wish.name, "altered", slot, dataclasses.replace(slot, failover=wish.failover), wish)
-    if not wish.recreate:
+        if desired.failover in (None, slot.failover):
+            return Choice(desired.name, "none", slot, slot, desired)
+        return Choice(desired.name, "altered", slot, dataclasses.replace(slot, failover=desired.failover), desired)
+    if not desired.recreate:
         raise Refused(
-            f"The slot {wish.name} {drift}. With recreate: true it is dropped and created anew; its consumer has to be "
-            "set up anew then.",
+            f"The slot {desired.name} {drift}. With recreate: true it is dropped and recreated; its consumer has to "
+            "be set up again then.",
             code="differs",
-            slot=wish.name,
+            slot=desired.name,
         )
-    return _anew(wish, slot)
+    return _recreate(desired, slot)
 
 
-def _drift(wish: Wish, slot: Slot) -> str:
-    """What about a slot is not as wished and cannot be altered, in words."""
+def _drift(desired: Desired, slot: Slot) -> str:
+    """What about a slot is not as desired and cannot be altered, in words."""
     for option in ("slot_type", "plugin", "database", "two_phase"):
-        wanted, present = getattr(wish, option), getattr(slot, option)
+        wanted, present = getattr(desired, option), getattr(slot, option)
         if option == "two_phase" and wanted is None:
             continue
         if wanted != present:
@@ -177,7 +178,7 @@ def _drift(wish: Wish, slot: Slot) -> str:
 
 
 def _lost(slot: Slot) -> str:
-    """Why nobody can go on with a slot, in words; empty where somebody can."""
+    """Why no client can go on with a slot, in words; empty where one can."""
     if slot.wal_status == "lost":
         why = f" ({slot.invalidation_reason})" if slot.invalidation_reason else ""
         return f"is lost{why}: what it needs was removed, so its consumer cannot go on"
@@ -206,10 +207,10 @@ def _check_drop(choice: Choice) -> None:
     if slot.synced:
         raise _synced(slot)
     if slot.active and not choice.force:
-        anew = " and created anew" if choice.action == "recreated" else ""
+        again = " and recreated" if choice.action == "recreated" else ""
         raise Refused(
             f"The slot {slot.name} is in use by {slot.user}; with force: true that process is ended and the slot "
-            f"dropped{anew}.",
+            f"dropped{again}.",
             code="in_use",
             slot=slot.name,
         )
@@ -228,7 +229,7 @@ def _check_alter(choice: Choice, state: State) -> None:
         )
     if slot.active:
         raise Refused(
-            f"The slot {slot.name} is in use by {slot.user}, and failover can be altered only while nobody uses it. "
+            f"The slot {slot.name} is in use by {slot.user}, and failover can be altered only while no client uses it. "
             "Stop its consumer first; of a subscription, ALTER SUBSCRIPTION … SET (failover = …) does both.",
             code="in_use",
             slot=slot.name,
@@ -243,44 +244,47 @@ def _synced(slot: Slot) -> Refused:
     )
 
 
-def _check_create(wish: Wish, state: State) -> None:
+def _check_create(desired: Desired, state: State) -> None:
     if state.wal_level == "minimal":
         raise Refused(
-            f"The slot {wish.name} needs wal_level replica or logical; this server has minimal.", code="setting_needed"
+            f"The slot {desired.name} needs wal_level replica or logical; this server has minimal.",
+            code="setting_needed",
         )
-    if wish.slot_type == "physical":
+    if desired.slot_type == "physical":
         return
-    if wish.failover and state.in_recovery:
+    if desired.failover and state.in_recovery:
         raise Refused(
-            f"The slot {wish.name} cannot have failover: true on a standby; create it on the primary, and the standby "
-            "takes it over with sync_replication_slots.",
+            f"The slot {desired.name} cannot have failover: true on a standby; create it on the primary, and the "
+            "standby takes it over with sync_replication_slots.",
             code="standby",
         )
     if state.in_recovery and state.version < versions.LOGICAL_SLOTS_ON_STANDBY:
         raise Refused(
-            f"The logical slot {wish.name} cannot be created on a standby before PostgreSQL "
+            f"The logical slot {desired.name} cannot be created on a standby before PostgreSQL "
             f"{versions.LOGICAL_SLOTS_ON_STANDBY // 10000}; this one runs {versions.text(state.version)}. "
             "Create it on the primary.",
             code="unsupported",
         )
     if state.wal_level != "logical":
         raise Refused(
-            f"The logical slot {wish.name} needs wal_level logical; this server has {state.wal_level}. "
+            f"The logical slot {desired.name} needs wal_level logical; this server has {state.wal_level}. "
             "Set it and restart the server.",
             code="setting_needed",
         )
-    if wish.database not in state.databases:
+    if desired.database not in state.databases:
         raise Refused(
-            f"The logical slot {wish.name} is for the database {wish.database!r}, which does not exist.", code="missing"
+            f"The logical slot {desired.name} is for the database {desired.database!r}, which does not exist.",
+            code="missing",
         )
-    if wish.plugin in state.missing_plugins:
+    if desired.plugin in state.missing_plugins:
         raise Refused(
-            f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which is not installed.", code="missing"
+            f"The logical slot {desired.name} needs the plugin {desired.plugin!r}, which is not installed.",
+            code="missing",
         )
-    if state.allowed_plugins is not None and wish.plugin not in state.allowed_plugins:
+    if state.allowed_plugins is not None and desired.plugin not in state.allowed_plugins:
         raise Refused(
-            f"The logical slot {wish.name} needs the plugin {wish.plugin!r}, which this server does not allow; add it "
-            "to the setting output_plugin_libraries and reload the server.",
+            f"The logical slot {desired.name} needs the plugin {desired.plugin!r}, which this server does not allow; "
+            "add it to the setting output_plugin_libraries and reload the server.",
             code="setting_needed",
         )
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Decides which abandoned slots are to go before the WAL that they keep fills the disk; pure.
 
-A slot is abandoned when nobody uses it at this moment. WAL is kept from the
+A slot is abandoned when no client uses it at this moment. WAL is kept from the
 oldest position that any slot holds, so what the removal of one slot frees
 depends on all the others: nothing, as long as another one holds older WAL.
 """
@@ -68,7 +68,7 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class Finding:
     """What the guard says of one slot.
 
     :param choice: ``kept``, ``reported`` or ``dropped``.
@@ -84,7 +84,7 @@ class Verdict:
 
 
 def judge(slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None = None, oldest: int = 0) -> tuple[t.Any, ...]:
-    """A verdict on each slot, in the order of their names.
+    """A finding for each slot, in the order of their names.
 
     :param slots: all slots of the server that are there once the task has dropped what it drops anyway.
     :param disk: needed when a limit is about it.
@@ -92,7 +92,7 @@ def judge(slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None = None,
     """
     abandoned = {name: slot for name, slot in slots.items() if _abandoned(slot, limits)}
     reasons = {
-        name: f"nobody uses it{_since(slot)} and it keeps {human(kept(slot))} of WAL, more than max_retained_bytes "
+        name: f"{_unused(slot)} and it keeps {human(kept(slot))} of WAL, more than max_retained_bytes "
         f"{human(limits.max_retained)}"
         for name, slot in abandoned.items()
         if limits.max_retained is not None and kept(slot) > limits.max_retained
@@ -101,21 +101,21 @@ def judge(slots: t.Mapping[str, Slot], limits: Limits, disk: Disk | None = None,
         for name in _for_disk(slots, abandoned, set(reasons), limits, disk, oldest):
             slot = abandoned[name]
             reasons[name] = (
-                f"nobody uses it{_since(slot)}, it keeps {human(kept(slot))} of WAL, the oldest that is left, and "
+                f"{_unused(slot)}, it keeps {human(kept(slot))} of WAL, the oldest that is left, and "
                 f"{human(disk.free)} of the disk are free, less than min_free_disk {human(limits.floor(disk))}"
             )
-    verdicts = []
+    findings = []
     for name, slot in sorted(slots.items()):
         if name in reasons:
             choice, reason, alarming = "dropped" if limits.drop else "reported", reasons[name], True
         else:
             choice = "kept"
             reason, alarming = _why_kept(slot, slots, limits, disk)
-        verdicts.append(Verdict(name, choice, reason, slot.retained_bytes, alarming))
-    return tuple(verdicts)
+        findings.append(Finding(name, choice, reason, slot.retained_bytes, alarming))
+    return tuple(findings)
 
 
-def sentences(verdicts: t.Sequence[Verdict], limits: Limits, keep_size: int | None, disk: Disk | None) -> list[t.Any]:
+def sentences(findings: t.Sequence[Finding], limits: Limits, keep_size: int | None, disk: Disk | None) -> list[t.Any]:
     """What the user has to be told.
 
     :param keep_size: the server's ``max_slot_wal_keep_size`` in bytes; ``None`` for no bound.
@@ -125,10 +125,10 @@ def sentences(verdicts: t.Sequence[Verdict], limits: Limits, keep_size: int | No
         "reported": "The guard would drop, with guard_action: drop, the slot",
         "kept": "The guard leaves the slot",
     }
-    said = [f"{begins[verdict.choice]} {verdict.name}: {verdict.reason}." for verdict in verdicts if verdict.alarming]
+    said = [f"{begins[finding.choice]} {finding.name}: {finding.reason}." for finding in findings if finding.alarming]
     if disk is not None and limits.needs_disk and disk.free < limits.floor(disk):
-        going = {verdict.name for verdict in verdicts if verdict.choice != "kept"}
-        held = {verdict.name: verdict.retained_bytes or 0 for verdict in verdicts}
+        going = {finding.name for finding in findings if finding.choice != "kept"}
+        held = {finding.name: finding.retained_bytes or 0 for finding in findings}
         freed = max(held.values(), default=0) - max((n for name, n in held.items() if name not in going), default=0)
         if disk.free + freed < limits.floor(disk):
             said.append(
@@ -193,7 +193,7 @@ def _why_kept(slot: Slot, slots: t.Mapping[str, Slot], limits: Limits, disk: Dis
     much = limits.max_retained is not None and kept(slot) > limits.max_retained
     if slot.active:
         extra = f" although it keeps {human(kept(slot))} of WAL, more than max_retained_bytes" if much else ""
-        return f"{slot.user or 'somebody'} uses it{extra}", much
+        return f"{slot.user or 'a client'} uses it{extra}", much
     if slot.temporary or slot.synced:
         return ("it goes with its session" if slot.temporary else "it is the copy of the primary's"), False
     if not limits.pattern.has(slot.name):
@@ -225,8 +225,8 @@ def human(size: int | None) -> str:
     return f"{value:.3g}TB"
 
 
-def _since(slot: Slot) -> str:
-    return f" since {slot.inactive_since}" if slot.inactive_since else ""
+def _unused(slot: Slot) -> str:
+    return f"no client has used it since {slot.inactive_since}" if slot.inactive_since else "no client uses it"
 
 
 def _size(option: str, text: str) -> int:

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Choice, Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Wish
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot
 
 
@@ -26,8 +26,15 @@ class Create:
     failover: bool = False
 
     @classmethod
-    def of(cls, wish: Wish) -> Create:
-        return cls(wish.name, wish.plugin, wish.database, wish.reserve_wal, bool(wish.two_phase), bool(wish.failover))
+    def of(cls, desired: Desired) -> Create:
+        return cls(
+            desired.name,
+            desired.plugin,
+            desired.database,
+            desired.reserve_wal,
+            bool(desired.two_phase),
+            bool(desired.failover),
+        )
 
     @classmethod
     def like(cls, slot: Slot) -> Create:
@@ -40,7 +47,7 @@ class Drop:
     """Drop a slot.
 
     :param force: end the process that uses it, should there be one.
-    :param spare: leave it, should somebody use it by now.
+    :param spare: leave it, if a client uses it by now.
     """
 
     name: str
@@ -96,7 +103,7 @@ def plan(decision: Decision) -> Plan:
 
 
 def _database(choice: Choice) -> str:
-    return (choice.wish and choice.wish.database) or ""
+    return (choice.desired and choice.desired.database) or ""
 
 
 def _described(slot: Slot | None) -> dict[str, t.Any] | None:

@@ -50,20 +50,20 @@ def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict[
             "action": "drop" if decision.limits.drop else "report",
             "free_bytes": decision.disk.free if decision.disk else None,
             "total_bytes": decision.disk.total if decision.disk else None,
-            "slots": [_spared(verdict, now) for verdict in decision.verdicts],
+            "slots": [_spared(finding, now) for finding in decision.findings],
         }
     return returned
 
 
-def _spared(verdict: guard.Verdict, now: t.Mapping[str, Slot] | None) -> dict[str, t.Any]:
+def _spared(finding: guard.Finding, now: t.Mapping[str, Slot] | None) -> dict[str, t.Any]:
     row = {
-        "name": verdict.name,
-        "choice": verdict.choice,
-        "reason": verdict.reason,
-        "retained_bytes": verdict.retained_bytes,
+        "name": finding.name,
+        "choice": finding.choice,
+        "reason": finding.reason,
+        "retained_bytes": finding.retained_bytes,
     }
-    if verdict.choice == "dropped" and now and verdict.name in now and now[verdict.name].active:
-        row.update(choice="kept", reason="somebody began to use it meanwhile")
+    if finding.choice == "dropped" and now and finding.name in now and now[finding.name].active:
+        row.update(choice="kept", reason="a client began to use it meanwhile")
     return row
 
 
@@ -72,7 +72,7 @@ def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list
     for choice in choices:
         after = choice.after if now is None else now.get(choice.name)
         row = {field: getattr(after or choice.before, field, None) for field in RESULT_FIELDS}
-        # The guard leaves a slot that somebody began to use between the plan and its turn.
+        # The guard leaves a slot that a client began to use between the plan and its turn.
         spared = now is not None and choice.guarded and after and after.active
         action = "none" if spared else choice.action
         row.update(name=choice.name, active=bool(after and after.active), action=action)

@@ -24,7 +24,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.p
     Create,
     Drop,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Wish
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
 
 RELEASE_TIMEOUT = 10.0
@@ -89,7 +89,7 @@ START_TOLERANCE = 60
 """Seconds between the moment that postmaster.pid names and the one that the server calls its start."""
 
 
-def read(session: Session, wishes: t.Sequence[Wish] = (), disk: bool = False) -> State:
+def read(session: Session, desired_slots: t.Sequence[Desired] = (), disk: bool = False) -> State:
     """Everything that the planner wants to know, in two queries however many slots.
 
     Each output plugin that no slot uses yet costs one more, as the server has
@@ -98,12 +98,12 @@ def read(session: Session, wishes: t.Sequence[Wish] = (), disk: bool = False) ->
     :param disk: look at the volume of the WAL as well.
     :raises Refused: we cannot look at it, as when the server is on another host.
     """
-    databases = list({wish.database for wish in wishes if wish.database})
+    databases = list({desired.database for desired in desired_slots if desired.database})
     server = session.rows(_SERVER, {"databases": databases, "logical": bool(databases)})[0]
     slots = read_slots(session)
     superuser = server.pop("superuser")
     allowed = server.pop("allowed_plugins")
-    new = {wish.plugin for wish in wishes if wish.plugin and wish.state == "present"}
+    new = {desired.plugin for desired in desired_slots if desired.plugin and desired.state == "present"}
     new -= {slot.plugin for slot in slots.values()}
     return State(
         version=session.version,
@@ -132,7 +132,7 @@ def _disk(session: Session) -> Disk:
     if not where["local"]:
         raise Refused(
             f"min_free_disk needs the module to run on the server's own host, and {session.endpoint.place} is another "
-            "one: nobody can see its disk from here. Run the task there, or use max_retained_bytes alone.",
+            "one: its disk cannot be seen from here. Run the task there, or use max_retained_bytes alone.",
             code="not_local",
             option="min_free_disk",
         )
@@ -191,7 +191,7 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
         for position, action in enumerate(actions):
             sent = False
             try:
-                # What is created anew has its connection before the slot that was there is dropped.
+                # What is recreated has its connection before the slot that was there is dropped.
                 if isinstance(action, Alter):
                     there = connections.walsender()
                 else:
@@ -230,7 +230,7 @@ def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int, se
     if isinstance(error, Unreachable) and sent:
         message += f" Whether it did {_describe(failed)} cannot be known; the next run looks."
     if isinstance(failed, Create) and any(isinstance(one, Drop) and one.name == failed.name for one in earlier):
-        message += f" The slot {failed.name} was dropped to create it anew and is missing now."
+        message += f" The slot {failed.name} was dropped to recreate it and is missing now."
     done = [_describe(action) for action in earlier]
     not_done = [_describe(action) for action in actions[position:]]
     return PartlyApplied.stopped_by(ScaleoutError(message, code=error.code, **error.facts), done, not_done)

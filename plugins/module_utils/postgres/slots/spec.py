@@ -15,7 +15,7 @@ _NAME = re.compile(r"[a-z0-9_]{1,63}\Z")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class Desired:
     """A slot as the user wants it.
 
     :param slot_type: ``physical`` or ``logical``.
@@ -23,7 +23,7 @@ class Wish:
     :param state: ``present`` or ``absent``.
     :param two_phase: decode prepared transactions; ``None`` for whatever a slot that exists has.
     :param failover: have the slot synchronized to standbys; ``None`` as above.
-    :param force: drop the slot even while somebody uses it.
+    :param force: drop the slot even while it is in use.
     :param recreate: drop and create a slot that exists otherwise or is lost.
     """
 
@@ -39,14 +39,14 @@ class Wish:
     recreate: bool = False
 
     @classmethod
-    def of(cls, options: t.Mapping[str, t.Any]) -> Wish:
-        """A wish from options, where what is not given has the default.
+    def of(cls, options: t.Mapping[str, t.Any]) -> Desired:
+        """A desired slot, from options, where what is not given has the default.
 
         :raises InvalidInput: the options can never describe a slot.
         """
-        wish = cls(**{key: value for key, value in options.items() if value is not None})
-        wish._check()
-        return wish
+        desired = cls(**{key: value for key, value in options.items() if value is not None})
+        desired._check()
+        return desired
 
     def _check(self) -> None:
         if not _NAME.match(self.name):
@@ -70,26 +70,26 @@ class Wish:
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
+class Exclusive:
     """Drop what is not listed.
 
     :param pattern: names of the slots that have to be listed.
-    :param force: drop even those that somebody uses.
+    :param force: drop even those in use.
     """
 
     pattern: Pattern
     force: bool = False
 
 
-def wishes_of(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Wish, ...]:
-    """Wishes from the options of one or more slots.
+def parse_slots(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Desired, ...]:
+    """The desired slots, from the options of one or more slots.
 
     :raises InvalidInput: a slot that can never exist, or one that is named twice.
     """
-    wishes = tuple(Wish.of(slot) for slot in options)
+    desired_slots = tuple(Desired.of(slot) for slot in options)
     seen = set()
-    for wish in wishes:
-        if wish.name in seen:
-            raise InvalidInput("slots", wish.name, "is named twice")
-        seen.add(wish.name)
-    return wishes
+    for desired in desired_slots:
+        if desired.name in seen:
+            raise InvalidInput("slots", desired.name, "is named twice")
+        seen.add(desired.name)
+    return desired_slots

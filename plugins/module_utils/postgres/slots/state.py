@@ -25,7 +25,7 @@ class Slot:
     """A slot as the server has it: a row of ``pg_replication_slots``.
 
     :param retained_bytes: WAL that the slot keeps, from its ``restart_lsn`` to the server's present position.
-    :param inactive_since: since when nobody uses it, from PostgreSQL 17 on.
+    :param inactive_since: since when no client uses it, from PostgreSQL 17 on.
     :param synced: whether a standby keeps it as the copy of its primary's.
     :param invalidation_reason: why it is lost, as far as the server says.
     :param user: who uses an active slot, in words for people.
@@ -58,9 +58,9 @@ class State:
     :param version: as PostgreSQL counts, 150004 for 15.4.
     :param in_recovery: whether the server is a standby.
     :param slots: every slot by name; they all count towards ``max_replication_slots``.
-    :param databases: names of those among the wished databases that exist.
+    :param databases: names of those among the desired databases that exist.
     :param allowed_plugins: what ``output_plugin_libraries`` lists; ``None`` where the server has no such setting.
-    :param missing_plugins: those among the wished plugins that are not installed, as far as our user can find out.
+    :param missing_plugins: those among the desired plugins that are not installed, as far as our user can find out.
     :param may_replicate: whether our user may create and drop slots.
     :param max_slot_wal_keep_size: in bytes; ``None`` for no bound.
     :param disk: the volume of the WAL, when the guard asked for it.

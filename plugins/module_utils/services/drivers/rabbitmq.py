@@ -189,7 +189,7 @@ class Rabbitmq(Driver):
         run(["systemctl", "reset-failed", UNIT])
         run(["systemctl", "enable", UNIT], timeout=ACTIVATE_TIMEOUT)
         self.activated_at = time.time()
-        # Waiting for the stop, so that nobody takes the old broker for the new one.
+        # Waiting for the stop, so that the old broker is not taken for the new one.
         stopped = run(["systemctl", "stop", UNIT], timeout=ACTIVATE_TIMEOUT) if level == RESTART else None
         if stopped and stopped.status:
             return stopped.said

@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         for part in reversed(parts):
             await part.stop()
 
-    # No documentation pages: they would load their scripts from somebody else's servers.
+    # No documentation pages: they would load their scripts from other people's servers.
     app = FastAPI(
         title="reference API",
         version=__version__,

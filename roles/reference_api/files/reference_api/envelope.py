@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The outermost layer of every request: its id, its token, the headers of its response, its metrics, and the last
-resort for an error that nobody foresaw."""
+resort for an unforeseen error."""
 
 from __future__ import annotations
 

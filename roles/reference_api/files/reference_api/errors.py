@@ -79,7 +79,7 @@ class ShardUnavailable(ApiError):
 
 
 class OutcomeUnknown(ApiError):
-    """The connection was lost during a write: it may have happened or not, and nobody can say which yet."""
+    """The connection was lost during a write: it may have happened or not, and it is not known yet which."""
 
     status = 503
     code = "outcome_unknown"

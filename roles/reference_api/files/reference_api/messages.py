@@ -59,7 +59,7 @@ _REPLICA_GUARD = (
     " AND coalesce(pg_last_wal_replay_lsn() >= '0/0'::pg_lsn + %(needed_lsn)s::numeric, false) AS guard,"
     " coalesce(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0) AS lsn"
 )
-# A primary that came back as somebody's standby may be far behind.
+# A primary that came back as a standby may be far behind.
 _PRIMARY_GUARD = (
     "SELECT NOT pg_is_in_recovery() AS guard,"
     " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS lsn"

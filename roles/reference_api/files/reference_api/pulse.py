@@ -13,7 +13,7 @@ from .lateness import TICK, Lateness
 
 class Pulse(Lateness):
     """
-    ``watcher`` is the name of this host: a verdict on a server says whose it is.
+    ``watcher`` is the name of this host: what is said of a server names it.
     """
 
     def __init__(self) -> None:

@@ -81,7 +81,7 @@ class QueueWatch:
                 channel = await connection.channel()
             while True:
                 async with asyncio.timeout(PATIENCE):
-                    # It has to be answered, and sets what nobody uses.
+                    # It has to be answered, and sets what nothing uses.
                     await channel.set_qos(prefetch_count=1)
                 self._decide(True, "is up")
                 await asyncio.sleep(INTERVAL)

@@ -84,7 +84,7 @@ def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]
 
 class Server:
     """
-    ``up`` is None until the first verdict of the watch; ``reason`` says why it is down.
+    ``up`` is None until the watch has judged it once; ``reason`` says why it is down.
     """
 
     def __init__(self, address: Address, settings: Settings, pulse: Pulse) -> None:
@@ -97,7 +97,7 @@ class Server:
         self._silent = False
         self._opened = asyncio.Event()
         self._pool: AsyncConnectionPool | None = None
-        self._verdict = asyncio.Event()
+        self._judged = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
         self._retired = False
 
@@ -184,7 +184,7 @@ class Server:
         return messages.parse_reply(message, results)
 
     async def _connection(self, left: Left) -> tuple[AsyncConnectionPool, Connection]:
-        await _wait_for(self._verdict, left)
+        await _wait_for(self._judged, left)
         asked_at = time.monotonic()
         while True:
             pool = await self._open_pool(left)
@@ -249,7 +249,7 @@ class Server:
 
     def _decide(self, up: bool, reason: str) -> None:
         self.up, self.reason = up, reason
-        self._verdict.set()
+        self._judged.set()
         log.log(logging.INFO if up else logging.WARNING, "%s %s", self.address, reason)
 
     def _close_pool(self, after: float) -> None:

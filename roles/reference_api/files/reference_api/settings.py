@@ -61,7 +61,7 @@ class Settings:
     :param pool_idle_timeout: how long a connection above ``pool_min`` stays unused before it is closed.
     :param pool_connect_timeout: the longest that a request waits for a connection.
     :param statement_timeout: the longest that PostgreSQL works on one statement.
-    :param replica_max_lag: a replica that is further behind serves nobody without a proof (see ``freshness.py``).
+    :param replica_max_lag: a replica that is further behind serves no request without a proof (see ``freshness.py``).
     :param caches: the Redis server for each kind of row that is cached, such as ``tasks``; a kind without one is not.
     :param cache_password: of every cache; empty for none.
     :param cache_ttl: the longest that an entry is served, whatever happens (see ``cache/``).

@@ -106,7 +106,7 @@ class Session:
         :param before: statements that come first in the same transaction, such as one that takes a lock.
         :param cached: the kinds of rows whose caches are told.
         :raises ShardUnavailable: it did not happen.
-        :raises OutcomeUnknown: nobody knows whether it happened.
+        :raises OutcomeUnknown: it is not known whether it happened.
         :raises psycopg.Error: PostgreSQL refuses it, such as for a foreign key.
         """
         shard = self._shard_of(user_id)
@@ -139,7 +139,7 @@ class Session:
     async def read_user(self, user_id: uuid.UUID, statement: str, parameters: Parameters) -> Rows:
         """Read a user's row from wherever it is fresh enough; no rows means that the primary has none.
 
-        :raises ShardUnavailable: nobody can answer rightly.
+        :raises ShardUnavailable: no server can answer correctly.
         """
         (rows,) = await self.read(user_id, [statement], parameters)
         return rows
@@ -147,7 +147,7 @@ class Session:
     async def read(self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters) -> list[Rows]:
         """Read a user's rows from wherever they are fresh enough; that the first statement has none, the primary says.
 
-        :raises ShardUnavailable: nobody can answer rightly.
+        :raises ShardUnavailable: no server can answer correctly.
         """
         shard = self._shard_of(user_id)
         reading = await self._read(shard, statements, parameters, self._need_of_process(user_id), found=_a_row)
@@ -165,7 +165,7 @@ class Session:
 
         :param content_of: makes of the rows what is kept and returned; an error that it raises is not kept. What comes
             from the cache has been JSON: of times and ids only the text.
-        :raises ShardUnavailable: nobody can answer rightly.
+        :raises ShardUnavailable: no server can answer correctly.
         """
         shard, version = self._shard_of(entry.user_id), self.map.version
         need_of_process = self._need_of_process(entry.user_id)
@@ -191,7 +191,7 @@ class Session:
     async def read_page(self, shard: Shard, statement: str, parameters: Parameters) -> Rows:
         """Read rows of many users from one shard, from wherever they are fresh enough.
 
-        :raises ShardUnavailable: nobody can answer rightly.
+        :raises ShardUnavailable: no server can answer correctly.
         """
         self._exchange.uses(shard.id)
         need = self._recent.need_of_shard(shard.id, self.map.version, time.monotonic())
@@ -290,7 +290,7 @@ def _shown_by_primary(lsn: int, need: float) -> int:
     """The position up to which a row of the primary shows everything, where ``lsn`` was passed before it was read.
 
     A commit is in the log a moment before others see it, so the one that ended just at ``lsn`` may be missing. Not so
-    when the caller knows that commit from somebody who saw it.
+    when the caller knows that commit from a caller that saw it.
     """
     return lsn if need == lsn else lsn - 1
 

@@ -175,7 +175,7 @@ class Watch:
                     log.debug("%s: %s", server.address, one_line(error))
                     server.mark_down(f"cannot be reached from {self._pulse.watcher}")
                 except Exception:
-                    # The watch must outlive everything, or its last verdict would stand for ever.
+                    # The watch must outlive everything, or its last result would stand forever.
                     log.exception("the watch over %s failed", server.address)
                 await next_turn()
         finally:

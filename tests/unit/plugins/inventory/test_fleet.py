@@ -33,7 +33,7 @@ API4 = member("api4", "192.0.2.129", "joining")
 ALL = ["api1", "api2", "api3", "consul1", "spare1"]
 
 
-def test_without_a_record_the_inventory_counts_and_nobody_is_warned(read, consul, warnings):
+def test_without_a_record_the_inventory_counts_without_a_warning(read, consul, warnings):
     inventory = read(cache_file="../seen/members.json")
     assert inventory.hosts == ALL
     assert inventory.group("api") == ["api1", "api2", "api3"]

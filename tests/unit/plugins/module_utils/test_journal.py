@@ -57,9 +57,9 @@ def test_what_was_staged_can_be_forgotten(tmp_path):
 
 def test_an_account_that_is_missing_is_told_and_leaves_nothing(tmp_path):
     with pytest.raises(WriteFailed) as caught:
-        stage(file(tmp_path / "x.conf", "new", owner="nobody-has-this-name"))
+        stage(file(tmp_path / "x.conf", "new", owner="no-such-user"))
     assert caught.value.code == "no_account"
-    assert "nobody-has-this-name" in caught.value.message
+    assert "no-such-user" in caught.value.message
     assert os.listdir(tmp_path) == []
 
 
@@ -103,7 +103,7 @@ def test_kept_files_come_back_and_new_ones_go(tmp_path, journal):
 
 
 def test_copies_of_an_open_transaction_stay(tmp_path, journal):
-    """The second run finds files on the disk that nobody has proven."""
+    """The second run finds files on the disk that were never proven."""
     proven, another = file(tmp_path / "a", "proven"), file(tmp_path / "b", "b")
     put(proven)
     put(another)

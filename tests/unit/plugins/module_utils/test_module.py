@@ -47,7 +47,7 @@ def ran(capsys, outcome=None, **arguments):
     [
         (None, True, {"before": 1, "after": 2}, 2),
         ({"size": 3}, True, {"before": 1, "after": 2}, 3),
-        # Somebody else was faster, and what was left to do is not what was planned first.
+        # Another client was faster, and what was left to do is not what was planned first.
         (Plan(before=5, after=6, actions=("raise",), result={"size": 6}), True, {"before": 5, "after": 6}, 6),
         (Plan(before=2, after=2, result={"size": 2}), False, {"before": 2, "after": 2}, 2),
     ],

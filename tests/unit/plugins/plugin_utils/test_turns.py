@@ -89,7 +89,7 @@ def test_groups_do_not_wait_for_each_other(tmp_path):
     assert run(tmp_path, {"b": "works"}, group="nginx")["b"][0] == "works"
 
 
-def test_without_a_group_nobody_waits(tmp_path):
+def test_without_a_group_no_task_waits(tmp_path):
     run(tmp_path, {"a": "fails"}, group="")
     assert run(tmp_path, {"b": "works"}, group="")["b"][0] == "works"
 

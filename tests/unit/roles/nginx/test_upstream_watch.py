@@ -233,7 +233,7 @@ HISTORIES = {
         "abc",
         [(0, "PPP", "abc"), (5, "PPd", "ab"), (60, "PPP", "ab"), (62, "PPf", "ab"), (72, "PPP", "ab")],
     ),
-    "nobody passes": ("abc", [(0, "fff", "abc"), (9, "ddd", "abc"), (10, "---", "abc")]),
+    "no server passes": ("abc", [(0, "fff", "abc"), (9, "ddd", "abc"), (10, "---", "abc")]),
     "two of two fail, one after the other": ("ab", [(0, "PP", "ab"), (5, "Pf", "a"), (9, "ff", "ab")]),
     "a new one joins at once": ("ab", [(0, "PP-", "ab"), (5, "PPf", "ab"), (20, "PPP", "abc")]),
     "many new ones that do not pass yet are no reason to doubt the checks": ("ab", [(0, "PPffff", "ab")]),
@@ -353,7 +353,7 @@ def test_a_change_is_tested_and_then_taken_up(path):
     assert line == "joined 10.0.0.2:1; left 10.0.0.1:1 (1 in all)"
 
 
-def test_no_change_disturbs_nobody(path):
+def test_no_change_disturbs_nothing(path):
     path.write_text(render(Server("10.0.0.1", 1)))
     nginx = FakeNginx()
     assert follow(path, [Server("10.0.0.1", 1)], nginx) == ""

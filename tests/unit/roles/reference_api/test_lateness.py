@@ -85,10 +85,10 @@ def test_l7_a_process_that_has_not_begun_was_not_late() -> None:
     ],
 )
 def test_l7_when_a_server_is_down(answers: list[tuple[float, float] | None], down: bool) -> None:
-    silence, verdict = Silence(1.8), False
+    silence, judged = Silence(1.8), False
     for answer in answers:
         if answer is None:
             silence.broken()
         else:
-            verdict = silence.add(*answer)
-    assert verdict is down
+            judged = silence.add(*answer)
+    assert judged is down

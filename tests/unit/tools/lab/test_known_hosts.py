@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The host keys of a lab that is gone are forgotten, and nobody else's."""
+"""The host keys of a lab that is gone are forgotten, and no others."""
 
 from __future__ import annotations
 

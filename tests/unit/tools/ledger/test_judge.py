@@ -52,8 +52,8 @@ PERHAPS_GONE = ({EXISTS: False}, FAILED)
     [
         pytest.param([], answer(200, told()), OK, id="as acknowledged"),
         pytest.param([], answer(404, {}), WRONG, id="an acknowledged row is missing"),
-        pytest.param([], answer(200, told(name="Z")), WRONG, id="a value that nobody wrote"),
-        pytest.param([], answer(200, told(id=OTHER)), WRONG, id="somebody else's row"),
+        pytest.param([], answer(200, told(name="Z")), WRONG, id="a value that was never written"),
+        pytest.param([], answer(200, told(id=OTHER)), WRONG, id="another user's row"),
         pytest.param([KEPT_C], answer(200, told(name="C")), OK, id="the newer value"),
         pytest.param([KEPT_C], answer(200, told(name="A")), WRONG, id="older than the last acknowledged"),
         pytest.param([LOST_B], answer(200, told(name="A")), OK, id="a lost write did not happen"),
@@ -84,9 +84,9 @@ PERHAPS_GONE = ({EXISTS: False}, FAILED)
     ],
 )
 def test_read(writes, told, outcome):
-    verdict = judge_read(row(*writes), told)
-    assert verdict.outcome is outcome, verdict
-    assert bool(verdict.detail) is (outcome is not OK)
+    judgement = judge_read(row(*writes), told)
+    assert judgement.outcome is outcome, judgement
+    assert bool(judgement.detail) is (outcome is not OK)
 
 
 @pytest.mark.parametrize(

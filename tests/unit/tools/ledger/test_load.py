@@ -175,7 +175,7 @@ def test_lies_are_found(api):
     assert told["failed"]["total"] == 0
 
 
-def test_an_api_that_takes_nobody():
+def test_an_api_that_refuses_all():
     with pytest.raises(CannotStart, match="20 of 20 users could not be made: 503"):
         run(Api(lambda n, m, p: (503, {})))
 

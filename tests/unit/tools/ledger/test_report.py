@@ -59,7 +59,7 @@ def test_who_and_where(told):
 
 def test_examples_say_when_who_and_what(told):
     assert told["failed"]["examples"]["503"] == ["1.5 s, api1: GET: 503"]
-    assert told["failed"]["examples"]["TimeoutError"] == ["1.0 s, nobody: GET: TimeoutError"]
+    assert told["failed"]["examples"]["TimeoutError"] == ["1.0 s, no server: GET: TimeoutError"]
 
 
 def test_it_is_json(told):

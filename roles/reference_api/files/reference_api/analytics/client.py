@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The API reads from the analytics database. It is watched as a shard's primary is, so that its loss delays nobody."""
+"""The API reads from the analytics database, watched as a shard's primary is, so that its loss delays no request."""
 
 from __future__ import annotations
 

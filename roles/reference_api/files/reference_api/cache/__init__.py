@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Rows kept in Redis, which never show less than the database does.
 
-The trouble with caches is a race: somebody reads a row, a write changes it, and the old row arrives in the cache after
+The trouble with caches is a race: a request reads a row, a write changes it, and the old row arrives in the cache after
 the write has emptied it. So a miss hands out a lease, a write takes all leases away, before it goes to PostgreSQL and
 after it, and only who has a lease that still holds may fill. What is kept for a user and a kind of rows is one hash
 with one lease, so a write need not know which entries it touches.

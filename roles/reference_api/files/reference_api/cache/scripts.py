@@ -89,7 +89,7 @@ return {'miss', writes == '' and epoch or ''}
 """
 
 # name, lease, version, lsn, source, body -> whether it is kept. A row of a replica that shows the last write is as good
-# as one of the primary. Where nobody knows the last write's position, but it was long ago, every replica in use shows
+# as one of the primary. Where the last write's position is not known, but it was long ago, every replica in use shows
 # it; if it may have been just now, the entry lives no longer than that takes.
 _FILL = """
 local name, given, version, lsn, source, body = unpack(ARGV)

@@ -27,7 +27,7 @@ _MOST_OWED = 1000
 
 
 class CacheOut(Exception):
-    """The cache cannot be used now; whether the command was carried out nobody knows."""
+    """The cache cannot be used now; whether the command was carried out is not known."""
 
 
 class CacheServer:
@@ -92,7 +92,7 @@ class CacheServer:
             except CacheOut:
                 pass
             except Exception:
-                # It must outlive everything, or its last verdict would stand for ever.
+                # It must outlive everything, or its last result would stand forever.
                 log.exception("the ping of the cache %s failed", self.address)
             await asyncio.sleep(INTERVAL)
 
@@ -165,6 +165,6 @@ class CacheServer:
 
 
 def _look_at(future: asyncio.Future[t.Any]) -> None:
-    """Take note of an exception that interests nobody any more."""
+    """Take note of an exception that no longer matters."""
     if not future.cancelled():
         future.exception()

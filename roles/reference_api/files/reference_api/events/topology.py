@@ -5,11 +5,11 @@
     events (topic) ──#──> notifications ──> notifications.retry ──after RETRY_AFTER──> notifications
                   └──#──> analytics
 
-The queue ``analytics`` is there only where somebody consumes it, which is where there is an analytics database: else it
+The queue ``analytics`` is there only where it is consumed, which is where there is an analytics database: else it
 would fill the broker.
 
 A message goes to ``notifications.retry`` when the shard of its user is lost, so that the events of other shards pass
-it. To ``events.dead`` goes what can never be processed, with the reason in a header; nobody consumes it but people.
+it. To ``events.dead`` goes what can never be processed, with the reason in a header; no program consumes it.
 
 All queues are quorum queues, and arguments of a queue can never be changed: another value takes another name.
 """
@@ -61,7 +61,7 @@ async def declare(channel: t.Any, analytics: bool) -> t.Any:
     """Make sure that everything is there, and return the exchange.
 
     :param channel: of aio-pika.
-    :param analytics: whether somebody consumes the queue of the analytics. Else it gets no more events; those that it
+    :param analytics: whether the queue of the analytics has a consumer. Else it gets no more events; those that it
         has stay, for people to judge.
     :raises aio_pika.exceptions.AMQPError: RabbitMQ is lost, or something is there in another form.
     """

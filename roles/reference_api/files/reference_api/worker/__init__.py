@@ -4,7 +4,7 @@
 
     relay.py           takes the events of one shard from its outbox to RabbitMQ
     shards.py          one relay and one database for each shard of the map in force
-    consumer.py        takes the messages of one queue to somebody who stores them; lanes.py keeps the databases apart
+    consumer.py        takes the messages of one queue to what stores them; lanes.py keeps the databases apart
     notifications.py   stores one notification for an event, in the shard of its user; notices.py says which and what
     broker.py          the connections to RabbitMQ, made again whenever they are lost
     database.py        one connection to one database, made again whenever it is lost

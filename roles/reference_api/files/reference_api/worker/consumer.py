@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Takes the messages of one queue to somebody who stores what they lead to.
+"""Takes the messages of one queue to a function that stores what they lead to.
 
 A message is acknowledged after that is committed. What cannot be stored now goes to a queue that brings it back later,
 or, where there is none, back to the queue while consuming pauses. What never can be stored goes to ``events.dead``.
@@ -95,7 +95,7 @@ class _Session:
                 self._failed.result()
             await self._distribute(batch)
             if not batch and time.monotonic() - looked > _LOOK:
-                # Nobody tells a consumer that its queue was deleted, or that the server has forgotten it.
+                # Nothing tells a consumer that its queue was deleted, or that the server has forgotten it.
                 async with asyncio.timeout(PATIENCE):
                     await self._channel.declare_queue(self._store.queue, passive=True)
                 looked = time.monotonic()

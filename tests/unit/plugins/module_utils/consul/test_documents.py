@@ -40,7 +40,7 @@ def test_who_has_not_seen_the_last_change_changes_nothing(consul, change):
     with pytest.raises(Conflict) as raised:
         change(consul, seen)
     assert raised.value.result() == {
-        "msg": "Somebody else changed the key a in the same moment; nothing was written.",
+        "msg": "Another client changed the key a in the same moment; nothing was written.",
         "code": "conflict",
         "key": "a",
     }
@@ -71,7 +71,7 @@ def test_a_lost_race_is_run_again_three_times_at_the_most(rivals, tries):
     def attempt():
         tried.append(1)
         if len(tried) <= rivals:
-            raise Conflict("Somebody was faster.")
+            raise Conflict("Another client was faster.")
         return "written"
 
     if rivals < documents.TRIES:

@@ -15,7 +15,7 @@ READY, WAIT, HOPELESS = (True, False), (False, False), (False, True)
 
 
 @pytest.mark.parametrize(
-    ("facts", "verdict", "reason"),
+    ("facts", "readiness", "reason"),
     [
         ({}, READY, ""),
         ({"answer": Answer(204)}, READY, ""),
@@ -46,9 +46,9 @@ READY, WAIT, HOPELESS = (True, False), (False, False), (False, True)
         ({"strangers": ("www-data",)}, HOPELESS, "its port is held by a process of www-data"),
     ],
 )
-def test_verdicts(facts, verdict, reason):
+def test_readiness(facts, readiness, reason):
     judged = judge(dataclasses.replace(HEALTHY, **facts), "/healthz", restarts_before=7)
-    assert (judged.ready, judged.hopeless) == verdict
+    assert (judged.ready, judged.hopeless) == readiness
     assert judged.reason == reason
 
 

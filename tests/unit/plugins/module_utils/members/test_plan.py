@@ -70,7 +70,7 @@ def names(members):
             "api1 api2 api3",
             "api1 api2 api3 api4:joining api5:joining",
         ),
-        # nobody who is leaving is used anew
+        # no member that is leaving is used again
         ("api1 api2 api3:leaving", 3, "api4", "api3", "api1 api2", "api1 api2 api3:leaving api4:joining"),
         ("api1 api2:leaving api3", 1, "", "api2 api3", "api1", "api1 api2:leaving api3:leaving"),
         # who does not serve yet goes first
@@ -118,7 +118,7 @@ def test_who_comes_and_goes_has_the_time_and_who_stays_keeps_its_own():
     assert [member.since for member in planned.joining] == [EARLIER, NOW]
 
 
-def test_names_and_addresses_are_the_lowest_that_nobody_has():
+def test_names_and_addresses_are_the_lowest_free_ones():
     source = Range("192.0.2.128/29", "app-{n}", frozenset({"app-1", "192.0.2.130"}))
     others = [Member("app-3", "192.0.2.131", "docker"), Member("app-4", "192.0.2.9", "docker", state="leaving")]
     planned = plan("api", STATIC, record("api1 api2 api3 api4"), 6, source, NOW, others=others)
@@ -144,7 +144,7 @@ def test_a_pool_is_taken_in_its_order_and_skips_who_is_taken():
     assert names(planned.joining) == "spare2"
 
 
-def test_a_group_may_begin_with_nobody():
+def test_a_group_may_begin_empty():
     planned = plan("api", (), None, 2, RANGE, NOW)
     assert written(planned.after) == "api1:joining api2:joining"
 
@@ -217,7 +217,7 @@ def test_any_history_keeps_its_promises(history):
             assert planned.staying == STATIC
             continue
         assert sorted(member.name for member in planned.after.members) == sorted(member.name for member in everybody)
-        # Nobody is forgotten, and nobody who leaves comes back before it is gone.
+        # No member is forgotten, and none that leaves comes back before it is gone.
         if present:
             was = {member.name: member for member in present.members}
             now = {member.name: member for member in planned.after.members}
@@ -235,7 +235,7 @@ def test_any_history_keeps_its_promises(history):
 
 
 @given(steps, st.integers(1, 8))
-def test_any_history_is_mended_by_one_whole_run(history, count):
+def test_any_history_is_repaired_by_one_whole_run(history, count):
     present = None
     for step, done, _provider in history:
         planned = plan("api", STATIC, present, step, BIG_RANGE, NOW)
@@ -277,7 +277,7 @@ def test_a_settled_member_has_its_id_and_its_time():
     assert settle(settled, "api", ["api1", "api4"], [], LATER) == settled
 
 
-def test_without_a_record_nobody_has_to_leave():
+def test_without_a_record_no_member_has_to_leave():
     assert settle(None, "api", [], ["api3"], NOW) is None
 
 
@@ -290,7 +290,7 @@ def test_without_a_record_nobody_has_to_leave():
         (None, ["api1"], [], "api1 cannot have joined api: no record says that it was to join."),
     ],
 )
-def test_what_nobody_expected_is_refused(before, joined, left, says):
+def test_what_was_not_expected_is_refused(before, joined, left, says):
     with pytest.raises(Refused, match=f"^{re.escape(says)}$"):
         settle(record(before) if before else None, "api", joined, left, NOW)
 

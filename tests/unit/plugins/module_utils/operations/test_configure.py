@@ -97,7 +97,7 @@ class Small(Driver):
 
 
 class Clock:
-    """Time passes only when somebody waits."""
+    """Time passes only when the code waits."""
 
     def __init__(self):
         self.now = 0.0

@@ -90,7 +90,7 @@ def test_a_rival_wins_between_reading_and_writing(consul):
     plan = publisher.plan()
     publish(consul, WITH_REPLICA)
     before = dict(consul.kv)
-    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+    with pytest.raises(Conflict, match="Another client changed the key a/map"):
         publisher.apply(plan)
     assert consul.kv == before
 
@@ -164,7 +164,7 @@ def test_m8_a_rival_of_a_large_map_leaves_no_copy_of_it(consul):
     plan = publisher.plan()
     publish(consul, large(512, 3, 30))
     before = dict(consul.kv)
-    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+    with pytest.raises(Conflict, match="Another client changed the key a/map"):
         publisher.apply(plan)
     assert consul.kv == before
 
@@ -178,7 +178,7 @@ def test_m8_a_rival_between_the_copy_and_the_map_leaves_no_copy_of_ours(consul):
             consul.hold("a/map", b"theirs")
 
     consul.before_commit = faster
-    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+    with pytest.raises(Conflict, match="Another client changed the key a/map"):
         publisher.apply(plan)
     assert {key: entry.value for key, entry in consul.kv.items()} == {"a/map": b"theirs"}
 
@@ -192,7 +192,7 @@ def test_m8_a_copy_that_a_rival_wrote_over_is_not_published(consul):
             consul.hold("a/map.history/1", b"{}")
 
     consul.before_commit = overwrite
-    with pytest.raises(Conflict, match="Somebody else changed the key a/map"):
+    with pytest.raises(Conflict, match="Another client changed the key a/map"):
         publisher.apply(plan)
     assert "a/map" not in consul.kv
 

@@ -85,7 +85,7 @@ def test_a_rival_who_is_always_faster_wins(consul, task):
 
     consul.before_commit = rival
     with pytest.raises(
-        Conflict, match="Somebody else changed the key scaleout/members/api each of the 3 times"
+        Conflict, match="Another client changed the key scaleout/members/api each of the 3 times"
     ) as lost:
         carried_out(task())
     assert (lost.value.code, lost.value.facts) == ("conflict", {"key": "scaleout/members/api"})

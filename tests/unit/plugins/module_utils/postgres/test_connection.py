@@ -95,7 +95,7 @@ def test_without_the_driver(monkeypatch):
     assert error.value.library == "psycopg2"
 
 
-def test_nobody_listens():
+def test_nothing_listens():
     pytest.importorskip("psycopg2")
     with pytest.raises(
         Unreachable, match=r"^Cannot reach PostgreSQL at 127\.0\.0\.1:1: Connection refused\.$"

@@ -17,8 +17,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan im
     JOURNAL,
     LINK,
     MAKE,
-    MEND,
     PRUNE,
+    REPAIR,
     RESTORE,
     STAGE,
     UNPACK,
@@ -57,13 +57,13 @@ def edited(name: str, **changes) -> dict:
         (settled(current="one"), (STAGE,), True),
         (settled(current="/tmp"), (STAGE,), True),
         (settled(current=None), (STAGE,), True),
-        (settled(releases=(ONE, dataclasses.replace(TWO, found="other"))), (MEND, STAGE), True),
-        (settled(releases=(ONE, dataclasses.replace(TWO, digest="", found="other"))), (MEND, STAGE), True),
+        (settled(releases=(ONE, dataclasses.replace(TWO, found="other"))), (REPAIR, STAGE), True),
+        (settled(releases=(ONE, dataclasses.replace(TWO, digest="", found="other"))), (REPAIR, STAGE), True),
         (settled(files=edited("environment", text="A=2\n")), (STAGE,), True),
         (settled(files=edited("secrets", mode=0o644)), (STAGE,), True),
         (settled(files=edited("unit", mode=-1)), (STAGE,), True),
         (settled(files={}), (STAGE,), True),
-        # Cut short after the exchange: the files are right, and nobody knows whether the process has them.
+        # Cut short after the exchange: the files are right, and it is not known whether the process has them.
         (settled(journal=Journal("one")), (STAGE,), True),
         # Cut short before it, and not wanted any more.
         (settled(staged=True), (UNSTAGE,), False),
@@ -73,7 +73,7 @@ def test_staging(present, actions, pending):
     plan = planner.stage(present, WANTED)
     assert plan.actions == actions
     assert plan.result["pending"] is pending
-    assert plan.result["missing"] is bool({UNPACK, MEND} & set(actions))
+    assert plan.result["missing"] is bool({UNPACK, REPAIR} & set(actions))
     assert (plan.before != plan.after) is pending
 
 

@@ -204,7 +204,7 @@ users = st.builds(
     st.sets(st.sampled_from(["a", "b"])),
     st.dictionaries(names, rights),
 )
-wishes = st.builds(
+desired = st.builds(
     Wanted, st.sets(names).map(tuple), st.lists(users, unique_by=lambda each: each.name).map(tuple), st.just(("guest",))
 )
 
@@ -222,7 +222,7 @@ def imported(present, given_definitions, calls):
     return exported(vhosts, there.values(), granted.values())
 
 
-@given(wishes, wishes)
+@given(desired, desired)
 def test_what_is_carried_out_leaves_no_difference(first, second):
     state = exported(["/"], [known("guest", "guest", ["administrator"])], [right("guest", "/")])
     for wanted in (first, second):

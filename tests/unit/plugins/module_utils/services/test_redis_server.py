@@ -125,7 +125,7 @@ def test_what_is_no_answer(serve, answers, kind, words):
     assert PASSWORD not in str(caught.value)
 
 
-def test_nobody_listens(serve):
+def test_nothing_listens(serve):
     server, client = serve()
     server.shutdown()
     server.server_close()

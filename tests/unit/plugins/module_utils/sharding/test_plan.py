@@ -128,7 +128,7 @@ def test_a_division_that_is_in_force_stays(by_shard):
     assert divide(by_shard, 4096, held) == held
 
 
-def test_weights_that_leave_nobody_or_nothing_are_refused():
+def test_weights_that_leave_no_shard_or_no_bucket_are_refused():
     with pytest.raises(InvalidMap, match="No shard has a weight above 0"):
         divide({0: 0, 1: 0}, 4096)
     with pytest.raises(InvalidMap, match="The weight 1 of shard 1 is too small for a single bucket of 4096"):

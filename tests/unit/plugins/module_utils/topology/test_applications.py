@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What runs on a platform: what is read of it, and the code and the sentence that each wrong wish gets."""
+"""What runs on a platform: what is read of it, and the code and the sentence that each wrong value gets."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_an_application_is_read():
         ({"tls": {"self_signed": True}, "listen": "8443 ssl"}, ("8443 ssl",)),
     ],
 )
-def test_a_site_with_a_certificate_is_https_and_its_key_is_told_to_nobody(site, listen):
+def test_a_site_with_a_certificate_is_https_and_its_key_is_never_told(site, listen):
     found, problems = read(shop={**SHOP, "source": "/src/shop", "site": {"server_name": "shop.example", **site}})
     assert problems == []
     assert found["shop"].site.listen == listen

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Which variables are taken for misspelled ones, which of them are refused, and which are somebody's own."""
+"""Which variables are taken for misspelled ones, which of them are refused, and which are the operator's own."""
 
 from __future__ import annotations
 

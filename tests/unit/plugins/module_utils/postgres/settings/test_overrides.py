@@ -44,8 +44,8 @@ def state(scope=APP, stored=None, changeable=True, missing=(), **facts):
     return State(definitions={definition.key: definition for definition in KNOWN}, scopes=scopes, **facts)
 
 
-def planned(settings, scope=APP, wishes=None, **facts):
-    return planner.plan(wishes or {}, state(scope, **facts), scoped={scope: settings})
+def planned(settings, scope=APP, desired=None, **facts):
+    return planner.plan(desired or {}, state(scope, **facts), scoped={scope: settings})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_all_in_one_action_with_what_takes_it_back():
 
 
 def test_beside_the_settings_of_the_server():
-    plan = planned({"work_mem": "8MB"}, wishes={"work_mem": "16MB"})
+    plan = planned({"work_mem": "8MB"}, desired={"work_mem": "16MB"})
     change = Override((Change(APP, "work_mem", ("8MB",)),), Override((Change(APP, "work_mem"),)))
     assert plan.actions == (Set("work_mem", ("16MB",), Reset("work_mem")), change, Reload())
     assert plan.before == {"work_mem": "4MB", "overrides": {"database app": {"work_mem": None}}}
@@ -145,13 +145,13 @@ def test_without_overrides_the_diff_has_none():
 )
 def test_refused(settings, facts, reason):
     with pytest.raises(Refused, match=reason) as error:
-        planned(settings, wishes={"work_mem": "16MB"}, **facts)
+        planned(settings, desired={"work_mem": "16MB"}, **facts)
     assert "hush" not in str(error.value.facts)
 
 
 def test_a_role_that_is_missing_and_a_bad_value_of_the_servers_are_said_together():
     with pytest.raises(Refused) as error:
-        planned({"work_mem": 1}, BATCH, wishes={"work_mem": 1}, missing=("database", "role"))
+        planned({"work_mem": 1}, BATCH, desired={"work_mem": 1}, missing=("database", "role"))
     assert len(error.value.facts["problems"]) == 3
     assert "'batch' is not a role of this server" in error.value.message
 

@@ -40,8 +40,8 @@ def state(*entries, definitions=(), **facts):
     return State(definitions=known, entries=tuple(Entry(*entry) for entry in entries), **facts)
 
 
-def planned(wishes, *entries, reload=True, **facts):
-    return planner.plan(wishes, state(*entries, **facts), reload)
+def planned(desired, *entries, reload=True, **facts):
+    return planner.plan(desired, state(*entries, **facts), reload)
 
 
 AUTO = True
@@ -50,7 +50,7 @@ FROM_FILE = {"source": "configuration file"}
 
 
 @pytest.mark.parametrize(
-    ("wish", "entries", "changes", "actions"),
+    ("desired", "entries", "changes", "actions"),
     [
         # From the default.
         ({"work_mem": "8MB"}, [], {}, [Set("work_mem", ("8MB",), Reset("work_mem")), Reload()]),
@@ -140,21 +140,21 @@ FROM_FILE = {"source": "configuration file"}
         ({"gone.level": None}, [], None, []),
     ],
 )
-def test_actions(wish, entries, changes, actions):
-    name = next(iter(wish)).lower()
+def test_actions(desired, entries, changes, actions):
+    name = next(iter(desired)).lower()
     definitions = [] if changes is None else [(name, changes)]
-    plan = planned(wish, *entries, definitions=definitions)
+    plan = planned(desired, *entries, definitions=definitions)
     assert list(plan.actions) == actions
     assert plan.changed == bool(actions)
     assert plan.result["reloaded"] == (Reload() in actions)
 
 
 @pytest.mark.parametrize(
-    ("wish", "entries", "changes", "restart"),
+    ("desired", "entries", "changes", "restart"),
     [
         ({"max_connections": 200}, [], {}, "200 is set now and 100 is still in force"),
         ({"max_connections": 200}, [("max_connections", "200", AUTO)], PENDING, "200 was set earlier and 100 is"),
-        # Another wish takes back what waits for a restart.
+        # Another desired takes back what waits for a restart.
         ({"max_connections": 100}, [("max_connections", "200", AUTO)], PENDING, None),
         ({"max_connections": None}, [("max_connections", "200", AUTO)], PENDING, None),
         ({"max_connections": 100}, [], {}, None),
@@ -164,9 +164,9 @@ def test_actions(wish, entries, changes, actions):
         ({"work_mem": "8MB"}, [], {}, None),
     ],
 )
-def test_restart_required(wish, entries, changes, restart):
-    name = next(iter(wish))
-    result = planned(wish, *entries, definitions=[(name, changes)]).result
+def test_restart_required(desired, entries, changes, restart):
+    name = next(iter(desired))
+    result = planned(desired, *entries, definitions=[(name, changes)]).result
     assert result["restart_required"] == ([name] if restart else [])
     assert restart is None or restart in result["restart_reasons"][name]
 
@@ -219,7 +219,7 @@ def test_a_password_is_masked_and_its_change_seen():
 
 
 @pytest.mark.parametrize(
-    ("wish", "facts", "reason"),
+    ("desired", "facts", "reason"),
     [
         ({"work_memm": 1}, {}, "settings.work_memm: '1' is for a setting that the server does not know."),
         ({"work_memm": None}, {}, "does not know"),
@@ -241,14 +241,14 @@ def test_a_password_is_masked_and_its_change_seen():
         ({"primary_conninfo": "password=hush\n"}, {}, r"password=\*{8}"),
     ],
 )
-def test_refused(wish, facts, reason):
+def test_refused(desired, facts, reason):
     with pytest.raises(Refused, match=reason) as refusal:
-        planned(wish, **facts)
+        planned(desired, **facts)
     assert "hush" not in refusal.value.message
 
 
 @pytest.mark.parametrize(
-    ("wish", "entries", "actions"),
+    ("desired", "entries", "actions"),
     [
         ("8MB", [("work_mem", "16MB")], []),
         ("8192kB", [("work_mem", "16MB", AUTO)], []),
@@ -261,13 +261,13 @@ def test_refused(wish, facts, reason):
         (None, [("work_mem", "16MB", AUTO)], [Reset("work_mem", Set("work_mem", ("16MB",))), Reload()]),
     ],
 )
-def test_m5_what_the_command_line_says_is_what_counts(wish, entries, actions):
+def test_m5_what_the_command_line_says_is_what_counts(desired, entries, actions):
     definitions = [("work_mem", {"setting": "8192", "source": "command line"})]
     if actions is None:
         with pytest.raises(Refused, match="work_mem = 8MB on its command line"):
-            planned({"work_mem": wish}, *entries, definitions=definitions)
+            planned({"work_mem": desired}, *entries, definitions=definitions)
         return
-    plan = planned({"work_mem": wish}, *entries, definitions=definitions)
+    plan = planned({"work_mem": desired}, *entries, definitions=definitions)
     assert list(plan.actions) == actions
     assert plan.before == plan.after == {"work_mem": "8MB"}
 
@@ -293,13 +293,13 @@ def test_nothing_to_do_needs_no_rights():
 
 
 def test_a_standby_is_not_to_have_less_than_its_primary():
-    wishes = {"max_connections": 50, "work_mem": "1MB"}
-    assert planned(wishes).warnings == ()
-    assert "falls from 100 to 50 on a standby" in planned(wishes, in_recovery=True).warnings[0]
+    desired = {"max_connections": 50, "work_mem": "1MB"}
+    assert planned(desired).warnings == ()
+    assert "falls from 100 to 50 on a standby" in planned(desired, in_recovery=True).warnings[0]
     assert planned({"max_connections": 500}, in_recovery=True).warnings == ()
 
 
-@pytest.mark.parametrize("wishes", [{"": 1}, {"  ": 1}, {7: 1}, {"work_mem": 1, "Work_Mem": 2}])
-def test_names_that_are_none(wishes):
+@pytest.mark.parametrize("desired", [{"": 1}, {"  ": 1}, {7: 1}, {"work_mem": 1, "Work_Mem": 2}])
+def test_names_that_are_none(desired):
     with pytest.raises(InvalidInput):
-        planner.check_names(wishes)
+        planner.check_names(desired)

@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.d
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Checkpoint, Create, Drop
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Sweep, wishes_of
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Exclusive, parse_slots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
 
 MB = 1024 * 1024
@@ -31,12 +31,12 @@ def limits(retained=None, free=None, action="drop", pattern=None):
     return guard.Limits.of(options, Pattern.of(pattern))
 
 
-def verdicts(slots, asked, disk=None):
-    return {verdict.name: verdict for verdict in guard.judge({slot.name: slot for slot in slots}, asked, disk)}
+def findings(slots, asked, disk=None):
+    return {finding.name: finding for finding in guard.judge({slot.name: slot for slot in slots}, asked, disk)}
 
 
 def gone(slots, asked, disk=None):
-    return [name for name, verdict in verdicts(slots, asked, disk).items() if verdict.choice != "kept"]
+    return [name for name, finding in findings(slots, asked, disk).items() if finding.choice != "kept"]
 
 
 def state(*slots, **facts):
@@ -110,22 +110,23 @@ def test_each_choice_has_its_reason():
         slot("much", 3 * GB, inactive_since="2026-11-25T14:20:59Z"),
         slot("other", 3 * GB),
     ]
-    said = verdicts(slots, limits("1GB", pattern="[!o]*"))
-    assert {name: verdict.reason for name, verdict in said.items()} == {
+    said = findings(slots, limits("1GB", pattern="[!o]*"))
+    assert {name: finding.reason for name, finding in said.items()} == {
         "active": "walsender pg1r (pid 7) uses it although it keeps 2GB of WAL, more than max_retained_bytes",
         "busy": "walsender x (pid 8) uses it",
         "fresh": "it keeps no WAL",
         "little": "it keeps 1MB of WAL, which is within the limits",
-        "much": "nobody uses it since 2026-11-25T14:20:59Z and it keeps 3GB of WAL, more than max_retained_bytes 1GB",
+        "much": "no client has used it since 2026-11-25T14:20:59Z and it keeps 3GB of WAL, "
+        "more than max_retained_bytes 1GB",
         "other": "its name is not in the pattern [!o]*",
     }
-    assert [name for name, verdict in said.items() if verdict.alarming] == ["active", "much"]
+    assert [name for name, finding in said.items() if finding.alarming] == ["active", "much"]
 
 
 def test_the_disk_is_named_in_the_reason():
-    said = verdicts([slot("a", 500 * MB), slot("b", 600 * MB, active=True)], limits(free="1GB"), Disk(5 * MB, 9 * GB))
+    said = findings([slot("a", 500 * MB), slot("b", 600 * MB, active=True)], limits(free="1GB"), Disk(5 * MB, 9 * GB))
     assert said["a"].reason == "to drop it would free nothing, as the slot b stays and keeps as much WAL"
-    said = verdicts([slot("a", 500 * MB), slot("b", 20 * MB)], limits(free="100MB"), Disk(50 * MB, 9 * GB))
+    said = findings([slot("a", 500 * MB), slot("b", 20 * MB)], limits(free="100MB"), Disk(50 * MB, 9 * GB))
     assert "500MB of WAL, the oldest that is left, and 50MB of the disk are free" in said["a"].reason
     assert said["b"].reason == "the others free enough of the disk"
 
@@ -156,9 +157,9 @@ def test_a_report_changes_nothing_and_a_drop_gives_the_disk_back():
     decision = decide((), server, limits=limits("1GB"))
     drop = planner.plan(decision)
     assert drop.actions == (Drop("a", spare=True), Checkpoint())
-    assert drop.warnings[0].startswith("The guard drops the slot a: nobody uses it and")
+    assert drop.warnings[0].startswith("The guard drops the slot a: no client uses it and")
     assert (drop.before["a"], drop.after["a"]) == ({"slot_type": "physical"}, None)
-    # Somebody came back before its turn.
+    # A client came back before its turn.
     after = result(decision, {"a": slot("a", GB, active=True), "b": slot("b", MB)})
     assert (after["slots"][0]["action"], after["guard"]["slots"][0]["choice"]) == ("none", "kept")
 
@@ -167,8 +168,8 @@ def test_a_listed_slot_is_there_again_and_as_it_was():
     server = state(
         Slot("a", "logical", "pgoutput", "d", two_phase=True, retained_bytes=2 * GB), databases=frozenset({"d"})
     )
-    wishes = wishes_of([{"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "d"}])
-    plan = planner.plan(decide(wishes, server, limits=limits("1GB")))
+    desired_slots = parse_slots([{"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "d"}])
+    plan = planner.plan(decide(desired_slots, server, limits=limits("1GB")))
     assert plan.actions == (
         Drop("a", spare=True),
         Create("a", "pgoutput", "d", two_phase=True),
@@ -185,13 +186,13 @@ def test_what_is_not_listed_goes_within_the_pattern():
         slot("app_u", 1, active=True, user="walsender u (pid 3)"),
         slot("other", 1),
     )
-    wishes = wishes_of([{"name": "app_a"}, {"name": "app_u"}])
-    plan = planner.plan(decide(wishes, server, Sweep(Pattern("app_*"))))
+    desired_slots = parse_slots([{"name": "app_a"}, {"name": "app_u"}])
+    plan = planner.plan(decide(desired_slots, server, Exclusive(Pattern("app_*"))))
     assert plan.actions == (Drop("app_b"),)
     assert [row["name"] for row in plan.result["slots"]] == ["app_a", "app_u", "app_b"]
     with pytest.raises(Refused, match=r"slot app_u is in use by walsender u .pid 3.; with force: true"):
-        decide(wishes[:1], server, Sweep(Pattern("app_*")))
-    plan = planner.plan(decide(wishes[:1], server, Sweep(Pattern("app_*"), force=True)))
+        decide(desired_slots[:1], server, Exclusive(Pattern("app_*")))
+    plan = planner.plan(decide(desired_slots[:1], server, Exclusive(Pattern("app_*"), force=True)))
     assert plan.actions == (Drop("app_b", force=True), Drop("app_u", force=True))
 
 
@@ -207,7 +208,7 @@ SLOTS = st.lists(
     ),
     unique_by=lambda slot: slot.name,
 )
-WISHES = st.lists(
+DESIRED = st.lists(
     st.fixed_dictionaries(
         {
             "name": st.sampled_from("abcdefghij"),
@@ -216,7 +217,7 @@ WISHES = st.lists(
             "recreate": st.booleans(),
         }
     ),
-    unique_by=lambda wish: wish["name"],
+    unique_by=lambda desired: desired["name"],
 )
 LIMITS = st.none() | st.builds(
     limits, st.none() | st.sampled_from(["1MB", "1GB"]), st.sampled_from(["100MB", "5GB", "50%"])
@@ -224,23 +225,29 @@ LIMITS = st.none() | st.builds(
 
 
 @given(
-    SLOTS, WISHES, LIMITS, st.none() | st.builds(Sweep, st.just(Pattern("[a-d]")), st.booleans()), st.integers(0, 10)
+    SLOTS,
+    DESIRED,
+    LIMITS,
+    st.none() | st.builds(Exclusive, st.just(Pattern("[a-d]")), st.booleans()),
+    st.integers(0, 10),
 )
-def test_the_plan_for_any_server(slots, wanted, asked, sweep, free):
+def test_the_plan_for_any_server(slots, wanted, asked, exclusive, free):
     """Nothing in use goes without force, each recreated slot is created right after, and a second run agrees."""
     server = state(*slots, max_replication_slots=20, disk=Disk(free * GB, 10 * GB))
-    wishes = wishes_of(wanted)
-    forced = {wish.name for wish in wishes if wish.force}
+    desired_slots = parse_slots(wanted)
+    forced = {desired.name for desired in desired_slots if desired.force}
     try:
-        plan = planner.plan(decide(wishes, server, sweep, asked))
+        plan = planner.plan(decide(desired_slots, server, exclusive, asked))
     except Refused:
         return
     now = dict(server.slots)
     for position, action in enumerate(plan.actions):
         if isinstance(action, Drop):
             before = now.pop(action.name)
-            assert not before.temporary or action.name in {wish.name for wish in wishes if wish.state == "absent"}
-            assert not before.active or action.name in forced or (sweep and sweep.force)
+            assert not before.temporary or action.name in {
+                desired.name for desired in desired_slots if desired.state == "absent"
+            }
+            assert not before.active or action.name in forced or (exclusive and exclusive.force)
             assert not (before.active and action.spare)
             if any(isinstance(later, Create) and later.name == action.name for later in plan.actions):
                 assert plan.actions[position + 1].name == action.name
@@ -248,10 +255,10 @@ def test_the_plan_for_any_server(slots, wanted, asked, sweep, free):
             assert action.name not in now
             now[action.name] = Slot(action.name, "physical")
     assert {name for name, described in plan.after.items() if described} <= set(now)
-    for wish in wishes:
-        assert (wish.name in now) == (wish.state == "present")
+    for desired in desired_slots:
+        assert (desired.name in now) == (desired.state == "present")
     again = state(*now.values(), max_replication_slots=20, disk=Disk(10 * GB, 10 * GB))
-    assert not planner.plan(decide(wishes, again, sweep, asked)).changed
+    assert not planner.plan(decide(desired_slots, again, exclusive, asked)).changed
 
 
 @given(SLOTS, st.sampled_from(["100MB", "5GB", "50%"]), st.integers(0, 10))

@@ -13,7 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots i
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import decide
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import Alter, Create, Drop
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Wish, wishes_of
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired, parse_slots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot, State
 
 STANDBY = Slot("standby", "physical", active=True, active_pid=7, user="walsender pg1r (pid 7)", restart_lsn="0/30")
@@ -41,7 +41,7 @@ def absent(name, **options):
 
 
 def planned(*slots, **facts):
-    return planner.plan(decide(wishes_of(slots), dataclasses.replace(SERVER, **facts)))
+    return planner.plan(decide(parse_slots(slots), dataclasses.replace(SERVER, **facts)))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def planned(*slots, **facts):
         ),
         ([logical("reports", two_phase=False, failover=False, recreate=True)], []),
         ([{"name": "lost", "recreate": True}], [Drop("lost"), Create("lost")]),
-        # Each is created anew before the next one is touched.
+        # Each is recreated before the next one is touched.
         (
             [
                 logical("reports", two_phase=True, recreate=True),
@@ -125,18 +125,18 @@ def test_actions(slots, actions):
 )
 def test_slots_that_can_never_be(options, reason):
     with pytest.raises(InvalidInput, match=reason):
-        wishes_of([options])
+        parse_slots([options])
 
 
 def test_names_up_to_the_limit_and_only_once():
-    assert wishes_of([{"name": "x" * 63}, {"name": "0_"}])
+    assert parse_slots([{"name": "x" * 63}, {"name": "0_"}])
     with pytest.raises(InvalidInput, match="named twice"):
-        wishes_of([{"name": "x"}, absent("x")])
+        parse_slots([{"name": "x"}, absent("x")])
 
 
 def test_what_is_not_given_has_the_default():
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Wish) if field.name != "name")
-    assert wishes_of([{"name": "x", **nothing}]) == wishes_of([{"name": "x"}])
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Desired) if field.name != "name")
+    assert parse_slots([{"name": "x", **nothing}]) == parse_slots([{"name": "x"}])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_what_is_not_given_has_the_default():
         ({"name": "brief"}, {}, "temporary one of client backend psql"),
         # What is in use.
         (absent("standby"), {}, "slot standby is in use by walsender pg1r .pid 7.; with force: true"),
-        (logical("standby", recreate=True), {}, "slot standby is in use by .* the slot dropped and created anew"),
+        (logical("standby", recreate=True), {}, "slot standby is in use by .* the slot dropped and recreated"),
         (logical("brief", recreate=True), {}, "temporary one"),
         # What the server cannot do.
         (logical("new", failover=True), {}, "failover: true before PostgreSQL 17; this one runs 15.4"),
@@ -235,7 +235,7 @@ def test_whoever_is_ended_is_named():
 
 def test_the_result_before_and_after_the_apply():
     slots = [logical("reports"), {"name": "new"}, absent("standby", force=True), absent("none")]
-    decision = decide(wishes_of(slots), SERVER)
+    decision = decide(parse_slots(slots), SERVER)
     rows = planned(*slots).result["slots"]
     assert [(row["name"], row["action"], row["active"]) for row in rows] == [
         ("reports", "none", False),
@@ -265,7 +265,7 @@ def test_a_copy_of_the_primarys_is_left_to_the_primary():
 
 @pytest.mark.parametrize("recreate", [False, True])
 @pytest.mark.parametrize("now", [False, True])
-def test_a_slot_that_need_not_be_created_anew_is_altered(now, recreate):
+def test_a_slot_that_need_not_be_recreated_is_altered(now, recreate):
     slot = dataclasses.replace(REPORTS, failover=now)
     asked = logical("reports", failover=not now, recreate=recreate)
     plan = planned(asked, version=170000, slots={"reports": slot})
@@ -286,7 +286,7 @@ def test_a_slot_in_use_is_not_altered(facts, reason):
         planned(logical("reports", failover=True), version=170000, slots={"reports": slot})
 
 
-def test_the_result_of_a_slot_that_is_created_anew():
+def test_the_result_of_a_slot_that_is_recreated():
     plan = planned({"name": "lost", "recreate": True})
     row = plan.result["slots"][0]
     assert (row["action"], row["wal_status"], row["before"]["wal_status"]) == ("recreated", None, "lost")
@@ -295,7 +295,7 @@ def test_the_result_of_a_slot_that_is_created_anew():
 
 
 def test_p2_a_lost_slot_is_reported_and_the_others_are_provided():
-    found = planner.plan(decide(wishes_of([{"name": "lost"}, {"name": "other"}]), SERVER, report_lost=True))
+    found = planner.plan(decide(parse_slots([{"name": "lost"}, {"name": "other"}]), SERVER, report_lost=True))
     assert list(found.actions) == [Create("other")]
     assert [row["action"] for row in found.result["slots"]] == ["none", "created"]
     assert found.warnings == (
@@ -306,7 +306,7 @@ def test_p2_a_lost_slot_is_reported_and_the_others_are_provided():
 
 def test_p2_a_lost_slot_is_made_again_by_a_word_and_one_of_another_type_is_refused():
     def decided(slot):
-        return decide(wishes_of([slot]), SERVER, report_lost=True)
+        return decide(parse_slots([slot]), SERVER, report_lost=True)
 
     assert list(planner.plan(decided({"name": "lost", "recreate": True})).actions) == [Drop("lost"), Create("lost")]
     with pytest.raises(Refused, match="exists with slot_type"):

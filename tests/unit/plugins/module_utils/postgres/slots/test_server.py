@@ -82,11 +82,11 @@ def test_a_slot_that_is_missing_after_a_failed_recreation_is_named():
                 raise LOST_RIGHTS
             super().run(statement, parameters)
 
-    with pytest.raises(PartlyApplied, match="The slot a was dropped to create it anew and is missing now"):
+    with pytest.raises(PartlyApplied, match="The slot a was dropped to recreate it and is missing now"):
         server.apply(OnlyDrops(), [Drop("a"), Create("a")], 60)
 
 
-def test_no_slot_is_dropped_for_one_in_a_database_that_lets_nobody_in(monkeypatch):
+def test_no_slot_is_dropped_for_one_in_a_database_that_refuses_connections(monkeypatch):
     def refuse(endpoint):
         raise Unreachable("PostgreSQL", endpoint.place, endpoint.port, f"no way into {endpoint.database}")
 

@@ -115,5 +115,5 @@ def test_the_last_words_are_the_servers_own():
         (f"# Ansible managed\n{HBA_REMARK}\nlocal all postgres peer\n", False),
     ],
 )
-def test_p6_a_pg_hba_conf_of_somebody_before_us_is_known(hba, foreign):
+def test_p6_a_pg_hba_conf_from_before_us_is_known(hba, foreign):
     assert postgres.foreign(hba) == foreign

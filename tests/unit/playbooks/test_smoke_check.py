@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The smoke run's verdict: sound evidence passes, and each way in which it can be unsound is told."""
+"""What the smoke run says: sound evidence passes, and each way in which it can be unsound is told."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[3] / "playbooks/files/smoke_verdict.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "playbooks/files/smoke_check.py"
 
 # Their buckets, as PostgreSQL computes them, lie in the lower and in the upper half of the 4096.
 LOW, HIGH = "8e3e5bdb-6b8d-4c1d-9e0e-3d1e6a1b0001", "8e3e5bdb-6b8d-4c1d-9e0e-3d1e6a1b0002"
 
 
 @pytest.fixture(scope="module")
-def verdict():
-    spec = importlib.util.spec_from_file_location("smoke_verdict", SCRIPT)
+def check():
+    spec = importlib.util.spec_from_file_location("smoke_check", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     before = list(sys.path)
     spec.loader.exec_module(module)
@@ -71,12 +71,12 @@ def evidence():
     }
 
 
-def test_the_users_lie_on_two_shards(verdict, evidence):
-    assert [verdict.shard_of(user, evidence["map"]) for user in (LOW, HIGH)] == ["0", "1"]
+def test_the_users_lie_on_two_shards(check, evidence):
+    assert [check.shard_of(user, evidence["map"]) for user in (LOW, HIGH)] == ["0", "1"]
 
 
-def test_sound_evidence(verdict, evidence):
-    lines, problems = verdict.judge(evidence)
+def test_sound_evidence(check, evidence):
+    lines, problems = check.judge(evidence)
     assert problems == []
     assert lines
 
@@ -164,22 +164,22 @@ def an_event_was_counted_twice(evidence):
         (an_event_was_counted_twice, "'tasks': 5"),
     ],
 )
-def test_unsound_evidence(verdict, evidence, spoil, told):
+def test_unsound_evidence(check, evidence, spoil, told):
     spoil(evidence)
-    _unused, problems = verdict.judge(evidence)
+    _unused, problems = check.judge(evidence)
     assert any(told in problem for problem in problems), problems
 
 
 @pytest.mark.parametrize(("spoil", "status"), [(lambda evidence: None, 0), (not_on_the_replica, 1)])
-def test_status(verdict, evidence, monkeypatch, capsys, spoil, status):
+def test_status(check, evidence, monkeypatch, capsys, spoil, status):
     spoiled = copy.deepcopy(evidence)
     spoil(spoiled)
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(spoiled)))
-    assert verdict.main() == status
+    assert check.main() == status
     assert capsys.readouterr().out
 
 
-def test_a_platform_without_caches_and_events(verdict, evidence):
+def test_a_platform_without_caches_and_events(check, evidence):
     evidence.update(cached={}, analytics=None)
     evidence["written"]["cache"] = {"none": 2}
-    assert verdict.judge(evidence)[1] == []
+    assert check.judge(evidence)[1] == []
