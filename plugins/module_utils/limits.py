@@ -126,18 +126,20 @@ def _number(option: str, key: str, value: t.Any) -> int:
     return int(value)
 
 
-def fault(limits_by_name: t.Mapping[str, t.Any]) -> str:
+def fault(limits_by_name: t.Mapping[str, t.Any], size: t.Any = None) -> str:
     """Return the first thing that is wrong with limits, as a clause; empty when nothing is.
 
-    What depends on the host is not judged.
-
     :param limits_by_name: limits by the name of what holds them, such as a variable's.
+    :param size: the memory that the host is going to be made with, as container engines take it; None when the host
+        is not ours to make, or says nothing.
     """
+    match = _SIZE.match(str(size).upper())
+    memory = int(match.group(1)) * _FACTORS[match.group(2)] if match else None
     for name, limits in limits_by_name.items():
         if not isinstance(limits, t.Mapping):
             return f"{name} is {limits!r} and must be a dictionary of limits"
         try:
-            settings(name, limits)
+            settings(name, limits, memory)
         except Refused as error:
             return error.message.rstrip(".")
     return ""

@@ -76,6 +76,11 @@ class _Application:
     def words(self, name: str) -> list[str]:
         return _words(self[name])
 
+    def made_with(self, name: str) -> t.Any:
+        """Return what the role fleet makes this host with, such as its memory; None when it does not say."""
+        made = self._platform.value(self.host, "fleet_host", {})
+        return made.get(name) if isinstance(made, t.Mapping) else None
+
     @property
     def given(self) -> bool:
         """Whether the inventory, or the play's task, says what runs here; else only the role's caller knows."""
@@ -217,7 +222,7 @@ def _values(app: _Application) -> t.Iterator[Problem]:
     named.update(
         {f"{app.called('workers')}, limits of {each.get('name')}": each.get("limits") or {} for each in app.workers}
     )
-    fault = limits.fault(named)
+    fault = limits.fault(named, app.made_with("memory"))
     if fault:
         yield app.problem("bad_limits", fault)
 

@@ -38,7 +38,7 @@ GOOD = {
 
 
 def platform(**changes) -> Platform:
-    variables = {**GOOD, **{f"app_{name}" if name[:7] != "consul_" else name: v for name, v in changes.items()}}
+    variables = {**GOOD, **{name if name.startswith(("consul_", "fleet_")) else f"app_{name}": v for name, v in changes.items()}}
     return Platform(hosts={"api1": variables}, groups={"api": ["api1"]})
 
 
@@ -98,6 +98,11 @@ def platform(**changes) -> Platform:
             "PORT, SERVICE_TAGS cannot be set in app_environment or app_secrets: the role does that",
         ),
         ({"keep_releases": 0}, "bad_value", "app_keep_releases is 0; at least 1 has to stay"),
+        (
+            {"fleet_host": {"memory": "768m"}},
+            "bad_limits",
+            "app_limits: memory_max is 1G, more than the 768M that this host has",
+        ),
         (
             {"limits": {"memory_min": "2G", "memory_max": "1G"}},
             "bad_limits",
