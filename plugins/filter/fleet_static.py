@@ -22,7 +22,7 @@ options:
 EXAMPLES = r"""
 - name: List the VMs that wait
   ansible.builtin.debug:
-    msg: "{{ groups.fleet_standby | map('extract', hostvars, 'fleet_host') | scaleout.platform.fleet_static }}"
+    msg: "{{ groups.fleet_spare | map('extract', hostvars, 'fleet_host') | scaleout.platform.fleet_static }}"
 """
 
 RETURN = r"""

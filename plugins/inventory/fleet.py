@@ -116,10 +116,10 @@ options:
     description: Variables of the hosts that the inventory does not know. They may be templates.
     type: dict
     default: {}
-  standby_group:
+  spare_group:
     description: The group of hosts that wait for work. A host that a record names is not in it.
     type: str
-    default: fleet_standby
+    default: fleet_spare
 seealso:
   - module: scaleout.platform.members
 """
@@ -158,6 +158,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import fleet_members
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import working_groups
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import renamed
 
 if t.TYPE_CHECKING:
     from ansible.inventory.data import InventoryData
@@ -200,7 +201,7 @@ class InventoryModule(BaseInventoryPlugin):
         self._file = os.path.abspath(path)
         self._folder = os.path.dirname(self._file)
         try:
-            self._read_config_data(path)
+            self._refuse_renamed(self._read_config_data(path) or {})
             groups = self.get_option("groups")
             fleet_members.check_groups(groups)
             if not inventory.hosts:
@@ -297,6 +298,13 @@ class InventoryModule(BaseInventoryPlugin):
             return f"The token is the variable {variable} of the file {variables} (token_vars_file)."
         return "There is no token: set the environment variable CONSUL_HTTP_TOKEN to that of consul_reader_token."
 
+    @staticmethod
+    def _refuse_renamed(config: dict[str, t.Any]) -> None:
+        """Ansible ignores an option that a plugin does not have; one that it had would do nothing."""
+        for old, new in renamed.INVENTORY_OPTIONS.items():
+            if old in config:
+                raise InvalidInput(old, config[old], f"is not read any more; the option is called {new} now")
+
     def _template(self, text: t.Any, variables: dict[str, t.Any] | None = None) -> str | None:
         """Render a text that may be a template; None where nothing comes out."""
         self.templar.available_variables = variables or {}
@@ -317,7 +325,7 @@ class InventoryModule(BaseInventoryPlugin):
             known = self.inventory.hosts.get(member.name)
             self._introduce(member, known)
             if known:
-                self._take_out(known, self.get_option("standby_group"))
+                self._take_out(known, self.get_option("spare_group"))
             if member.is_desired:
                 self.inventory.add_host(member.name, group=name)
             else:

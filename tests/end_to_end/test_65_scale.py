@@ -155,7 +155,7 @@ def spares(platform, tmp_path_factory):
     """Two VMs that wait for work, and the inventories that know them."""
     folder = tmp_path_factory.mktemp("spares")
     hosts = {name: {"ansible_host": address, "fleet_provider": "static"} for name, address in SPARES.items()}
-    (folder / "spares.yml").write_text(yaml.safe_dump({"all": {"children": {"fleet_standby": {"hosts": hosts}}}}))
+    (folder / "spares.yml").write_text(yaml.safe_dump({"all": {"children": {"fleet_spare": {"hosts": hosts}}}}))
 
     def fleet(state: str) -> str:
         # As large as the pool's, which have room for the application's limits.

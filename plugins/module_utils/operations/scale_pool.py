@@ -42,7 +42,7 @@ def members_options(platform: Platform, asked: Asked, static: t.Sequence[Host]) 
         "maximum": maximum,
         "static_members": [{"provider": own, **one} for one in static or _described(platform, asked.group)],
         "provider": platform.value(host, "scale_provider", own),
-        "pool": _described(platform, "fleet_standby"),
+        "pool": _described(platform, "fleet_spare"),
         "address_range": platform.value(host, "scale_address_range"),
         "reserved_names": list(platform.hosts),
         "reserved_addresses": [platform.address(name) for name in platform.hosts],

@@ -72,7 +72,7 @@ SITE_OPTIONS = (
 )
 POOL_KEYS = ("min", "max")
 #: Groups that are no pool of servers.
-_NO_POOLS = ("all", "ungrouped", "fleet_idle", "fleet_standby", "fleet_leaving", "fleet_released")
+_NO_POOLS = ("all", "ungrouped", "fleet_idle", "fleet_spare", "fleet_leaving", "fleet_released")
 #: Roles of PostgreSQL that no application may own its database by.
 _ROLES_TAKEN = ("postgres", "replicator", "pgbouncer")
 #: The name becomes an account, a unit and a path.

@@ -10,6 +10,7 @@ import fnmatch
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import renamed
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import VARIABLES, together
 
 #: Patterns of names that begin as ours do and belong to the operator.
@@ -31,15 +32,6 @@ DECLARED = (
 )
 #: What these say decides who is in the topology. Without one of them hosts or data are missing from it.
 TOPOLOGY = ("applications", "platform_address", "platform_shard_buckets", "postgres_cluster", "postgres_clusters")
-#: Variables of earlier releases, and what says the same now.
-RENAMED = {
-    "platform_application_role": "applications",
-    "platform_application_secrets": "applications",
-    "postgres_databases": "postgres_clusters",
-    "postgres_primary": "postgres_cluster",
-    "postgres_role": "postgres_cluster",
-    "postgres_shards": "postgres_clusters",
-}
 #: Prefixes that are common words. A name that is near to none of ours is the operator's own.
 _COMMON = ("app_", "base_")
 #: How near a name is that may be meant, by the ratio of difflib: the prefix alone makes names alike.
@@ -64,14 +56,22 @@ class Names:
 
 def judge(platform: Platform, names: Names) -> tuple[list[Problem], list[Problem]]:
     """Return what has to be corrected, and what may be meant as it is."""
-    refused, doubtful = [], []
+    refused = [
+        Problem("renamed_group", "", f"the group {old} is called {new} now; rename it in the inventory")
+        for old, new in renamed.GROUPS.items()
+        if old in platform.groups
+    ]
+    doubtful = []
     for name, hosts in _strange(platform, names).items():
         nearest = _nearest(name, names)
-        meant = RENAMED.get(nearest, nearest)
+        meant = renamed.VARIABLES.get(nearest, nearest)
         where = together(hosts)
-        if name in RENAMED:
+        if name in renamed.VARIABLES:
             refused.append(Problem("renamed_variable", "", f"{where}: {name} is gone; {meant} says it now"))
-        elif nearest in RENAMED and _is_slip(name, nearest):
+        elif name in renamed.REMOVED:
+            text = f"{where}: {name} is gone; {renamed.REMOVED[name]}, so remove it from the inventory"
+            refused.append(Problem("renamed_variable", "", text))
+        elif nearest in renamed.VARIABLES and _is_slip(name, nearest):
             text = f"{where}: {name} is not known here, and {nearest} is gone; {meant} says it now"
             refused.append(Problem("renamed_variable", "", text))
         elif meant in TOPOLOGY and _is_slip(name, nearest) and _lack(platform, hosts, meant):
@@ -125,7 +125,7 @@ def _corrected(name: str, names: Names) -> str:
 
 def _nearest(name: str, names: Names) -> str:
     """Return the nearest name that is known, or was; empty where none is near."""
-    known = [*names.known, *DECLARED, *RENAMED]
+    known = [*names.known, *DECLARED, *renamed.VARIABLES]
     near = difflib.get_close_matches(_corrected(name, names), sorted({*known}), n=1, cutoff=_NEAR)
     return near[0] if near else ""
 

@@ -31,7 +31,7 @@ all:
         api1: {ansible_host: 192.0.2.21}
         api2: {ansible_host: 192.0.2.22}
         api3: {ansible_host: 192.0.2.23, fleet_provider: docker}
-    fleet_standby:
+    fleet_spare:
       hosts:
         spare1: {ansible_host: 192.0.2.91}
     consul_server:

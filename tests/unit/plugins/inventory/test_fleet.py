@@ -132,7 +132,7 @@ def test_a_host_that_waited_for_work_waits_no_more(read, consul, state, group):
     consul.keys["scaleout/members/api"] = record(API1, member("spare1", "192.0.2.91", state, "static"))
     inventory = read()
     assert "spare1" in inventory.group(group)
-    assert inventory.group("fleet_standby") == []
+    assert inventory.group("fleet_spare") == []
     assert inventory.variables("spare1")["ansible_host"] == "192.0.2.91"
 
 
@@ -277,6 +277,10 @@ def test_a_template_is_rendered(read, consul, monkeypatch):
     ("options", "says"),
     [
         ({"groups": ["a b"]}, "groups: 'a b' is not the name of a group"),
+        (
+            {"standby_group": "fleet_standby"},
+            "standby_group: 'fleet_standby' is not read any more; the option is called spare_group now.",
+        ),
         ({"groups": ["all"]}, "groups: 'all' is Ansible's own."),
         ({"consul_url": "consul1:8500"}, "consul_url: 'consul1:8500' is not a URL such as http://192.0.2.61:8500."),
         ({"consul_url": "http://consul1:port"}, "consul_url: 'http://consul1:port' is not a URL"),

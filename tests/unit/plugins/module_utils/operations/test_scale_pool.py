@@ -26,7 +26,7 @@ PLATFORM = Platform(
         "cache": ["api2"],
         "postgres": ["pg1"],
         "consul_server": ["consul1"],
-        "fleet_standby": ["spare1"],
+        "fleet_spare": ["spare1"],
         "platform_reached": ["lb1", "consul1", "pg1"],
     },
     applications={"shop": Application("shop", "api", "scaleout.platform.app", "shop-web")},

@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
-from ansible_collections.scaleout.platform.plugins.module_utils.topology import variables
+from ansible_collections.scaleout.platform.plugins.module_utils.topology import renamed, variables
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import names
 
 ROOT = pathlib.Path(__file__).parents[5]
+#: The public variables of each release: arguments of roles, and what the inventories of that release set.
+RELEASED = pathlib.Path(__file__).parent / "released"
 KNOWN = names()
 OWN = "platform_own_variables takes names of your own"
 RIGHT = {"applications": {}, "postgres_clusters": {}, "platform_address": "192.0.2.1", "postgres_cluster": "pg1"}
@@ -75,11 +77,39 @@ def test_h5_beside_the_right_name_a_slip_is_a_warning():
     )
 
 
-@pytest.mark.parametrize("name", sorted(variables.RENAMED))
+@pytest.mark.parametrize("name", sorted(renamed.VARIABLES))
 def test_h5_a_variable_of_an_earlier_release_is_refused_with_what_says_it_now(name):
     (refused,), doubtful = judged(**RIGHT, **{name: 1})
-    assert refused == f"pg1: {name} is gone; {variables.RENAMED[name]} says it now."
+    assert refused == f"pg1: {name} is gone; {renamed.VARIABLES[name]} says it now."
     assert doubtful == []
+
+
+@pytest.mark.parametrize("name", sorted(renamed.REMOVED))
+def test_a_variable_that_nothing_replaces_is_refused_with_the_reason(name):
+    (refused,), doubtful = judged(**RIGHT, **{name: False})
+    assert refused == f"pg1: {name} is gone; {renamed.REMOVED[name]}, so remove it from the inventory."
+    assert doubtful == []
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(renamed.GROUPS.items()))
+def test_a_group_of_an_earlier_release_is_refused_with_its_name_now(old, new):
+    refused, _doubtful = variables.judge(Platform({"pg1": RIGHT}, {"all": ["pg1"], old: []}), KNOWN)
+    assert [str(one) for one in refused] == [f"the group {old} is called {new} now; rename it in the inventory."]
+
+
+@pytest.mark.parametrize("path", sorted(RELEASED.glob("*.txt")), ids=lambda path: path.stem)
+def test_each_variable_of_a_release_is_known_still_or_refused(path):
+    released = path.read_text(encoding="utf-8").split()
+    assert len(released) > 100
+    known = {*KNOWN.known, *variables.DECLARED, *renamed.VARIABLES, *renamed.REMOVED}
+    assert [name for name in released if name not in known] == []
+
+
+def test_no_name_in_use_is_called_gone():
+    known = {*KNOWN.known, *variables.DECLARED}
+    assert known & {*renamed.VARIABLES, *renamed.REMOVED} == set()
+    for new in renamed.VARIABLES.values():
+        assert new in known
 
 
 @pytest.mark.parametrize(
