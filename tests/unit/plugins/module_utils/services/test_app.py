@@ -38,7 +38,10 @@ GOOD = {
 
 
 def platform(**changes) -> Platform:
-    variables = {**GOOD, **{name if name.startswith(("consul_", "fleet_")) else f"app_{name}": v for name, v in changes.items()}}
+    variables = {
+        **GOOD,
+        **{name if name.startswith(("consul_", "fleet_")) else f"app_{name}": v for name, v in changes.items()},
+    }
     return Platform(hosts={"api1": variables}, groups={"api": ["api1"]})
 
 
