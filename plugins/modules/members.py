@@ -10,8 +10,8 @@ short_description: Keep the record of a group's desired members in Consul
 version_added: 0.1.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - Says which hosts shall join a group and which shall leave it, and records that under one key of Consul's KV before
-    anybody makes or releases a host. The inventory plugin P(scaleout.platform.fleet#inventory) reads the record.
+  - Says which hosts are to join a group and which are to leave it, and records that under one key of Consul's KV before
+    a host is made or released. The inventory plugin P(scaleout.platform.fleet#inventory) reads the record.
   - Without a record, the hosts that the inventory names are the group's members. The record names all of them, once
     there is one, so that each of them can leave.
   - A member is C(joining) from the record of the intent on until it is told that it serves, and C(leaving) until
@@ -38,11 +38,11 @@ options:
     default: scaled
   count:
     description:
-      - How many members the group shall have. O(state=scaled) requires it or O(leave).
+      - How many members the group is to have. O(state=scaled) requires it or O(leave).
       - Without it, as many as there are, less those that O(leave) names.
     type: int
   leave:
-    description: Names of members that shall leave, before any other. With O(count), others may take their places.
+    description: Names of members that are to leave, before any other. With O(count), others may take their places.
     type: list
     elements: str
   services:

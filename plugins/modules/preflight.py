@@ -15,7 +15,7 @@ description:
     move rows is refused before anything else happens.
   - Fails with everything that is wrong with it, each in a sentence that names the host and the variable, when the
     inventory cannot become a platform. Returns the topology when it can.
-  - Warns of what it may become and hardly is what was meant.
+  - Warns of what is possible and probably not what was meant.
   - Only the variables that matter here are evaluated, so what is undefined elsewhere does no harm.
 options:
   secrets:

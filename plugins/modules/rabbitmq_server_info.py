@@ -28,7 +28,7 @@ EXAMPLES = r"""
 
 - name: Say whom the port mapper answers
   ansible.builtin.debug:
-    msg: "{{ 'everybody' if broker.mapper_open else 'this host only' }}"
+    msg: "{{ 'everyone' if broker.mapper_open else 'this host only' }}"
 """
 
 RETURN = r"""

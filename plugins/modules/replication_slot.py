@@ -61,7 +61,7 @@ options:
       - When not given, a new slot is not, and one that exists is as it may.
     type: bool
   state:
-    description: Whether the slot O(name) shall exist; V(present) when not given.
+    description: Whether the slot O(name) is to exist; V(present) when not given.
     type: str
     choices: [present, absent]
   force:
@@ -109,7 +109,7 @@ options:
         description: Whether a logical slot is synchronized to the standbys, as in O(failover).
         type: bool
       state:
-        description: Whether the slot shall exist; V(present) when not given.
+        description: Whether the slot is to exist; V(present) when not given.
         type: str
         choices: [present, absent]
       force:
@@ -158,7 +158,7 @@ options:
     default: report
   lost_action:
     description:
-      - What happens when a slot that shall exist has lost its WAL, and O(recreate) is not set.
+      - What happens when a slot that is to exist has lost its WAL, and O(recreate) is not set.
       - V(refuse) fails. V(report) warns and leaves the slot as it is, so that the other slots are provided.
     type: str
     choices: [refuse, report]

@@ -19,7 +19,7 @@ options:
   state:
     description:
       - V(asked) checks what is asked.
-      - V(planned) records who shall join and who shall leave, as M(scaleout.platform.members) does. The steps after it
+      - V(planned) records who is to join and who is to leave, as M(scaleout.platform.members) does. The steps after it
         find its result in a variable C(scale_plan).
       - V(joined) records who serves.
       - V(lost) takes hosts that could not be cleaned out of Consul's catalog, and says who is to be given back.

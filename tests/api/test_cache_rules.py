@@ -259,7 +259,7 @@ _RARE = {"drop": 1, "reset": 1}
 
 @pytest.mark.parametrize("seed", range(20))
 def test_no_order_of_steps_serves_what_a_write_has_replaced(client: redis.Redis, seed: int) -> None:
-    """Not by hypothesis, whose short lists seldom get anybody to the end of the way."""
+    """Not by hypothesis, whose short lists seldom get to the end of the way."""
     order = random.Random(seed)
     weights = [_RARE.get(step, 10) for step in STEPS]
     for _unused in range(20):

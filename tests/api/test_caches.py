@@ -130,7 +130,7 @@ def test_a_deleted_user_takes_everything_out_of_the_caches(servers: Servers, use
     assert [servers.b.get(path).status for path in paths] == [404] * 4
 
 
-def test_only_the_page_that_everybody_gets_is_cached(servers: Servers, user: str) -> None:
+def test_only_the_page_that_everyone_gets_is_cached(servers: Servers, user: str) -> None:
     for query, expected in (("", "miss"), ("?limit=50", "hit"), ("?limit=7", None)):
         assert servers.a.get(f"{user}/tasks{query}").headers["X-Cache"] == expected
     assert servers.a.get("/users").headers["X-Cache"] is None

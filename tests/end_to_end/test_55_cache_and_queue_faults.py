@@ -34,7 +34,7 @@ def waiting() -> int:
 
 
 def untold(since: float) -> str:
-    """Say what is amiss: each task is in the analytics database once, and its owner was notified of it once."""
+    """Say what is wrong: each task is in the analytics database once, and its owner was notified of it once."""
     made = shards("SELECT id, extract(epoch FROM created_at) FROM tasks")
     tasks = {task for task, at in made if float(at) > since}
     created = lab.sql(
@@ -54,7 +54,7 @@ def hit() -> bool:
     path = f"/users/{user['id']}"
     try:
         task = json.loads(lab.ask("POST", f"{path}/tasks", {"title": "Be read"}).body)
-        # The server that wrote it may ask the database once more, until the next write of anybody's.
+        # The server that wrote it may ask the database once more, until the next write of any client.
         return "hit" in [lab.get(f"{path}/tasks/{task['id']}").headers.get("X-Cache") for _unused in range(3)]
     finally:
         lab.ask("DELETE", path)

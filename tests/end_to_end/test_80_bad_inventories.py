@@ -14,7 +14,7 @@ from tools.lab.labs import LABS
 
 
 class Inventory:
-    """A copy of the lab's inventory, to be spoilt. No VM of it need be there."""
+    """A copy of the lab's inventory, to be broken. None of its VMs has to exist."""
 
     def __init__(self, path):
         self.path = path
@@ -30,7 +30,7 @@ class Inventory:
 
     def every(self, **variables):
         # The last file of the folder wins over the others, and all of them over the variables in hosts.yml.
-        (self.path / "group_vars/all/zz_spoilt.yml").write_text(yaml.safe_dump(variables))
+        (self.path / "group_vars/all/zz_broken.yml").write_text(yaml.safe_dump(variables))
 
     def forget_secret(self, name):
         file = self.path / "group_vars/all/secrets.yml"

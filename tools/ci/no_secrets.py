@@ -4,7 +4,7 @@
 """Refuses a secret in a task's ``environment`` or on a command line.
 
 Both become part of a command line: that of sudo, which the journal keeps, whatever ``no_log`` says, and that of the
-process, which everybody on the host can read. A secret goes by stdin, by a file, or as a module's option.
+process, which everyone on the host can read. A secret goes by stdin, by a file, or as a module's option.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def faults(node: object) -> Iterator[str]:
     title = node.get("name", "a task")
     yield from (f"{title!r} has {name} in its environment, which sudo's command line shows" for name in in_env(node))
     yield from (
-        f"{title!r} has {name} on a command line, which everybody on the host can read" for name in in_argv(node)
+        f"{title!r} has {name} on a command line, which everyone on the host can read" for name in in_argv(node)
     )
     for part in ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "always"):
         yield from faults(node.get(part))

@@ -8,7 +8,7 @@ from pathlib import Path
 from .shell import NeedsHelp, as_root, run
 
 #: Each systemd takes several inotify instances, and all VMs share the limit of one user: with the usual 128 those
-#: beyond some twenty die while they boot, and restart for ever.
+#: beyond some twenty die while they boot, and restart forever.
 NEEDED = {"fs.inotify.max_user_instances": 1024, "fs.inotify.max_user_watches": 65536}
 
 
@@ -19,7 +19,7 @@ def ensure() -> str:
     """
     missing = too_low({name: _read(name) for name in NEEDED})
     if not missing:
-        return "suffices"
+        return "enough"
     settings = assignments(missing)
     try:
         run(*as_root(), "sysctl", "-q", "-w", *settings)

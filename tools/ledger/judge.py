@@ -54,7 +54,7 @@ class Judgement:
 
     :param kind: of a failure: the status or the error's name.
     :param detail: of anything but success: for a person.
-    :param body: of a success: the decoded answer; None when the row was rightly not found, or there is nothing to say.
+    :param body: of a success: the decoded answer; None when the row was expected to be gone, or nothing was said.
     """
 
     outcome: Outcome

@@ -144,7 +144,7 @@ class Service:
     def _strangers(self, uid: str) -> tuple[str, ...]:
         """Name the owners of the processes that listen on the port, if none of them is the unit's user.
 
-        The kernel tells a socket's user to everybody; its process it tells only to who may trace it, and
+        The kernel tells a socket's user to everyone; its process it tells only to who may trace it, and
         root in a container may not.
         """
         listening = _listening_users(self._port)

@@ -58,7 +58,7 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Asked:
     leave = _leave(given.get("leave"))
     group = names[name]
     if count is None and not leave:
-        raise InvalidInput("count", None, f"is not set: how many members shall {group} have? Such as {_EXAMPLE}")
+        raise InvalidInput("count", None, f"is not set: how many members is {group} to have? For example {_EXAMPLE}")
     number = None if count is None else _number(option if option == name else "count", count)
     if number is not None:
         minimum, maximum = bounds(platform, group)

@@ -4,7 +4,7 @@
 
 Without a record, the hosts that the inventory names are the desired ones. Once there is one, it names all of them,
 those of the inventory as well, so that each of them can leave. What it says is data from outside: its names and
-addresses become host names, command lines and configuration, so they are checked before anybody uses them.
+addresses become host names, command lines and configuration, so they are checked before they are used.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Member:
 
     @property
     def is_desired(self) -> bool:
-        """Whether the group shall have it: it is in it, or on its way."""
+        """Whether the group is to have it: it is in it, or on its way."""
         return self.state in (JOINING, MEMBER)
 
     def document(self) -> dict[str, t.Any]:
@@ -136,7 +136,7 @@ class Record:
 
     @property
     def desired(self) -> tuple[Member, ...]:
-        """The members that the group shall have: those that are in it and those on their way."""
+        """The members that the group is to have: those that are in it and those on their way."""
         return tuple(member for member in self.members if member.is_desired)
 
     def only(self, state: str) -> tuple[Member, ...]:

@@ -42,7 +42,7 @@ class Demand:
 
 
 def warnings(platform: Platform) -> t.Iterator[Problem]:
-    """Say where the connections do not suffice."""
+    """Say where there are too few connections."""
     shards = [cluster for cluster in platform.clusters.values() if cluster.shards]
     for application in platform.applications.values():
         members = platform.members(application.group)

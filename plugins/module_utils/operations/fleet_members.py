@@ -52,7 +52,7 @@ class Answer:
     """What counts.
 
     :param records: of the groups that have one.
-    :param warnings: sentences for everybody.
+    :param warnings: sentences for every reader.
     :param remarks: sentences for who asks for more.
     """
 

@@ -54,7 +54,7 @@ class ForgetNodes(Task):
     def apply(self, plan: Plan) -> None:
         for name in plan.actions:
             if self._state == ABSENT and name in self._members():
-                # Without "prune", a host that left stays among the members for three days, and a lost one for ever.
+                # Without "prune", a host that left stays among the members for three days, and a lost one forever.
                 self._consul.tell(f"/v1/agent/force-leave/{urllib.parse.quote(name, safe='')}?prune=true")
             self._consul.tell("/v1/catalog/deregister", {"Node": name})
         waited = 0.0

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Scale a group: record in Consul which hosts shall join it and which shall leave it, or which arrived and are gone."""
+"""Scale a group: record in Consul which hosts are to join and which are to leave, or which arrived and are gone."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 
 CONNECT_TIMEOUT = 10
-"""Seconds until an address that does not answer counts as unreachable; libpq itself waits for ever."""
+"""Seconds until an address that does not answer counts as unreachable; libpq itself waits forever."""
 
 _PLACE = re.compile(r"^connection to server .*? failed: ")
 """How libpq begins when it cannot connect."""

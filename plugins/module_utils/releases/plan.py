@@ -50,7 +50,7 @@ DRAIN = "drain"
 def mode_of(file: str) -> int:
     """Return a file's permission bits.
 
-    Secrets and settings are read by systemd, as root; a unit is everybody's to read, and systemd warns otherwise.
+    Secrets and settings are read by systemd, as root; everyone may read a unit, and systemd warns otherwise.
     """
     return _MODES[file.rpartition(".")[2]]
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""PgBouncer: what a pooler on a database server may be told to be, and what it shall run with; pure."""
+"""PgBouncer: what a pooler on a database server may be told to be, and what it is to run with; pure."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def listens(platform: Platform, host: str) -> list[Listen]:
 
 
 def health(platform: Platform, host: str, state: State) -> list[str]:
-    """Its health is its driver's to judge, which knows the files that it shall run with."""
+    """Its health is its driver's to judge, which knows the files that it is to run with."""
     return []
 
 
@@ -127,7 +127,7 @@ def address(platform: Platform, host: str) -> str:
 
 
 def settings(platform: Platform, host: str) -> dict[str, str]:
-    """Return what PgBouncer shall run with, written as ``SHOW CONFIG`` shows it."""
+    """Return what PgBouncer is to run with, written as ``SHOW CONFIG`` shows it."""
 
     def value(name: str, default: t.Any) -> str:
         return str(platform.value(host, f"pgbouncer_{name}", default))

@@ -234,7 +234,7 @@ def _of_limits(platform: Platform, host: str, cluster: Cluster) -> t.Iterator[Pr
 
 
 def _settings(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.Any]:
-    """Return the settings that the server shall have beside its profile's, the strongest last."""
+    """Return the settings that the server is to have beside its profile's, the strongest last."""
     profiled = platform.value(host, "postgres_profile", "computed") != "none"
     settings: dict[str, t.Any] = {name: UNSET[name] for name in _NOT_OF_THE_PROFILE} if profiled else {}
     settings.update(_mapping(platform, host, "postgres_base_settings"))

@@ -235,7 +235,7 @@ def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[
     if state.get("installed") and not state.get("active"):
         found.append("rabbitmq-server.service is not running")
     if state.get("mapper_open"):
-        found.append("Erlang's port mapper answers everybody")
+        found.append("Erlang's port mapper answers everyone")
     return found
 
 

@@ -25,7 +25,7 @@ _MOVES_SHOWN = 8
 class Wanted:
     """A shard as the user declares it.
 
-    :param buckets: the ranges it shall own, or None to have them divided by weight.
+    :param buckets: the ranges it is to own, or None to have them divided by weight.
     :param weight: its part of the buckets relative to the other shards; 0 for a shard that owns none yet.
     """
 
@@ -126,7 +126,7 @@ def divide(weights: t.Mapping[int, int], buckets: int, held: t.Sequence[BucketRa
 
 
 def _targets(weights: t.Mapping[int, int], buckets: int, held: t.Mapping[int, int]) -> dict[int, int]:
-    """Return how many buckets each shard shall own; they add up to ``buckets``."""
+    """Return how many buckets each shard is to own; they add up to ``buckets``."""
     total = sum(weights.values())
     if total <= 0:
         raise InvalidMap("No shard has a weight above 0, so no shard would own the buckets.")

@@ -348,7 +348,7 @@ class Consul:
 
 
 def watch(path: pathlib.Path, options: Options, consul: t.Any, nginx: t.Any, state: pathlib.Path, clock: t.Any) -> None:
-    """Follow the service for ever.
+    """Follow the service forever.
 
     :param consul: has ``ask`` as :class:`Consul` has.
     :param state: is kept to what is wrong, in one line; empty when nothing is.

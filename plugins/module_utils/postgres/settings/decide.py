@@ -206,7 +206,7 @@ def _check_command_line(definition: Definition, value: values.Value) -> None:
 
 
 def _reset(definition: Definition, present: _Present) -> tuple[t.Any, values.Value | None]:
-    """The same for a value that shall come from elsewhere than ``postgresql.auto.conf``."""
+    """The same for a value that is to come from elsewhere than ``postgresql.auto.conf``."""
     if present.automatic is None:
         return None, present.below
     return Reset(definition.name, _undo(definition, present)), present.below

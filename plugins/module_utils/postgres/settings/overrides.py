@@ -194,7 +194,7 @@ def _decide(state: ScopeState, name: str, wanted: t.Any, definition: Definition 
 
 
 def _custom(name: str, wanted: t.Any, stored: str | None) -> Definition:
-    """A name that the server does not know: with a dot, anybody may keep a text under it (``app.tenant``)."""
+    """A name that the server does not know: with a dot, anyone may keep a text under it (``app.tenant``)."""
     if not _CUSTOM_NAME.match(name) and not (wanted is None and stored is not None):
         raise values.BadValue("is for a setting that the server does not know")
     return Definition(name, "string", "user", None, None)

@@ -82,7 +82,7 @@ def plan(
     """Plan the way from the server's state to the desired values.
 
     :param desired: values by name; ``None`` resets a setting.
-    :param reload: whether values that need no restart shall be in force afterwards.
+    :param reload: whether values that need no restart are to be in force afterwards.
     :param scoped: the same for databases and roles.
     :param profile: values for what they leave open.
     :raises Refused: a value that the server cannot have, with the reason for each.

@@ -169,7 +169,7 @@ class Rabbitmq(Driver):
         return f"the host has no plugin {', '.join(missing)}" if missing else ""
 
     def drift(self) -> str:
-        """Say that the port mapper is open to everybody, or that a broker that runs takes no connections."""
+        """Say that the port mapper is open to everyone, or that a broker that runs takes no connections."""
         return RESTART if mapper_is_open() or self._closed() else NONE
 
     def ailments(self) -> list[str]:

@@ -109,7 +109,7 @@ def ask(
 ) -> tuple[int, str]:
     """Send one HTTP request to this host or a neighbour, past any proxy.
 
-    :param name: of the server, where TLS shall ask for another one than the URL's.
+    :param name: of the server, where TLS is to ask for another one than the URL's.
     :return: the status and the text of the answer; 0 and the reason where there is none.
     """
     parts = urllib.parse.urlsplit(url)
@@ -215,7 +215,7 @@ class Driver:
         return found
 
     def hopeless(self) -> bool:
-        """Tell, after :meth:`ailments` named some, that waiting is in vain: the service has ended and would end again.
+        """Tell, after :meth:`ailments` named some, that waiting is pointless: the service would end again.
 
         By default the time-out decides, since systemd may start a unit again.
         """

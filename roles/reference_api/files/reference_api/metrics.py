@@ -133,6 +133,6 @@ class _PulseCollector:
     def collect(self) -> t.Iterable[CounterMetricFamily]:
         yield CounterMetricFamily(
             "reference_api_late_seconds",
-            "Time that the process itself was late by, for want of CPU or because something held up its loop.",
+            "Time that the process itself was late by, for lack of CPU or because something held up its loop.",
             value=self._pulse.total,
         )

@@ -41,7 +41,7 @@ all:
 
 
 class FakeConsul:
-    """Holds keys, hides them from anybody without the token as Consul does, and notes each request."""
+    """Holds keys, hides them from clients without the token as Consul does, and notes each request."""
 
     def __init__(self) -> None:
         self.keys, self.requests, self.silent = {}, [], 0

@@ -182,7 +182,7 @@ def test_the_records_seen_last_count_with_a_warning(read, consul, warnings, tmp_
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"seen": 1}', '{"seen": 1, "records": {"api": {}}}'])
-def test_a_spoilt_cache_is_not_used(read, consul, warnings, tmp_path, content):
+def test_a_broken_cache_is_not_used(read, consul, warnings, tmp_path, content):
     (tmp_path / "seen").mkdir()
     (tmp_path / "seen" / "members.json").write_text(content, encoding="utf-8")
     options = {"cache_file": "../seen/members.json", "consul_url": "http://127.0.0.1:1"}

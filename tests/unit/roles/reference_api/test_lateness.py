@@ -76,7 +76,7 @@ def test_l7_a_process_that_has_not_begun_was_not_late() -> None:
     [
         pytest.param([(1.0, 0.0)], False, id="a-moment"),
         pytest.param([(1.0, 0.0), (1.0, 0.0)], True, id="silent"),
-        pytest.param([(1.0, 0.05), (1.0, 0.05)], True, id="silent-to-a-process-that-was-hardly-late"),
+        pytest.param([(1.0, 0.05), (1.0, 0.05)], True, id="silent-to-a-process-that-was-barely-late"),
         pytest.param([(4.0, 3.9)] * 10, False, id="silent-to-a-process-that-was-away"),
         pytest.param([(1.0, 0.5)] * 3, False, id="not-yet"),
         pytest.param([(1.0, 0.5)] * 4, True, id="silent-to-a-process-that-is-late-all-the-time"),

@@ -59,5 +59,5 @@ def test_where_they_may_not_be_raised_a_sentence_says_what_to_set(machine, monke
 
 def test_limits_that_suffice_are_left_alone(machine, monkeypatch):
     monkeypatch.setattr(kernel, "_read", {INSTANCES: 8192, WATCHES: 1000000}.get)
-    assert kernel.ensure() == "suffices"
+    assert kernel.ensure() == "enough"
     assert not machine

@@ -11,7 +11,7 @@ A hash holds what is kept of one kind of rows of one user:
     generation   what it was when the hash was made (see the package)
     e:<name>     an entry: ``expires version lsn body``
 
-When Redis drops a hash for want of memory, the epoch is gone too, so a fill that is under way then is refused.
+When Redis drops a hash because memory runs out, the epoch is gone too, so a fill that is under way then is refused.
 
 The clock is always that of Redis. Positions in the log are up to 2**53 exact in Lua, which is 8 PiB of log.
 """

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The exchange and the queues in RabbitMQ, and their declaration, which everybody who connects repeats::
+"""The exchange and the queues in RabbitMQ, and their declaration, which every client repeats when it connects::
 
     events (topic) ──#──> notifications ──> notifications.retry ──after RETRY_AFTER──> notifications
                   └──#──> analytics

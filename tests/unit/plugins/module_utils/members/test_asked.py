@@ -58,7 +58,7 @@ def test_what_may_be_asked(inventory, given, asked):
         (ONE, {"api": "9"}, "invalid_input", "count: 9 is above the maximum of api, 8."),
         (ONE, {"api": "1"}, "invalid_input", "count: 1 is below the minimum of api, 2."),
         (TWO, {"shop": "6"}, "invalid_input", "count: 6 is above the maximum of api, 5."),
-        (ONE, {}, "invalid_input", "count: None is not set: how many members shall api have?"),
+        (ONE, {}, "invalid_input", "count: None is not set: how many members is api to have?"),
         (TWO, {}, "invalid_input", "application: None is not set; say -e application=NAME -e count=5, or -e NAME=5"),
         (ONE, {"application": "cart", "count": 3}, "invalid_input", "application: 'cart' is not an application; there"),
         (ONE, {"api": 3, "count": 4}, "invalid_input", "count: 4 is given beside api, which says it already."),

@@ -208,15 +208,15 @@ def test_any_history_keeps_its_promises(history):
     present = None
     for count, done, provider in history:
         planned = plan("api", STATIC, present, count, BIG_POOL if provider == "static" else BIG_RANGE, NOW)
-        # As many as asked for, and everybody is in one place.
+        # As many as asked for, and everyone is in one place.
         assert len(planned.joining) + len(planned.staying) == count
-        everybody = [*planned.joining, *planned.leaving, *planned.staying]
-        assert len({member.name for member in everybody}) == len(everybody)
+        everyone = [*planned.joining, *planned.leaving, *planned.staying]
+        assert len({member.name for member in everyone}) == len(everyone)
         if planned.after is None:
             assert present is None
             assert planned.staying == STATIC
             continue
-        assert sorted(member.name for member in planned.after.members) == sorted(member.name for member in everybody)
+        assert sorted(member.name for member in planned.after.members) == sorted(member.name for member in everyone)
         # No member is forgotten, and none that leaves comes back before it is gone.
         if present:
             was = {member.name: member for member in present.members}

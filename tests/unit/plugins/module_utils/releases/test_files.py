@@ -179,7 +179,7 @@ def test_other_contents_than_expected_leave_nothing(archive, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["archive.tar.gz", "source"]
 
 
-def test_what_an_earlier_run_left_is_swept_away(archive, tmp_path):
+def test_what_an_earlier_run_left_is_removed(archive, tmp_path):
     (tmp_path / ".incoming-release").mkdir()
     (tmp_path / ".incoming-release/half").touch()
     files.unpack(str(archive), str(tmp_path / "release"), digest(files.entries_of(str(archive))))

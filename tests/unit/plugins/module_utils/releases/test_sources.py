@@ -218,7 +218,7 @@ def test_a_source_that_is_not_there(tmp_path, stack):
 
 @settings(max_examples=200)
 @given(st.data())
-def test_an_image_that_was_spoilt_is_read_or_refused(data):
+def test_a_broken_image_is_read_or_refused(data):
     contents = bytearray(IMAGES[data.draw(st.sampled_from(["docker", "oci"]))])
     for place in data.draw(st.lists(st.integers(0, len(contents) - 1), min_size=1, max_size=4)):
         contents[place] = data.draw(st.integers(0, 255))

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a pooler is refused, and what it shall run with."""
+"""What a pooler is refused, and what it is to run with."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_the_databases_are_the_clusters_unless_the_host_names_some():
     assert pgbouncer.databases(platform(pgbouncer_databases=["shard_1"]), "pg1") == ["shard_1"]
 
 
-def test_what_it_shall_run_with():
+def test_what_it_is_to_run_with():
     found = pgbouncer.wanted(platform(pgbouncer_settings={"tcp_user_timeout": 9, "log_connections": 1}), "pg1", None)
     settings = found["settings"]
     assert settings["listen_addr"] == "127.0.0.1,192.0.2.11"

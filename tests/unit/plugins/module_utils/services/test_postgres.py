@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a member of a cluster is refused, how well it is, and what its host shall have."""
+"""What a member of a cluster is refused, how well it is, and what its host is to have."""
 
 from __future__ import annotations
 
@@ -400,7 +400,7 @@ def test_a_standby_that_takes_no_part_is_not_waited_for():
     assert postgres.health(made, "pg1", {**STATE, "server": {**SERVER, "active_slots": []}}) == []
 
 
-def test_what_a_primary_shall_have():
+def test_what_a_primary_is_to_have():
     changes = {"pg1": {"postgres_database_owner": "app", "postgres_settings": {"work_mem": "8MB"}}}
     made = platform(changes, cluster={"workload": "dw", "settings": {"work_mem": "64MB", "max_wal_size": "2GB"}})
     state = {**STATE, "server": {**SERVER, "databases": {"shard_0": "app", "shard_1": "postgres"}}}
@@ -442,7 +442,7 @@ def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_pl
     ]
 
 
-def test_what_a_standby_shall_have():
+def test_what_a_standby_is_to_have():
     made = platform()
     found = postgres.wanted(made, "pg1r", BARE)
     conninfo = (

@@ -248,7 +248,7 @@ def test_another_service_on_a_port_of_the_broker():
         ({"installed": False, "active": False}, []),
         ({"installed": True, "active": True, "mapper_open": False}, []),
         ({"installed": True, "active": False}, ["rabbitmq-server.service is not running"]),
-        ({"installed": True, "active": True, "mapper_open": True}, ["Erlang's port mapper answers everybody"]),
+        ({"installed": True, "active": True, "mapper_open": True}, ["Erlang's port mapper answers everyone"]),
     ],
 )
 def test_health(state, health):
