@@ -28,6 +28,9 @@ KINDS = {
     "scaleout.platform.release": ("release", "name"),
 }
 
+#: What writes files and puts them in force in one task.
+CONFIGURATION = "scaleout.platform.service_config"
+
 #: Where releases live: their files come with them.
 RELEASES = "/srv"
 
@@ -37,6 +40,8 @@ def things(task: str, result: Mapping[str, Any]) -> list[tuple[str, bool]]:
 
     :param task: names the thing where the result is kept secret.
     """
+    if result["action"] == CONFIGURATION:
+        return [thing for item in result.get("results", [result]) if item.get("changed") for thing in _configured(item)]
     if result["action"] not in KINDS:
         return []
     kind, option = KINDS[result["action"]]
@@ -52,6 +57,15 @@ def things(task: str, result: Mapping[str, Any]) -> list[tuple[str, bool]]:
         if kind == "service":
             names = [name.removesuffix(".service") for name in names]
         found += [(f"{kind} {name}", options.get("state") == "absent") for name in names]
+    return found
+
+
+def _configured(result: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    differences = result.get("diff") or []
+    found = [(f"service {result['invocation']['module_args']['name']}", False)]
+    for difference in differences if isinstance(differences, list) else [differences]:
+        before, after = (difference.get(side) or {} for side in ("before", "after"))
+        found += [(f"file {path}", path not in after) for path in sorted({*before, *after})]
     return found
 
 
