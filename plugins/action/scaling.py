@@ -59,8 +59,10 @@ class ActionModule(ActionBase):
         if now.get("failed"):
             return now
         if not self._task.check_mode:
-            # Whom Consul does not let go is not chosen.
-            self._forget(scale_pool.lingering(self._platform, self._request.group, now), "absent")
+            forgotten = self._forget(scale_pool.lingering(self._platform, self._request.group, now), "absent")
+            # A name whose agent came back is not chosen. Any other failure would leave names that could be chosen.
+            if forgotten.get("failed") and forgotten.get("code") != "still_known":
+                return forgotten
         planned = self._members(options, check=True)
         if planned.get("failed"):
             return planned
