@@ -101,6 +101,10 @@ def a_misspelled_variable(inventory):
     inventory.host("pg2")["posgres_shards"] = [2, 3]
 
 
+def all_applications_absent_s10(inventory):
+    inventory.every(app_state="absent")
+
+
 CASES = [
     (a_cluster_without_servers, ["postgres_cluster", "pg1"]),
     (no_database_servers, ["postgres", "no member"]),
@@ -116,6 +120,7 @@ CASES = [
     (a_hostile_owner, ["postgres_database_owner", "pg1"]),
     (a_long_owner, ["postgres_database_owner", "pg1", "63"]),
     (two_hosts_with_one_address, ["pg1", "pg1r"]),
+    (all_applications_absent_s10, ["app_state", "remove.yml"]),
     (a_misspelled_variable, ["pg2", "posgres_shards", "postgres_clusters"]),
 ]
 

@@ -64,7 +64,6 @@ def check(
     :param secrets: variables that must have a value on every host, beside those of the services and applications.
     :param known: the variables that there are; None for no look at how they are spelled.
     :param published: gives the shard map in force; None where there is none, or none can be read.
-    :param published: gives the shard map in force; None where there is none, or none can be read.
     :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
     """
     platform, described = topology.parse(hosts, groups)
@@ -73,6 +72,7 @@ def check(
     found = topology.problems(platform, needed, providers) + described + of_buckets
     # That a server is in no cluster has been told, and why.
     found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
+    found += _of_absence(platform)
     document = databases.document(platform, ranges)
     if not found and document["shards"]:
         found += _of_map(document, published())
@@ -84,6 +84,18 @@ def check(
         application.name: application.document() for application in platform.applications.values()
     }
     return platform, document, warnings
+
+
+def _of_absence(platform: Platform) -> t.Iterator[Problem]:
+    """Refuse to take all applications off their hosts at once, while the load balancers keep their sites."""
+    given = [host for host in platform.hosts if platform.value(host, "app_state", "present") != "present"]
+    if given and platform.applications:
+        text = (
+            f"{together(given)}: app_state must not be set in an inventory or with -e, as it is that of every "
+            f"application ({', '.join(platform.applications)}) and their sites would stay; remove.yml takes all of the "
+            "platform away, and docs/removing.md says how to take one application away, its site first"
+        )
+        yield Problem("bad_value", "", text)
 
 
 def _of_map(document: t.Mapping[str, t.Any], published: ShardMap | None) -> t.Iterator[Problem]:

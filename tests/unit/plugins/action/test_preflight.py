@@ -120,6 +120,16 @@ def shop(more):
     return of_pg1("their_port: 6432").replace(OWN_ROLE, entry)
 
 
+@pytest.mark.parametrize("state", ["absent", "present"])
+def test_s10_all_applications_at_once_are_not_taken_away(preflight, state):
+    result = preflight(of_pg1("their_port: 6432").replace("  vars:\n", f"  vars:\n    app_state: {state}\n", 1))
+    assert bool(result.get("failed")) == (state == "absent")
+    if state == "absent":
+        (problem,) = result["problems"]
+        assert problem["code"] == "bad_value"
+        assert all(word in problem["text"] for word in ("app_state", "(shop)", "remove.yml", "docs/removing.md"))
+
+
 def test_an_application_of_the_role_app_gets_its_settings_without_its_secrets(preflight):
     result = preflight(
         shop(
