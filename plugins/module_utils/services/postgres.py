@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
@@ -16,17 +15,16 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     standbys_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.versions import NOT_BELOW_PRIMARY
+from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres_hba
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
 
 STATE_MODULE = "scaleout.platform.postgres_server_info"
 
 PORT = 5432
 #: The role of the standbys; ours.
-REPLICATOR = "replicator"
+REPLICATOR = postgres_hba.REPLICATOR
 HOME = "/var/lib/postgresql"
 PASSFILE = f"{HOME}/.pgpass.replication"
-#: What a pg_hba.conf of ours says of itself, in every release of the role.
-HBA_REMARK = "# The first line that matches decides; who matches none is refused, and the server's log says so."
 #: PostgreSQL of each Debian release.
 VERSIONS = {"12": 15, "13": 17}
 #: In the order of their names, as sentences have them.
@@ -129,45 +127,13 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "slots": [{"name": slot, "slot_type": "physical", "reserve_wal": True} for slot in slots],
         "guards_slots": any(guards),
         "clone": _clone(platform, host, cluster, state),
-        "limits_rise": _moves(state, settings, max),
         "limits_fall": _moves(state, settings, min),
-        "hba": hba(platform, host, cluster),
-        "hba_remark": HBA_REMARK,
+        "turn": _turn(standby, _moves(state, settings, min)),
+        "as_before": _as_before(platform, host, cluster, state),
+        "hba": postgres_hba.lines(platform, host, cluster),
+        "hba_remark": postgres_hba.REMARK,
         "service": _service(platform, host, cluster),
     }
-
-
-def hba(platform: Platform, host: str, cluster: Cluster) -> list[str]:
-    """Return the lines of pg_hba.conf; the first that matches decides."""
-    peers = [str(user) for user in platform.value(host, "postgres_peer_users", [])]
-    lines = [
-        _local("postgres", "peer"),
-        *(_local(f'"{user}"', "peer") for user in peers),
-        _local("all", "scram-sha-256"),
-    ]
-    lines += [_remote("all", "all", address) for address in ("127.0.0.1/32", "::1/128")]
-    if host == leader_of(cluster).name:
-        lines += [_remote("replication", REPLICATOR, _network(server.host)) for server in standbys_of(cluster)]
-    networks = platform.value(host, "postgres_allowed_networks", [])
-    if not networks:
-        networks = [platform.address(name) for name in sorted(platform.hosts)]
-    return [*lines, *(_remote("all", "all", _network(str(network))) for network in networks)]
-
-
-def _local(user: str, method: str) -> str:
-    return f"local   all          {user:<52} {method}"
-
-
-def _remote(database: str, user: str, address: str) -> str:
-    return f"host    {database:<12} {user:<11} {address:<40} scram-sha-256"
-
-
-def _network(address: str) -> str:
-    if "/" in address:
-        return address
-    if ":" in address:
-        return f"{address}/128"
-    return f"{address}/32" if re.fullmatch(r"[0-9.]+", address) else address
 
 
 # What the inventory shows
@@ -338,6 +304,23 @@ def _moves(state: State, settings: t.Mapping[str, t.Any], pick: t.Callable[[int,
     )
 
 
+def _turn(standby: bool, limits_fall: bool) -> str:
+    """Say when a server takes new settings up: standbys first, but for limits that must not be below the primary's."""
+    if not standby:
+        return "primary"
+    return "after_primary" if limits_fall else "before_primary"
+
+
+def _as_before(platform: Platform, host: str, cluster: Cluster, state: State) -> bool:
+    """Whether the server is as it was when its turn began: it answers, streams, and its standbys stream from it."""
+    before, now = _server_of(platform, host, "__postgres_before") or {}, state.get("server")
+    if not now:
+        return False
+    own = {names.slot(server.name) for server in standbys_of(cluster)} & set(before.get("active_slots", ()))
+    streams = before.get("receiver") != "streaming" or now["receiver"] == "streaming"
+    return streams and own <= set(now["active_slots"])
+
+
 def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t.Iterator[tuple[str, str]]:
     version = state.get("version")
     if not version:
@@ -420,9 +403,9 @@ def _of_lost_slot(host: str, leader: str) -> str:
     )
 
 
-def _server_of(platform: Platform, host: str) -> State | None:
-    """Return what this run has read of another member's server, once its own check is done."""
-    read = platform.value(host, "__postgres", {})
+def _server_of(platform: Platform, host: str, register: str = "__postgres") -> State | None:
+    """Return what this run has read of a member's server, once its own check is done."""
+    read = platform.value(host, register, {})
     state = read.get("state") if isinstance(read, t.Mapping) else None
     return state.get("server") if isinstance(state, t.Mapping) else None
 

@@ -14,12 +14,8 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
-from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import (
-    HBA_REMARK,
-    HOME,
-    LIMITS,
-    VERSIONS,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK
 
 CONFIGURATIONS = "/etc/postgresql"
 OS_RELEASE = "/etc/os-release"
@@ -85,7 +81,7 @@ def release_of(text: str) -> dict[str, str]:
 
 def foreign(hba: str) -> bool:
     """Whether the text of a pg_hba.conf is another's than this role's; it may be Debian's."""
-    return bool(hba.strip()) and HBA_REMARK not in hba
+    return bool(hba.strip()) and REMARK not in hba
 
 
 def used(data: str) -> bool:

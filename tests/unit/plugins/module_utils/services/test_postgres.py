@@ -457,18 +457,43 @@ def test_what_a_standby_is_to_have():
 
 
 @pytest.mark.parametrize(
-    ("settings", "rise", "fall"),
+    ("settings", "fall", "standby"),
     [
-        ({}, False, False),
-        ({"max_connections": 120}, True, False),
-        ({"max_connections": "90"}, False, True),
-        ({"max_connections": 120, "max_wal_senders": 5}, True, True),
-        ({"max_connections": None}, False, False),
+        ({}, False, "before_primary"),
+        ({"shared_buffers": "1GB"}, False, "before_primary"),
+        ({"max_connections": 120}, False, "before_primary"),
+        ({"max_connections": "90"}, True, "after_primary"),
+        ({"max_connections": None}, False, "before_primary"),
     ],
 )
-def test_limits_rise_and_fall(settings, rise, fall):
-    found = postgres.wanted(platform({"pg1": {"postgres_settings": settings}}), "pg1", STATE)
-    assert (found["limits_rise"], found["limits_fall"]) == (rise, fall)
+def test_p1_standbys_change_before_their_primary_unless_limits_fall(settings, fall, standby):
+    made = platform({name: {"postgres_settings": settings} for name in ("pg1", "pg1r")})
+    found = postgres.wanted(made, "pg1", STATE)
+    assert (found["limits_fall"], found["turn"]) == (fall, "primary")
+    assert postgres.wanted(made, "pg1r", STANDBY)["turn"] == standby
+
+
+@pytest.mark.parametrize(
+    ("host", "before", "now", "as_before"),
+    [
+        ("pg1r", {"receiver": "streaming"}, None, False),
+        ("pg1r", {"receiver": "streaming"}, {"receiver": None}, False),
+        ("pg1r", {"receiver": "streaming"}, {"receiver": "streaming"}, True),
+        # Its primary was away before: that it answers is all there is to wait for.
+        ("pg1r", {"receiver": None}, {"receiver": None}, True),
+        ("pg1", {"active_slots": ["pg1r"]}, {"active_slots": []}, False),
+        ("pg1", {"active_slots": ["pg1r"]}, {"active_slots": ["pg1r", "other"]}, True),
+        # The consumer of a slot that is none of ours comes back when it likes.
+        ("pg1", {"active_slots": ["other"]}, {"active_slots": []}, True),
+        ("pg1", {"active_slots": []}, {"active_slots": []}, True),
+        ("pg1", None, {"active_slots": []}, True),
+    ],
+)
+def test_p1_a_turn_ends_when_the_server_is_as_it_was_before(host, before, now, as_before):
+    read = {"state": {"server": before and {**SERVER, **before}}}
+    made = platform({host: {"__postgres_before": read}})
+    state = {**STATE, "server": now and {**SERVER, **now}}
+    assert postgres.wanted(made, host, state)["as_before"] is as_before
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import postgres
-from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HBA_REMARK
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_the_last_words_are_the_servers_own():
         ("", False),
         ("\n", False),
         ("local all postgres peer\n", True),
-        (f"# Ansible managed\n{HBA_REMARK}\nlocal all postgres peer\n", False),
+        (f"# Ansible managed\n{REMARK}\nlocal all postgres peer\n", False),
     ],
 )
 def test_p6_a_pg_hba_conf_from_before_us_is_known(hba, foreign):
