@@ -91,7 +91,7 @@ seealso:
 EXAMPLES = r"""
 - name: Pack the shop once for all hosts
   scaleout.platform.release_archive:
-    src: "{{ playbook_dir }}/../shop"
+    src: shop
     dest: ~/.cache/scaleout/shop.tar.gz
   delegate_to: localhost
   run_once: true

@@ -26,6 +26,8 @@ SERVICE_DIGEST = "scaleout-digest"
 MEMBER_DIGEST = "scaleout-config"
 
 SERVERS = "consul_server"
+MAKE_KEY = "python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"
+MAKE_UUID = "python3 -c 'import uuid; print(uuid.uuid4())'"
 TOKENS = ("consul_management_token", "consul_agent_token", "consul_reader_token")
 
 #: A host that has no Consul yet will get what its repository holds: HashiCorp's newest, or Debian 11's, the last that
@@ -186,11 +188,11 @@ def _secret_problems(platform: Platform, host: str) -> list[Problem]:
     values = {variable: str(value) for variable, value in given.items() if value not in (None, "")}
     key = values.pop("consul_gossip_key", None)
     if key is not None and not _is_key(key):
-        text = "consul_gossip_key is not 16, 24 or 32 bytes in base64, such as `openssl rand -base64 32` prints"
+        text = f"consul_gossip_key is not 16, 24 or 32 bytes in base64; make one with `{MAKE_KEY}`"
         found.append(Problem("bad_secret", host, text))
     for variable, value in values.items():
         if not _is_uuid(value):
-            found.append(Problem("bad_secret", host, f"{variable} is not a UUID, such as `uuidgen` prints"))
+            found.append(Problem("bad_secret", host, f"{variable} is not a UUID; make one with `{MAKE_UUID}`"))
         same = next((other for other in values if other != variable and values[other].lower() == value.lower()), None)
         if same and variable < same:
             text = f"{variable} and {same} are the same; each of them needs a UUID of its own"

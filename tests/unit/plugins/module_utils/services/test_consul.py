@@ -82,7 +82,7 @@ def test_a_platform_without_problems_has_none():
         (
             {"consul_reader_token": "let me in"},
             "bad_secret",
-            "c1: consul_reader_token is not a UUID, such as `uuidgen` prints.",
+            f"c1: consul_reader_token is not a UUID; make one with `{consul.MAKE_UUID}`.",
         ),
         (
             {"consul_reader_token": SECRETS["consul_agent_token"].upper()},
@@ -93,7 +93,7 @@ def test_a_platform_without_problems_has_none():
             (
                 {"consul_gossip_key": key},
                 "bad_secret",
-                "c1: consul_gossip_key is not 16, 24 or 32 bytes in base64, such as `openssl rand -base64 32` prints.",
+                f"c1: consul_gossip_key is not 16, 24 or 32 bytes in base64; make one with `{consul.MAKE_KEY}`.",
             )
             for key in ("password", "ÄÖÜ", base64.b64encode(bytes(31)).decode())
         ),

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The pages for operators: their commands are typed as they stand, and their examples go through preflight."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+import yaml
+
+from tests.unit.docs.pages import ROOT, Account, blocks, text_of
+
+VMS, OWN, TWO = "docs/your-own-vms.md", "docs/your-own-application.md", "docs/two-applications.md"
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/*.md", "roles/*/README.md") for path in ROOT.glob(pattern)
+)
+PREFLIGHT = "ansible-playbook -i inventories/production scaleout.platform.preflight"
+#: Commands that are not typed here, and why.
+ELSEWHERE = {
+    "mkdir platform": "the account stands in that folder already",
+    "python3 -m venv": "the environment of these tests is one",
+    "pip install": "needs a package index",
+    "ansible-galaxy collection install": "needs Galaxy; tools/ci/artifact installs what is built",
+    "ansible-galaxy collection build": "tools/ci/artifact builds it",
+    "ansible-playbook -i inventories/production scaleout.platform.site": "needs hosts: tests/end_to_end",
+    "curl ": "needs hosts: tests/end_to_end",
+    "ansible-vault edit": "needs an editor",
+}
+
+
+def commands(page):
+    """The commands of a page that can be typed without a host, in their order, a block each."""
+    return [
+        "\n".join(line for line in block.splitlines() if not line.startswith(tuple(ELSEWHERE)))
+        for block in blocks(page, "shell")
+    ]
+
+
+@pytest.fixture(name="account")
+def _account(tmp_path):
+    return Account(tmp_path)
+
+
+@pytest.fixture(name="own")
+def _own(account):
+    """An account that has followed the first two pages."""
+    for block in commands(VMS)[:-2]:
+        if PREFLIGHT not in block:
+            status, said = account.types(block)
+            assert status == 0, said
+    (hosts,) = blocks(VMS, "yaml")
+    account.file("hosts.yml").write_text(hosts, encoding="utf-8")
+    main = account.file("group_vars/all/main.yml")
+    text, count = re.subn(
+        r"^postgres_clusters:\n(  .*\n)+", "postgres_clusters: {main: {}}\n", main.read_text(), flags=re.MULTILINE
+    )
+    assert count == 1
+    main.write_text(text)
+    assert "postgres_clusters: {main: {}}" in text_of(VMS)
+    account.file("group_vars/all/reference_api.yml").unlink()
+    application, secrets, *_tls = blocks(OWN, "yaml")
+    account.file("group_vars/all/applications.yml").write_text(application, encoding="utf-8")
+    account.file("group_vars/all/shop.yml").write_text(secrets, encoding="utf-8")
+    return account
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_are_yaml(page):
+    for block in blocks(page, "yaml"):
+        assert list(yaml.safe_load_all(block)), block
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page):
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text_of(page)):
+        assert "://" in target or (folder / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_playbooks_that_are_named_exist(page):
+    text = text_of(page)
+    for name in re.findall(r"ansible-playbook[^\n`]* (?:scaleout\.platform\.|playbooks/)(\w+)", text):
+        assert (ROOT / "playbooks" / f"{name}.yml").exists(), name
+
+
+def test_k7_the_commands_of_the_page_work_on_a_fresh_account(account):
+    """The example as it is copied: only the addresses of the hosts are put in by hand."""
+    *first, export_and_preflight, _site, _curl, _again = commands(VMS)
+    status, said = account.types("ansible-galaxy collection list scaleout.platform")
+    assert status == 0, said
+    assert re.search(r"scaleout\.platform \d+\.\d+", said)
+    for block in first:
+        status, said = account.types(block)
+        assert status == 0, said
+    # Secrets are told apart from each other, and the file says nothing any more.
+    assert account.file("group_vars/all/secrets.yml").read_text().startswith("$ANSIBLE_VAULT;")
+    account.gives_addresses()
+    status, said = account.types(export_and_preflight)
+    assert status == 0, said
+    assert "WARNING" not in said
+    assert "reference_api http://api.productivityapp.com/" in said
+    assert "http://192.0.2." in said
+
+
+def test_k7_the_page_says_what_an_install_that_is_missing_looks_like(tmp_path):
+    account = Account(tmp_path)
+    (tmp_path / ".ansible/collections/ansible_collections/scaleout/platform").unlink()
+    (tmp_path / "play.yml").write_text("- hosts: localhost\n  tasks:\n    - scaleout.platform.preflight:\n")
+    status, said = account.types("ansible-playbook ../play.yml")
+    assert status != 0
+    (sentence,) = re.findall(r"^`(couldn't resolve .*)`", text_of(VMS), re.MULTILINE)
+    assert sentence in said
+
+
+def test_k3_an_application_of_ones_own_goes_through_preflight(own):
+    (command,) = {line for block in commands(OWN) for line in block.splitlines() if line}
+    status, said = own.types(command, SCALEOUT_WHEN_UNREACHABLE="static")
+    assert status == 0, said
+    assert "WARNING" not in said
+    assert "vm2 192.0.2.12 nginx, shop, Consul server" in said
+    assert "shop http://shop.example.com/" in said
+
+
+def test_two_applications_go_through_preflight(own):
+    applications, hosts, members = blocks(TWO, "yaml")
+    own.file("group_vars/all/applications.yml").write_text(applications, encoding="utf-8")
+    own.file("hosts2.yml").write_text(hosts, encoding="utf-8")
+    own.file("members.yml").write_text(members, encoding="utf-8")
+    with own.file("group_vars/all/shop.yml").open("a", encoding="utf-8") as file:
+        file.write("blog_database_password: a third one\n")
+    (command,) = {line for block in commands(TWO) for line in block.splitlines() if line}
+    status, said = own.types(command, SCALEOUT_WHEN_UNREACHABLE="static")
+    assert status == 0, said
+    assert "WARNING" not in said
+    assert "vm3 192.0.2.13 shop, blog, replica in main (shop, blog)" in said
+
+
+@pytest.mark.parametrize("page", [VMS, OWN, TWO, "docs/scaling.md", "docs/awx.md", "roles/app/README.md"])
+def test_k3_no_example_begins_at_the_folder_of_a_playbook(page):
+    code = "\n".join([*blocks(page, "yaml"), *re.findall(r"^    .*$", text_of(page), re.MULTILINE)])
+    assert "playbook_dir" not in code
+
+
+def test_the_reason_of_each_command_that_is_not_typed():
+    typed = [line for page in (VMS, OWN, TWO) for block in blocks(page, "shell") for line in block.splitlines()]
+    for start in ELSEWHERE:
+        assert [line for line in typed if line.startswith(start)], start
+    assert pathlib.Path(ROOT, "tools/ci/artifact").exists()
