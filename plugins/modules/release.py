@@ -107,7 +107,7 @@ options:
         type: dict
         default: {}
   health:
-    description: Look how the application is, once, with V(staged); see RV(health) and RV(turn).
+    description: Read the state of the application once, with V(staged); see RV(health) and RV(turn).
     type: dict
     suboptions:
       port:

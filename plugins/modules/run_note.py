@@ -51,7 +51,7 @@ EXAMPLES = r"""
           ansible.builtin.import_role:
             name: scaleout.platform.redis
       rescue:
-        - name: Go on without this host
+        - name: Report the failure and continue without this host
           scaleout.platform.run_note:
             service: redis
             task: "{{ ansible_failed_task.name }}"

@@ -53,7 +53,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Record the pool that there should be
+- name: Record the desired pool
   scaleout.platform.scaling:
     state: planned
     consul_token: "{{ consul_management_token }}"

@@ -36,7 +36,7 @@ DRIFTS = {
         lab.hosts("consul_server")[0],
         "sed -i 's/^SystemMaxUse.*/SystemMaxUse=42M/' /etc/systemd/journald.conf.d/60-scaleout.conf",
         "grep SystemMaxUse /etc/systemd/journald.conf.d/60-scaleout.conf",
-        frozenset({"base : Bound the journal"}),
+        frozenset({"base : Limit the size of the systemd journal"}),
     ),
     "consul": Drift(
         API[0],
@@ -60,13 +60,13 @@ DRIFTS = {
         API[1],
         f"echo BY_HAND=1 >> /etc/{lab.APP}/environment",
         f"cat /etc/{lab.APP}/environment",
-        frozenset({"app : Bring the release onto the host, and look how the application is"}),
+        frozenset({"app : Unpack the release, and read the application's state"}),
     ),
     "reference_api": Drift(
         API[2],
         f"echo '# by hand' >> /srv/{lab.APP}/current/reference_api/app.py",
         f"sha256sum < /srv/{lab.APP}/current/reference_api/app.py",
-        frozenset({"app : Bring the release onto the host, and look how the application is"}),
+        frozenset({"app : Unpack the release, and read the application's state"}),
     ),
 }
 

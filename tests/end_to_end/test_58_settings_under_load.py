@@ -30,7 +30,7 @@ TASKS = {
     "pgbouncer : Run PgBouncer with its configuration",
     "postgres : Change the settings",
     "rabbitmq : Run RabbitMQ with its configuration",
-    "app : Bring the release onto the host, and look how the application is",
+    "app : Unpack the release, and read the application's state",
 }
 
 

@@ -17,7 +17,7 @@ from tests.end_to_end import lab, playbooks
 
 def summary(made: playbooks.Run) -> str:
     """What a run said at its end."""
-    return "\n".join(line for line in made.failures if "What this run came to" in line)
+    return "\n".join(line for line in made.failures if "Result of this run" in line)
 
 
 def started(log: str) -> subprocess.Popen:

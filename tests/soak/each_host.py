@@ -34,7 +34,7 @@ def without(victim: str, witness: str) -> float:
         made = playbooks.playbook("site.yml", log=f"soak-without-{victim}")
     finally:
         lab.engine("start", lab.container(victim))
-    said = "\n".join(line for line in made.failures if "What this run came to" in line)
+    said = "\n".join(line for line in made.failures if "Result of this run" in line)
     assert made.status != 0, f"the run without {victim} ended green"
     assert f"{victim} did not answer" in said, f"the run without {victim} does not name it: {made.failures}"
     assert "# bent" not in lab.ssh(witness, f"cat {BENT}"), f"{witness} was not converged while {victim} was off"
