@@ -29,6 +29,8 @@ description:
     counts. When Consul has lost a record that was seen before, that one counts, with a warning.
   - What is wrong with this configuration, and members that are unknown, end Ansible with exit status 4. Other plugins
     of the inventory only cause a warning then, and a run would take the inventory's hosts for those that serve.
+  - All hosts have C(fleet_cache_file), the path of the file that keeps the records seen last. It is empty where there
+    is none.
   - All hosts have C(fleet_not_members), the hosts that the inventory has in a group and its record does not name, by
     group. M(scaleout.platform.preflight) tells them.
 options:
@@ -206,7 +208,8 @@ class InventoryModule(BaseInventoryPlugin):
             fleet_members.check_groups(groups)
             if not inventory.hosts:
                 self.display.warning(f"fleet: {path} is read before any host is known; its name has to sort last.")
-            answer = fleet_members.ask(self._question(groups))
+            question = self._question(groups)
+            answer = fleet_members.ask(question)
         except ScaleoutError as error:
             # The client's options are this plugin's, with a prefix.
             option = str(error.facts.get("option", ""))
@@ -222,6 +225,7 @@ class InventoryModule(BaseInventoryPlugin):
         inventory.set_variable(
             "all", "fleet_static_members", {name: [self._describe(host) for host in static[name]] for name in groups}
         )
+        inventory.set_variable("all", "fleet_cache_file", question.cache)
         outside = {name: self._outside(record, static[name]) for name, record in answer.records.items()}
         inventory.set_variable("all", "fleet_not_members", {name: hosts for name, hosts in outside.items() if hosts})
         for name, record in answer.records.items():

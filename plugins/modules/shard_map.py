@@ -232,6 +232,15 @@ version:
   returned: success
   type: int
   sample: 1
+description:
+  description: The map for a person, a line for each cluster and each shard.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - version 1, 4096 buckets
+    - 'cluster main: pg1 (192.0.2.11:5432), pg1r (192.0.2.12:5432)'
+    - 'shard 0: database shard_0 of main, buckets 0-4095'
 removed_versions:
   description: The versions that were too old to be kept.
   returned: success

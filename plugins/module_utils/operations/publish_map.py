@@ -86,7 +86,12 @@ class PublishMap(Task):
         if published is None and planned is last:
             # The same shards again, and yet a new version: clients must not take it for the one that they know.
             planned = dataclasses.replace(planned, version=planned.version + 1)
-        result = {"map": planned.document(), "version": planned.version, "removed_versions": []}
+        result = {
+            "map": planned.document(),
+            "version": planned.version,
+            "description": planned.text().splitlines(),
+            "removed_versions": [],
+        }
         if planned is published:
             return Plan(published.text(), published.text(), result=result)
         self._expect(published)

@@ -19,6 +19,7 @@ OWN = "platform_own_variables"
 DECLARED = (
     *VARIABLES,
     "consul_reader_token",
+    "fleet_cache_file",
     "fleet_host",
     "fleet_member_state",
     "fleet_not_members",

@@ -17,7 +17,7 @@ PLATFORM = Platform(
     hosts={
         name: {"platform_address": f"192.0.2.{number}"} for number, name in enumerate(("consul1", "api1", "spare1"), 1)
     },
-    groups={"consul_server": ["consul1"], "api": ["api1"], "fleet_standby": ["spare1"]},
+    groups={"consul_server": ["consul1"], "api": ["api1"], "fleet_spare": ["spare1"]},
     applications={"shop": Application("shop", "api", "scaleout.platform.app", "shop")},
 )
 API1 = {"name": "api1", "address": "192.0.2.2", "provider": "static", "provider_id": ""}

@@ -39,6 +39,7 @@ def test_without_a_record_the_inventory_counts_without_a_warning(read, consul, w
     assert inventory.group("api") == ["api1", "api2", "api3"]
     assert warnings == []
     assert "fleet_member_state" not in inventory.variables("api1")
+    assert inventory.variables("api1")["fleet_cache_file"].endswith("/seen/members.json")
 
 
 def test_members_and_those_on_their_way_are_in_the_group(read, consul, warnings):

@@ -52,7 +52,9 @@ def test_a_publication_is_three_requests_and_nothing_new_is_one(consul):
     assert versions(consul) == {"map": 1, "1": 1}
     assert consul.kv["a/map"].value == consul.kv["a/map.history/1"].value
     assert consul.kv["a/map.history/1"].flags > 1700000000
-    assert not publish(consul, ONE).changed
+    again = publish(consul, ONE)
+    assert not again.changed
+    assert again.result["description"] == again.after.splitlines()
     assert consul.requests == 4
 
 
