@@ -54,6 +54,15 @@ attributes:
       - This module does not change anything.
 """
 
+    # A module with an action plugin before it.
+    ACTION = r"""
+options: {}
+attributes:
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+"""
+
     # A module that takes the options which say how to reach PostgreSQL.
     ACTION_GROUP_POSTGRES = r"""
 options: {}

@@ -34,10 +34,7 @@ options:
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info
-attributes:
-  action:
-    description: Has a part that runs on the controller.
-    support: full
+  - scaleout.platform.attributes.action
 notes:
   - Group C(postgres) has the database servers, C(consul_server) the Consul servers, of which there must be one, and
     C(loadbalancer) the load balancers.

@@ -185,10 +185,7 @@ options:
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.planned
-attributes:
-  action:
-    description: Has a part that runs on the controller.
-    support: full
+  - scaleout.platform.attributes.action
 notes:
   - Diff mode shows environment and unit, and of secrets only that they differ.
 author:

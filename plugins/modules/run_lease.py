@@ -39,10 +39,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.planned
   - scaleout.platform.attributes.action_group_consul
-attributes:
-  action:
-    description: Has a part that runs on the controller.
-    support: full
+  - scaleout.platform.attributes.action
 """
 
 EXAMPLES = r"""

@@ -35,6 +35,7 @@ options:
     type: str
 extends_documentation_fragment:
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action
 attributes:
   check_mode:
     description: Nothing is recorded, and no host joins or leaves.
@@ -43,9 +44,6 @@ attributes:
     description: Shows the record before and after.
     support: full
   idempotent:
-    support: full
-  action:
-    description: Runs on the controller, and modules of it on the host.
     support: full
 seealso:
   - module: scaleout.platform.members

@@ -21,10 +21,7 @@ options:
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info
-attributes:
-  action:
-    description: Has a part that runs on the controller.
-    support: full
+  - scaleout.platform.attributes.action
 seealso:
   - module: scaleout.platform.service_config
   - module: scaleout.platform.preflight

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 import typing as t
@@ -70,7 +71,7 @@ class DefineBroker(Task):
             texts = "; ".join(change.text for change in (*due.to_create, *due.to_change))
             steps.append((texts, lambda: broker.give(definitions)))
         for change, words in zip(due.to_delete, room.removals(due)):
-            steps.append((change.text, lambda words=words: broker.ctl(*words)))  # type: ignore[misc]
+            steps.append((change.text, functools.partial(broker.ctl, *words)))
         texts_of = [text for text, _call in steps]
         for number, (_text, call) in enumerate(steps):
             try:

@@ -96,7 +96,7 @@ def test_without_the_driver(monkeypatch):
 
 
 def test_nothing_listens():
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg2", reason="the driver is not installed")
     with pytest.raises(
         Unreachable, match=r"^Cannot reach PostgreSQL at 127\.0\.0\.1:1: Connection refused\.$"
     ) as error:
@@ -105,7 +105,7 @@ def test_nothing_listens():
 
 
 def test_no_socket(tmp_path):
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg2", reason="the driver is not installed")
     with pytest.raises(Unreachable, match=rf"{tmp_path}:5432: No such file or directory\.$"):
         Session(Endpoint(host=str(tmp_path)))
 

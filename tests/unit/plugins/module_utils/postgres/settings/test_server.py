@@ -16,7 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.setting
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.plan import Reload
 
-psycopg2 = pytest.importorskip("psycopg2")
+psycopg2 = pytest.importorskip("psycopg2", reason="the driver is not installed")
 
 ACTIONS = (
     Set("a", ("1",), undo=Set("a", ("0",))),
