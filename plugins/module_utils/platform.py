@@ -128,13 +128,27 @@ class Database:
     """An application's database. Its password is no part of it: nothing that is handed on holds a secret.
 
     :param name: the database's.
-    :param owner: the role that owns it and logs in.
+    :param owner: the role that owns it.
     :param cluster: the name of the PostgreSQL cluster on whose leader it is.
+    :param user: the role that the application logs in as, and that acts as the owner; empty for the owner itself.
+    :param previous_user: a role that may log in as well, while servers still run with its password.
     """
 
     name: str
     owner: str
     cluster: str
+    user: str = ""
+    previous_user: str = ""
+
+    @property
+    def login(self) -> str:
+        """The role that the application logs in as."""
+        return self.user or self.owner
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All of its roles, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.owner, self.login, self.previous_user))))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -158,7 +158,7 @@ def _of_database(platform: Platform, application: Application) -> dict[str, t.An
         "PGHOST": leader.host,
         "PGPORT": leader.pooler_port or leader.port,
         "PGDATABASE": database.name,
-        "PGUSER": database.owner,
+        "PGUSER": database.login,
     }
 
 

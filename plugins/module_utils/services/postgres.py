@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     standbys_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.versions import NOT_BELOW_PRIMARY
-from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres_hba
+from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres_hba, postgres_roles
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
 
 STATE_MODULE = "scaleout.platform.postgres_server_info"
@@ -109,6 +109,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
     standby = host != leader.name
     settings = _settings(platform, host, cluster)
     slots = [names.slot(server.name) for server in standbys_of(cluster)] if not standby else []
+    users = platform.value(host, "postgres_users", [])
     guards = [platform.value(host, name) for name in ("postgres_slot_max_retained", "postgres_slot_min_free_disk")]
     return {
         "version": version,
@@ -122,7 +123,8 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "workload": cluster.workload or platform.value(host, "postgres_workload", "web"),
         "settings": settings,
         "databases": _databases(platform, host, cluster) if not standby else [],
-        "owners": _owners(platform, cluster) if not standby else [],
+        "roles": postgres_roles.roles(platform, cluster, state.get("server") or {}) if not standby else [],
+        "memberships": [] if standby else postgres_roles.memberships(platform, cluster, users),
         "databases_due": _databases_due(platform, host, cluster, state) if not standby else [],
         "slots": [{"name": slot, "slot_type": "physical", "reserve_wal": True} for slot in slots],
         "guards_slots": any(guards),
@@ -161,10 +163,14 @@ def _of_names(platform: Platform, host: str) -> t.Iterator[Problem]:
         if fault:
             yield Problem("invalid_name", host, f"{variable} has {name!r}, which {fault}")
     cluster = platform.cluster_of(host)
-    for owner in _owners(platform, cluster) if cluster else []:
-        if owner["name"] in [user.get("name") for user in users]:
-            text = f"postgres_users has {owner['name']}, which owns the database of the application"
-            yield Problem("duplicate", host, f"{text} {owner['application']}; its entry there is enough")
+    for application, database in postgres_roles.databases(platform, cluster) if cluster else ():
+        for name in {*database.roles} & {user.get("name") for user in users}:
+            text = f"postgres_users has {name}, which is a role of the application {application}"
+            yield Problem("duplicate", host, f"{text}; its entry there is enough")
+    yield from _of_peers(host, users, peers)
+
+
+def _of_peers(host: str, users: t.Sequence[t.Any], peers: t.Sequence[t.Any]) -> t.Iterator[Problem]:
     for name in ("postgres", REPLICATOR):
         if name in peers:
             yield Problem("reserved_name", host, f"postgres_peer_users must not name {name}")
@@ -226,15 +232,6 @@ def _conninfo(leader: str, host: str) -> str:
 def _databases(platform: Platform, host: str, cluster: Cluster) -> list[dict[str, str]]:
     owner = str(platform.value(host, "postgres_database_owner", "postgres"))
     return [{"name": name, "owner": cluster.owners.get(name, owner)} for name in cluster.all_databases]
-
-
-def _owners(platform: Platform, cluster: Cluster) -> list[dict[str, str]]:
-    """Return the roles that own applications' databases. Each application's entry has the password of its own."""
-    return [
-        {"name": one.database.owner, "application": one.name}
-        for one in platform.applications.values()
-        if one.database and one.database.cluster == cluster.name
-    ]
 
 
 def _databases_due(platform: Platform, host: str, cluster: Cluster, state: State) -> list[dict[str, str]]:

@@ -58,7 +58,7 @@ APP_KEYS = (
     "restart_delay",
 )
 HEALTH_KEYS = ("path", "host", "timeout", "check_timeout")
-DATABASE_KEYS = ("name", "owner", "cluster", "password")
+DATABASE_KEYS = ("name", "owner", "cluster", "user", "previous_user", "password")
 SITE_KEYS = ("server_name", "listen")
 #: What ``nginx_sites`` takes beside names and ports.
 SITE_OPTIONS = (
@@ -225,17 +225,29 @@ class _Applications(Reader):
         elif database in [f"shard_{shard_id}" for shard_id in self.platform.clusters[cluster].shards]:
             text = f"{where}: database: name is {database}, which holds a shard in the cluster {cluster}"
             self.problem("database_taken", "", text)
-        for key, given in (("name", database), ("owner", owner)):
-            fault = names.fault_of_identifier(given)
-            if fault:
-                self.problem("invalid_name", "", f"{where}: database: {key} is {given!r}, which {fault}")
+        fault = names.fault_of_identifier(database)
+        if fault:
+            self.problem("invalid_name", "", f"{where}: database: name is {database!r}, which {fault}")
         if database in (*SERVERS_OWN, "pgbouncer"):
             self.problem("reserved_name", "", f"{where}: database: name is {database}, which every server has already")
-        if owner in _ROLES_TAKEN:
-            self.problem("reserved_name", "", f"{where}: database: owner is {owner}, which is a role of the platform's")
         if "password" not in part:
-            self.problem("missing_secret", "", f"{where}: database: password is missing; its owner logs in with it")
-        return Database(str(database), str(owner), str(cluster))
+            self.problem("missing_secret", "", f"{where}: database: password is missing; its user logs in with it")
+        roles = {"owner": owner, **{key: part[key] for key in ("user", "previous_user") if part.get(key) is not None}}
+        user, previous = (str(roles.get(key, "")) for key in ("user", "previous_user"))
+        made = Database(str(database), str(owner), str(cluster), user, previous)
+        self._check_roles(f"{where}: database", roles, made.login)
+        return made
+
+    def _check_roles(self, where: str, roles: Mapping[str, t.Any], login: str) -> None:
+        for key, role in roles.items():
+            fault = names.fault_of_identifier(role)
+            if fault:
+                self.problem("invalid_name", "", f"{where}: {key} is {role!r}, which {fault}")
+            elif role in _ROLES_TAKEN:
+                self.problem("reserved_name", "", f"{where}: {key} is {role}, which is a role of the platform's")
+        if roles.get("previous_user") == login:
+            text = f"{where}: previous_user is {login}, which is its user; a new password needs another one"
+            self.problem("duplicate", "", text)
 
     def _site(self, where: str, value: t.Any) -> Site | None:
         part = self._part(f"{where}: site", value, (*SITE_KEYS, *SITE_OPTIONS))
@@ -291,7 +303,7 @@ def _shared_names(found: Mapping[str, Application]) -> t.Iterator[Problem]:
 
 def _shared_databases(found: Mapping[str, Application]) -> t.Iterator[Problem]:
     databases: dict[tuple[str, str], str] = {}
-    owners: dict[tuple[str, str], str] = {}
+    roles: dict[tuple[str, str], str] = {}
     for one in found.values():
         if one.database is None:
             continue
@@ -301,10 +313,11 @@ def _shared_databases(found: Mapping[str, Application]) -> t.Iterator[Problem]:
             text = f"applications: {other} and {one.name} both have the database {one.database.name} of {cluster}"
             yield Problem("database_taken", "", f"{text}; give each its own")
             continue
-        other = owners.setdefault((cluster, one.database.owner), one.name)
-        if other != one.name:
-            text = f"applications: {other} and {one.name} both have the owner {one.database.owner} in {cluster}"
-            yield Problem("duplicate", "", f"{text}; give each its own")
+        for role in one.database.roles:
+            other = roles.setdefault((cluster, role), one.name)
+            if other != one.name:
+                text = f"applications: {other} and {one.name} both have the role {role} in {cluster}"
+                yield Problem("duplicate", "", f"{text}; give each its own")
 
 
 def _outline(declared: t.Any) -> t.Any:

@@ -36,6 +36,9 @@ QUERY = f"""SELECT json_build_object(
   'receiver', (SELECT status FROM pg_stat_wal_receiver),
   'active_slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE active),
   'lost_slots', (SELECT coalesce(json_agg(slot_name), '[]') FROM pg_replication_slots WHERE wal_status = 'lost'),
+  'logins', (SELECT json_object_agg(rolname, coalesce(
+                 (SELECT substr(entry, 6) FROM unnest(rolconfig) AS entry WHERE entry LIKE 'role=%'), ''))
+             FROM pg_roles WHERE rolcanlogin),
   'databases', (SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database),
   'limits', json_build_object({", ".join(f"'{name}', current_setting('{name}')::int" for name in LIMITS)}),
   'restart_pending', EXISTS (SELECT FROM pg_settings WHERE pending_restart),

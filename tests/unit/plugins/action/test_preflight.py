@@ -142,6 +142,8 @@ def test_an_application_of_the_role_app_gets_its_settings_without_its_secrets(pr
         "name": "shop",
         "owner": "shop",
         "cluster": "main",
+        "user": "",
+        "previous_user": "",
     }
     assert result["services"]["api1"]["applications"] == [{"name": "shop", "role": "scaleout.platform.app"}]
     settings = result["services"]["api1"]["settings"]["shop"]

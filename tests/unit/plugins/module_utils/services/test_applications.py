@@ -72,6 +72,11 @@ def test_what_another_application_is_made_of_is_not_inherited():
     assert (found["environment"], found["packages"], found["port"], found["name"]) == ({}, [], 8000, "shop")
 
 
+def test_h15_it_logs_in_as_the_user_of_its_password():
+    found = settings(platform({}, Database("shop", "seller", "pg", "seller_b", "seller")))
+    assert found["environment"]["PGUSER"] == "seller_b"
+
+
 def test_it_knows_where_its_database_is():
     found = settings(platform({"environment": {"PGUSER": "other", "A": 1}}, Database("shop", "seller", "pg")))
     assert found["environment"] == {

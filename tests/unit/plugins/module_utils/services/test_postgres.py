@@ -426,18 +426,18 @@ def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_pl
         applications={"shop": shop, "blog": other, "plain": Application("plain", "api", "acme.plain")},
     )
     found = postgres.wanted(made, "pg1", STATE)
-    assert found["owners"] == [{"name": "seller", "application": "shop"}]
+    assert found["roles"] == [{"name": "seller", "role_attr_flags": "LOGIN", "application": "shop"}]
+    assert found["memberships"] == []
     assert found["databases"][-1] == {"name": "shop", "owner": "seller"}
     assert {each["owner"] for each in found["databases"][:-1]} == {"postgres"}
     assert {"name": "shop", "owner": "seller"} in found["databases_due"]
-    assert postgres.wanted(made, "pg1r", STANDBY)["owners"] == []
+    assert postgres.wanted(made, "pg1r", STANDBY)["roles"] == []
     twice = {**made.hosts["pg1"], "postgres_users": [{"name": "seller", "password": "hidden"}]}
     problems = postgres.problems(dataclasses.replace(made, hosts={**made.hosts, "pg1": twice}), "pg1")
     assert [(one.code, str(one)) for one in problems] == [
         (
             "duplicate",
-            "pg1: postgres_users has seller, which owns the database of the application shop; its entry there is "
-            "enough.",
+            "pg1: postgres_users has seller, which is a role of the application shop; its entry there is enough.",
         )
     ]
 

@@ -135,7 +135,7 @@ def test_what_playbooks_are_told():
         "role": "scaleout.platform.app",
         "service": "shop",
         "port": 8000,
-        "database": {"name": "shop", "owner": "shop", "cluster": "pg1"},
+        "database": {"name": "shop", "owner": "shop", "cluster": "pg1", "user": "", "previous_user": ""},
         "site": {"server_name": ("_",), "listen": ("80",), "options": {"extra": "gzip on;"}},
         "pool": {"min": 1, "max": None},
     }
@@ -179,7 +179,7 @@ def wrong(entry, code, text):
             )
             for part, keys in (
                 ("health", "path, host, timeout, check_timeout"),
-                ("database", "name, owner, cluster, password"),
+                ("database", "name, owner, cluster, user, previous_user, password"),
                 ("pool", "min, max"),
                 ("site", ", ".join((*room.SITE_KEYS, *room.SITE_OPTIONS))),
             )
@@ -253,9 +253,24 @@ def wrong(entry, code, text):
             ": database: owner is replicator, which is a role of the platform's",
         ),
         wrong(
+            {**SHOP, "database": {**STORED, "user": "a b"}},
+            "invalid_name",
+            ": database: user is 'a b', which is not a name of letters, digits, underscores and hyphens",
+        ),
+        wrong(
+            {**SHOP, "database": {**STORED, "previous_user": "postgres"}},
+            "reserved_name",
+            ": database: previous_user is postgres, which is a role of the platform's",
+        ),
+        wrong(
+            {**SHOP, "database": {**STORED, "previous_user": "shop"}},
+            "duplicate",
+            ": database: previous_user is shop, which is its user; a new password needs another one",
+        ),
+        wrong(
             {**SHOP, "database": {"cluster": "pg1"}},
             "missing_secret",
-            ": database: password is missing; its owner logs in with it",
+            ": database: password is missing; its user logs in with it",
         ),
         wrong(
             {**SHOP, "site": {"server_name": "shop example"}},
@@ -288,7 +303,15 @@ def wrong(entry, code, text):
         (
             {"shop": {**SHOP, "database": STORED}, "blog": {**BLOG, "database": {**STORED, "owner": "shop"}}},
             "duplicate",
-            "applications: shop and blog both have the owner shop in pg1; give each its own.",
+            "applications: shop and blog both have the role shop in pg1; give each its own.",
+        ),
+        (
+            {
+                "shop": {**SHOP, "database": {**STORED, "user": "shop_b", "previous_user": "writer"}},
+                "blog": {**BLOG, "database": {**STORED, "name": "ana", "owner": "writer"}},
+            },
+            "duplicate",
+            "applications: shop and blog both have the role writer in pg1; give each its own.",
         ),
     ],
 )
