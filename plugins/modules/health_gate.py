@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Waits until a systemd unit runs, its health path on the loopback address answers 2xx, and it is the unit itself
     that holds the port.
-  - Does not wait for what cannot come any more, such as a process that ends after each restart or a port that another
+  - Fails at once if waiting is pointless, such as for a process that ends after each restart or a port that another
     process holds.
   - With O(timeout=0) it looks once and does not fail.
 options:
@@ -28,15 +28,16 @@ options:
     type: str
     default: /healthz
   host:
-    description: What the request has as its C(Host) header, for an application that answers to its own name only.
+    description: The C(Host) header of the request, for an application that answers to its own name only.
     type: str
     default: ""
   check_timeout:
-    description: Seconds that the path may take to answer one look.
+    description: Seconds that one answer of the path may take.
     type: float
     default: 5.0
   workers:
-    description: Names of units beside it that listen on no port. Each must have run for O(steady_time) without an end.
+    description: Names of units beside it that listen on no port. Each must have run for O(steady_time) without
+      interruption.
     type: list
     elements: str
     default: []
@@ -49,11 +50,11 @@ options:
     type: float
     default: 60.0
   journal_lines:
-    description: How many of the last lines in the journal belong to the message of a failure.
+    description: How many of the last lines in the journal are added to the message of a failure.
     type: int
     default: 10
   hide:
-    description: Values that must not appear in the result, should the service have written them to the journal.
+    description: Values that must not appear in the result, even if the service wrote them to the journal.
     type: list
     elements: str
     default: []

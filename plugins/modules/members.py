@@ -14,13 +14,13 @@ description:
     a host is made or released. The inventory plugin P(scaleout.platform.fleet#inventory) reads the record.
   - Without a record, the hosts that the inventory names are the group's members. The record names all of them, once
     there is one, so that each of them can leave.
-  - A member is C(joining) from the record of the intent on until it is told that it serves, and C(leaving) until
-    it is told that it is gone. A run that breaks off leaves these behind, and the next one carries them on.
+  - A member is C(joining) from the plan on until a run records that it serves, and C(leaving) until a run records that
+    it is gone. If a run breaks off, the next one continues with these.
   - A group grows by the hosts of the inventory that left it earlier, then by further hosts of O(provider). It shrinks
     by those that are dead, those whose checks fail, those that do not serve yet, then those that were added last, then
     those of the inventory, highest name first.
-  - A write is a compare-and-set. When another client was faster, the module reads and plans again, three times at
-    the most. What the key holds already is never overwritten unless it is a valid record.
+  - A write is a compare-and-set. If another client was faster, the module reads and plans again, at most three times.
+    What the key holds already is never overwritten unless it is a valid record.
 options:
   group:
     description: The inventory group, such as V(api).
@@ -31,8 +31,8 @@ options:
       - V(scaled) plans the way to O(count) members and records the intent.
       - V(settled) records that hosts arrived, O(joined), or are gone, O(left).
       - V(written_off) records that the hosts in O(left) are lost, in whatever state they were. A VM of the static
-        provider is remembered, so that no other host gets its name or its address. When it is alive again, V(scaled)
-        has it leave, to be cleaned.
+        provider stays recorded, so that no other host gets its name or its address. If it is alive again, V(scaled)
+        makes it leave, to be cleaned.
     type: str
     choices: [scaled, settled, written_off]
     default: scaled
@@ -54,11 +54,11 @@ options:
     type: list
     elements: str
   minimum:
-    description: The fewest members that the group may have.
+    description: The smallest number of members that the group may have.
     type: int
     default: 1
   maximum:
-    description: The most members that the group may have.
+    description: The largest number of members that the group may have.
     type: int
   static_members:
     description: The hosts that the inventory itself names in the group, those that left it included.

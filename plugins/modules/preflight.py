@@ -13,8 +13,8 @@ description:
   - Reads the variables of all hosts of the inventory on the controller, and logs in to none of them.
   - Asks the Consul servers for the shard map in force, where the controller reaches them, so that a change that would
     move rows is refused before anything else happens.
-  - Fails with everything that is wrong with it, each in a sentence that names the host and the variable, when the
-    inventory cannot become a platform. Returns the topology when it can.
+  - Fails if no platform can be made of the inventory, with everything that is wrong with it, each in a sentence that
+    names the host and the variable. Otherwise it returns the topology.
   - Warns of what is possible and probably not what was meant.
   - Only the variables that matter here are evaluated, so what is undefined elsewhere does no harm.
 options:
@@ -22,7 +22,7 @@ options:
     description:
       - Names of variables that must have a value on every host of the inventory, beside those that C(applications)
         names.
-      - A missing or empty one is told by its name, never by its value.
+      - A missing or empty one is reported by its name. No value is ever shown.
     type: list
     elements: str
     default: []

@@ -13,8 +13,8 @@ description:
     the files that systemd reads, which are an environment, secrets and a unit.
   - Going from one release to the next is a small transaction. O(state=staged) brings everything onto the host and
     leaves what is in force alone. O(state=active) exchanges the files and the link, after writing down what was in
-    force before. O(state=confirmed) ends the transaction and O(state=reverted) takes it back. A run that was cut
-    short in between is noticed by the next one.
+    force before. O(state=confirmed) ends the transaction and O(state=reverted) rolls it back. The next run notices one
+    that broke off in between.
   - Unless O(run) is set, it starts and stops nothing. The role P(scaleout.platform.app#role) takes the hosts through
     the states one after another.
 options:
@@ -28,9 +28,9 @@ options:
         force. RV(pending) tells whether V(active) and a restart have to follow.
       - With V(prepared) O(command) is run as the process itself would be, unless that has succeeded before for this
         release on this host. Of the hosts of a run that need it, one runs it and the others note that it was run.
-      - With V(active) what was staged comes into force.
-      - With V(confirmed) there is no way back any more, and surplus releases are removed.
-      - With V(reverted) what was in force before V(active) is in force again.
+      - With V(active) what was staged is put in force.
+      - With V(confirmed) the transaction ends, and surplus releases are removed.
+      - With V(reverted) what was in force before V(active) is put back.
       - With V(absent) releases, link, environment, secrets and unit are removed.
     type: str
     choices: [staged, prepared, active, confirmed, reverted, absent]
@@ -119,11 +119,11 @@ options:
         type: str
         default: /healthz
       host:
-        description: What the request has as its C(Host) header, for an application that answers to its own name only.
+        description: The C(Host) header of the request, for an application that answers to its own name only.
         type: str
         default: ""
       check_timeout:
-        description: Seconds that the path may take to answer one look.
+        description: Seconds that one answer of the path may take.
         type: float
         default: 5.0
       steady_time:
@@ -132,8 +132,8 @@ options:
         default: 3.0
   run:
     description:
-      - Start or restart the units with V(active), enable the application's, and stop those of workers that are not
-        wanted any more. With V(reverted) have run what ran before, and with V(absent) stop all.
+      - Start or restart the units with V(active), enable the application's, and stop those of workers that are no
+        longer desired. With V(reverted) run what ran before, and with V(absent) stop all.
       - A process that does not start is no error here; M(scaleout.platform.health_gate) says why it did not.
     type: bool
     default: false

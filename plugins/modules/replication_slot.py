@@ -13,7 +13,7 @@ description:
   - All slots are checked before the first one is touched. A slot that exists with another type, plugin, database or
     O(two_phase), or that has lost its WAL, cannot be altered. It is an error and left alone, or with O(recreate)
     dropped and recreated.
-  - Guards the disk, if told to, against slots that have lost their consumer.
+  - Guards the disk against slots that have lost their consumer, if limits are set.
   - Says before anything is created when C(max_replication_slots) or C(wal_level) is too low, or when a plugin is not
     installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
@@ -51,14 +51,14 @@ options:
   two_phase:
     description:
       - Whether a logical slot decodes transactions when they are prepared and not only when they are committed.
-      - When not given, a new slot does not, and one that exists is as it may.
+      - When not given, a new slot does not, and one that exists is left as it is.
     type: bool
   failover:
     description:
       - Whether a logical slot is synchronized to the standbys, so that its consumer can go on after a failover.
       - Needs PostgreSQL 17 on a primary. There, a slot that exists is altered, which needs one more connection, and
         needs that no client uses the slot at that moment.
-      - When not given, a new slot is not, and one that exists is as it may.
+      - When not given, a new slot is not, and one that exists is left as it is.
     type: bool
   state:
     description: Whether the slot O(name) is to exist; V(present) when not given.
@@ -130,15 +130,15 @@ options:
       - Shell pattern of slot names, with C(*), C(?) and C([...]). It is not a regular expression.
       - It bounds what O(exclusive) drops, and what the guard of O(max_retained_bytes) and O(min_free_disk) looks after;
         the guard looks after all slots when it is not given.
-      - Mind that a subscription that copies its tables has slots of its own, named C(pg_*_sync_*).
+      - A subscription that copies its tables has slots of its own, named C(pg_*_sync_*).
     type: str
   max_retained_bytes:
     description:
       - WAL that a slot may keep while no client uses it, such as V(10GB).
       - A guard against slots that were abandoned and fill the disk. It never touches a slot that is in use, however
-        much that keeps, and tells for each slot what it chose and why, in RV(guard).
+        much WAL that keeps. RV(guard) has the choice and the reason for each slot.
       - It sees the server only while the task runs. Between two runs C(max_slot_wal_keep_size) alone bounds the WAL; a
-        warning says when that is not set, or so low that the server lets a slot go lost first.
+        warning says when that is not set, or so low that the server invalidates a slot first.
       - It looks after listed slots too. A listed slot that it drops is recreated at once, and keeps nothing of the
         past then.
     type: str
@@ -151,8 +151,8 @@ options:
     type: str
   guard_action:
     description:
-      - Whether the guard warns of the slots that are too much or drops them.
-      - Once it has dropped some it runs a checkpoint, if the user may, so that the server gives the disk back at once.
+      - Whether the guard warns of slots beyond the limits, or drops them.
+      - After it has dropped some it runs a checkpoint, if the user may, so that the server frees the disk at once.
     type: str
     choices: [report, drop]
     default: report
@@ -174,7 +174,7 @@ notes:
   - The user needs to be a superuser or to have the C(REPLICATION) attribute; to end the process that uses a slot it
     needs C(pg_signal_backend) as well.
   - A slot without a consumer keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that, and run
-    the guard of this module every now and then.
+    the guard of this module regularly.
 seealso:
   - module: scaleout.platform.replication_slot_info
     description: Reads the slots of a server.

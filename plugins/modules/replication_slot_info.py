@@ -153,7 +153,7 @@ used:
   type: int
   sample: 3
 max_slot_wal_keep_size:
-  description: Bytes of WAL that a slot may keep before the server lets it go lost; V(null) for no bound.
+  description: Bytes of WAL that a slot may keep before the server invalidates it; V(null) for no bound.
   returned: success
   type: int
   sample: 10737418240

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_lease
-short_description: See that one run at a time changes the platform
+short_description: Allow one run at a time to change the platform
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
@@ -14,7 +14,7 @@ description:
     and when it began.
   - When another run holds it, the task fails with C(code=held) and names that run. A lease whose process is dead on
     this very controller is taken over at once, one of another controller an hour after its last renewal.
-  - In check mode nothing is taken; a run that only looks is in no other's way.
+  - In check mode nothing is taken, since such a run changes nothing.
 options:
   state:
     description: Whether to take or renew the lease, or to give it back.
@@ -23,7 +23,7 @@ options:
     default: held
   optional:
     description:
-      - Whether to go on where Consul cannot be asked, such as before the first run.
+      - Whether to continue if Consul cannot be asked, such as before the first run.
       - RV(mode) says which of the two it was.
     type: bool
     default: false

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_note
-short_description: Note that a host failed, and go on without it
+short_description: Note that a host failed, and continue without it
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
   - For a C(rescue) around a service's tasks. The host joins O(group), so that later plays leave it out, and the
     summary of the run names it with the failure.
-  - Nothing is changed on the host, and the rest of the run goes on.
+  - Nothing is changed on the host, and the run continues with the others.
 options:
   service:
     description: What failed there.

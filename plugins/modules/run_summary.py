@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: run_summary
-short_description: End a run with what it came to
+short_description: End a run with its result
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - Names the hosts that did not answer, that failed, that were lost on the way, and that were held because another one
-    of their group failed first.
-  - Fails when there is any, so that the run ends red although it went on with all others.
-  - Hosts that a limit leaves out are not missed.
+  - Names the hosts that did not answer, that failed, that were lost during the run, and that were held because another
+    one of their group failed first.
+  - Fails if there are any, so that the run ends red although it continued with all others.
+  - Hosts that a limit leaves out are not reported.
 options:
   lines:
     description: What to say about the platform, before that.
@@ -45,7 +45,7 @@ troubles:
   returned: always
   type: list
   elements: str
-  sample: ["cache2 did not answer. Nothing was changed on it; the next run brings it up."]
+  sample: ["cache2 did not answer. Nothing was changed on it; the next run configures it."]
 code:
   description: V(incomplete) when there are any troubles.
   returned: failure

@@ -6,27 +6,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: scaling
-short_description: One step of making a pool of application servers bigger or smaller
+short_description: One step of scaling a pool of application servers
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - The steps of C(scale.yml), in the order of O(state). Runs on a Consul server; what it decides it decides on the
-    controller, by the inventory and by what Consul says.
-  - What is asked is read from the command line. It is C(-e application=NAME -e count=5), or C(-e NAME=5), where the
-    name is that of an application or of its group. C(-e leave=api2) names a member that leaves before any other.
+  - The steps of C(scale.yml), in the order of O(state). Runs on a Consul server, and decides on the controller from the
+    inventory and from what Consul says.
+  - Reads the request from the command line. It is C(-e application=NAME -e count=5), or C(-e NAME=5), with the name of
+    an application or of its group. C(-e leave=api2) names a member that leaves before any other.
   - A group whose hosts hold data or an address is refused, with what to do instead.
 options:
   state:
     description:
-      - V(asked) checks what is asked.
+      - V(asked) checks the request.
       - V(planned) records who is to join and who is to leave, as M(scaleout.platform.members) does. The steps after it
         find its result in a variable C(scale_plan).
       - V(joined) records who serves.
-      - V(lost) takes hosts that could not be cleaned out of Consul's catalog, and says who is to be given back.
-      - V(left) has Consul forget who is gone, and records it.
-      - V(shown) tells who serves, and fails when that is not what was asked.
-      - V(written_off) is C(forget.yml). It records that the host C(-e host=NAME) is lost, and has Consul forget it. One
-        whose agent is alive is refused.
+      - V(lost) removes hosts that could not be cleaned from Consul's catalog, and lists the hosts to give back.
+      - V(left) makes Consul forget the hosts that are gone, and records it.
+      - V(shown) shows who serves, and fails if that is not what was requested.
+      - V(written_off) is C(forget.yml). It records that the host C(-e host=NAME) is lost, and makes Consul forget it. A
+        host whose agent is alive is refused.
     type: str
     choices: [asked, planned, joined, lost, left, shown, written_off]
     required: true

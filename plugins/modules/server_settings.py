@@ -32,9 +32,9 @@ options:
       - Values by the names of the settings.
       - A value is a text, a number or a boolean; for a list setting such as
         C(shared_preload_libraries) it may be a list.
-      - V(null) resets the setting, so that the configuration file or the server's default counts again.
-      - What stands on the server's command line counts whatever the files say. The same value is accepted, another one
-        is refused.
+      - V(null) resets the setting, so that the configuration file or the server's default applies again.
+      - What is on the server's command line takes precedence over the files. The same value is accepted, another one is
+        refused.
     type: dict
     default: {}
   overrides:
@@ -43,7 +43,7 @@ options:
         as C(ALTER DATABASE … SET) and C(ALTER ROLE … SET) keep them. A session takes them when it begins.
       - All of them change in one transaction, over the same connection as O(settings).
       - A database or a role that the server does not have stops the task before anything is changed.
-      - A standby has those of its primary. There the task fails when one of them would have to change.
+      - A standby has those of its primary, so the task fails there if one of them would have to change.
     type: list
     elements: dict
     default: []

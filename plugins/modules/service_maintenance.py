@@ -10,7 +10,7 @@ short_description: Take an instance of a service out of Consul's lists for a whi
 version_added: 0.2.0
 description:
   - Begins or ends the maintenance of an instance that is registered with the Consul agent of its host.
-  - The last instance that passes its checks stays where it is, since load balancers would have no other.
+  - The last instance that passes its checks is not taken out, since load balancers would have no other.
 options:
   id:
     description: Id of the instance.
@@ -20,7 +20,7 @@ options:
     description: Name of the service; without it O(id).
     type: str
   address:
-    description: Address of the instance; others of the service have others.
+    description: Address of the instance, which tells it from the service's other instances.
     type: str
     default: ""
   state:

@@ -102,7 +102,7 @@ options:
     default: scaleout/shard_map
   keep_versions:
     description:
-      - So many versions of the map are kept, the one in force among them.
+      - How many versions of the map are kept, with the one in force.
       - Older ones are deleted when the next version is published.
     type: int
     default: 10
@@ -135,10 +135,10 @@ requirements:
   - For O(login_user) only, psycopg2 on the host where the module runs (C(python3-psycopg2) on Debian).
 notes:
   - The token needs to write the key and the folder of the same name with C(.history) behind it.
-  - An estimate takes the statistics of the source database and the part of its buckets that would move. It counts all
-    tables of the database, also those that are not sharded.
-  - Where the key is gone and its history is not, the map goes on from the last version of the history, so that neither
-    rows nor the order of the versions get lost.
+  - An estimate uses the statistics of the source database and the share of its buckets that would move. It counts all
+    tables of the database, including those that are not sharded.
+  - If the key is gone and its history is not, the map continues from the last version of the history, so that neither
+    rows nor the order of the versions are lost.
 seealso:
   - module: scaleout.platform.shard_map_info
   - plugin: scaleout.platform.shard

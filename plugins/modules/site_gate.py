@@ -11,8 +11,7 @@ version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
   - Asks each site on its own host, at every port that it listens on, with TLS where it has that, and by its name.
-  - An answer of the application will do, a redirect or an error of the client too. A status of 500 or more and no
-    answer will not.
+  - Any answer below the status 500 is accepted, a redirect or a client error too.
   - Certificates are not verified. The role nginx does that before it uses them.
 options:
   questions:

@@ -10,7 +10,7 @@ short_description: Hold a host in a rollout that has failed on another one
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - For rollouts whose turn takes more than one task. It keeps no order; the play does that.
+  - For rollouts whose turn takes more than one task. The order is the play's.
   - The hosts of one run share what has failed. It runs on the controller and touches no host.
 options:
   group:
@@ -23,8 +23,8 @@ options:
     required: true
   state:
     description:
-      - With V(taken) the host goes on, or is held, because V(failed) was said of another host of the group.
-      - With V(failed) the others of the group are held from now on.
+      - With V(taken) the host continues, or is held because another host of the group failed before.
+      - With V(failed) the other hosts of the group are held from now on.
     type: str
     choices: [taken, failed]
     default: taken

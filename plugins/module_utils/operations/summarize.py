@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a run came to, in sentences for the person who started it; pure."""
+"""The result of a run, in sentences for the person who started it; pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def troubles(
     """
     failed = {str(entry["host"]) for entry in entries if entry["kind"] == "failed"}
     said = [
-        f"{host} did not answer. Nothing was changed on it; the next run brings it up."
+        f"{host} did not answer. Nothing was changed on it; the next run configures it."
         for host in wanted
         if host not in reached
     ]
@@ -31,7 +31,7 @@ def troubles(
             task = f" at '{entry['task']}'" if entry.get("task") else ""
             said.append(f"{entry['host']} failed with {entry['service']}{task}: {entry['reason'] or 'see above'}")
     said += [
-        f"{host} was lost on the way; the errors above say why."
+        f"{host} was lost during the run; the errors above say why."
         for host in wanted
         if host in reached and host not in alive and host not in failed
     ]

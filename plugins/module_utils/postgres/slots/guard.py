@@ -148,7 +148,7 @@ def _disagreements(limits: Limits, keep_size: int | None, disk: Disk | None) -> 
     if limits.max_retained is not None and keep_size <= limits.max_retained:
         said.append(
             f"max_slot_wal_keep_size is {human(keep_size)} and max_retained_bytes {human(limits.max_retained)}: the "
-            "server lets a slot go lost before the guard finds it too large. Set max_retained_bytes below it."
+            "server invalidates a slot before the guard finds it too large. Set max_retained_bytes below it."
         )
     if disk is not None and keep_size >= disk.total:
         said.append(

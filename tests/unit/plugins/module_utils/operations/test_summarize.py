@@ -18,9 +18,9 @@ FAILED = {"kind": "failed", "host": "b", "service": "redis", "task": "Run Redis"
         ("abc", "abc", "abc", [], []),
         # What a limit leaves out is not in `wanted` and is not missed.
         ("a", "a", "a", [], []),
-        ("ab", "a", "a", [], ["b did not answer. Nothing was changed on it; the next run brings it up."]),
+        ("ab", "a", "a", [], ["b did not answer. Nothing was changed on it; the next run configures it."]),
         ("abc", "abc", "abc", [FAILED], ["b failed with redis at 'Run Redis': It does not serve."]),
-        ("abc", "abc", "ab", [], ["c was lost on the way; the errors above say why."]),
+        ("abc", "abc", "ab", [], ["c was lost during the run; the errors above say why."]),
         (
             "abc",
             "abc",
