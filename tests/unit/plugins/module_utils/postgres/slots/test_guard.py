@@ -135,7 +135,7 @@ def test_the_disk_is_named_in_the_reason():
     ("asked", "keep", "disk", "says"),
     [
         (limits("1GB"), None, None, "max_slot_wal_keep_size is -1"),
-        (limits("1GB"), 256 * MB, None, "max_slot_wal_keep_size is 256MB and max_retained_bytes 1GB: the server invalidates"),
+        (limits("1GB"), 256 * MB, None, "is 256MB and max_retained_bytes 1GB: the server invalidates"),
         (limits("1GB"), GB, None, "the server invalidates a slot before the guard"),
         (limits("1GB"), 2 * GB, None, None),
         (limits(free="1GB"), 20 * GB, Disk(5 * GB, 10 * GB), "max_slot_wal_keep_size is 20GB and the disk has 10GB"),
