@@ -9,7 +9,7 @@ import dataclasses
 #: After so many restarts by systemd within one wait, the process is not going to stay.
 HOPELESS_RESTARTS = 3
 
-#: So many good looks in a row make a service ready; the seed's number for load balancers as well.
+#: So many passes in a row make a service ready; load balancers use the same number.
 PASSES = 2
 
 
