@@ -121,7 +121,7 @@ class ActionModule(ActionBase):
             self._display.display(line)
         if not troubles:
             return {"lines": lines, "troubles": []}
-        text = "\n".join(["The pool is not as it was asked:", *troubles])
+        text = "\n".join(["The pool is not as requested:", *troubles])
         return {"failed": True, "code": "incomplete", "lines": lines, "troubles": troubles, "msg": text}
 
     def _written_off(self) -> Result:

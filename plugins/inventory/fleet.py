@@ -350,7 +350,7 @@ class InventoryModule(BaseInventoryPlugin):
             if address not in (member.address, known.name):
                 self.display.warning(
                     f"fleet: {member.name} is at {address} in the inventory and at {member.address} in Consul's "
-                    "record; the inventory counts."
+                    "record; the inventory's address is used."
                 )
             return
         self.inventory.add_host(member.name)

@@ -56,7 +56,7 @@ class DefineBroker(Task):
             return room.Present.of(broker.export()), ()
         except broker.CtlFailed as failure:
             if self._predict and failure.code == "broker_silent":
-                return room.Present(), (f"The broker does not answer; all of it is taken for missing ({failure}).",)
+                return room.Present(), (f"The broker does not answer; so all of it counts as missing ({failure}).",)
             raise
 
     def apply(self, plan: Plan) -> None:
@@ -88,7 +88,7 @@ class DefineBroker(Task):
                 return
             if time.monotonic() > end:
                 texts = "; ".join(change.text for change in left)
-                raise Refused(f"The broker did not take it: {texts}.", code="not_in_force")
+                raise Refused(f"The broker refused it: {texts}.", code="not_in_force")
 
 
 def _documents(changes: t.Iterable[room.Change]) -> list[dict[str, str]]:

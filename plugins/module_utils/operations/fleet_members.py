@@ -147,7 +147,7 @@ def _keep_gone(question: Question, answer: Answer, cached: Records, seen: str) -
     if question.when_unreachable == FAIL:
         raise MembersUnknown(f"{told} {_made_new(question)}", groups=sorted(gone))
     answer.records = {**answer.records, **gone}
-    answer.warnings.append(f"{told} The members of then count. {_made_new(question)}")
+    answer.warnings.append(f"{told} The members seen then are used. {_made_new(question)}")
     return True
 
 
@@ -174,12 +174,12 @@ def _do_without(
     answer.records = cached
     ordinary = not question.expected and all(error.code in _ORDINARY for error in trouble)
     if cached:
-        answer.warnings.append(f"{reasons} The members of {seen} count: {', '.join(sorted(cached))}.")
+        answer.warnings.append(f"{reasons} The members seen at {seen} are used: {', '.join(sorted(cached))}.")
     elif seen:
-        answer.warnings.append(f"{reasons} The inventory counts as it is: at {seen} there was no record.")
+        answer.warnings.append(f"{reasons} The inventory is used as it is: at {seen} there was no record.")
     else:
         said = answer.remarks if ordinary else answer.warnings
-        said.append(f"{reasons} The inventory counts as it is.")
+        said.append(f"{reasons} The inventory is used as it is.")
 
 
 def _ask(question: Question, server: Server) -> Records:

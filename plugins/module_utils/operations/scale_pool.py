@@ -217,8 +217,8 @@ def written_off(host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequen
         return [*lines, "Its provider makes another one when the pool grows. Remove what is left of it there."]
     return [
         *lines,
-        "Keep it off: agents share a token, which cannot be taken from one of them, so that one that comes back is in "
-        "Consul again, and load balancers see it. The next scale.yml finds it there and cleans it.",
+        "Keep it off: all agents share one token, so if it comes back it registers in Consul and gets requests. The "
+        "next scale.yml finds it there and cleans it.",
     ]
 
 

@@ -101,7 +101,7 @@ def _left_behind(platform: Platform, host: str) -> t.Iterator[Problem]:
         value = platform.value(host, f"app_{name}")
         if value is not None and value != OWN.get(name, {} if name == "secrets" else None):
             says = "make it the entry's name" if name == "name" else f"move it to the entry, as {name}"
-            text = f"app_{name} is set, and applications says it now: {says}"
+            text = f"app_{name} is not read any more; applications has it: {says}"
             yield Problem("renamed_variable", host, text)
 
 

@@ -216,7 +216,7 @@ def _names(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str
 def _listens(sites: _Sites) -> t.Iterator[tuple[str, str]]:
     for one in listened(sites):
         if not one.startswith("unix:") and not is_port(port_of(one)):
-            yield "bad_port", f'nginx_sites listens on "{one}", which names no port'
+            yield "bad_port", f'nginx_sites listens on "{one}", which is not a port'
 
 
 def _paths(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str, str]]:

@@ -183,7 +183,7 @@ def _of_values(platform: Platform, host: str) -> list[tuple[str, str]]:
 
 def _of_plugins(platform: Platform, host: str) -> list[tuple[str, str]]:
     return [
-        ("bad_name", f"rabbitmq_plugins has {json.dumps(plugin)}, which is no name of a plugin")
+        ("bad_name", f"rabbitmq_plugins has {json.dumps(plugin)}, which is not the name of a plugin")
         for plugin in _plugins(platform, host)
         if not _PLUGIN.fullmatch(plugin)
     ]
@@ -195,16 +195,16 @@ def _of_settings(platform: Platform, host: str) -> list[tuple[str, str]]:
     for name, value in sorted(_settings(platform, host).items()):
         needed = _PLUGINS_OF.get(name.partition(".")[0], ())
         if not _SETTING.fullmatch(name):
-            found.append(("bad_name", f"rabbitmq_settings has {json.dumps(name)}, which is no name of a setting"))
+            found.append(("bad_name", f"rabbitmq_settings has {json.dumps(name)}, which is not the name of a setting"))
         elif _OWNED.match(name):
             found.append(("owned_setting", f"rabbitmq_settings has {name}, which the role itself writes"))
         elif needed and not set(needed) & set(plugins):
             text = f"rabbitmq_settings has {name}, which needs {' or '.join(needed[:2])} in rabbitmq_plugins"
             found.append(("unknown_plugin", text))
         elif isinstance(value, (t.Mapping, list, tuple)) or value is None or "\n" in str(value):
-            found.append(("bad_value", f"rabbitmq_settings: {name} must have one line of text, a number or a truth"))
+            found.append(("bad_value", f"rabbitmq_settings: {name} must have one line of text, a number or a boolean"))
         elif _LISTENER.fullmatch(name) and not is_port(_port_of(value)):
-            found.append(("bad_port", f"rabbitmq_settings: {name} is {value}, which names no port"))
+            found.append(("bad_port", f"rabbitmq_settings: {name} is {value}, which is not a port"))
     return found
 
 

@@ -231,7 +231,7 @@ def _faults_of_settings(instance: Instance) -> t.Iterator[tuple[str, str]]:
         elif not isinstance(name, str) or not _DIRECTIVE.fullmatch(name):
             yield (
                 "unknown_key",
-                f"{instance.variable('settings')} has {_shown(name)}, which is no directive of redis.conf",
+                f"{instance.variable('settings')} has {_shown(name)}, which is not a directive of redis.conf",
             )
         elif re.search(r"[\r\n\x00]", "".join(map(str, _lines(value)))):
             yield "bad_value", f"{instance.variable('settings')}.{name} has a line break"

@@ -68,12 +68,12 @@ def judge(platform: Platform, names: Names) -> tuple[list[Problem], list[Problem
         meant = renamed.VARIABLES.get(nearest, nearest)
         where = together(hosts)
         if name in renamed.VARIABLES:
-            refused.append(Problem("renamed_variable", "", f"{where}: {name} is gone; {meant} says it now"))
+            refused.append(Problem("renamed_variable", "", f"{where}: {name} is no longer read; use {meant}"))
         elif name in renamed.REMOVED:
-            text = f"{where}: {name} is gone; {renamed.REMOVED[name]}, so remove it from the inventory"
+            text = f"{where}: {name} is no longer read: {renamed.REMOVED[name]}; remove it from the inventory"
             refused.append(Problem("renamed_variable", "", text))
         elif nearest in renamed.VARIABLES and _is_slip(name, nearest):
-            text = f"{where}: {name} is not known here, and {nearest} is gone; {meant} says it now"
+            text = f"{where}: {name} is not known here, and {nearest} is no longer read; use {meant}"
             refused.append(Problem("renamed_variable", "", text))
         elif meant in TOPOLOGY and _is_slip(name, nearest) and _lack(platform, hosts, meant):
             text = f"{where}: {name} is not known here; did you mean {meant}, which is not set"

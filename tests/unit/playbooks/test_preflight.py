@@ -72,4 +72,4 @@ def test_the_inventory_is_described_and_warned_of(preflight):
 def test_what_is_wrong_fails_with_all_of_it(preflight):
     status, said = preflight("postgres_shards: [0]")
     assert status == 2, said
-    assert "consul1 and pg1: postgres_shards is gone; postgres_clusters says it now." in said
+    assert "consul1 and pg1: postgres_shards is no longer read; use postgres_clusters." in said

@@ -176,7 +176,7 @@ def test_the_records_seen_last_count_with_a_warning(read, consul, warnings, tmp_
     assert time.monotonic() - started < 1.5
     assert inventory.group("api") == ["api1", "api4"]
     assert len(warnings) == 1
-    assert warnings.about("no answer within 0.2 s. The members of 2")
+    assert warnings.about("no answer within 0.2 s. The members seen at 2")
     consul.silent = 0
     consul.keys["scaleout/members/api"] = "hello"
     assert read(cache_file="../seen/members.json").group("api") == ["api1", "api4"]
@@ -200,7 +200,7 @@ def test_a_bare_first_run_is_silent(read, warnings, tmp_path):
 
 def test_a_consul_that_was_named_is_missed(read, warnings):
     assert read(consul_url="http://127.0.0.1:1").hosts == ALL
-    assert warnings.about("Cannot reach Consul at 127.0.0.1:1: Connection refused. The inventory counts as it is.")
+    assert warnings.about("Cannot reach Consul at 127.0.0.1:1: Connection refused. The inventory is used as it is.")
 
 
 def test_without_the_right_token_a_hidden_record_is_not_a_missing_one(read, consul, warnings, tmp_path):
@@ -209,7 +209,7 @@ def test_without_the_right_token_a_hidden_record_is_not_a_missing_one(read, cons
     assert read(cache_file="../seen/members.json").group("api") == ["api1"]
     assert read(cache_file="../seen/members.json", token="another").group("api") == ["api1"]
     assert warnings.about("it answered 403 (Permission denied). The token is that of the environment variable ")
-    assert warnings.about("The members of 2")
+    assert warnings.about("The members seen at 2")
     assert not warnings.about("another")
 
 

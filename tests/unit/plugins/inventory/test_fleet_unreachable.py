@@ -63,7 +63,8 @@ def test_l4_without_consul_the_record_seen_last_counts(read, consul, warnings, t
     assert (tmp_path / "inventory" / ".members.json").exists()
     inventory = read(when_unreachable=mode, cache_file=None, consul_url="http://127.0.0.1:1", fails=counts is None)
     assert inventory is None if counts is None else inventory.group("api") == counts
-    assert warnings.about("Connection refused. The members of ")
+    used = "The members seen at " if counts else "The members of api are unknown"
+    assert warnings.about(f"Connection refused. {used}")
 
 
 @pytest.mark.parametrize(("mode", "fails"), [(None, True), ("cached", True), ("fail", True), ("static", False)])

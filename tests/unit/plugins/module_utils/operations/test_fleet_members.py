@@ -57,7 +57,7 @@ def test_who_is_told_of_a_consul_that_does_not_say(ask, consul, error, expected,
 
     consul.entries = fail
     answer = ask(expected=expected)
-    said = ["Cannot reach Consul at 192.0.2.61:8500: no reason. The inventory counts as it is."]
+    said = ["Cannot reach Consul at 192.0.2.61:8500: no reason. The inventory is used as it is."]
     assert (answer.records, answer.warnings, answer.remarks) == (
         {},
         said if told == "warning" else [],
@@ -66,11 +66,11 @@ def test_who_is_told_of_a_consul_that_does_not_say(ask, consul, error, expected,
     cached = {"seen": "then", "records": {"api": RECORD.document()}}
     answer = ask(cached, expected=expected)
     assert answer.records == {"api": RECORD}
-    assert answer.warnings[0].endswith("no reason. The members of then count: api.")
+    assert answer.warnings[0].endswith("no reason. The members seen at then are used: api.")
 
 
 LOST = [
-    "Consul has no record of api, and had one at then. The members of then count. "
+    "Consul has no record of api, and had one at then. The members seen then are used. "
     "If the platform was made new, delete the file seen."
 ]
 
@@ -123,14 +123,14 @@ def test_l4_the_token_is_named_where_it_is_refused(ask, consul, error, named):
     assert ("SCALEOUT_WHEN_UNREACHABLE=static" in refusal.value.message) is not named
     cached = {"seen": "then", "records": {"api": RECORD.document()}}
     answer = ask(cached, when_unreachable=fleet_members.CACHED, token_source="The token is that one.")
-    assert ("no reason. The token is that one. The members of then count: api." in answer.warnings[0]) is named
+    assert ("no reason. The token is that one. The members seen at then are used: api." in answer.warnings[0]) is named
 
 
 def test_l4_an_inventory_without_a_consul_has_the_members_seen_last(ask):
     cached = {"seen": "then", "records": {"api": RECORD.document()}}
     answer = ask(cached, servers=[])
     assert answer.records == {"api": RECORD}
-    assert answer.warnings == ["The inventory names no server of Consul. The members of then count: api."]
+    assert answer.warnings == ["The inventory names no server of Consul. The members seen at then are used: api."]
 
 
 @pytest.mark.parametrize("mode", [fleet_members.CACHED, fleet_members.STATIC])
@@ -138,5 +138,5 @@ def test_l4_a_platform_that_was_never_scaled_survives_its_consul(ask, mode):
     answer = ask({"seen": "then", "records": {}}, servers=[], when_unreachable=mode)
     assert answer.records == {}
     assert answer.warnings == [
-        "The inventory names no server of Consul. The inventory counts as it is: at then there was no record."
+        "The inventory names no server of Consul. The inventory is used as it is: at then there was no record."
     ]

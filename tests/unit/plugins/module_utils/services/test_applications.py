@@ -146,11 +146,11 @@ def test_h12_what_was_left_of_an_inventory_for_one_application_is_named():
     assert [(one.code, str(one)) for one in applications.problems(made, "api1")] == [
         (
             "renamed_variable",
-            "api1: app_name is set, and applications says it now: make it the entry's name.",
+            "api1: app_name is not read any more; applications has it: make it the entry's name.",
         ),
         (
             "renamed_variable",
-            "api1: app_environment is set, and applications says it now: move it to the entry, as environment.",
+            "api1: app_environment is not read any more; applications has it: move it to the entry, as environment.",
         ),
     ]
 

@@ -57,12 +57,12 @@ def test_no_problem(variables):
         (
             {"nginx_sites": [{**SHOP, "listen": "http"}]},
             "bad_port",
-            'lb1: nginx_sites listens on "http", which names no port.',
+            'lb1: nginx_sites listens on "http", which is not a port.',
         ),
         (
             {"nginx_sites": [{**SHOP, "listen": 70000}]},
             "bad_port",
-            'lb1: nginx_sites listens on "70000", which names no port.',
+            'lb1: nginx_sites listens on "70000", which is not a port.',
         ),
         (
             {"nginx_sites": [{**SHOP, "internal_paths": ["/a b"]}]},

@@ -160,7 +160,7 @@ def test_no_problem(variables):
         (
             {"rabbitmq_plugins": ["rabbitmq-prometheus"]},
             "bad_name",
-            'rabbitmq_plugins has "rabbitmq-prometheus", which is no name of a plugin',
+            'rabbitmq_plugins has "rabbitmq-prometheus", which is not the name of a plugin',
         ),
         (
             {"rabbitmq_settings": {"listeners.tcp.2": "0.0.0.0:5672"}},
@@ -175,7 +175,7 @@ def test_no_problem(variables):
         (
             {"rabbitmq_settings": {"a b": 1}},
             "bad_name",
-            'rabbitmq_settings has "a b", which is no name of a setting',
+            'rabbitmq_settings has "a b", which is not the name of a setting',
         ),
         (
             {"rabbitmq_settings": {"management.tcp.port": 15672}},
@@ -191,17 +191,17 @@ def test_no_problem(variables):
         (
             {"rabbitmq_settings": {"heartbeat": [60]}},
             "bad_value",
-            "rabbitmq_settings: heartbeat must have one line of text, a number or a truth",
+            "rabbitmq_settings: heartbeat must have one line of text, a number or a boolean",
         ),
         (
             {"rabbitmq_settings": {"heartbeat": "60\nloopback_users = none"}},
             "bad_value",
-            "rabbitmq_settings: heartbeat must have one line of text, a number or a truth",
+            "rabbitmq_settings: heartbeat must have one line of text, a number or a boolean",
         ),
         (
             {"rabbitmq_settings": {"listeners.ssl.default": "tls"}},
             "bad_port",
-            "rabbitmq_settings: listeners.ssl.default is tls, which names no port",
+            "rabbitmq_settings: listeners.ssl.default is tls, which is not a port",
         ),
     ],
 )

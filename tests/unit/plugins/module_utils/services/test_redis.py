@@ -144,7 +144,7 @@ RULES = [
     (
         {"redis_settings": {"hz 10\nport": 1}},
         "unknown_key",
-        'a: redis_instances.cache.settings has "hz 10\\nport", which is no directive of redis.conf.',
+        'a: redis_instances.cache.settings has "hz 10\\nport", which is not a directive of redis.conf.',
     ),
     (
         {"redis_settings": {"hz": "10\nport 1"}},

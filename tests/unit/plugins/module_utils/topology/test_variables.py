@@ -65,7 +65,7 @@ def test_h5_a_slip_that_takes_data_out_of_the_topology_is_refused(name, meant):
 
 def test_h5_a_slip_of_a_variable_of_an_earlier_release_is_refused():
     assert judged(**RIGHT, posgres_shards=[0]) == (
-        ["pg1: posgres_shards is not known here, and postgres_shards is gone; postgres_clusters says it now."],
+        ["pg1: posgres_shards is not known here, and postgres_shards is no longer read; use postgres_clusters."],
         [],
     )
 
@@ -80,14 +80,14 @@ def test_h5_beside_the_right_name_a_slip_is_a_warning():
 @pytest.mark.parametrize("name", sorted(renamed.VARIABLES))
 def test_h5_a_variable_of_an_earlier_release_is_refused_with_what_says_it_now(name):
     (refused,), doubtful = judged(**RIGHT, **{name: 1})
-    assert refused == f"pg1: {name} is gone; {renamed.VARIABLES[name]} says it now."
+    assert refused == f"pg1: {name} is no longer read; use {renamed.VARIABLES[name]}."
     assert doubtful == []
 
 
 @pytest.mark.parametrize("name", sorted(renamed.REMOVED))
 def test_a_variable_that_nothing_replaces_is_refused_with_the_reason(name):
     (refused,), doubtful = judged(**RIGHT, **{name: False})
-    assert refused == f"pg1: {name} is gone; {renamed.REMOVED[name]}, so remove it from the inventory."
+    assert refused == f"pg1: {name} is no longer read: {renamed.REMOVED[name]}; remove it from the inventory."
     assert doubtful == []
 
 
