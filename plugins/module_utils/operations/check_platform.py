@@ -117,6 +117,10 @@ def applications_of(platform: Platform, host: str) -> list[str]:
     return [name for name, one in platform.applications.items() if host in platform.groups.get(one.group, ())]
 
 
+#: The applications that scale.yml is about, a variable of the hosts that join and leave.
+SCALED = "scale_applications"
+
+
 def is_chosen(tag: str, tags: t.Collection[str], skipped: t.Collection[str]) -> bool:
     """Whether a run with these ``--tags`` and ``--skip-tags`` is about a service."""
     if tag in skipped or {"all", "tagged"} & set(skipped):
@@ -142,6 +146,8 @@ def chosen(
     here_run = [
         {"name": name, "role": platform.applications[name].role}
         for name in (applications_of(platform, host) if is_chosen(APPLICATION, tags, skipped) else ())
+        # A host that joins or leaves a pool keeps what it runs for another.
+        if name in platform.value(host, SCALED, platform.applications)
     ]
     return {
         "services": services,

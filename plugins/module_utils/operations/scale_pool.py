@@ -96,13 +96,14 @@ def entries(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str
     """Return who takes part, as hosts to add to this run's groups, with the variables that they have in it."""
     found: list[dict[str, t.Any]] = []
     release_from = donor(planned, asked.group)
+    own = list(asked.applications)
     for member in planned["joining"]:
         groups = [asked.group, JOINING]
-        found.append({**_named(member), "groups": groups, "app_release_from": release_from})
+        found.append({**_named(member), "groups": groups, "scale_applications": own, "app_release_from": release_from})
     for member in planned["leaving"]:
         needed = is_needed(platform, member["name"], asked.group)
         groups = [asked.group, LEAVING, *([] if needed else [UNNEEDED])]
-        found.append({**_named(member), "groups": groups, "app_state": "absent"})
+        found.append({**_named(member), "groups": groups, "scale_applications": own})
     if planned["joining"]:
         found += [{"name": host, "groups": [ACCESS]} for host in admitting(platform)]
     return found

@@ -27,6 +27,7 @@ DECLARED = (
     "platform_failure_domain",
     OWN,
     "scale_address_range",
+    "scale_applications",
     "scale_maximum",
     "scale_minimum",
     "scale_provider",

@@ -71,6 +71,17 @@ def test_each_with_its_role():
     ]
 
 
+@pytest.mark.parametrize(("scaled", "names"), [(None, ["shop", "blog"]), (["blog"], ["blog"]), ([], [])])
+def test_a_host_that_leaves_one_pool_keeps_what_it_runs_for_another(scaled, names):
+    platform = dataclasses.replace(
+        PLATFORM,
+        hosts={**PLATFORM.hosts, "vm1": {**PLATFORM.hosts["vm1"], "scale_applications": scaled}},
+        applications={**PLATFORM.applications, "blog": Application("blog", "cache", "scaleout.platform.app", "blog")},
+    )
+    chosen = check_platform.chosen(platform, "vm1")
+    assert [one["name"] for one in chosen["applications"]] == names
+
+
 def test_secrets_are_wanted_where_they_are_used():
     secrets = check_platform.secrets(PLATFORM)
     assert secrets["redis_password"] == ["vm1"]
