@@ -78,15 +78,17 @@ FIRST_AID = ("base", "consul")
 CONSUL_SERVER = "consul_server"
 #: Hosts that wait for work, leave, or have left.
 IDLE = "fleet_idle"
-#: Hosts that a run takes into a pool now; the inventory was read when they still waited.
-JOINING = "scale_joining"
+#: Hosts that a run takes into a pool or out of it; the inventory was read when they waited, or as they were leaving.
+TAKING_PART = ("scale_joining", "scale_leaving")
 #: The tag of all applications.
 APPLICATION = "app"
 
 
 def is_idle(platform: Platform, host: str) -> bool:
     """Whether a host has no work, or none any more."""
-    return host in platform.groups.get(IDLE, ()) and host not in platform.groups.get(JOINING, ())
+    return host in platform.groups.get(IDLE, ()) and not any(
+        host in platform.groups.get(name, ()) for name in TAKING_PART
+    )
 
 
 def is_needed(platform: Platform, host: str, group: str) -> bool:

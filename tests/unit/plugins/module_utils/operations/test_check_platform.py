@@ -82,6 +82,15 @@ def test_a_host_that_leaves_one_pool_keeps_what_it_runs_for_another(scaled, name
     assert [one["name"] for one in chosen["applications"]] == names
 
 
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [("fleet_spare", []), ("fleet_leaving", []), ("scale_joining", ["shop"]), ("scale_leaving", ["shop"])],
+)
+def test_a_host_that_leaves_still_runs_what_an_earlier_run_left_there(group, names):
+    groups = {**PLATFORM.groups, "api": ["vm1", "spare1"], group: ["spare1"]}
+    assert check_platform.applications_of(dataclasses.replace(PLATFORM, groups=groups), "spare1") == names
+
+
 def test_secrets_are_wanted_where_they_are_used():
     secrets = check_platform.secrets(PLATFORM)
     assert secrets["redis_password"] == ["vm1"]
