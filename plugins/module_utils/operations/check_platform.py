@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     applications,
     base,
     consul,
+    firewall,
     listen,
     nginx,
     pgbouncer,
@@ -25,6 +26,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     rabbitmq,
     redis,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.services.table import GROUPS
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.applications import REFERENCE_API
 
 
@@ -50,6 +52,7 @@ class Service(t.Protocol):
 #: By the role's name.
 SERVICES: dict[str, Service] = {
     "base": t.cast(Service, base),
+    "firewall": t.cast(Service, firewall),
     "consul": t.cast(Service, consul),
     "postgres": t.cast(Service, postgres),
     "pgbouncer": t.cast(Service, pgbouncer),
@@ -59,17 +62,6 @@ SERVICES: dict[str, Service] = {
     "nginx": t.cast(Service, nginx),
 }
 
-#: The groups whose hosts run a service, in the order in which services need each other. The table of
-#: playbooks/site.yml says the same, and a test holds the two.
-GROUPS: dict[str, tuple[str, ...]] = {
-    "base": ("all",),
-    "consul": ("all",),
-    "postgres": ("postgres",),
-    "pgbouncer": ("postgres",),
-    "redis": ("cache", "monitoring"),
-    "rabbitmq": ("queue",),
-    "nginx": ("loadbalancer",),
-}
 #: Services with a list of users, whose passwords are secrets of others.
 WITH_USERS = ("postgres", "rabbitmq")
 #: What a platform needs that has lost its Consul's quorum: nothing else is touched then.
@@ -109,7 +101,8 @@ def services_of(platform: Platform, host: str) -> list[str]:
     """Return the services that a host runs, in the table's order."""
     if is_idle(platform, host):
         return []
-    return [service for service, groups in GROUPS.items() if any(host in platform.groups.get(g, ()) for g in groups)]
+    found = [service for service, groups in GROUPS.items() if any(host in platform.groups.get(g, ()) for g in groups)]
+    return [service for service in found if service != "firewall" or firewall.is_on(platform, host)]
 
 
 def applications_of(platform: Platform, host: str) -> list[str]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import (
     consul,
+    firewall,
     nginx,
     pgbouncer,
     rabbitmq,
@@ -17,6 +18,7 @@ DRIVERS: dict[str, type[unit.Driver]] = {
     "unit": unit.Driver,
     "consul": consul.Member,
     "consul_service": consul.Registration,
+    "firewall": firewall.Firewall,
     "nginx": nginx.Nginx,
     "nginx_watch": nginx.Watch,
     "pgbouncer": pgbouncer.PgBouncer,

@@ -11,9 +11,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure, Leaver, depart
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import is_needed
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import is_idle, is_needed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
-from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
+from ansible_collections.scaleout.platform.plugins.module_utils.services import firewall, nginx
 
 Host = t.Mapping[str, t.Any]
 Planned = t.Mapping[str, t.Any]
@@ -21,6 +21,7 @@ Planned = t.Mapping[str, t.Any]
 
 #: Groups of a run, in which the playbook finds its hosts.
 JOINING, LEAVING, UNNEEDED, ACCESS = "scale_joining", "scale_leaving", "scale_unneeded", "scale_access"
+FIREWALL = "scale_firewall"
 #: Where a service of a database host names its clients by their addresses.
 NETWORKS = {"postgres": ("postgres_allowed_networks",), "pgbouncer": ("pgbouncer_allowed_networks",)}
 
@@ -98,7 +99,8 @@ def entries(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str
     release_from = donor(planned, asked.group)
     own = list(asked.applications)
     for member in planned["joining"]:
-        groups = [asked.group, JOINING]
+        # Its group's variables say whether it has a firewall of its own; they only count once it is in the group.
+        groups = [asked.group, JOINING, FIREWALL]
         found.append({**_named(member), "groups": groups, "scale_applications": own, "app_release_from": release_from})
     for member in planned["leaving"]:
         needed = is_needed(platform, member["name"], asked.group)
@@ -106,6 +108,7 @@ def entries(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str
         found.append({**_named(member), "groups": groups, "scale_applications": own})
     if planned["joining"]:
         found += [{"name": host, "groups": [ACCESS]} for host in admitting(platform)]
+        found += [{"name": host, "groups": [FIREWALL]} for host in guarded(platform)]
     return found
 
 
@@ -118,6 +121,20 @@ def admitting(platform: Platform) -> list[str]:
             any(platform.value(host, name) for name in (*variables, *NETWORKS["postgres"]))
             for variables in NETWORKS.values()
         )
+    ]
+
+
+def guarded(platform: Platform) -> list[str]:
+    """Return the hosts whose firewall has to admit those that join; a network that is allowed needs no change.
+
+    Consul's members all talk to each other, so that is each host of the platform that has a firewall.
+    """
+    return [
+        host
+        for host in platform.hosts
+        if firewall.is_on(platform, host)
+        and not is_idle(platform, host)
+        and not platform.value(host, "firewall_networks")
     ]
 
 
@@ -157,7 +174,7 @@ def listed(platform: Platform, asked: Asked, lost: t.Iterable[str]) -> list[dict
             "balancer": balancer,
             "path": f"/etc/nginx/upstreams/{service}.conf",
             # There is no way to wait for a text to go; this finds a file without it.
-            "without": rf"\A(?![\s\S]*[^0-9A-Za-z.-]{re.escape(platform.address(host))}:)",
+            "without": rf"\A(?![\s\S]*[^0-9A-Za-z.-]{re.escape(nginx.bracketed(platform.address(host)))}:)",
         }
         for host in lost
         for service in services_of(platform, asked)

@@ -218,13 +218,27 @@ def _http_addresses(platform: Platform, host: str) -> list[str]:
     return list(dict.fromkeys(["127.0.0.1", *map(str, platform.value(host, "consul_http_addresses", []))]))
 
 
+def ports_of(platform: Platform, host: str) -> dict[str, int]:
+    """Return the agent's ports by the names that Consul gives them; 0 and less is none."""
+    given = platform.value(host, "consul_settings", {}).get("ports") or {}
+    return {**_PORTS, **{name: port for name, port in given.items() if isinstance(port, int)}}
+
+
+def gossip_of(platform: Platform, host: str) -> tuple[str, ...]:
+    """Return the names of the ports that other members use."""
+    return ("server", "serf_lan", "serf_wan") if is_server(platform, host) else ("serf_lan",)
+
+
+def is_asked(platform: Platform, host: str) -> bool:
+    """Whether its HTTP interface listens for other hosts."""
+    return any(not address.startswith("127.") and address != "::1" for address in _http_addresses(platform, host))
+
+
 def listens(platform: Platform, host: str) -> list[Listen]:
     """Return the ports that the agent takes; for lack of a variable of their own they are settings."""
-    given = platform.value(host, "consul_settings", {}).get("ports") or {}
-    ports = {**_PORTS, **{name: port for name, port in given.items() if isinstance(port, int)}}
+    ports = ports_of(platform, host)
     bind = str(platform.value(host, "consul_bind_address", platform.address(host)))
-    gossip = ("server", "serf_lan", "serf_wan") if is_server(platform, host) else ("serf_lan",)
-    found = [Listen("consul_settings", ports[name], bind) for name in gossip]
+    found = [Listen("consul_settings", ports[name], bind) for name in gossip_of(platform, host)]
     for address in _http_addresses(platform, host):
         found += [Listen("consul_settings", ports[name], address) for name in ("http", "dns")]
     return [one for one in found if one.port > 0]

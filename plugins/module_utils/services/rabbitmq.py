@@ -25,6 +25,8 @@ RIGHTS = ("configure", "read", "write")
 GUEST = "guest"
 
 PROMETHEUS = "rabbitmq_prometheus"
+#: The variable of its port.
+METRICS = "rabbitmq_prometheus_port"
 
 _NAME = re.compile(r"[A-Za-z0-9_./@:-]{1,128}")
 _PLUGIN = re.compile(r"[a-z0-9_]+")
@@ -137,7 +139,7 @@ def _of_ports(platform: Platform, host: str) -> list[tuple[str, str]]:
     found = []
     ports: dict[str, t.Any] = {"rabbitmq_port": platform.value(host, "rabbitmq_port", 5672)}
     if PROMETHEUS in _plugins(platform, host):
-        ports["rabbitmq_prometheus_port"] = platform.value(host, "rabbitmq_prometheus_port", 15692)
+        ports[METRICS] = platform.value(host, METRICS, 15692)
     taken = {MAPPER_PORT: "Erlang's port mapper", ERLANG_PORT: "Erlang's own traffic"}
     for variable, port in ports.items():
         if not is_port(port):
@@ -220,8 +222,8 @@ def listens(platform: Platform, host: str) -> list[Listen]:
     found.append(Listen("the port mapper", MAPPER_PORT, LOOPBACK))
     found.append(Listen("the Erlang port", ERLANG_PORT, LOOPBACK))
     if PROMETHEUS in _plugins(platform, host):
-        metrics = int(platform.value(host, "rabbitmq_prometheus_port", 15692))
-        found.append(Listen("rabbitmq_prometheus_port", metrics, address))
+        metrics = int(platform.value(host, METRICS, 15692))
+        found.append(Listen(METRICS, metrics, address))
     for name, value in sorted(_settings(platform, host).items()):
         if _LISTENER.fullmatch(name):
             where = str(value).rpartition(":")[0].strip("[]")
@@ -247,7 +249,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     plugins = _plugins(platform, host)
     watermark = str(platform.value(host, "rabbitmq_memory_high_watermark", "0.6"))
     addresses = list(dict.fromkeys((LOOPBACK, address)))
-    metrics = int(platform.value(host, "rabbitmq_prometheus_port", 15692)) if PROMETHEUS in plugins else None
+    metrics = int(platform.value(host, METRICS, 15692)) if PROMETHEUS in plugins else None
     return {
         "host": str(state.get("host", "")),
         "memory_limit": state.get("memory_limit"),

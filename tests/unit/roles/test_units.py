@@ -14,6 +14,7 @@ ROLES = pathlib.Path(__file__).parents[3] / "roles"
 UNITS = {
     "app": ["app.service.j2"],
     "consul": ["consul.service.j2"],
+    "firewall": ["scaleout-firewall.service.j2"],
     "nginx": ["nginx-upstream@.service.j2", "unit.conf.j2"],
     "pgbouncer": ["unit.conf.j2"],
     "postgres": ["unit.conf.j2"],

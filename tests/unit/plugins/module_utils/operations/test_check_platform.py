@@ -45,6 +45,12 @@ def test_the_services_of_a_host(host, services):
     assert check_platform.services_of(PLATFORM, host) == services
 
 
+@pytest.mark.parametrize(("enabled", "expected"), [(True, ["firewall"]), ("no", []), (None, [])])
+def test_the_firewall_is_a_service_where_it_is_enabled(enabled, expected):
+    platform = dataclasses.replace(PLATFORM, hosts={**PLATFORM.hosts, "lb1": {"firewall_enabled": enabled}})
+    assert [one for one in check_platform.services_of(platform, "lb1") if one == "firewall"] == expected
+
+
 @pytest.mark.parametrize(
     ("tags", "skipped", "names"),
     [

@@ -114,6 +114,20 @@ def test_s2_only_who_names_clients_by_address_is_told_of_new_ones(variables, adm
 
 
 @pytest.mark.parametrize(
+    ("variables", "guarded"),
+    [
+        ({}, []),
+        ({"firewall_enabled": True}, ["api1"]),
+        ({"firewall_enabled": True, "firewall_networks": ["192.0.2.0/24"]}, []),
+    ],
+)
+def test_only_a_host_whose_firewall_names_hosts_is_told_of_new_ones(variables, guarded):
+    found = scale_pool.entries(with_variables("api1", **variables), ASKED, planned("api3", api1="serving"))
+    assert found[0]["groups"] == ["api", "scale_joining", "scale_firewall"]
+    assert [entry["name"] for entry in found[1:] if entry["groups"] == ["scale_firewall"]] == guarded
+
+
+@pytest.mark.parametrize(
     ("fleet_host", "more"), [({"memory": "2g"}, {"memory": "2g"}), ({"name": "api1"}, {}), (None, {})]
 )
 def test_a_host_is_made_as_large_as_the_others(fleet_host, more):
@@ -133,6 +147,14 @@ def test_only_load_balancers_that_answer_and_have_the_service_are_waited_for():
     assert (listed["balancer"], listed["path"]) == ("lb1", "/etc/nginx/upstreams/shop-web.conf")
     assert re.search(listed["without"], "server 192.0.2.40:8000;\nserver 10.192.0.2.4:8000;\n")
     assert not re.search(listed["without"], "server 192.0.2.3:8000;\n    server 192.0.2.4:8000;\n")
+
+
+def test_a_host_with_an_address_of_ipv6_is_found_in_an_upstream():
+    inventory = with_variables("lb1", nginx_sites=[{"name": "shop", "service": "shop-web"}])
+    hosts = {**inventory.hosts, "api2": {"platform_address": "fd00::4"}}
+    (listed,) = scale_pool.listed(dataclasses.replace(inventory, hosts=hosts), ASKED, ["api2"])
+    assert re.search(listed["without"], "server [fd00::44]:8000;\n")
+    assert not re.search(listed["without"], "server [fd00::3]:8000;\n    server [fd00::4]:8000;\n")
 
 
 def test_what_happens_to_those_that_leave():
