@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.services import table
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
 
 #: Tells the system and its packages.
@@ -40,7 +41,7 @@ def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[
 
 
 def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
-    """Return what is missing: packages, and whether the package index is too old."""
+    """Return what is missing, whether the package index is too old, and what only a run may upgrade and restart."""
     packages = [str(package) for package in platform.value(host, "base_packages", [])]
     if platform.value(host, "base_time_sync", True):
         packages.append("chrony")
@@ -49,4 +50,6 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     return {
         "missing": [package for package in packages if package not in present],
         "stale_index": age is None or age > int(platform.value(host, "base_apt_cache_valid_time", 3600)),
+        "kept_packages": table.kept_packages(platform, host),
+        "kept_units": table.kept_units(platform, host),
     }

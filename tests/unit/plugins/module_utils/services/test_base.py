@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
-from ansible_collections.scaleout.platform.plugins.module_utils.services import base
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.services import base, table
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import packages
 
+ROLES = pathlib.Path(__file__).parents[5] / "roles"
 STATE = {
     "system": "debian",
     "release": "13",
@@ -64,7 +66,36 @@ def test_ours_are_not(state):
 def test_what_is_missing(variables, state, missing, stale):
     platform = Platform(hosts={"vm1": {**VARIABLES, **variables}})
     wanted = base.wanted(platform, "vm1", {**STATE, **state})
-    assert wanted == {"missing": missing, "stale_index": stale}
+    assert (wanted["missing"], wanted["stale_index"]) == (missing, stale)
+
+
+@pytest.mark.parametrize(
+    ("groups", "packages", "units"),
+    [
+        ({}, ["consul"], ["consul"]),
+        ({"loadbalancer": ["vm1"]}, ["consul", "nginx", "libnginx"], ["consul", "nginx"]),
+        ({"postgres": ["vm2"], "api": ["vm2"]}, ["consul"], ["consul"]),
+        (
+            {"cache": ["vm1"], "queue": ["vm1"]},
+            ["consul", "redis", "valkey", "rabbitmq-server", "erlang"],
+            ["consul", "redis-server", "valkey-server", "rabbitmq-server", "epmd"],
+        ),
+        ({"api": ["vm1"]}, ["consul"], ["consul", r"my-shop(-[a-z0-9_-]+)?\.service$"]),
+    ],
+)
+def test_what_only_a_run_upgrades_and_restarts(groups, packages, units):
+    application = Application("my-shop", "api", "scaleout.platform.app")
+    platform = Platform({"vm1": VARIABLES, "vm2": {}}, groups, applications={"my-shop": application})
+    wanted = base.wanted(platform, "vm1", STATE)
+    assert (wanted["kept_packages"], wanted["kept_units"]) == (packages, units)
+
+
+def test_each_service_with_a_package_of_its_own_is_kept():
+    """By what the roles install."""
+    installed = {
+        path.parts[-3] for path in ROLES.glob("*/tasks/install.yml") if "ansible.builtin.apt" in path.read_text()
+    }
+    assert installed - {"base", "app", "firewall"} == set(table.PACKAGES) == set(table.UNITS)
 
 
 STATUS = """\
