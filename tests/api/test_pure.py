@@ -303,16 +303,17 @@ def test_the_servers_beside_the_shards_are_optional() -> None:
     environment = {
         "DATABASE_USER": "u",
         "DATABASE_PASSWORD": "p",
-        "CACHES": "tasks=cache1:6379, users=cache2:6380",
+        "CACHES": "tasks=cache1:6379, users=fd00::52:6380",
         "AMQP_ADDRESS": "mq1:5672",
         "AMQP_USER": "events",
         "AMQP_PASSWORD": "the password",
-        "ANALYTICS_DATABASE": "ana1:5432/analytics",
+        "ANALYTICS_DATABASE": "[fd00::54]:5432/analytics",
     }
     settings = Settings.from_environment(environment)
-    assert settings.caches == {"tasks": Endpoint("cache1", 6379), "users": Endpoint("cache2", 6380)}
+    assert settings.caches == {"tasks": Endpoint("cache1", 6379), "users": Endpoint("fd00::52", 6380)}
     assert settings.amqp == Amqp(Endpoint("mq1", 5672), "/", "events", "the password")
-    assert settings.analytics_database == AnalyticsDatabase(Endpoint("ana1", 5432), "analytics")
+    assert settings.analytics_database == AnalyticsDatabase(Endpoint("fd00::54", 5432), "analytics")
+    assert [str(one) for one in settings.caches.values()] == ["cache1:6379", "[fd00::52]:6380"]
     assert "the password" not in repr(settings.amqp)
     with pytest.raises(SettingsError, match="AMQP_PASSWORD"):
         Settings.from_environment({**environment, "AMQP_PASSWORD": ""})
@@ -337,6 +338,8 @@ def test_the_servers_beside_the_shards_are_optional() -> None:
         ("CACHES", "tasks=cache1:6379,tasks=cache2:6379"),
         ("CACHES", "notes=cache1:6379"),
         ("CACHES", "tasks=cache1:0"),
+        ("CACHES", "tasks=fd00::1"),
+        ("CACHES", "tasks=[fd00::1]"),
         ("AMQP_ADDRESS", "mq1"),
         ("ANALYTICS_DATABASE", "ana1:5432"),
         ("LISTEN_ADDRESSES", "api1"),

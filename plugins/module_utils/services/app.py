@@ -300,7 +300,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "check_timeout": check_timeout or _GATE_TIMEOUT,
         "balancers": _balancers(platform, app, service),
         # A server's line in an upstream, for grep -E and for Python alike.
-        "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{address}:{port}')}([^0-9]|$)",
+        "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{nginx.bracketed(address)}:{port}')}([^0-9]|$)",
     }
 
 

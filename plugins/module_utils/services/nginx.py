@@ -298,16 +298,24 @@ def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[
     return []
 
 
-def _facts(site: t.Mapping[str, t.Any], internal: t.Any) -> dict[str, t.Any]:
+def both_families(listens: t.Sequence[str]) -> list[str]:
+    """Return what to listen on where clients come by IPv6 as well: to nginx, a bare port is one of IPv4."""
+    stated = {port_of(one) for one in listens if one.startswith("[")}
+    bare = [one for one in listens if one.split()[:1] and one.split()[0].isdigit() and port_of(one) not in stated]
+    return [*listens, *(f"[::]:{one}" for one in bare)]
+
+
+def _facts(site: t.Mapping[str, t.Any], internal: t.Any, ipv6: bool) -> dict[str, t.Any]:
     """Return a site as the templates read it, without the texts of its certificate and key."""
     tls, name = _tls(site), str(site.get("name", ""))
     files = {"certificate": f"{CERTIFICATES}/{name}.pem", "key": f"{CERTIFICATES}/{name}.key"} if tls else {}
     return {
         **{key: value for key, value in site.items() if key != "tls"},
         "server_name": _server_names(site),
-        "listen": _listen(site),
+        "listen": both_families(_listen(site)) if ipv6 else _listen(site),
         "internal_paths": internal_paths(site, internal),
         "redirect": redirect_of(site),
+        "redirect_listen": both_families(["80"]) if ipv6 else ["80"],
         # A certificate that the host makes has a name to be made for.
         "tls": {**files, "self_signed": (name_of(site) or name) if tls.get("self_signed") else ""} if tls else {},
     }
@@ -326,9 +334,11 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
     ]
     follows = bool(platform.value(host, "nginx_consul", True))
     names = [str(site.get("name", "")) for site in sites]
+    # A kernel without IPv6 refuses such a port, so it takes a host that has an address of it.
+    internal, ipv6 = platform.value(host, "nginx_internal_paths", []), ":" in platform.address(host)
     files = logs(platform, host)
     return {
-        "sites": [_facts(site, platform.value(host, "nginx_internal_paths", [])) for site in sites],
+        "sites": [_facts(site, internal, ipv6) for site in sites],
         "default_site": platform.value(host, "nginx_default_site", names[0] if names else ""),
         "listens": listens_on,
         "port": next((port for port in map(port_of, listens_on) if port), 80),

@@ -25,7 +25,7 @@ class Endpoint:
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,12 @@ class _Reader:
         return tuple(dict.fromkeys(kept)) or default
 
     def endpoint(self, name: str, text: str) -> Endpoint:
-        match = re.fullmatch(r"([A-Za-z0-9._-]+):([0-9]{1,5})", text)
-        if not match or not 1 <= int(match.group(2)) <= 65535:
+        # What is behind the last colon is the port, so that an address of IPv6 needs no brackets.
+        match = re.fullmatch(r"(?:\[([0-9A-Fa-f.:]+)\]|([A-Za-z0-9._-]+|[0-9A-Fa-f.:]+)):([0-9]{1,5})", text)
+        host = (match.group(1) or match.group(2)) if match else ""
+        if not match or not 1 <= int(match.group(3)) <= 65535 or (":" in host and not _is_address(host)):
             raise SettingsError(f"The environment variable {name} has {text!r} where host:port belongs.")
-        return Endpoint(match.group(1), int(match.group(2)))
+        return Endpoint(host, int(match.group(3)))
 
     def caches(self, name: str) -> dict[str, Endpoint]:
         caches: dict[str, Endpoint] = {}
@@ -202,3 +204,11 @@ class _Reader:
         except ValueError:
             pass
         raise SettingsError(f"The environment variable {name} is {text!r}, not {what} from {least} to {most}.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

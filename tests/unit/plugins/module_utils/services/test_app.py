@@ -249,16 +249,20 @@ def test_a_source_is_of_a_kind(variable, kind):
 
 
 @pytest.mark.parametrize(
-    ("line", "listed"),
+    ("address", "line", "listed"),
     [
-        ("    server 192.0.2.7:8000 max_fails=3;", True),
-        ("    server 192.0.2.7:80001;", False),
-        ("    server 10.192.0.2.7:8000;", False),
-        ("    server 192.0.217:8000;", False),
+        ("192.0.2.7", "    server 192.0.2.7:8000 max_fails=3;", True),
+        ("192.0.2.7", "    server 192.0.2.7:80001;", False),
+        ("192.0.2.7", "    server 10.192.0.2.7:8000;", False),
+        ("192.0.2.7", "    server 192.0.217:8000;", False),
+        ("fd00::7", "    server [fd00::7]:8000 max_fails=3;", True),
+        ("fd00::7", "    server [fd00::7]:80001;", False),
+        ("fd00::7", "    server [fd00::77]:8000;", False),
     ],
 )
-def test_a_load_balancer_lists_the_host_or_another_one(line, listed):
-    assert bool(re.search(app.wanted(platform(), "api1", None)["upstream_pattern"], line)) is listed
+def test_a_load_balancer_lists_the_host_or_another_one(address, line, listed):
+    wanted = app.wanted(platform(address=address), "api1", None)
+    assert bool(re.search(wanted["upstream_pattern"], line)) is listed
 
 
 @pytest.mark.parametrize(

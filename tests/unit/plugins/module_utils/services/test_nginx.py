@@ -124,6 +124,7 @@ def test_the_site_of_an_application_is_declared_in_its_entry():
             "proxy_read_timeout": "60s",
             "internal_paths": [],
             "redirect": "",
+            "redirect_listen": ["80"],
             "tls": {},
         }
     ]
@@ -306,6 +307,22 @@ def test_h8_what_an_answer_means(status, text, fault):
     question = nginx.Question("shop", "http://127.0.0.1:80/", "shop.example")
     asked = "the site shop at http://127.0.0.1:80/ (Host: shop.example)"
     assert nginx.fault_of_answer(question, status, text) == (asked + fault if fault else "")
+
+
+@pytest.mark.parametrize(
+    ("address", "site", "listens", "redirected"),
+    [
+        ("192.0.2.1", {}, ["80"], ["80"]),
+        ("fd00::1", {}, ["80", "[::]:80"], ["80", "[::]:80"]),
+        ("fd00::1", {"tls": {"self_signed": True}}, ["443 ssl", "[::]:443 ssl"], ["80", "[::]:80"]),
+        ("fd00::1", {"listen": [80, "[::]:80"]}, ["80", "[::]:80"], ["80", "[::]:80"]),
+        ("fd00::1", {"listen": ["192.0.2.1:80", "*:81"]}, ["192.0.2.1:80", "*:81"], ["80", "[::]:80"]),
+    ],
+)
+def test_clients_of_a_host_with_ipv6_come_by_it(address, site, listens, redirected):
+    made = Platform({"lb1": {"platform_address": address, "nginx_sites": [{**SHOP, **site}]}})
+    (facts,) = nginx.wanted(made, "lb1", None)["sites"]
+    assert (facts["listen"], facts["redirect_listen"]) == (listens, redirected)
 
 
 @pytest.mark.parametrize(
