@@ -30,3 +30,11 @@ def test_a_second_run_is_boring(platform):
         assert re.search(rf"\b{host}\s+{re.escape(lab.address(host))}\s", shown), f"{host} is not in the topology table"
     for phase in ("environment", "engine", "image", "boot", "packages", "configuration", "in all"):
         assert re.search(rf"^  {phase}\s+[0-9.]+ s$", shown, re.M), f"the phase '{phase}' has no time"
+
+
+@lab.long_tier
+def test_the_shard_map_is_published_by_itself_and_shown(platform):
+    made = playbooks.playbook("publish_map.yml", log="20-map").succeeded()
+    assert not made.changes, "\n".join(map(str, made.changes))
+    for shard in {shard for host in lab.hosts("postgres") for shard in lab.shards(host)}:
+        assert f"shard {shard}: database shard_{shard} of " in made.text
