@@ -16,13 +16,16 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# This collection, and those that the pinned package ``ansible`` brings: playbooks need both.
+COLLECTIONS = f"{ROOT / '.ansible/collections'}{os.pathsep}{sysconfig.get_path('purelib')}"
 CORES = pathlib.Path(__file__).with_name("cores.toml")
 # What the unit tests import, beside ansible-core.
-NEEDED = ("hypothesis", "import-linter", "jmespath", "psycopg2-binary", "pytest", "redis")
+NEEDED = ("ansible-runner", "hypothesis", "import-linter", "jmespath", "psycopg2-binary", "pytest", "redis")
 
 
 def cores() -> dict[str, dict[str, str]]:
@@ -81,9 +84,10 @@ def main(names: list[str]) -> int:
             print(f"ansible-core {core['version']} needs Python {core['python']} or later, and none is installed here.")
             return 2
         path = f"{environment(core['version'], python) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        variables = {**os.environ, "PATH": path, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS}
         for command in (["pytest", "-q", "-p", "no:cacheprovider", "tests/unit"], ["tools/ci/sanity"]):
             started = time.monotonic()
-            status = subprocess.run(command, cwd=ROOT, env={**os.environ, "PATH": path}, check=False).returncode
+            status = subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
             told = f"{command[0]} on ansible-core {core['version']}"
             print(f"cores: {told} {'failed' if status else 'passed'} in {time.monotonic() - started:.0f} s", flush=True)
             if status:
