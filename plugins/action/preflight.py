@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -57,7 +58,9 @@ class ActionModule(ActionBase):
             **result,
             "changed": False,
             "topology": topology,
-            "services": {host: chosen(platform, host, tags or ("all",), skipped) for host in platform.hosts},
+            "services": {
+                host: chosen(platform, host, tags or ("all",), skipped, os.getcwd()) for host in platform.hosts
+            },
             "description": describe(platform),
             "warnings": [str(warning) for warning in warnings],
         }

@@ -124,12 +124,17 @@ def is_chosen(tag: str, tags: t.Collection[str], skipped: t.Collection[str]) -> 
 
 
 def chosen(
-    platform: Platform, host: str, tags: t.Collection[str] = ("all",), skipped: t.Collection[str] = ()
+    platform: Platform,
+    host: str,
+    tags: t.Collection[str] = ("all",),
+    skipped: t.Collection[str] = (),
+    folder: str = "",
 ) -> dict[str, t.Any]:
     """Return what a run is about on a host, each with its ``name`` and ``role``.
 
     :param tags: as ``ansible_run_tags`` has them.
     :param skipped: as ``ansible_skip_tags`` has them.
+    :param folder: of the controller, where relative paths of applications begin.
     :return: the ``services``; the ``first_aid`` among them, which counts without a quorum; and the ``applications``.
         The base is there whenever anything else is, since all others are installed on it. The ``settings`` are those
         of the role app for each application of the host that it deploys.
@@ -149,7 +154,7 @@ def chosen(
         "first_aid": [one for one in services if one["name"] in FIRST_AID],
         "applications": here_run,
         "settings": {
-            one.name: applications.settings(platform, host, one)
+            one.name: applications.settings(platform, host, one, folder)
             for one in applications.of(platform, host)
             if one.name in {each["name"] for each in here_run}
         },

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 from collections import ChainMap
 from collections.abc import Mapping
@@ -54,6 +55,8 @@ COMMON = (
     "health_timeout",
     "health_check_timeout",
 )
+#: What names a path on the controller.
+ON_CONTROLLER = ("source", "archive", "image_archive")
 _NOTHING: Mapping[str, t.Any] = {}
 
 
@@ -64,14 +67,22 @@ def of(platform: Platform, host: str) -> list[Application]:
     ]
 
 
-def settings(platform: Platform, host: str, application: Application) -> dict[str, t.Any]:
-    """Return the variables of the role app for an application on a host, without their prefix; no secret."""
+def settings(platform: Platform, host: str, application: Application, folder: str = "") -> dict[str, t.Any]:
+    """Return the variables of the role app for an application on a host, without their prefix; no secret.
+
+    :param folder: where relative paths begin. With Ansible alone that is the playbook's own, a folder of the installed
+        collection.
+    """
     entry = _entry(platform, host, application)
     health = entry.get("health", _NOTHING)
     found = {name: plain(entry.get(name, default)) for name, default in OWN.items()}
     for name in COMMON:
         given = health.get(name[len("health_") :]) if name.startswith("health_") else entry.get(name)
         found[name] = platform.value(host, f"app_{name}") if given is None else plain(given)
+    for name in ON_CONTROLLER:
+        path = found[name]
+        if isinstance(path, str) and path and not path.startswith("~"):
+            found[name] = posixpath.join(folder, path)
     found["environment"] = {**_of_database(platform, application), **(found["environment"] or {})}
     return {
         **found,

@@ -54,8 +54,17 @@ def platform(entry=None, database=None, **variables):
     )
 
 
-def settings(made):
-    return applications.settings(made, "api1", made.applications["shop"])
+def settings(made, folder=""):
+    return applications.settings(made, "api1", made.applications["shop"], folder)
+
+
+@pytest.mark.parametrize("key", ["source", "archive", "image_archive"])
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("shop", "/srv/project/shop"), ("/opt/shop", "/opt/shop"), ("~/shop", "~/shop"), ("", "")],
+)
+def test_k3_relative_paths_begin_where_ansible_playbook_was_started(key, given, found):
+    assert settings(platform({key: given}), "/srv/project")[key] == found
 
 
 def test_an_entry_over_the_role():
