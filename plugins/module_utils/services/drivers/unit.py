@@ -297,4 +297,6 @@ class Driver:
         if not known:
             return ""
         done = run(["systemctl", "disable", "--now", *known], timeout=ACTIVATE_TIMEOUT)
+        # A Consul server ends with 1 when it is told to, and would stay in the list of what has failed.
+        run(["systemctl", "reset-failed", *known])
         return done.said if done.status else ""

@@ -38,3 +38,17 @@ def test_units_are_read_again_before_they_start(monkeypatch, state, level, verbs
     monkeypatch.setattr(unit, "states", lambda _units: [state])
     assert unit.Driver("a", ["a.service"], {}, {}, "digest").activate(level) == ""
     assert asked == verbs
+
+
+@pytest.mark.parametrize(("state", "verbs"), [(RUNS, ["disable", "reset-failed"]), (UNKNOWN, [])])
+def test_what_is_removed_is_not_left_among_what_has_failed(monkeypatch, state, verbs):
+    asked = []
+
+    def run(argv, **_options):
+        asked.append(argv[1])
+        return Done(0, "", "")
+
+    monkeypatch.setattr(unit, "run", run)
+    monkeypatch.setattr(unit, "states", lambda _units: [state])
+    assert unit.Driver("a", ["a.service"], {}, {}, "digest").absent() == ""
+    assert asked == verbs
