@@ -9,7 +9,7 @@ LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab soak-hosts soak-kills
+  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,7 @@ test-all: ## and the newest ansible-core, the API, the lab, all roles, Debian 12
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target kills-all molecule-long api cores
 	@$(MAKE) --no-print-directory end-to-end-lab
+	@$(MAKE) --no-print-directory production
 	@$(LAB) prepare bookworm
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target molecule-bookworm integration-bookworm
 
@@ -93,6 +94,10 @@ end-to-end: ## the whole trio: up, smoke, second run, faults under load
 end-to-end-lab: ## the same on the lab, one service a VM
 	@$(LAB) prepare
 	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab pytest -q -s --durations=12 tests/end_to_end
+
+production: ## the production example as it stands, on VMs of its own: from bare hosts until it is removed
+	@$(LAB) prepare
+	$(TIMED) production pytest -q -s --durations=8 tests/production
 
 soak-hosts: ## each VM of the lab (SCALEOUT_LAB=trio: of the trio) off in turn, two minutes each; goes on where it was
 	@SCALEOUT_LAB=$${SCALEOUT_LAB:-lab} python -m tests.soak.each_host

@@ -26,16 +26,18 @@ class Ledger:
 
     :param name: of its files among the logs.
     :param longest: seconds of load at the most, should a test not come to its end.
+    :param url: where to, if not to the lab.
+    :param rate: requests in a second.
     """
 
-    def __init__(self, name: str, longest: int) -> None:
+    def __init__(self, name: str, longest: int, url: str = "", rate: int = RATE) -> None:
         self._report = lab.LOGS / f"ledger-{name}.json"
         self._errors = lab.LOGS / f"ledger-{name}.err"
         lab.LOGS.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tools.ledger", f"--url={lab.url()}", f"--rate={RATE}", f"--writes={WRITES}"]
+        options = [f"--url={url or lab.url()}", f"--rate={rate}", f"--writes={WRITES}", f"--seconds={longest}"]
         with self._report.open("w") as output, self._errors.open("w") as errors:
             self._process = subprocess.Popen(
-                [*command, f"--seconds={longest}"], cwd=lab.ROOT, stdout=output, stderr=errors
+                [sys.executable, "-m", "tools.ledger", *options], cwd=lab.ROOT, stdout=output, stderr=errors
             )
         begun = lab.wait_for(self._has_begun, SETUP_SECONDS)
         assert begun is not None, self._errors.read_text()
@@ -65,9 +67,9 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def ledger(name: str, longest: int = 240) -> Iterator[Ledger]:
+def ledger(name: str, longest: int = 240, url: str = "", rate: int = RATE) -> Iterator[Ledger]:
     """Load during the block."""
-    running = Ledger(name, longest)
+    running = Ledger(name, longest, url, rate)
     try:
         yield running
     finally:

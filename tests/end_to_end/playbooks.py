@@ -81,11 +81,12 @@ def playbook(name: str, *arguments: str, log: str, **environment: str) -> Run:
     return run("ansible-playbook", path, *arguments, log=log, **environment)
 
 
-def run(*command: str, log: str, as_json: bool = True, **environment: str) -> Run:
+def run(*command: str, log: str, as_json: bool = True, folder: Path = ROOT, **environment: str) -> Run:
     """Run a command of which playbooks are part.
 
     :param log: the name under which its output is kept.
     :param as_json: make the playbooks tell everything in JSON lines; otherwise what a person sees.
+    :param folder: where it runs.
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / f"{log}.log"
@@ -94,7 +95,7 @@ def run(*command: str, log: str, as_json: bool = True, **environment: str) -> Ru
     with path.open("w") as output:
         done = subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env={**os.environ, **told, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -63,13 +63,3 @@ class Account:
 
     def file(self, path):
         return self.folder / "inventories" / "production" / path
-
-    def gives_addresses(self):
-        """Give each host of the copied example an address."""
-        lines = self.file("hosts.yml").read_text(encoding="utf-8").splitlines()
-        for number, line in enumerate(lines):
-            host = re.match(r"( +\w+\.example\.com:) ?\{?([^}]*)\}?$", line)
-            if host:
-                more = f", {host[2]}" if host[2] else ""
-                lines[number] = f"{host[1]} {{ansible_host: 192.0.2.{number}{more}}}"
-        self.file("hosts.yml").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -55,7 +55,6 @@ class Awx:
         self.folder = account.home / "runner"
         shutil.copytree(ROOT / "examples" / "awx-project", self.folder / "project")
         shutil.copytree(ROOT / "inventories" / "production", account.folder / "inventories" / "production")
-        account.gives_addresses()
         # An update has the environment of the source's credential, and no vault.
         del account.environment["ANSIBLE_VAULT_PASSWORD_FILE"]
 
@@ -128,19 +127,19 @@ def test_k4_a_job_has_its_secrets_from_the_credential(awx):
     assert awx.updates() == (0, "")
     status, said = awx.launches("preflight.yml", VALUES)
     assert status == "successful", said
-    assert "reference_api http://api.productivityapp.com/" in said
-    assert not [name for name in ("redis_password", "consul_reader_token") if VALUES[name] in said]
+    assert "shop http://shop.example.com/" in said
+    assert not [name for name in ("shop_database_password", "consul_reader_token") if VALUES[name] in said]
     # A field that was left empty is named.
-    status, said = awx.launches("preflight.yml", {**VALUES, "redis_password": ""})
+    status, said = awx.launches("preflight.yml", {**VALUES, "shop_database_password": ""})
     assert status == "failed"
-    assert "the secret redis_password is not set" in said
+    assert "'shop_database_password' is undefined" in said
 
 
 def test_k4_a_vaulted_file_fails_the_update_and_vaulted_values_do_not(awx):
     secrets = awx.account.file("group_vars/all/secrets.yml")
     password = awx.account.home / ".vault-password"
     vault = f"ansible-vault {{}} --vault-password-file '{password}'"
-    secrets.write_text(f"redis_password: {VALUES['redis_password']}\n", encoding="utf-8")
+    secrets.write_text(f"shop_database_password: {VALUES['shop_database_password']}\n", encoding="utf-8")
     awx.account.types(f"{vault.format('encrypt')} '{secrets}'")
     status, said = awx.updates()
     assert status != 0
@@ -165,7 +164,7 @@ def test_k3_a_relative_source_begins_at_the_project(awx):
     (shop / "server.py").write_text("# the shop\n", encoding="utf-8")
     (awx.folder / "project" / "pack.yml").write_text(
         """
-- hosts: api1.example.com
+- hosts: app1.example.com
   connection: local
   gather_facts: false
   vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}"}

@@ -59,7 +59,6 @@ def _own(account):
     assert count == 1
     main.write_text(text)
     assert "postgres_clusters: {main: {}}" in text_of(VMS)
-    account.file("group_vars/all/reference_api.yml").unlink()
     application, secrets, *_tls = blocks(OWN, "yaml")
     account.file("group_vars/all/applications.yml").write_text(application, encoding="utf-8")
     account.file("group_vars/all/shop.yml").write_text(secrets, encoding="utf-8")
@@ -87,7 +86,7 @@ def test_playbooks_that_are_named_exist(page):
 
 
 def test_k7_the_commands_of_the_page_work_on_a_fresh_account(account):
-    """The example as it is copied: only the addresses of the hosts are put in by hand."""
+    """The example as it is copied."""
     *first, export_and_preflight, _site, _curl, _again = commands(VMS)
     status, said = account.types("ansible-galaxy collection list scaleout.platform")
     assert status == 0, said
@@ -97,11 +96,10 @@ def test_k7_the_commands_of_the_page_work_on_a_fresh_account(account):
         assert status == 0, said
     # Secrets are told apart from each other, and the file says nothing any more.
     assert account.file("group_vars/all/secrets.yml").read_text().startswith("$ANSIBLE_VAULT;")
-    account.gives_addresses()
     status, said = account.types(export_and_preflight)
     assert status == 0, said
     assert "WARNING" not in said
-    assert "reference_api http://api.productivityapp.com/" in said
+    assert "shop http://shop.example.com/" in said
     assert "http://192.0.2." in said
 
 

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import types
 from pathlib import Path
@@ -314,64 +313,40 @@ def test_a_server_without_a_cluster_is_told_once(preflight):
     assert [problem["code"] for problem in preflight(inventory)["problems"]] == ["no_cluster"]
 
 
-PRODUCTION = Path(__file__).resolve().parents[4] / "inventories/production"
+INVENTORIES = Path(__file__).resolve().parents[4] / "inventories"
 SECRETS = {
     "consul_gossip_key": "MDEyMzQ1Njc4OWFiY2RlZg==",
     **{f"consul_{name}_token": f"00000000-0000-4000-8000-00000000000{index}" for index, name in enumerate(TOKENS)},
-    **dict.fromkeys(("postgres_replicator_password", "redis_password"), "hidden"),
+    "postgres_replicator_password": "hidden",
 }
 
 
-@pytest.fixture(name="production")
-def _production(tmp_path):
-    """A copy of the production example with addresses, and a function that writes variables of all its hosts."""
-    shutil.copytree(PRODUCTION, tmp_path, dirs_exist_ok=True)
-    hosts = (tmp_path / "hosts.yml").read_text(encoding="utf-8").splitlines()
-    numbered = [
-        re.sub(
-            r"\.example\.com:( {)?",
-            lambda found, n=n: f".example.com: {{ansible_host: 192.0.2.{n}" + (", " if found[1] else "}"),
-            line,
-        )
-        for n, line in enumerate(hosts)
-    ]
-    (tmp_path / "hosts.yml").write_text("\n".join(numbered), encoding="utf-8")
+@pytest.fixture(name="example")
+def _example(preflight, tmp_path):
+    """A function that runs preflight on a copy of an inventory of the collection, with the secrets that are given."""
 
-    def write(name, **variables):
-        (tmp_path / f"group_vars/all/{name}.yml").write_text(yaml.safe_dump(variables), encoding="utf-8")
+    def run(name, **secrets):
+        ignored = shutil.ignore_patterns("secrets.yml")
+        shutil.copytree(INVENTORIES / name, tmp_path, dirs_exist_ok=True, ignore=ignored)
+        written = yaml.safe_dump({**SECRETS, **secrets})
+        (tmp_path / "group_vars/all/secrets.yml").write_text(written, encoding="utf-8")
+        return preflight(None)
 
-    write("secrets", **SECRETS)
-    return write
+    return run
 
 
-def test_h11_the_production_example_asks_for_the_secrets_of_the_reference_api(preflight, production):
-    assert "reference_api_database_password is not set" in preflight(None)["msg"]
-    passwords = dict.fromkeys(("reference_api_database_password", "reference_api_queue_password"), "hidden")
-    production("secrets", **SECRETS, **passwords)
-    result = preflight(None)
+def test_h11_the_secrets_of_the_reference_api_are_asked_for_where_it_runs(example):
+    assert "reference_api_database_password is not set" in example("lab", redis_password="hidden")["msg"]
+    passwords = ("redis_password", "reference_api_database_password", "reference_api_queue_password")
+    result = example("lab", **dict.fromkeys(passwords, "hidden"))
     assert not result.get("failed"), result["msg"]
     assert result["topology"]["applications"]["reference_api"]["service"] == "api"
 
 
-def test_h10_h11_without_the_reference_api_nothing_of_it_is_asked_for(preflight, production, tmp_path):
-    (tmp_path / "group_vars/all/reference_api.yml").unlink()
-    hosts = (tmp_path / "hosts.yml").read_text(encoding="utf-8")
-    hosts = "\n".join(line for line in hosts.splitlines() if not re.match(r"\s*(mq1|cache\d|mon1)\.", line))
-    (tmp_path / "hosts.yml").write_text(
-        re.sub("postgres_cluster: .*}", "postgres_cluster: pg1}", hosts), encoding="utf-8"
-    )
-    entry = {
-        "group": "api",
-        "port": 8000,
-        "source": "/src",
-        "command": ["bin/serve"],
-        "site": {"server_name": "a.example"},
-    }
-    entry["database"] = {"cluster": "pg1", "password": "hidden"}
-    production("applications", applications={"shop": entry})
-    production("zz", postgres_clusters={"pg1": None})
-    production("secrets", **{name: value for name, value in SECRETS.items() if name != "redis_password"})
-    result = preflight(None)
+def test_h10_h11_the_production_example_asks_for_nothing_of_the_reference_api(example):
+    assert "shop_database_password" in example("production")["msg"]
+    result = example("production", shop_database_password="hidden")
     assert not result.get("failed"), result["msg"]
+    assert not result.get("warnings")
     assert (result["topology"]["shards"], list(result["topology"]["applications"])) == ([], ["shop"])
     assert "hidden" not in repr(result)

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""inventories/production as it stands, with an application of one's own: from bare hosts until nothing is left.
+
+The tests follow each other: each finds the platform as the one before left it. No variable of the lab's hides what
+the example lacks; s2 and s8 are about the access rules of hosts that join.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.end_to_end import lab, visitors
+from tests.production import fleet
+
+SITE = "shop.example.com"
+#: The VM that waits for use.
+SPARE = "app3.example.com"
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory):
+    """VMs without anything, and the inventory."""
+    folder = tmp_path_factory.mktemp("operator")
+    made = fleet.Example(folder)
+    fleet.remove_vms()
+    try:
+        made.make_vms(folder)
+        yield made
+    finally:
+        fleet.remove_vms()
+
+
+@pytest.fixture
+def balancers(example):
+    return [example.address(host) for host in example.hosts("loadbalancer")]
+
+
+def upstream(example) -> set[str]:
+    """The addresses that both load balancers send orders to."""
+    files = {
+        example.ssh(host, "grep -o 'server [0-9.]*' /etc/nginx/upstreams/shop.conf | sort -u")
+        for host in example.hosts("loadbalancer")
+    }
+    (text,) = files
+    return {line.split()[1] for line in text.splitlines()}
+
+
+def members(example) -> set[str]:
+    return {example.address(host) for host in example.hosts("shop")}
+
+
+@contextlib.contextmanager
+def customers(balancers: list[str]) -> Iterator[visitors.Seen]:
+    """Who orders, and looks at it through the other load balancer."""
+
+    def order(seen: visitors.Seen, number: int) -> None:
+        item = f"item {number}"
+        answer = seen.ask(balancers[number % 2], "POST", "/orders", {"item": item}, 201)
+        if answer:
+            seen.keep(answer["id"], item)
+            seen.ask(balancers[1 - number % 2], "GET", f"/orders/{answer['id']}")
+
+    seen = visitors.Seen(SITE)
+    with visitors.visiting((seen, order)):
+        yield seen
+
+
+def assert_kept(seen: visitors.Seen, balancers: list[str]) -> None:
+    """Every acknowledged order is there."""
+    for number, item in seen.kept.items():
+        status, _server, answer = visitors.ask(balancers[0], SITE, "GET", f"/orders/{number}")
+        assert (status, answer["item"]) == (200, item)
+
+
+def test_a_check_on_bare_hosts_succeeds(example):
+    first = {"SCALEOUT_WHEN_UNREACHABLE": "static"}
+    example.run("preflight.yml", log="preflight", **first).succeeded()
+    example.run("site.yml", "--check", "--diff", log="check", **first).succeeded()
+    assert example.ssh("db1.example.com", "ls /etc/postgresql 2>/dev/null || echo none") == "none"
+
+
+def test_it_is_deployed_and_takes_orders(example, balancers):
+    example.run("site.yml", log="site", SCALEOUT_WHEN_UNREACHABLE="static").succeeded()
+    assert upstream(example) == members(example)
+    with customers(balancers) as seen:
+        time.sleep(10)
+    seen.tell("ten seconds")
+    assert not seen.failed
+    assert len(seen.told) == len(members(example))
+    assert_kept(seen, balancers)
+
+    def all_packed() -> bool:
+        return visitors.ask(balancers[0], SITE, "GET", f"/orders/{max(seen.kept)}")[2]["packed"]
+
+    assert lab.wait_for(all_packed, 30) is not None, "the worker packs nothing"
+
+
+def test_a_second_run_changes_nothing(example):
+    again = example.run("site.yml", log="again").succeeded()
+    assert not again.changes, "\n".join(map(str, again.changes))
+
+
+def test_s2_s8_the_pool_grows_and_shrinks_under_load(example, balancers):
+    with customers(balancers) as seen:
+        up = example.run("scale.yml", "-e", "application=shop", "-e", "count=3", log="up").succeeded()
+        assert upstream(example) == members(example) | {example.address(SPARE)}
+        time.sleep(5)
+        down = example.run("scale.yml", "-e", "shop=2", log="down").succeeded()
+        time.sleep(3)
+    seen.tell("from 2 to 3 and back")
+    print(f"tasks by host: {up.tasks}, {down.tasks}")
+    assert not seen.failed
+    assert SPARE.split(".", maxsplit=1)[0] in {name.split(".")[0] for name in seen.told}, "the new one did not serve"
+    assert upstream(example) == members(example)
+    assert_kept(seen, balancers)
+
+
+def test_a_vm_that_is_lost_is_written_off(example, balancers):
+    example.run("scale.yml", "-e", "shop=3", log="up-again").succeeded()
+    with customers(balancers) as seen:
+        time.sleep(3)
+        lab.engine("kill", f"{fleet.FLEET}-{SPARE}")
+        gone = lab.wait_for(lambda: upstream(example) == members(example), 90)
+        assert gone is not None, "the load balancers still send requests to it"
+        time.sleep(5)
+        failed = len(seen.failed)
+        example.run("forget.yml", "-e", f"host={SPARE}", log="forget").succeeded()
+        assert len(seen.failed) == failed
+    seen.tell(f"a VM is lost, and out of the load balancers after {gone:.0f} s")
+    assert_kept(seen, balancers)
+    example.without(SPARE)
+    scaled = example.run("scale.yml", "-e", "shop=2", log="without-it").succeeded()
+    assert not scaled.changes
+    kept = example.run("site.yml", log="site-without-it").succeeded()
+    assert not kept.changes, "\n".join(map(str, kept.changes))
+
+
+def test_it_is_removed(example, balancers):
+    unnamed = example.run("remove.yml", log="remove-unnamed")
+    assert unnamed.status != 0
+    assert visitors.ask(balancers[0], SITE, "GET", "/healthz")[0] == 200
+    example.run("remove.yml", "-e", "confirm=production", "-e", "data=remove", log="remove").succeeded()
+    for host in {*example.hosts("loadbalancer"), *example.hosts("postgres")}:
+        left = example.ssh(
+            host,
+            """
+            ss -Hltn | grep -Ev ':22 |127.0.0.11:' || true
+            ls -d /srv/shop /etc/shop /var/lib/shop /etc/consul.d /var/lib/postgresql 2>/dev/null || true
+            systemctl --plain --no-legend list-units 'shop*' 'consul*' 'postgresql@*' 'pgbouncer*' 'nginx*' || true
+            """,
+        )
+        assert not left, f"{host}: {left}"
