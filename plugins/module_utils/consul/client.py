@@ -55,6 +55,8 @@ TRANSACTION_BYTES = 512 * 1024
 _STALE = ("index is stale", "failed index check", "doesn't exist")
 _DENIED = "Permission denied"
 _NO_LEADER = "No cluster leader"
+#: What an agent says that was never told of servers, such as one with its package's own configuration.
+_NO_SERVERS = "No known Consul servers"
 
 
 class Entry(t.NamedTuple):
@@ -280,6 +282,8 @@ class Consul:
             kind = Denied
         elif _NO_LEADER in said:
             kind = NoLeader
+        elif _NO_SERVERS in said:
+            kind = Unreachable
         said = " ".join(said.split())
         said = (said.replace(self._token, "********") if self._token else said)[:_REASON_LENGTH]
         return kind("Consul", self.host, self.port, f"it answered {status} ({said})")

@@ -132,6 +132,7 @@ def test_without_a_token_no_header_is_sent_and_no_proxy_is_asked(fake, monkeypat
         (403, f"ACL not found: {TOKEN}".encode(), "denied", "it answered 403 (ACL not found: ********)"),
         (401, b"", "denied", "it answered 401 (Unauthorized)"),
         (500, b"No cluster leader\n", "no_leader", "it answered 500 (No cluster leader)"),
+        (500, b"No known Consul servers", "unreachable", "it answered 500 (No known Consul servers)"),
         (
             500,
             b"rpc error making call: No cluster leader",
