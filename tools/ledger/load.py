@@ -100,6 +100,9 @@ class Load:
         self._begin = time.monotonic()
         asked = []
         for number in range(int(self._options.rate * self._options.seconds)):
+            # Who is late waits for no time at all, and would not see it below.
+            if stop.is_set():
+                break
             due = self._begin + number / self._options.rate
             try:
                 await asyncio.wait_for(stop.wait(), max(0.0, due - time.monotonic()))

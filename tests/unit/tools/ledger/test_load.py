@@ -191,16 +191,26 @@ def test_one_request_is_one_connection_and_a_refusal_is_an_answer():
     assert (told.status, told.error) == (None, "ConnectionRefusedError")
 
 
-def test_an_interrupt_ends_the_load_and_the_report_follows():
+@pytest.mark.parametrize(
+    ("rate", "after"),
+    # At the second rate each request is late from the start.
+    [(300.0, 0.5), (1e6, 0.0)],
+)
+def test_an_interrupt_ends_the_load_and_the_report_follows(rate, after):
     async def interrupted():
         server = await asyncio.start_server(Api(), "127.0.0.1", 0)
         stop = asyncio.Event()
         async with server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            asyncio.get_running_loop().call_later(0.5, stop.set)
-            return await Load(Options(**{**vars(RUN), "url": url, "seconds": 60})).run(stop, lambda line: None)
+            options = Options(**{**vars(RUN), "url": url, "rate": rate, "seconds": 18000 / rate})
+            load = Load(options)
+
+            def tell(line):
+                if line.startswith("load begins"):
+                    asyncio.get_running_loop().call_later(after, stop.set) if after else stop.set()
+
+            return await load.run(stop, tell)
 
     told = asyncio.run(interrupted())
-    # Sixty seconds would be all of them.
-    assert 0 < told["requests"] < 18000
+    assert told["requests"] < 18000
     assert told["verification"]["ok"] > 0
