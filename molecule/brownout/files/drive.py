@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Ask a site without a pause between two requests, mark its servers for a while, and tell what came of it as JSON.

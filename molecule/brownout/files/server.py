@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A server that says which one it is. It is ill, or slow, while a file of its port says so."""
