@@ -225,7 +225,7 @@ class InventoryModule(BaseInventoryPlugin):
         inventory.set_variable(
             "all", "fleet_static_members", {name: [self._describe(host) for host in static[name]] for name in groups}
         )
-        inventory.set_variable("all", "fleet_cache_file", question.cache)
+        inventory.set_variable("all", "fleet_cache_file", _plain(question.cache))
         outside = {name: self._outside(record, static[name]) for name, record in answer.records.items()}
         inventory.set_variable("all", "fleet_not_members", {name: hosts for name, hosts in outside.items() if hosts})
         for name, record in answer.records.items():
