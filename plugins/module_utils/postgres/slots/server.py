@@ -30,8 +30,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.s
 RELEASE_TIMEOUT = 10.0
 """Seconds in which a process that we end has to let go of its slot."""
 
-RIVAL_TIMEOUT = 1.0
-"""Seconds in which another session that holds the slot may turn out to be dropping it, which takes milliseconds."""
+RIVAL_TIMEOUT = 10.0
+"""Seconds in which another session that holds the slot may turn out to be dropping it. The drop waits for the disk, which
+takes milliseconds on an idle host and seconds on a busy one."""
 
 _OBJECT_IN_USE = "55006"
 _QUERY_CANCELED = "57014"
@@ -339,7 +340,7 @@ def _drop(session: Session, action: Drop, timeout: int) -> bool:
             if not in_use or time.monotonic() > deadline:
                 raise
             if not action.force:
-                time.sleep(RIVAL_TIMEOUT / 20)
+                time.sleep(RIVAL_TIMEOUT / 200)
         else:
             return True
 
