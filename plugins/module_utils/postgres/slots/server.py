@@ -31,8 +31,10 @@ RELEASE_TIMEOUT = 10.0
 """Seconds in which a process that we end has to let go of its slot."""
 
 RIVAL_TIMEOUT = 10.0
-"""Seconds in which another session that holds the slot may turn out to be dropping it. The drop waits for the disk, which
-takes milliseconds on an idle host and seconds on a busy one."""
+"""Seconds in which another session that holds the slot may turn out to be dropping it.
+
+The drop waits for the disk, which takes milliseconds on an idle host and seconds on a busy one.
+"""
 
 _OBJECT_IN_USE = "55006"
 _QUERY_CANCELED = "57014"
