@@ -30,13 +30,14 @@ def _psql(query: str) -> str:
 
 
 API = lab.hosts("api")
+BASE = "Limit the size of the systemd journal, and keep services from being restarted by night"
 
 DRIFTS = {
     "base": Drift(
         lab.hosts("consul_server")[0],
         "sed -i 's/^SystemMaxUse.*/SystemMaxUse=42M/' /etc/systemd/journald.conf.d/60-scaleout.conf",
         "grep SystemMaxUse /etc/systemd/journald.conf.d/60-scaleout.conf",
-        frozenset({"base : Limit the size of the systemd journal"}),
+        frozenset({f"base : {BASE}"}),
     ),
     "consul": Drift(
         API[0],
