@@ -60,15 +60,19 @@ SELECT pg_is_in_recovery() AS in_recovery,
 # Of a lost slot nothing is kept, whatever its restart_lsn. A standby has replayed at most what it received, unless its
 # WAL comes from an archive.
 _SLOTS = """
-SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, s.active, s.active_pid, s.temporary, s.two_phase,
+SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, u.active,
+       CASE WHEN u.active THEN s.active_pid END AS active_pid, s.temporary, s.two_phase,
        s.restart_lsn::text, s.confirmed_flush_lsn::text, s.wal_status, s.safe_wal_size,
        CASE WHEN s.wal_status <> 'lost' THEN greatest(pg_wal_lsn_diff(
            CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
                 ELSE pg_current_wal_lsn() END, s.restart_lsn), 0)::bigint END AS retained_bytes,
-       CASE WHEN s.active THEN format('%%s %%s (pid %%s%%s)', coalesce(a.backend_type, 'a process'),
+       CASE WHEN u.active THEN format('%%s %%s (pid %%s%%s)', coalesce(a.backend_type, 'a process'),
                                       coalesce(nullif(a.application_name, ''), 'without a name'), s.active_pid,
                                       coalesce(', from ' || host(a.client_addr), '')) END AS "user" {newer}
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
+-- A session of this collection holds a slot while it creates or drops it, and has no use for it.
+CROSS JOIN LATERAL (SELECT s.active AND (a.backend_type, a.application_name)
+                           IS DISTINCT FROM ('client backend', 'scaleout.platform') AS active) u
 ORDER BY s.slot_name
 """
 
