@@ -86,6 +86,7 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import read_map
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import lookup
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
@@ -124,5 +125,4 @@ def _endpoint(shard: dict) -> str:
 
 
 def _address(server: dict) -> str:
-    host = f"[{server['host']}]" if ":" in server["host"] else server["host"]
-    return f"{host}:{server.get('pooler_port', server['port'])}"
+    return f"{bracketed(server['host'])}:{server.get('pooler_port', server['port'])}"

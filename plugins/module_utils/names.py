@@ -24,6 +24,11 @@ def slot(host: str) -> str:
     return _NOT_IN_SLOT.sub("_", host.lower())
 
 
+def bracketed(address: str) -> str:
+    """Return an address as it stands before a port, in a URL and elsewhere."""
+    return f"[{address}]" if ":" in address else address
+
+
 def fault_of_host(name: str) -> str | None:
     """Say why an inventory name is not fit to be one; None when it is."""
     if not _HOST.fullmatch(name):

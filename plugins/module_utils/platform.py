@@ -233,6 +233,11 @@ class Platform:
         value = self.hosts.get(host, _NOTHING).get(variable)
         return default if value is None or isinstance(value, Unevaluated) else value
 
+    def made_with(self, host: str, name: str) -> t.Any:
+        """Return what the role fleet makes a host with, such as its memory; None when it does not say."""
+        made = self.value(host, "fleet_host", _NOTHING)
+        return made.get(name) if isinstance(made, t.Mapping) else None
+
     def address(self, host: str) -> str:
         """Return the address by which other hosts reach a host."""
         return str(self.value(host, "platform_address") or self.value(host, "ansible_host") or host)

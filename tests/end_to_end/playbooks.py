@@ -20,6 +20,8 @@ from tests.end_to_end.lab import LOGS, ROOT
 
 #: The tail of a log that a failure shows.
 TAIL = 40
+#: The task that ends a run red.
+RESULT = "Result of this run"
 
 
 @dataclass(frozen=True, order=True)
@@ -60,6 +62,16 @@ class Run:
     def changed(self) -> set[Change]:
         """The changes by tasks; a handler's are their consequence."""
         return {change for change in self.changes if not change.is_handler}
+
+    @property
+    def summary(self) -> str:
+        """What a run that ends red says at its end."""
+        return "\n".join(line for line in self.failures if RESULT in line)
+
+    @property
+    def other_failures(self) -> list[str]:
+        """What failed before the summary."""
+        return [line for line in self.failures if RESULT not in line]
 
     def things(self, host: str) -> set[str]:
         """The packages, files, services and so on that the run left changed on a host."""

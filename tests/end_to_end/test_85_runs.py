@@ -14,14 +14,6 @@ import pytest
 
 from tests.end_to_end import lab, playbooks
 
-#: The task that ends a run red.
-RESULT = "Result of this run"
-
-
-def summary(made: playbooks.Run) -> str:
-    """What a run said at its end."""
-    return "\n".join(line for line in made.failures if RESULT in line)
-
 
 def started(log: str) -> subprocess.Popen:
     """A run of site.yml that goes on by itself."""
@@ -79,11 +71,11 @@ def test_l1_one_dead_host_stops_no_other(with_one_lost):
     victim, bent, made = with_one_lost
     print(f"\nsite.yml without {victim}: {made.seconds:.0f} s, status {made.status}")
     assert made.status != 0
-    assert f"{victim} did not answer" in summary(made), made.failures
+    assert f"{victim} did not answer" in made.summary, made.failures
     assert "# bent" not in lab.ssh(bent, "cat /etc/nginx/nginx.conf"), "the rest did not converge"
     assert {host for host, counts in made.stats.items() if counts.get("failures")} <= {lab.hosts()[0], bent}
     others = set(lab.hosts()) - {victim}
-    assert not [line for line in made.failures if any(line.startswith(f"{h}:") for h in others) and RESULT not in line]
+    assert not [line for line in made.other_failures if any(line.startswith(f"{h}:") for h in others)]
 
 
 def test_l1_back_again_it_is_brought_up(with_one_lost):

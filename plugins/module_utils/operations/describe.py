@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import (
     applications_of,
     services_of,
@@ -43,7 +44,7 @@ def _url(site: t.Mapping[str, t.Any], host: str) -> str:
         port = nginx.port_of(listen)
         if port is not None:
             scheme, usual = ("https", 443) if "ssl" in listen.split() else ("http", 80)
-            return f"{scheme}://{nginx.bracketed(host)}{'' if port == usual else f':{port}'}/"
+            return f"{scheme}://{bracketed(host)}{'' if port == usual else f':{port}'}/"
     return ""
 
 

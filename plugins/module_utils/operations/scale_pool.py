@@ -11,6 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure, Leaver, depart
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import is_idle, is_needed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
 from ansible_collections.scaleout.platform.plugins.module_utils.services import firewall, nginx
@@ -141,9 +142,8 @@ def guarded(platform: Platform) -> list[str]:
 def made(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str, t.Any]]:
     """Return the hosts to make, as large as those that are there."""
     host = next(iter(platform.members(asked.group)), "")
-    size = platform.value(host, "fleet_host", {})
-    memory = {"memory": size["memory"]} if isinstance(size, t.Mapping) and size.get("memory") else {}
-    return [{**member, **memory} for member in planned["joining"]]
+    memory = platform.made_with(host, "memory")
+    return [{**member, **({"memory": memory} if memory else {})} for member in planned["joining"]]
 
 
 def told(asked: Asked, planned: Planned) -> str:
@@ -174,7 +174,7 @@ def listed(platform: Platform, asked: Asked, lost: t.Iterable[str]) -> list[dict
             "balancer": balancer,
             "path": f"/etc/nginx/upstreams/{service}.conf",
             # There is no way to wait for a text to go; this finds a file without it.
-            "without": rf"\A(?![\s\S]*[^0-9A-Za-z.-]{re.escape(nginx.bracketed(platform.address(host)))}:)",
+            "without": rf"\A(?![\s\S]*[^0-9A-Za-z.-]{re.escape(bracketed(platform.address(host)))}:)",
         }
         for host in lost
         for service in services_of(platform, asked)

@@ -22,6 +22,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 
+APPLICATION_NAME = "scaleout.platform"
+"""What our sessions are called on the server, unless the caller's parameters or environment name them."""
+
 CONNECT_TIMEOUT = 10
 """Seconds until an address that does not answer counts as unreachable; libpq itself waits forever."""
 
@@ -171,7 +174,7 @@ class Endpoint:
             "sslcert": self.ssl_cert,
             "sslkey": self.ssl_key,
             "connect_timeout": CONNECT_TIMEOUT,
-            "fallback_application_name": "scaleout.platform",
+            "fallback_application_name": APPLICATION_NAME,
             "client_encoding": _ENCODING,
             **self.parameters,
         }

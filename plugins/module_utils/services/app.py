@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import limits
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
@@ -76,10 +77,10 @@ class _Application:
     def words(self, name: str) -> list[str]:
         return _words(self[name])
 
-    def made_with(self, name: str) -> t.Any:
-        """Return what the role fleet makes this host with, such as its memory; None when it does not say."""
-        made = self._platform.value(self.host, "fleet_host", {})
-        return made.get(name) if isinstance(made, t.Mapping) else None
+    @property
+    def memory(self) -> t.Any:
+        """The memory that the role fleet makes this host with."""
+        return self._platform.made_with(self.host, "memory")
 
     @property
     def given(self) -> bool:
@@ -222,7 +223,7 @@ def _values(app: _Application) -> t.Iterator[Problem]:
     named.update(
         {f"{app.called('workers')}, limits of {each.get('name')}": each.get("limits") or {} for each in app.workers}
     )
-    fault = limits.fault(named, app.made_with("memory"))
+    fault = limits.fault(named, app.memory)
     if fault:
         yield app.problem("bad_limits", fault)
 
@@ -300,7 +301,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "check_timeout": check_timeout or _GATE_TIMEOUT,
         "balancers": _balancers(platform, app, service),
         # A server's line in an upstream, for grep -E and for Python alike.
-        "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{nginx.bracketed(address)}:{port}')}([^0-9]|$)",
+        "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{bracketed(address)}:{port}')}([^0-9]|$)",
     }
 
 

@@ -11,7 +11,7 @@ import typing as t
 import uuid
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
+from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_loopback
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import DIGEST_MARK
 
 STATE_MODULE = "scaleout.platform.consul_member_info"
@@ -231,7 +231,7 @@ def gossip_of(platform: Platform, host: str) -> tuple[str, ...]:
 
 def is_asked(platform: Platform, host: str) -> bool:
     """Whether its HTTP interface listens for other hosts."""
-    return any(not address.startswith("127.") and address != "::1" for address in _http_addresses(platform, host))
+    return any(not is_loopback(address) for address in _http_addresses(platform, host))
 
 
 def listens(platform: Platform, host: str) -> list[Listen]:

@@ -21,7 +21,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     redis,
     table,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
+from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_loopback, is_port
 
 #: Nothing of the host decides. How this run came in by SSH is a variable of the task, :data:`SESSION`.
 STATE_MODULE = None
@@ -141,13 +141,13 @@ def _clients(platform: Platform, host: str, *variables: str) -> tuple[str, ...]:
 def _of_redis(platform: Platform, host: str) -> list[Rule]:
     """An application's caches, and the store that a host of the monitoring fills and reads."""
     users = [*_application_hosts(platform), *platform.members(_MONITORING)]
-    ports = [one.port for one in redis.listens(platform, host) if not _is_loopback(one.address)]
+    ports = [one.port for one in redis.listens(platform, host) if not is_loopback(one.address)]
     return [Rule("Redis", tuple(dict.fromkeys(ports)), _from(platform, host, users))]
 
 
 def _of_rabbitmq(platform: Platform, host: str) -> list[Rule]:
     """Metrics are for the monitoring alone: they tell names of queues and of users."""
-    open_for_others = [one for one in rabbitmq.listens(platform, host) if not _is_loopback(one.address)]
+    open_for_others = [one for one in rabbitmq.listens(platform, host) if not is_loopback(one.address)]
     metrics = [one.port for one in open_for_others if one.variable == rabbitmq.METRICS]
     others = [one.port for one in open_for_others if one.variable != rabbitmq.METRICS]
     return [
@@ -169,7 +169,7 @@ def _of_consul(platform: Platform, host: str) -> list[Rule]:
 
 
 def _of_nginx(platform: Platform, host: str) -> list[Rule]:
-    ports = [one.port for one in nginx.listens(platform, host) if not _is_loopback(one.address)]
+    ports = [one.port for one in nginx.listens(platform, host) if not is_loopback(one.address)]
     return [Rule("sites", tuple(dict.fromkeys(ports)), None)]
 
 
@@ -225,10 +225,6 @@ def _ssh_ports(platform: Platform, host: str) -> list[int]:
 def _texts(platform: Platform, host: str, variable: str) -> list[str]:
     value = platform.value(host, variable, [])
     return [str(one) for one in value] if isinstance(value, (list, tuple)) else []
-
-
-def _is_loopback(address: str) -> bool:
-    return address.startswith("127.") or address == "::1"
 
 
 # What cannot be

@@ -31,6 +31,11 @@ def is_port(value: t.Any) -> bool:
     return text.isascii() and text.isdigit() and 1 <= int(text) <= 65535
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address is reached from its own host only."""
+    return address.startswith("127.") or address == "::1"
+
+
 def fights(host: str, listens: t.Mapping[str, t.Sequence[Listen]]) -> list[Problem]:
     """Say which services of a host want the same port.
 

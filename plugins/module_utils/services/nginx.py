@@ -10,6 +10,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import certificates
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
@@ -57,11 +58,6 @@ def seeds(platform: Platform, host: str, watched: t.Sequence[str]) -> dict[str, 
             ]
             found[one.service] = [f"{bracketed(platform.address(name))}:{one.port}" for name in members]
     return found
-
-
-def bracketed(address: str) -> str:
-    """Return an address as a URL has it."""
-    return f"[{address}]" if ":" in address else address
 
 
 def listened(of_sites: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:

@@ -8,7 +8,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_address
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed, fault_of_address
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 
@@ -264,7 +264,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
 
 
 def _at(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{bracketed(address)}:{port}"
 
 
 def _text(value: t.Any) -> str:

@@ -26,6 +26,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
 
@@ -79,9 +80,8 @@ class Endpoint:
         return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
         pooler = "" if self.pooler_port is None else f", pooler {self.pooler_port}"
-        return f"{self.name} ({host}:{self.port}{pooler})"
+        return f"{self.name} ({bracketed(self.host)}:{self.port}{pooler})"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import APPLICATION_NAME, Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
     Alter,
     Checkpoint,
@@ -72,7 +72,7 @@ SELECT s.slot_name AS name, s.slot_type, s.plugin, s.database, u.active,
 FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
 -- A session of this collection holds a slot while it creates or drops it, and has no use for it.
 CROSS JOIN LATERAL (SELECT s.active AND (a.backend_type, a.application_name)
-                           IS DISTINCT FROM ('client backend', 'scaleout.platform') AS active) u
+                           IS DISTINCT FROM ('client backend', '{ours}') AS active) u
 ORDER BY s.slot_name
 """
 
@@ -130,7 +130,7 @@ def read_slots(session: Session) -> dict[str, Slot]:
         newer = _FAILOVER
     elif session.version >= versions.LOGICAL_SLOTS_ON_STANDBY:
         newer = _CONFLICTING
-    return {row["name"]: Slot(**row) for row in session.rows(_SLOTS.format(newer=newer), ())}
+    return {row["name"]: Slot(**row) for row in session.rows(_SLOTS.format(newer=newer, ours=APPLICATION_NAME), ())}
 
 
 def _disk(session: Session) -> Disk:
