@@ -48,18 +48,18 @@ def look(read: Read, cores: int, pid: int | None = None, command: str = "") -> H
     groups = (seen and read(f"/proc/{pid}/cgroup")) or read("/proc/self/cgroup") or ""
     mounts = read("/proc/self/mountinfo") or ""
     memory = int(total.group(1))
-    for folder, version in _folders(groups, mounts, "memory"):
+    for folder, version in folders(groups, mounts, "memory"):
         limit = read(posixpath.join(folder, "memory.max" if version == 2 else "memory.limit_in_bytes"))
         if limit and limit.strip().isdecimal():  # "max" is no limit; in version 1 that is a number beyond all memory
             memory = min(memory, int(limit) // 1024)
-    for folder, version in _folders(groups, mounts, "cpu"):
-        quota, period = _quota(read, folder, version)
-        if quota > 0 and period > 0:
-            cores = min(cores, quota // period)
+    for folder, version in folders(groups, mounts, "cpu"):
+        share, period = quota(read, folder, version)
+        if share > 0 and period > 0:
+            cores = min(cores, share // period)
     return Host(memory, max(cores, 1))
 
 
-def _quota(read: Read, folder: str, version: int) -> tuple[int, int]:
+def quota(read: Read, folder: str, version: int) -> tuple[int, int]:
     """The microseconds of processor time in each period; 0 or less is no limit."""
     if version == 2:
         words = (read(posixpath.join(folder, "cpu.max")) or "").split()
@@ -70,8 +70,13 @@ def _quota(read: Read, folder: str, version: int) -> tuple[int, int]:
     return int(words[0]), int(words[1])
 
 
-def _folders(groups: str, mounts: str, controller: str) -> list[tuple[str, int]]:
-    """The folders of the process's group and of those above it, as far as they are mounted here."""
+def folders(groups: str, mounts: str, controller: str) -> list[tuple[str, int]]:
+    """The folders of a process's group and of those above it, the group's first, as far as they are mounted here.
+
+    :param groups: its ``/proc/<pid>/cgroup``.
+    :param mounts: ``/proc/self/mountinfo``.
+    :return: each with the version of its hierarchy.
+    """
     found = []
     for line in groups.splitlines():
         _number, _colon, rest = line.partition(":")
@@ -93,7 +98,8 @@ def _mounted(mounts: str, version: int, controller: str) -> list[tuple[str, str]
         if len(fields) < 5 or len(kind) < 3:
             continue
         fits = kind[0] == "cgroup2" if version == 2 else kind[0] == "cgroup" and controller in kind[2].split(",")
-        if fits:
+        # A mount that begins above our own namespace, such as "/../..", does not say where in it we are.
+        if fits and not fields[3].startswith("/.."):
             found.append((fields[3], fields[4]))
     return found
 

@@ -22,4 +22,3 @@ class Source(t.Protocol):
         :param until: seconds since 1970; samples of this moment are part of it.
         :raises ScaleoutError: the source does not answer, or not in time. It has a code.
         """
-        ...

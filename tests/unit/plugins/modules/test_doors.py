@@ -17,6 +17,7 @@ SHARDS = {
 }
 GROUP = {"group": "api", "count": 1, "provider": "static"}
 RELEASE = {"name": "shop", "version": "1", "digest": "d", "unit": "u"}
+SAMPLED = {"service": "shop", "instance": "shop1", "look": 0}
 NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
 
 
@@ -38,6 +39,13 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("server_settings", {"cores": 0, **NOWHERE}, "invalid_input", "cores: 0 is less than 1."),
         ("server_settings", {"memory": "8", **NOWHERE}, "invalid_input", "memory: '8' has no unit"),
         ("server_settings", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
+        ("service_metrics_info", {**SAMPLED, "port": 0}, "invalid_input", "port: 0 is not a port"),
+        (
+            "service_metrics_info",
+            {**SAMPLED, "port": 1, "application_required": True},
+            "unreachable",
+            "Cannot reach the application's metrics at 127.0.0.1:1: Connection refused.",
+        ),
         ("shard_map", {**SHARDS, "keep_versions": 0}, "invalid_input", "keep_versions: 0 is not a number of versions"),
         ("shard_map", {**SHARDS, "shards": []}, "invalid_map", "A shard map needs at least one shard."),
         ("shard_map", {**SHARDS, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),

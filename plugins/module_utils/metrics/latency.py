@@ -1,0 +1,113 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""From what an application counted of its requests' durations to p50, p95 and p99; pure."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.exposition import (
+    BadMetrics,
+    Scrape,
+    Selector,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Histogram
+
+QUANTILES = (0.5, 0.95, 0.99)
+#: By the end of a metric's name, so many milliseconds is one of its units; seconds, unless it says otherwise.
+_UNITS = {"_milliseconds": 1.0, "_ms": 1.0, "_microseconds": 1e-3, "_us": 1e-3}
+_SECOND = 1e3
+
+
+def names(selector: Selector) -> tuple[str, str]:
+    """Return the names of the series that a selector of durations needs: of a histogram, and of a summary."""
+    return f"{selector.name}_bucket", selector.name
+
+
+def histogram(scrape: Scrape, selector: Selector) -> Histogram | None:
+    """Return the histogram of all series that a selector means, in milliseconds; None where there is none.
+
+    :raises BadMetrics: its buckets do not rise, or differ between the series.
+    """
+    bucket = names(selector)[0]
+    rows = scrape.selected(Selector(bucket, selector.matchers)) or []
+    sums: dict[float, float] = {}
+    seen: dict[float, int] = {}
+    for labels, value in rows:
+        try:
+            bound = float(labels["le"])
+        except (KeyError, ValueError):
+            raise BadMetrics(f"{bucket} has a bucket without an upper bound.") from None
+        sums[bound] = sums.get(bound, 0.0) + value
+        seen[bound] = seen.get(bound, 0) + 1
+    if not sums:
+        return None
+    bounds = sorted(sums)
+    counts = [sums[bound] for bound in bounds]
+    # A NaN compares with nothing, so it would pass for sorted.
+    finite = all(0 <= count < math.inf for count in counts) and not any(math.isnan(bound) for bound in bounds)
+    if len(set(seen.values())) > 1 or bounds[0] < 0 or bounds[-1] != math.inf or not finite or counts != sorted(counts):
+        raise BadMetrics(f"{bucket} has buckets that do not rise to +Inf, or differ between its series.")
+    unit = _unit(selector.name)
+    return Histogram(tuple(bound * unit for bound in bounds[:-1]), tuple(counts))
+
+
+def summary(scrape: Scrape, selector: Selector) -> tuple[float, ...]:
+    """Return p50, p95 and p99 in milliseconds as a summary states them; empty where it has not got all three.
+
+    Quantiles of several series cannot be merged; the largest of each stands for all.
+    """
+    rows = scrape.selected(selector) or []
+    found = []
+    for quantile in QUANTILES:
+        values = [value for labels, value in rows if _is(labels.get("quantile", ""), quantile) and value >= 0]
+        if not values or math.inf in values:
+            return ()
+        found.append(max(values) * _unit(selector.name))
+    return tuple(sorted(found))
+
+
+def between(before: Histogram | None, after: Histogram | None) -> Histogram | None:
+    """Return the histogram of what was counted between two; None where one is missing, fell or has other bounds."""
+    if before is None or after is None or before.bounds != after.bounds:
+        return None
+    counts = tuple(late - early for early, late in zip(before.counts, after.counts))
+    return Histogram(after.bounds, counts) if counts and min(counts) >= 0 and _rises(counts) else None
+
+
+def quantiles(counted: Histogram | None) -> tuple[float, ...]:
+    """Return p50, p95 and p99 in milliseconds; empty where nothing was counted."""
+    if counted is None or not counted.bounds or not counted.counts[-1]:
+        return ()
+    return tuple(_quantile(counted, quantile) for quantile in QUANTILES)
+
+
+def _quantile(counted: Histogram, quantile: float) -> float:
+    """Interpolate within the bucket, as Prometheus's ``histogram_quantile`` does.
+
+    What lies beyond the last bound is that bound: the real value is larger.
+    """
+    rank = quantile * counted.counts[-1]
+    lower, below = 0.0, 0.0
+    for bound, count in zip(counted.bounds, counted.counts):
+        if count >= rank:
+            share = (rank - below) / (count - below) if count > below else 1.0
+            return max(lower + (bound - lower) * share, 0.0)
+        lower, below = bound, count
+    return max(counted.bounds[-1], 0.0)
+
+
+def _rises(counts: t.Sequence[float]) -> bool:
+    return all(early <= late for early, late in zip(counts, counts[1:]))
+
+
+def _is(text: str, quantile: float) -> bool:
+    try:
+        return math.isclose(float(text), quantile)
+    except ValueError:
+        return False
+
+
+def _unit(name: str) -> float:
+    return next((size for end, size in _UNITS.items() if name.endswith(end)), _SECOND)
