@@ -17,7 +17,7 @@ description:
   - What cannot be measured is missing from RV(sample), is never zero, and is named in RV(problems).
   - Counters are returned as they are. The rate of requests over a minute is the difference of two samples. For what a
     single sample can say by itself, the module looks twice, O(look) seconds apart.
-  - Needs no rights of root and keeps nothing on the host.
+  - Keeps nothing on the host. Needs no rights of root, unless C(/proc) is mounted with C(hidepid).
 options:
   service:
     description: Name of the application.
@@ -200,7 +200,8 @@ sample:
       description:
         - What the rates between two samples need. C(boot) tells one life of the host from the next, C(uptime) is its
           clock that no one sets, C(host) and C(unit) have the processor time used and the processors allowed,
-          C(started) is the start of the application's process, and C(latency) its histogram in milliseconds.
+          C(started) is the start of the application's process, and C(latency) its histogram in milliseconds. C(chosen)
+          and C(interfaces) tell whether two samples counted the same metrics and the same interfaces.
       type: dict
       sample:
         boot: 6f1c1f0e-6f0b-4d55-9d6c-0d4f0e7c2f43/101
@@ -208,6 +209,8 @@ sample:
         host: {name: /, cpu_seconds: 91002.31, cpus: 2.0}
         started: 1789990000.12
         latency: {bounds: [5.0, 10.0, 100.0], counts: [60210.0, 85000.0, 90190.0, 90211.0]}
+        chosen: 9f3a2c1b
+        interfaces: 0c4d5e6f
 reading:
   description:
     - What a decision would judge if it had this sample only. C(values) has C(cpu) and C(memory) in per cent,

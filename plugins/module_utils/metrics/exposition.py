@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import LARGEST
 
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _TEXT = r'"(?:[^"\\]|\\.)*"'
@@ -147,10 +148,10 @@ def total(scrape: Scrape, selector: Selector) -> float | None:
     rows = scrape.selected(selector)
     if rows is None:
         return None
-    for labels, value in rows:
-        if not 0 <= value < math.inf:
-            raise BadMetrics(f"{selector.name}{dict(labels) or ''} is {value:g}, which no counter can be.")
-    return math.fsum(value for _labels, value in rows)
+    for _labels, value in rows:
+        if not 0 <= value <= LARGEST:
+            raise BadMetrics(f"{selector.name} is {value:g}, which no counter can be.")
+    return min(math.fsum(value for _labels, value in rows), LARGEST)
 
 
 def _declares(name: str, kind: str, open_metrics: bool) -> tuple[str, ...]:

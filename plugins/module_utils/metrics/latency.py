@@ -12,7 +12,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.expositi
     Scrape,
     Selector,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Histogram
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
+    LARGEST,
+    MOST_BUCKETS,
+    Histogram,
+)
 
 QUANTILES = (0.5, 0.95, 0.99)
 #: By the end of a metric's name, so many milliseconds is one of its units; seconds, unless it says otherwise.
@@ -45,12 +49,13 @@ def histogram(scrape: Scrape, selector: Selector) -> Histogram | None:
         return None
     bounds = sorted(sums)
     counts = [sums[bound] for bound in bounds]
-    # A NaN compares with nothing, so it would pass for sorted.
-    finite = all(0 <= count < math.inf for count in counts) and not any(math.isnan(bound) for bound in bounds)
-    if len(set(seen.values())) > 1 or bounds[0] < 0 or bounds[-1] != math.inf or not finite or counts != sorted(counts):
-        raise BadMetrics(f"{bucket} has buckets that do not rise to +Inf, or differ between its series.")
     unit = _unit(selector.name)
-    return Histogram(tuple(bound * unit for bound in bounds[:-1]), tuple(counts))
+    found = Histogram(tuple(bound * unit for bound in bounds[:-1]), tuple(counts))
+    if len(set(seen.values())) > 1 or bounds[-1] != math.inf or not _is_one(found):
+        raise BadMetrics(f"{bucket} has buckets that do not rise to +Inf, or differ between its series.")
+    if len(counts) > MOST_BUCKETS:
+        raise BadMetrics(f"{bucket} has {len(counts)} buckets; at most {MOST_BUCKETS} are read.")
+    return found
 
 
 def summary(scrape: Scrape, selector: Selector) -> tuple[float, ...]:
@@ -59,12 +64,12 @@ def summary(scrape: Scrape, selector: Selector) -> tuple[float, ...]:
     Quantiles of several series cannot be merged; the largest of each stands for all.
     """
     rows = scrape.selected(selector) or []
-    found = []
+    found, unit = [], _unit(selector.name)
     for quantile in QUANTILES:
         values = [value for labels, value in rows if _is(labels.get("quantile", ""), quantile) and value >= 0]
-        if not values or math.inf in values:
+        if not values or max(values) * unit > LARGEST:
             return ()
-        found.append(max(values) * _unit(selector.name))
+        found.append(max(values) * unit)
     return tuple(sorted(found))
 
 
@@ -96,6 +101,13 @@ def _quantile(counted: Histogram, quantile: float) -> float:
             return max(lower + (bound - lower) * share, 0.0)
         lower, below = bound, count
     return max(counted.bounds[-1], 0.0)
+
+
+def _is_one(found: Histogram) -> bool:
+    """Whether bounds and counts rise and are in range; a NaN is not, though it would pass for sorted."""
+    if not all(0 <= number <= LARGEST for number in (*found.bounds, *found.counts)):
+        return False
+    return _rises(found.counts) and list(found.bounds) == sorted(set(found.bounds))
 
 
 def _rises(counts: t.Sequence[float]) -> bool:

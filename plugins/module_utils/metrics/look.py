@@ -12,22 +12,17 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.host import Read
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics import cgroup, exposition, latency, proc
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.exposition import BadMetrics, Scrape, Selector
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics import application, cgroup, proc
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.application import Told, digest
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
-    Application,
     Counters,
     Cpu,
     Group,
-    Histogram,
     Memory,
     Network,
     Sample,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec import Spec
-
-#: When the application's process started; clients of Prometheus state it by themselves.
-_STARTED = "process_start_time_seconds"
 
 _BOOT = "/proc/sys/kernel/random/boot_id"
 
@@ -40,12 +35,6 @@ class NotMeasured(ScaleoutError):
     """The kernel does not tell what was asked."""
 
     CODE = "not_measured"
-
-
-class NoMetric(ScaleoutError):
-    """The application's answer has none of the metrics that were named."""
-
-    CODE = "no_metric"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,23 +80,26 @@ class Look:
         ran = self._try(None, lambda: proc.processors(self._text("/proc/stat"), self._ticks))
         own = self._unit(groups, unit) if unit is not None else None
         host_time = cgroup.processor(groups, ran) if ran else Group()
-        application, started, histogram = self._application(body)
+        told = self._told(body)
+        moved = self._try(None, lambda: proc.traffic(self._text("/proc/net/dev"), self._spec.interfaces))
         return Sample(
             timestamp=now,
             service=self._spec.service,
             instance=self._spec.instance,
             cpu=Cpu(load=self._try((), lambda: proc.load(self._text("/proc/loadavg")))),
             memory=cgroup.memory(groups, machine) if machine.total else Memory(),
-            network=self._network(),
-            application=application,
+            network=self._network(moved),
+            application=told.application,
             unit_memory=self._unit_memory(own, machine),
             counters=Counters(
                 boot=self._try("", lambda: proc.boot(self._read(_BOOT) or "", self._text("/proc/1/stat"))),
                 uptime=uptime,
                 host=host_time,
                 unit=self._unit_time(own, ran, unit),
-                started=started,
-                latency=histogram,
+                started=told.started,
+                latency=told.histogram,
+                chosen=told.chosen,
+                interfaces=digest(moved.interfaces) if moved else "",
             ),
         )
 
@@ -124,10 +116,16 @@ class Look:
             self.problems.append(error)
             return missing
 
-    def _network(self) -> Network:
-        nothing: tuple[int | None, int | None] = (None, None)
-        wanted = self._spec.interfaces
-        received, sent = self._try(nothing, lambda: proc.traffic(self._text("/proc/net/dev"), wanted))
+    def _told(self, body: bytes | ScaleoutError | None) -> Told:
+        if body is None:
+            return Told()
+        told = application.read(self._spec, body) if isinstance(body, bytes) else Told(lacks=(body,))
+        self.problems += told.lacks
+        self.failed += told.lacks
+        return told
+
+    def _network(self, moved: proc.Traffic | None) -> Network:
+        received, sent = (moved.received, moved.sent) if moved else (None, None)
         return Network(received, sent, self._try(None, self._connections))
 
     def _connections(self) -> int:
@@ -158,63 +156,3 @@ class Look:
             text = f"The processor time of {self._spec.unit} is not accounted for; set CPUAccounting=yes."
             self.problems.append(NotMeasured(text))
         return found
-
-    def _application(self, body: bytes | ScaleoutError | None) -> tuple[Application, float | None, Histogram | None]:
-        if body is None:
-            return Application(), None, None
-        try:
-            if isinstance(body, ScaleoutError):
-                raise body
-            scrape = exposition.parse(body, wanted(self._spec))
-        except ScaleoutError as error:
-            self._lacks(error)
-            return Application(), None, None
-        requests = self._total(scrape, "requests", self._spec.requests)
-        errors = self._total(scrape, "errors", self._spec.errors)
-        histogram, quantiles = self._latency(scrape)
-        started = [value for _labels, value in scrape.series.get(_STARTED, ()) if 0 < value < 1e11]
-        return Application(requests, errors, quantiles), (started[0] if len(started) == 1 else None), histogram
-
-    def _total(self, scrape: Scrape, what: str, selectors: t.Sequence[Selector]) -> float | None:
-        try:
-            for selector in selectors:
-                found = exposition.total(scrape, selector)
-                if found is not None:
-                    return found
-        except BadMetrics as error:
-            self._lacks(error)
-            return None
-        if selectors:
-            self._lacks(_none(what, selectors))
-        return None
-
-    def _latency(self, scrape: Scrape) -> tuple[Histogram | None, tuple[float, ...]]:
-        known = False
-        try:
-            for selector in self._spec.latency:
-                histogram, summary = latency.histogram(scrape, selector), latency.summary(scrape, selector)
-                if histogram or summary:
-                    return histogram, summary
-                known = known or selector.name in scrape.declared
-        except BadMetrics as error:
-            self._lacks(error)
-            return None, ()
-        if self._spec.latency and not known:
-            self._lacks(_none("latency", self._spec.latency))
-        return None, ()
-
-    def _lacks(self, error: ScaleoutError) -> None:
-        self.problems.append(error)
-        self.failed.append(error)
-
-
-def wanted(spec: Spec) -> frozenset[str]:
-    """Return the names of all series that a look needs of the application."""
-    counters = [selector.name for selector in (*spec.requests, *spec.errors)]
-    durations = [name for selector in spec.latency for name in latency.names(selector)]
-    return frozenset((*counters, *durations, _STARTED))
-
-
-def _none(what: str, selectors: t.Sequence[Selector]) -> NoMetric:
-    names = ", ".join(dict.fromkeys(selector.name for selector in selectors))
-    return NoMetric(f"The application has no metric for {what}: none of {names} with the labels asked for.")

@@ -74,11 +74,18 @@ def memory(text: str) -> Memory:
     return Memory(total - free, free, min(max(cached, 0), total), total)
 
 
-def traffic(text: str, interfaces: t.Collection[str] = ()) -> tuple[int, int]:
+class Traffic(t.NamedTuple):
+    """Bytes received and sent since the interfaces came up, and which interfaces they are."""
+
+    received: int
+    sent: int
+    interfaces: tuple[str, ...]
+
+
+def traffic(text: str, interfaces: t.Collection[str] = ()) -> Traffic:
     """Read /proc/net/dev.
 
     :param interfaces: whose bytes count; when there are none, all but `COUNTED_ELSEWHERE`.
-    :return: bytes received and sent.
     """
     lines = [_TRAFFIC.match(line) for line in text.splitlines()[2:]]
     rows = {found[1]: (int(found[2]), int(found[3])) for found in lines if found}
@@ -87,12 +94,12 @@ def traffic(text: str, interfaces: t.Collection[str] = ()) -> tuple[int, int]:
     missing = [name for name in interfaces if name not in rows]
     if missing:
         raise BadFile("/proc/net/dev", f"has no {', '.join(missing)}; it has {', '.join(sorted(rows))}")
-    counted = [
-        pair
-        for name, pair in rows.items()
-        if (name in interfaces if interfaces else not any(fnmatch.fnmatchcase(name, one) for one in COUNTED_ELSEWHERE))
-    ]
-    return sum(received for received, _sent in counted), sum(sent for _received, sent in counted)
+    counted = sorted(interfaces) if interfaces else sorted(name for name in rows if not _elsewhere(name))
+    return Traffic(sum(rows[name][0] for name in counted), sum(rows[name][1] for name in counted), tuple(counted))
+
+
+def _elsewhere(name: str) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in COUNTED_ELSEWHERE)
 
 
 def established(text: str) -> int:

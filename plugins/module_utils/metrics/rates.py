@@ -8,6 +8,7 @@ Whatever makes an interval doubtful drops what depends on it and nothing else: t
 
 - The host started again, or its control group, or the application's process: its counters began again.
 - A counter fell.
+- Other metrics or interfaces were counted, because an option changed or the application has begun to tell others.
 - The wall clock and the host's clock differ by more than five seconds over the interval: its stamp is not known.
 - Two samples of one moment contradict each other: neither is the beginning of an interval.
 - The interval is longer than the caller takes for one.
@@ -78,8 +79,9 @@ def reading(before: Sample | None, after: Sample, longest: float | None = None, 
         values["cpu"] = usage(_group(before, scope), _group(after, scope), seconds)
         sent = _rate(before.network.tx_bytes, after.network.tx_bytes, seconds)
         received = _rate(before.network.rx_bytes, after.network.rx_bytes, seconds)
-        values["network"] = None if sent is None or received is None else sent + received
-        if before.counters.started == after.counters.started:
+        if sent is not None and received is not None and before.counters.interfaces == after.counters.interfaces:
+            values["network"] = sent + received
+        if _same_counters(before, after):
             values["requests"] = _rate(before.application.requests, after.application.requests, seconds)
             values["errors"] = _rate(before.application.errors, after.application.errors, seconds)
             latency = quantiles(between(before.counters.latency, after.counters.latency)) or latency
@@ -105,7 +107,7 @@ def looked(before: Sample, after: Sample) -> Sample:
         for scope, part in ((HOST, after.cpu), (UNIT, after.unit_cpu))
     )
     application = after.application
-    if before.counters.started == after.counters.started:
+    if _same_counters(before, after):
         latency = quantiles(between(before.counters.latency, after.counters.latency))
         application = dataclasses.replace(application, latency=latency or application.latency)
     return dataclasses.replace(after, cpu=cpu, unit_cpu=unit_cpu, application=application)
@@ -158,6 +160,12 @@ def _rate(before: float | None, after: float | None, seconds: float) -> float | 
         return None
     rate = (after - before) / seconds
     return rate if math.isfinite(rate) else None
+
+
+def _same_counters(before: Sample, after: Sample) -> bool:
+    """Whether two samples read the same of the application's counters, from the same process."""
+    early, late = before.counters, after.counters
+    return (early.started, early.chosen) == (late.started, late.chosen)
 
 
 def _group(sample: Sample, scope: str) -> Group:

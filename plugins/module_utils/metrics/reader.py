@@ -115,7 +115,7 @@ def scrape(endpoint: Endpoint, name: str = "", timeout: float = 2.0, validate_ce
     :raises Unreachable: it does not answer in time, or with something else than metrics.
     :raises TooLarge: the answer is larger than we read.
     """
-    what = "the application's metrics"
+    what, path = "the application's metrics", endpoint.target.partition("?")[0]
     until = time.monotonic() + timeout
     connection = _connection(endpoint, timeout, validate_certs)
     late = threading.Event()
@@ -129,7 +129,7 @@ def scrape(endpoint: Endpoint, name: str = "", timeout: float = 2.0, validate_ce
         response = connection.getresponse()
         if response.status != _OK:
             kind = Denied if response.status in (401, 403) else UnexpectedAnswer
-            raise kind(what, endpoint.host, endpoint.port, f"{endpoint.target} answered {response.status}")
+            raise kind(what, endpoint.host, endpoint.port, f"{path} answered {response.status}")
         body = bytearray()
         while True:
             chunk = response.read1(_CHUNK)
@@ -137,7 +137,7 @@ def scrape(endpoint: Endpoint, name: str = "", timeout: float = 2.0, validate_ce
                 break
             body += chunk
             if len(body) > _LARGEST_ANSWER:
-                raise TooLarge(f"{endpoint.target} answered with more than {_LARGEST_ANSWER // 1024**2} MB.")
+                raise TooLarge(f"{path} answered with more than {_LARGEST_ANSWER // 1024**2} MB.")
         if late.is_set() or response.length:
             raise http.client.IncompleteRead(bytes(body))
         return bytes(body)

@@ -18,9 +18,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 #: Seconds since 1970 beyond which a timestamp is one in milliseconds (the year 5138).
 _LAST_TIMESTAMP = 1e11
 #: More than any counter of the kernel holds.
-_LARGEST = 2.0**64
+LARGEST = 2.0**64
 _LONGEST_NAME = 255
-_MOST_BUCKETS = 500
+MOST_BUCKETS = 500
 
 
 class BadSample(ScaleoutError):
@@ -121,6 +121,8 @@ class Counters:
     :param unit: processor time of the application's systemd unit.
     :param started: when the application's process started, in seconds since 1970.
     :param latency: the histogram of the application's requests.
+    :param chosen: tells which of the application's metrics were counted; a short digest.
+    :param interfaces: tells whose bytes were counted; a short digest.
     """
 
     boot: str = ""
@@ -129,6 +131,8 @@ class Counters:
     unit: Group = Group()
     started: float | None = None
     latency: Histogram | None = None
+    chosen: str = ""
+    interfaces: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +156,11 @@ class Sample:
     unit_cpu: Cpu = Cpu()
     unit_memory: Memory = Memory()
     counters: Counters = Counters()
+
+
+def is_name(text: t.Any) -> bool:
+    """Whether a text can name a service or an instance."""
+    return isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME and text.isprintable()
 
 
 def parse(document: t.Any) -> Sample:
@@ -207,7 +216,7 @@ def render(sample: Sample) -> dict[str, t.Any]:
         "metrics": metrics,
         "counters": _filled(
             {
-                **{key: getattr(counted, key) for key in ("boot", "uptime", "started")},
+                **{key: getattr(counted, key) for key in ("boot", "uptime", "started", "chosen", "interfaces")},
                 **{key: _shown(getattr(counted, key)) for key in ("host", "unit", "latency")},
             }
         ),
@@ -254,7 +263,8 @@ def _application(reader: _Reader, metrics: Mapping[str, t.Any]) -> Application:
 
 
 def _counters(reader: _Reader, top: Mapping[str, t.Any]) -> Counters:
-    part = reader.part(top, "counters", "", ("boot", "uptime", "host", "unit", "started", "latency"))
+    keys = ("boot", "uptime", "host", "unit", "started", "latency", "chosen", "interfaces")
+    part = reader.part(top, "counters", "", keys)
     return Counters(
         boot=reader.text(part, "boot", "counters."),
         uptime=reader.number(part, "uptime", "counters."),
@@ -262,6 +272,8 @@ def _counters(reader: _Reader, top: Mapping[str, t.Any]) -> Counters:
         unit=_group(reader, part, "unit"),
         started=reader.number(part, "started", "counters.", _LAST_TIMESTAMP),
         latency=_histogram(reader, part),
+        chosen=reader.text(part, "chosen", "counters."),
+        interfaces=reader.text(part, "interfaces", "counters."),
     )
 
 
@@ -280,8 +292,8 @@ def _histogram(reader: _Reader, counters: Mapping[str, t.Any]) -> Histogram | No
     if not part:
         return None
     bounds, counts = reader.series(part, "bounds", path), reader.series(part, "counts", path)
-    if len(counts) != len(bounds) + 1 or len(counts) > _MOST_BUCKETS:
-        reader.wrong(f"{path}counts", f"is not one more than the bounds, and at most {_MOST_BUCKETS}")
+    if len(counts) != len(bounds) + 1 or len(counts) > MOST_BUCKETS:
+        reader.wrong(f"{path}counts", f"is not one more than the bounds, and at most {MOST_BUCKETS}")
     if list(bounds) != sorted(set(bounds)) or list(counts) != sorted(counts):
         reader.wrong(f"{path[:-1]}", "does not rise")
     return Histogram(bounds, counts)
@@ -310,12 +322,12 @@ class _Reader:
 
     def text(self, of: Mapping[str, t.Any], key: str, path: str) -> str:
         value = of.get(key, "")
-        if key in of and not (isinstance(value, str) and 0 < len(value) <= _LONGEST_NAME and value.isprintable()):
+        if key in of and not is_name(value):
             self.wrong(f"{path}{key}", f"is not 1 to {_LONGEST_NAME} printable characters")
             return ""
         return str(value)
 
-    def number(self, of: Mapping[str, t.Any], key: str, path: str, most: float = _LARGEST) -> float | None:
+    def number(self, of: Mapping[str, t.Any], key: str, path: str, most: float = LARGEST) -> float | None:
         return self._judged(of[key], f"{path}{key}", most) if key in of else None
 
     def numbers(self, of: Mapping[str, t.Any], key: str, path: str, keys: t.Sequence[str]) -> dict[str, float | None]:
@@ -329,8 +341,8 @@ class _Reader:
             return ()
         for one in value:
             # Most of a sample is buckets: what is right is passed quickly.
-            if type(one) not in (int, float) or not 0 <= one <= _LARGEST:
-                found = (self._judged(one, f"{path}{key}", _LARGEST) for one in value)
+            if type(one) not in (int, float) or not 0 <= one <= LARGEST:
+                found = (self._judged(one, f"{path}{key}", LARGEST) for one in value)
                 return tuple(one for one in found if one is not None)
         return tuple(value)
 
@@ -339,7 +351,7 @@ class _Reader:
             shown = repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
             self.wrong(where, f"is {shown}, which is not a number")
         elif not 0 <= value <= most:  # NaN fails as well
-            shown = f"{value:g}" if isinstance(value, float) or abs(value) <= _LARGEST else "a huge number"
+            shown = f"{value:g}" if isinstance(value, float) or abs(value) <= LARGEST else "a huge number"
             self.wrong(where, f"is {shown}, which is not in 0..{most:g}")
         else:
             return value

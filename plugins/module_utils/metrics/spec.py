@@ -14,6 +14,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.expositi
     Selector,
     select,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import is_name
 
 _HEALTH = 'route!~"/healthz|/readyz|/metrics"'
 #: Counters of requests: the reference API's, then those that libraries use. The first that is there counts.
@@ -45,7 +46,6 @@ LATENCY = (
 )
 LONGEST_LOOK = 10.0
 LONGEST_ANSWER = 60.0
-_NAME = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]{0,253}[^\s\x00-\x1f\x7f])?")
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,249}\.(?:service|slice|scope)")
 _URL = re.compile(
     r"(?P<scheme>https?)://(?:\[(?P<six>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[A-Za-z0-9._-]+))"
@@ -145,7 +145,8 @@ class _Options:
 
     def name(self, option: str) -> str:
         text = str(self._params[option])
-        self.check(option, bool(_NAME.fullmatch(text)), "is not 1 to 255 printable characters without blanks around")
+        fits = is_name(text) and text == text.strip()
+        self.check(option, fits, "is not 1 to 255 printable characters without blanks around")
         return text
 
     def endpoint(self) -> Endpoint | None:

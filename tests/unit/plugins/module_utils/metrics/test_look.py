@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -19,7 +20,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample i
     Cpu,
     Group,
     Memory,
-    Network,
     Sample,
     parse,
     render,
@@ -60,22 +60,20 @@ def test_nothing_to_read_is_nothing_measured_and_says_so():
 @pytest.mark.parametrize(
     ("path", "missing"),
     [
-        ("/proc/meminfo", {"memory": Memory()}),
-        ("/proc/loadavg", {"cpu": Cpu()}),
+        ("/proc/meminfo", {"memory": {"used": None, "free": None, "cached": None, "total": None}}),
+        ("/proc/loadavg", {"cpu": {"load": ()}}),
+        ("/proc/stat", {"counters": {"host": Group()}}),
+        ("/proc/1/stat", {"counters": {"boot": ""}}),
         ("/proc/net/snmp", {"network": {"connections": None}}),
-        ("/proc/net/dev", {"network": {"rx_bytes": None, "tx_bytes": None}}),
+        ("/proc/net/dev", {"network": {"rx_bytes": None, "tx_bytes": None}, "counters": {"interfaces": ""}}),
     ],
 )
 def test_one_broken_file_costs_what_it_says_and_nothing_else(path, missing):
     whole, _problems = look()
     sample, problems = look({**FILES, path: "garbage\n"})
     assert problems == ["unreadable"]
-    for name in ("cpu", "memory", "network", "counters"):
-        expected = getattr(whole, name)
-        change = missing.get(name, expected)
-        assert getattr(sample, name) == (
-            Network(**{**vars(expected), **change}) if isinstance(change, dict) else change
-        )
+    parts = {name: dataclasses.replace(getattr(whole, name), **changes) for name, changes in missing.items()}
+    assert sample == dataclasses.replace(whole, **parts)
 
 
 def test_connections_to_the_port_are_counted_in_both_families():
@@ -153,6 +151,32 @@ def test_b4_an_application_without_an_answer_has_no_requests_and_not_zero(body, 
     sample, problems = look(body=body)
     assert (sample.application, problems) == (Application(), codes)
     assert "application" not in render(sample)["metrics"]
+
+
+def test_another_choice_of_metrics_or_interfaces_is_told_from_the_first():
+    body = b"# TYPE http_requests_total counter\norders_total 5\n"
+    seen = [look(body=body)[0], look(body=body + b'http_requests_total{status="200"} 7\n')[0]]
+    assert len({one.counters.chosen for one in seen}) == 1
+    seen.append(look(body=body, requests_metrics=["orders_total"])[0])
+    assert len({one.counters.chosen for one in seen}) == 2
+    assert len({one.counters.interfaces for one in (look()[0], look(interfaces=["lo"])[0])}) == 2
+
+
+@pytest.mark.parametrize("value", ["1e308", "1.9e19", "18446744073709551616", "1e-320", "0"])
+def test_what_a_sample_cannot_hold_is_not_measured(value):
+    """A sample that is refused later would be lost as a whole."""
+    rows = ["http_requests_total {0}", "process_start_time_seconds {0}", 'http_requests_total{{status="500"}} {0}']
+    rows += [f'http_request_duration_seconds_bucket{{{{le="{le}"}}}} {{0}}' for le in (value, "+Inf")]
+    rows += [f'a{{{{quantile="{quantile}"}}}} {{0}}' for quantile in (0.5, 0.95, 0.99)]
+    body = "\n".join(rows).format(value).encode()
+    look(body=body)
+    look(body=body, latency_metrics=["a"])
+
+
+def test_a_histogram_of_more_buckets_than_a_sample_holds():
+    rows = [f'http_request_duration_seconds_bucket{{le="{number}"}} 1' for number in (*range(500), "+Inf")]
+    sample, problems = look(body="\n".join(rows).encode())
+    assert (sample.counters.latency, problems[-1]) == (None, "bad_metrics")
 
 
 def test_what_is_not_asked_for_is_no_problem():

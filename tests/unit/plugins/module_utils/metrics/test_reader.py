@@ -67,7 +67,7 @@ def test_an_answer(pieces):
 @pytest.mark.parametrize(
     ("pieces", "pause", "code", "says"),
     [
-        ([b"HTTP/1.1 404 Not Found\r\n\r\n"], 0, "unexpected_answer", "/metrics?a=b answered 404."),
+        ([b"HTTP/1.1 404 Not Found\r\n\r\n"], 0, "unexpected_answer", ": /metrics answered 404."),
         ([b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\n\r\n"], 0, "unexpected_answer", "answered 302."),
         ([b"HTTP/1.1 401 No\r\n\r\n"], 0, "denied", "answered 401."),
         ([b"SSH-2.0-OpenSSH\r\n\r\n"], 0, "unreachable", "its answer is not HTTP (BadStatusLine)."),

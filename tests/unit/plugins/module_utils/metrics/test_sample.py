@@ -43,6 +43,8 @@ DOCUMENT = {
         "unit": {"name": "/system.slice/shop.service#7", "cpu_seconds": 3, "cpus": 1},
         "started": 1789990000.0,
         "latency": {"bounds": [5, 10], "counts": [50, 80, 90]},
+        "chosen": "9f3a2c1b",
+        "interfaces": "0c4d5e6f",
     },
 }
 
@@ -75,6 +77,8 @@ def test_a_sample_is_read_and_rendered():
             Group("/system.slice/shop.service#7", 3, 1),
             1789990000.0,
             Histogram((5, 10), (50, 80, 90)),
+            "9f3a2c1b",
+            "0c4d5e6f",
         ),
     )
     assert render(parse(DOCUMENT)) == DOCUMENT
