@@ -1,0 +1,187 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""A trio of its own with three applications: the reference API, Kinto from PyPI, and one of Node."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.end_to_end import playbooks
+from tools.lab import engine, known_hosts, secrets
+from tools.lab.paths import KNOWN_HOSTS, LAB, ROOT
+
+FLEET = "scaleout-applications"
+SUBNET = "172.29.91.0/24"
+#: What of the trio is about other VMs.
+REPLACED = {
+    "scaleout-trio\n": f"{FLEET}\n",
+    "172.29.85.": SUBNET.removesuffix("0/24"),
+    "scale_minimum: 3": "scale_minimum: 2",
+}
+HERE = Path(__file__).parent
+VMS = ("vm1", "vm2", "vm3")
+#: The Python of the VMs' Debian, which is not the controller's.
+PYTHON = "3.13"
+
+KINTO = {
+    "group": "kinto",
+    "command": ["/usr/bin/python3", "site/bin/kinto", "start", "--ini", "kinto.ini", "--port", "9100"],
+    "prepare_command": ["/usr/bin/python3", "site/bin/kinto", "migrate", "--ini", "kinto.ini"],
+    "port": 9100,
+    "health": {"path": "/v1/__lbheartbeat__"},
+    "environment": {"PYTHONPATH": "site"},
+    "secrets": {"KINTO_USERID_HMAC_SECRET": "{{ kinto_hmac_secret }}"},
+    "limits": {"memory_max": "384M"},
+    "database": {"cluster": "pg1", "password": "{{ kinto_database_password }}"},
+    "site": {"server_name": "kinto.example"},
+    "pool": {"min": 2, "max": 4},
+}
+NOTES = {
+    "group": "notes",
+    "source": str(HERE / "notes"),
+    "command": ["/usr/bin/node", "server.js"],
+    "packages": ["nodejs"],
+    "port": 9200,
+    "health": {"timeout": 20},
+    "environment": {"EDITION": "first"},
+    "site": {"server_name": "notes.example"},
+    "pool": {"min": 2, "max": 4},
+}
+#: The address of the database comes from libpq's variables. What is not said is Kinto's default.
+INI = """
+[app:main]
+use = egg:kinto
+kinto.project_name = {edition}
+kinto.storage_backend = {storage}
+kinto.storage_url = postgresql://
+kinto.permission_backend = kinto.core.permission.postgresql
+kinto.permission_url = postgresql://
+kinto.cache_backend = kinto.core.cache.memory
+# The process that prepares a release and the one that serves have the same settings.
+multiauth.policies = basicauth
+kinto.bucket_create_principals = system.Authenticated
+
+[server:main]
+use = egg:waitress#main
+host = 0.0.0.0
+port = 9100
+channel_timeout = 120
+
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = plain
+[logger_root]
+level = WARNING
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = plain
+[formatter_plain]
+format = %(levelname)s %(name)s %(message)s
+"""
+STORAGE = "kinto.core.storage.postgresql"
+
+
+class Trio:
+    """The inventory: the trio's, with other addresses and two more applications."""
+
+    def __init__(self, folder: Path) -> None:
+        self.inventory = folder / "inventories/trio"
+        self.kinto = folder / "kinto"
+        shutil.copytree(ROOT / "inventories/trio", self.inventory, ignore=shutil.ignore_patterns("secrets.yml"))
+        (folder / ".lab").mkdir()
+        for path in (self.inventory / "group_vars/all/main.yml", self.inventory / "hosts.yml"):
+            text = path.read_text()
+            for theirs, ours in REPLACED.items():
+                text = text.replace(theirs, ours)
+            path.write_text(text)
+        hosts = self._read("hosts.yml")
+        hosts["all"]["children"].update(
+            kinto={"hosts": dict.fromkeys(VMS[:2])}, notes={"hosts": dict.fromkeys(VMS[1:])}
+        )
+        self._write("hosts.yml", hosts)
+        self._write("members.yml", {**self._read("members.yml"), "groups": ["api", "kinto", "notes"]})
+        self.secrets = {name: make() for name, make in secrets.MAKERS.items()}
+        self.secrets.update(kinto_hmac_secret="only-of-this-test", kinto_database_password="only 'of' this %test")
+        self._write("group_vars/all/secrets.yml", self.secrets)
+
+    def _read(self, path: str) -> dict[str, Any]:
+        return yaml.safe_load((self.inventory / path).read_text())
+
+    def _write(self, path: str, document: Mapping[str, Any]) -> None:
+        (self.inventory / path).write_text(yaml.safe_dump(dict(document), sort_keys=False))
+
+    def fetch_kinto(self) -> None:
+        """Fetch Kinto and what it needs for the VMs' Python, as a release carries it."""
+        where = ["--target", str(self.kinto / "site"), "--python-version", PYTHON, "--only-binary=:all:"]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", *where, "--platform", "manylinux2014_x86_64"]
+        subprocess.run([*command, "--no-compile", "kinto[postgresql]", "waitress", "legacy-cgi"], check=True)
+
+    def declare(self, kinto: Mapping[str, Any] | None, notes: Mapping[str, Any] | None) -> None:
+        """Say in the one place what runs; None is an application that is not there."""
+        entries = self._read("group_vars/all/applications.yml")["applications"]
+        wanted = {"reference_api": entries["reference_api"]}
+        if kinto is not None:
+            wanted["kinto"] = {**kinto, "source": str(self.kinto)}
+        if notes is not None:
+            wanted["notes"] = dict(notes)
+        self._write("group_vars/all/applications.yml", {"applications": wanted})
+
+    def configure_kinto(self, edition: str, storage: str = STORAGE) -> None:
+        """Make another release of Kinto: it says its edition, or does not start when there is no such storage."""
+        (self.kinto / "kinto.ini").write_text(INI.format(edition=edition, storage=storage))
+
+    def run(self, playbook: str, *arguments: str, log: str) -> playbooks.Run:
+        """Run a playbook of the collection on it, or any by its path."""
+        made = playbooks.playbook(playbook, "-i", str(self.inventory), *arguments, log=f"applications-{log}")
+        shown = f"{playbook.rsplit('/', 1)[-1]} {' '.join(arguments)}"
+        print(f"\n{shown}: {made.seconds:.0f} s, {len(made.changed)} changed", flush=True)
+        return made
+
+    def address(self, host: str) -> str:
+        """Where a host is."""
+        return self._read("hosts.yml")["all"]["children"]["loadbalancer"]["hosts"][host]["ansible_host"]
+
+    @property
+    def balancers(self) -> list[str]:
+        """Where the load balancers are."""
+        return [self.address(host) for host in VMS]
+
+    def ssh(self, host: str, command: str) -> str:
+        """Run a shell command as root, and return what it printed."""
+        options = ["-i", LAB / "id_ed25519", "-o", f"UserKnownHostsFile={KNOWN_HOSTS}", "-o", "BatchMode=yes"]
+        login = ["ssh", *options, f"ops@{self.address(host)}", "sudo", "sh"]
+        done = subprocess.run(login, input=command, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{host}: {command}: {done.stderr or done.stdout}"
+        return done.stdout.strip()
+
+    def services(self) -> list[str]:
+        """The services that Consul knows."""
+        token = self.secrets["consul_reader_token"]
+        asked = f"curl -s -H 'X-Consul-Token: {token}' http://127.0.0.1:8500/v1/catalog/services"
+        return list(json.loads(self.ssh("vm1", asked)))
+
+
+def remove_vms() -> None:
+    """Remove what an earlier test left, and what this one made."""
+    engine.remove_fleet(FLEET)
+    if KNOWN_HOSTS.exists():
+        KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [SUBNET]))
+
+
+def basic(user: str, password: str) -> str:
+    """The header by which Kinto knows a user."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
