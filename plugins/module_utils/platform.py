@@ -169,7 +169,7 @@ class Site:
 class Pool:
     """How many servers an application may have; None where nothing is said."""
 
-    min: int = 1
+    min: int | None = None
     max: int | None = None
 
 

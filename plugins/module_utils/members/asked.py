@@ -67,12 +67,16 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Asked:
 
 
 def bounds(platform: Platform, group: str) -> tuple[int, int | None]:
-    """Return the fewest and the most members that the inventory lets a pool have, by all that it says about that."""
+    """Return the fewest and the most members that the inventory lets a pool have.
+
+    What an application says of its pool counts instead of what is said of the platform's pools. Of several
+    applications on the same hosts, the narrowest bounds count.
+    """
     host = next(iter([*platform.members(group), *platform.hosts]), "")
     pools = [one.pool for one in platform.applications.values() if one.group == group]
-    low = [int(platform.value(host, "scale_minimum") or 1), *(pool.min for pool in pools)]
-    high = [platform.value(host, "scale_maximum"), *(pool.max for pool in pools)]
-    return max(low), min((int(number) for number in high if number), default=None)
+    low = [pool.min for pool in pools if pool.min] or [int(platform.value(host, "scale_minimum") or 1)]
+    high = [pool.max for pool in pools if pool.max] or [int(platform.value(host, "scale_maximum") or 0)]
+    return max(low), min(high) or None
 
 
 def _named(given: t.Mapping[str, t.Any], names: t.Mapping[str, str], platform: Platform) -> tuple[str, str, t.Any]:

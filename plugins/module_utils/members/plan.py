@@ -301,6 +301,7 @@ def _candidates(
     lingering -= {host.name for host in static if known.get(host.name)}
     taken = {mark for member in (*present.members, *others) for mark in (member.name, member.address)}
     taken |= lingering
+    busy = [member.name for member in present.members if member.state == LEAVING]
     found = [host for host in static if host.name not in taken and host.address not in taken][:wanted]
     wanted -= len(found)
     if not wanted:
@@ -308,7 +309,7 @@ def _candidates(
     # A host of the inventory keeps its name and its address even while it has left.
     taken |= {mark for host in static for mark in (host.name, host.address)}
     if isinstance(source, Pool):
-        return found + _from_pool(group, count, wanted, source, taken, lingering)
+        return found + _from_pool(group, count, wanted, source, taken, lingering, busy)
     taken |= source.reserved
     return found + _from_range(group, count, wanted, source, taken)
 
@@ -318,15 +319,31 @@ def _of_lingering(names: t.Sequence[str], lingering: t.Collection[str]) -> str:
     return f" Consul still knows {', '.join(gone)} from before; forget.yml ends that." if gone else ""
 
 
+def _of_leaving(group: str, busy: t.Sequence[str]) -> str:
+    if not busy:
+        return ""
+    return (
+        f" {', '.join(busy)} {'is' if len(busy) == 1 else 'are'} still leaving {group}: scale.yml with the number of "
+        "members that there are now finishes that, and then they can be had again."
+    )
+
+
 def _from_pool(
-    group: str, count: int, wanted: int, source: Pool, taken: set[str], lingering: t.Collection[str]
+    group: str,
+    count: int,
+    wanted: int,
+    source: Pool,
+    taken: set[str],
+    lingering: t.Collection[str],
+    busy: t.Sequence[str],
 ) -> list[Member]:
     free = [(name, address) for name, address in source.hosts if name not in taken and address not in taken]
     if len(free) < wanted:
         raise Refused(
             f"count: the static pool has {len(free)} host{'' if len(free) == 1 else 's'} left of the {wanted} that "
             f"{group}={count} needs: add hosts to the pool, or ask for {count - wanted + len(free)} at the most."
-            + _of_lingering([name for name, _address in source.hosts], lingering),
+            + _of_lingering([name for name, _address in source.hosts], lingering)
+            + _of_leaving(group, [name for name, _address in source.hosts if name in busy]),
             code="no_room",
             available=count - wanted + len(free),
         )

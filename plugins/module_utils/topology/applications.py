@@ -269,12 +269,14 @@ class _Applications(Reader):
         part = self._part(f"{where}: pool", value, POOL_KEYS)
         if part is None:
             return Pool()
-        low, high = number(part.get("min", 1)), number(part["max"]) if part.get("max") is not None else None
-        wrong = low is None or low < 1 or (high is None and part.get("max") is not None)
-        if wrong or (high is not None and low is not None and high < low):
-            text = f"{where}: pool: min is {part.get('min', 1)!r} and max is {part.get('max')!r}; "
-            self.problem("bad_pool", "", f"{text}they must be numbers from 1 on, and max not below min")
-        return Pool(low or 1, high)
+        given = {bound: part[bound] for bound in ("min", "max") if part.get(bound) is not None}
+        read = {bound: number(value) for bound, value in given.items()}
+        low, high = read.get("min"), read.get("max")
+        if any(value is None or value < 1 for value in read.values()) or (low and high and high < low):
+            said = " and ".join(f"{bound} is {value!r}" for bound, value in given.items())
+            text = f"{where}: pool: {said}; they must be numbers from 1 on, and max not below min"
+            self.problem("bad_pool", "", text)
+        return Pool(low, high)
 
     def _secrets(self, where: str, role: t.Any, value: t.Any) -> tuple[str, ...]:
         """Return the names of variables that a role of one's own cannot do without."""

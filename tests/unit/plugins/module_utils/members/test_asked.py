@@ -81,8 +81,11 @@ def test_what_may_not(inventory, given, code, sentence):
         (ONE, "api", (2, 8)),
         (TWO, "api", (3, 5)),
         (TWO, "web", (2, 8)),
+        # What is said of one pool counts instead of what is said of all of them, in both directions.
+        (platform(Application("shop", "api", "app", pool=Pool(1, 20))), "api", (1, 20)),
+        (platform(Application("shop", "api", "app", pool=Pool(None, 20))), "api", (2, 20)),
         (platform(scale_minimum=None, scale_maximum=None), "api", (1, None)),
     ],
 )
-def test_the_narrowest_bounds_count(inventory, group, expected):
+def test_whose_bounds_count(inventory, group, expected):
     assert bounds(inventory, group) == expected

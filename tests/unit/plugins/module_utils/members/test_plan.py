@@ -194,6 +194,17 @@ def test_hosts_that_run_out(count, source, says):
         plan("api", STATIC, None, count, source, NOW)
 
 
+def test_a_spare_host_that_is_still_leaving_is_named_with_what_ends_that():
+    before = Record("api", (*STATIC, Member("spare1", "192.0.2.91", "static", "", "leaving", EARLIER)))
+    with pytest.raises(Refused) as refused:
+        plan("api", STATIC, before, 5, POOL, NOW)
+    assert "has 1 host left of the 2 that api=5 needs" in refused.value.message
+    assert refused.value.message.endswith(
+        "spare1 is still leaving api: scale.yml with the number of members that there are now finishes that, and then "
+        "they can be had again."
+    )
+
+
 # Histories: any sequence of plans, broken off anywhere
 
 steps = st.lists(

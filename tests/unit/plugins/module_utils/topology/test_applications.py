@@ -137,7 +137,7 @@ def test_what_playbooks_are_told():
         "port": 8000,
         "database": {"name": "shop", "owner": "shop", "cluster": "pg1", "user": "", "previous_user": ""},
         "site": {"server_name": ("_",), "listen": ("80",), "options": {"extra": "gzip on;"}},
-        "pool": {"min": 1, "max": None},
+        "pool": {"min": None, "max": None},
     }
 
 
@@ -289,6 +289,11 @@ def wrong(entry, code, text):
                 f": pool: min is {low!r} and max is {high!r}; they must be numbers from 1 on, and max not below min",
             )
             for low, high in ((0, 3), (4, 3), ("x", 3), (1, "x"))
+        ),
+        wrong(
+            {**SHOP, "pool": {"max": 0}},
+            "bad_pool",
+            ": pool: max is 0; they must be numbers from 1 on, and max not below min",
         ),
         (
             {"shop": SHOP, "blog": {**BLOG, "service": "shop"}},
