@@ -9,7 +9,7 @@ LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production soak-hosts soak-kills
+  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production applications upgrade soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -98,6 +98,14 @@ end-to-end-lab: ## the same on the lab, one service a VM
 production: ## the production example as it stands, on VMs of its own: from bare hosts until it is removed
 	@$(LAB) prepare
 	$(TIMED) production pytest -q -s --durations=8 tests/production
+
+applications: ## Kinto and an application of Node beside the reference API, on a trio of its own
+	@$(LAB) prepare
+	$(TIMED) applications pytest -q -s --durations=8 tests/applications
+
+upgrade: ## a platform of release 0.1.0 is taken over under load
+	@$(LAB) prepare bookworm
+	$(TIMED) upgrade pytest -q -s --durations=8 tests/upgrade
 
 soak-hosts: ## each VM of the lab (SCALEOUT_LAB=trio: of the trio) off in turn, two minutes each; goes on where it was
 	@SCALEOUT_LAB=$${SCALEOUT_LAB:-lab} python -m tests.soak.each_host

@@ -24,7 +24,8 @@ class ActionModule(ActionBase):
             {
                 "group": {"type": "str", "required": True},
                 "name": {"type": "str", "required": True},
-                "state": {"type": "str", "choices": ["taken", "failed"], "default": "taken"},
+                "state": {"type": "str", "choices": ["taken", "done", "failed"], "default": "taken"},
+                "alone": {"type": "bool", "default": False},
             }
         )
         host = str((task_vars or {})["inventory_hostname"])
@@ -32,11 +33,16 @@ class ActionModule(ActionBase):
             if options["state"] == "failed":
                 with turn.breaks_unless_done(host):
                     return {**result, "changed": False}
+            if options["state"] == "done":
+                turn.end(host)
+                return {**result, "changed": False}
             broken_by = turn.holds(host)
+            if options["alone"] and not broken_by:
+                turn.begin(host)
         if not broken_by:
             return {**result, "changed": False, "held": False}
         name = options["name"]
         Ledger(run.FOLDER).note("held", host, service=name, broken_by=broken_by)
-        message = f"{name} stays as it is on {host}, because the same rollout failed on {broken_by}."
+        message = f"{name} stays as it is on {host}, because the same rollout failed or broke off on {broken_by}."
         held = {"held": True, "code": "held", "broken_by": broken_by, "msg": message}
         return {**result, "changed": False, "warnings": [message], **held}

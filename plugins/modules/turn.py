@@ -24,10 +24,17 @@ options:
   state:
     description:
       - With V(taken) the host continues, or is held because another host of the group failed before.
+      - With V(done) the turn of a host that is O(alone) ends.
       - With V(failed) the other hosts of the group are held from now on.
     type: str
-    choices: [taken, failed]
+    choices: [taken, done, failed]
     default: taken
+  alone:
+    description:
+      - With V(taken), that one host after another has its turn, which lasts until V(done).
+      - A host that is lost before that holds the others.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info
@@ -41,6 +48,7 @@ EXAMPLES = r"""
   scaleout.platform.turn:
     group: shop 1.4
     name: shop
+    alone: true
   register: turn
 
 - name: Change it
@@ -50,6 +58,12 @@ EXAMPLES = r"""
       ansible.builtin.systemd_service:
         name: shop
         state: restarted
+
+    - name: End the turn
+      scaleout.platform.turn:
+        group: shop 1.4
+        name: shop
+        state: done
   rescue:
     - name: Hold the other hosts
       scaleout.platform.turn:
@@ -64,7 +78,7 @@ held:
   returned: O(state=taken)
   type: bool
 broken_by:
-  description: The host that failed.
+  description: The host that failed, or was lost in its turn.
   returned: when RV(held)
   type: str
   sample: api1

@@ -3,7 +3,7 @@
 """Turns: of the hosts of a group one at a time changes something, and the first that fails holds the rest.
 
 The forks of one ``ansible-playbook`` share a temporary folder. A lock on a file there makes them wait for each other;
-the kernel releases it when a fork dies, however it dies. Beside the lock stands who failed.
+the kernel releases it when a fork dies, however it dies. The file says whose turn has begun, and who failed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import json
 import os
 import time
 import typing as t
+
+_BEGUN, _ENDED, _FAILED = "begun", "ended", "failed"
 
 
 class Turn:
@@ -29,7 +31,7 @@ class Turn:
         self._group = group
         self._path = os.path.join(folder, f"scaleout-turn-{name}")
         self._stream: t.IO[str] | None = None
-        #: The host that failed before, or None.
+        #: The host that failed before, or that never came back from its turn; None where all went well.
         self.broken_by: str | None = None
 
     def __enter__(self) -> Turn:
@@ -37,7 +39,7 @@ class Turn:
             self._stream = open(self._path, "a+", encoding="utf-8")
             fcntl.flock(self._stream, fcntl.LOCK_EX)
             self._stream.seek(0)
-            self.broken_by = self._stream.readline().strip() or None
+            self.broken_by = _broken_by(line.split() for line in self._stream)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -47,6 +49,19 @@ class Turn:
     def holds(self, host: str) -> str | None:
         """Return the host whose failure holds another one; None for one that failed itself and tries something else."""
         return None if self.broken_by == host else self.broken_by
+
+    def begin(self, host: str) -> None:
+        """Note that a turn of several tasks begins. Whoever asks before its :meth:`end` is held: the host is lost."""
+        self._note(_BEGUN, host)
+
+    def end(self, host: str) -> None:
+        """Note that this turn has ended well."""
+        self._note(_ENDED, host)
+
+    def _note(self, what: str, host: str) -> None:
+        if self._stream:
+            self._stream.write(f"{what} {host}\n")
+            self._stream.flush()
 
     @contextlib.contextmanager
     def breaks_unless_done(self, host: str) -> t.Iterator[t.Callable[[], None]]:
@@ -58,9 +73,20 @@ class Turn:
         try:
             yield lambda: done.append(True)
         finally:
-            if not done and self._stream:
-                self._stream.write(f"{host}\n")
-                self._stream.flush()
+            if not done:
+                self._note(_FAILED, host)
+
+
+def _broken_by(notes: t.Iterable[t.Sequence[str]]) -> str | None:
+    begun: dict[str, None] = {}
+    for what, host in notes:
+        if what == _FAILED:
+            return host
+        if what == _BEGUN:
+            begun[host] = None
+        else:
+            begun.pop(host, None)
+    return next(iter(begun), None)
 
 
 class Ledger:

@@ -16,19 +16,19 @@ from typing import Any
 import yaml
 
 from tests.end_to_end import playbooks
-from tools.lab import engine, known_hosts, secrets
-from tools.lab.paths import KNOWN_HOSTS, LAB, ROOT
+from tests.vms import Vms
+from tools.lab import secrets
+from tools.lab.paths import ROOT
 
-FLEET = "scaleout-applications"
-SUBNET = "172.29.91.0/24"
+VMS = Vms("scaleout-applications", "172.29.91.0/24")
 #: What of the trio is about other VMs.
 REPLACED = {
-    "scaleout-trio\n": f"{FLEET}\n",
-    "172.29.85.": SUBNET.removesuffix("0/24"),
+    "scaleout-trio\n": f"{VMS.fleet}\n",
+    "172.29.85.": VMS.prefix,
     "scale_minimum: 3": "scale_minimum: 2",
 }
 HERE = Path(__file__).parent
-VMS = ("vm1", "vm2", "vm3")
+HOSTS = ("vm1", "vm2", "vm3")
 #: The Python of the VMs' Debian, which is not the controller's.
 PYTHON = "3.13"
 
@@ -110,7 +110,7 @@ class Trio:
             path.write_text(text)
         hosts = self._read("hosts.yml")
         hosts["all"]["children"].update(
-            kinto={"hosts": dict.fromkeys(VMS[:2])}, notes={"hosts": dict.fromkeys(VMS[1:])}
+            kinto={"hosts": dict.fromkeys(HOSTS[:2])}, notes={"hosts": dict.fromkeys(HOSTS[1:])}
         )
         self._write("hosts.yml", hosts)
         self._write("members.yml", {**self._read("members.yml"), "groups": ["api", "kinto", "notes"]})
@@ -158,28 +158,17 @@ class Trio:
     @property
     def balancers(self) -> list[str]:
         """Where the load balancers are."""
-        return [self.address(host) for host in VMS]
+        return [self.address(host) for host in HOSTS]
 
     def ssh(self, host: str, command: str) -> str:
         """Run a shell command as root, and return what it printed."""
-        options = ["-i", LAB / "id_ed25519", "-o", f"UserKnownHostsFile={KNOWN_HOSTS}", "-o", "BatchMode=yes"]
-        login = ["ssh", *options, f"ops@{self.address(host)}", "sudo", "sh"]
-        done = subprocess.run(login, input=command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"{host}: {command}: {done.stderr or done.stdout}"
-        return done.stdout.strip()
+        return VMS.ssh(self.address(host), command)
 
     def services(self) -> list[str]:
         """The services that Consul knows."""
         token = self.secrets["consul_reader_token"]
         asked = f"curl -s -H 'X-Consul-Token: {token}' http://127.0.0.1:8500/v1/catalog/services"
         return list(json.loads(self.ssh("vm1", asked)))
-
-
-def remove_vms() -> None:
-    """Remove what an earlier test left, and what this one made."""
-    engine.remove_fleet(FLEET)
-    if KNOWN_HOSTS.exists():
-        KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [SUBNET]))
 
 
 def basic(user: str, password: str) -> str:

@@ -27,13 +27,13 @@ def trio(tmp_path_factory):
     made = platform.Trio(tmp_path_factory.mktemp("applications"))
     made.fetch_kinto()
     made.declare(None, None)
-    platform.remove_vms()
+    platform.VMS.remove()
     try:
         made.run("fleet.yml", log="vms").succeeded()
         made.run("site.yml", log="site").succeeded()
         yield made
     finally:
-        platform.remove_vms()
+        platform.VMS.remove()
 
 
 class Visited:
@@ -187,6 +187,6 @@ def test_both_are_removed_as_the_page_says(trio, visited, tmp_path):
         trio.run("site.yml", log="without").succeeded()
     visited.assert_well("both removed")
     assert lab.wait_for(lambda: not {"kinto", "notes"} & set(trio.services()), 10) is not None
-    for host in platform.VMS:
+    for host in platform.HOSTS:
         assert not trio.ssh(host, "ls -d /srv/kinto /srv/notes /etc/kinto /etc/notes /var/lib/kinto 2>/dev/null; true")
         assert not trio.ssh(host, "ss -Hltn 'sport = :9100 or sport = :9200'; getent passwd kinto notes; true")

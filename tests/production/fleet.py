@@ -17,13 +17,12 @@ from pathlib import Path
 import yaml
 
 from tests.end_to_end import playbooks
-from tools.lab import engine, known_hosts
+from tests.vms import Vms
 from tools.lab.paths import KNOWN_HOSTS, LAB, ROOT
 
-FLEET = "scaleout-production"
-SUBNET = "172.29.89.0/24"
+VMS = Vms("scaleout-production", "172.29.89.0/24")
 #: The addresses that the example has, and those of this fleet.
-DOCUMENTED, OURS = "192.0.2.", SUBNET.removesuffix("0/24")
+DOCUMENTED, OURS = "192.0.2.", VMS.prefix
 
 #: What is so because the VMs are containers, and how they are reached. The rest is the example's.
 SURROUNDINGS = {
@@ -86,11 +85,7 @@ class Example:
 
     def ssh(self, host: str, command: str) -> str:
         """Run a shell command as root, and return what it printed."""
-        options = ["-i", LAB / "id_ed25519", "-o", f"UserKnownHostsFile={KNOWN_HOSTS}", "-o", "BatchMode=yes"]
-        login = ["ssh", *options, f"ops@{self.address(host)}", "sudo", "sh"]
-        done = subprocess.run(login, input=command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"{host}: {command}: {done.stderr or done.stdout}"
-        return done.stdout.strip()
+        return VMS.ssh(self.address(host), command)
 
     def without(self, host: str) -> None:
         """Take a host that is gone for good out of hosts.yml."""
@@ -106,8 +101,8 @@ class Example:
         ]
         variables = {
             "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-            "fleet_name": FLEET,
-            "fleet_docker_subnet": SUBNET,
+            "fleet_name": VMS.fleet,
+            "fleet_docker_subnet": VMS.subnet,
             "fleet_ssh_public_key_file": str(LAB / "id_ed25519.pub"),
             "fleet_known_hosts_file": str(KNOWN_HOSTS),
             "fleet_hosts": wanted,
@@ -120,10 +115,3 @@ class Example:
         }
         (folder / "vms.yml").write_text(yaml.safe_dump([play]))
         playbooks.playbook(str(folder / "vms.yml"), "-i", "localhost,", log="production-vms").succeeded()
-
-
-def remove_vms() -> None:
-    """Remove what an earlier test left, and what this one made."""
-    engine.remove_fleet(FLEET)
-    if KNOWN_HOSTS.exists():
-        KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [SUBNET]))

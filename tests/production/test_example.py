@@ -27,12 +27,12 @@ def example(tmp_path_factory):
     """VMs without anything, and the inventory."""
     folder = tmp_path_factory.mktemp("operator")
     made = fleet.Example(folder)
-    fleet.remove_vms()
+    fleet.VMS.remove()
     try:
         made.make_vms(folder)
         yield made
     finally:
-        fleet.remove_vms()
+        fleet.VMS.remove()
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_vm_that_is_lost_is_written_off(example, balancers):
     example.run("scale.yml", "-e", "shop=3", log="up-again").succeeded()
     with customers(balancers) as seen:
         time.sleep(3)
-        lab.engine("kill", f"{fleet.FLEET}-{SPARE}")
+        lab.engine("kill", f"{fleet.VMS.fleet}-{SPARE}")
         gone = lab.wait_for(lambda: upstream(example) == members(example), 90)
         assert gone is not None, "the load balancers still send requests to it"
         time.sleep(5)

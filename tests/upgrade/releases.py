@@ -11,16 +11,16 @@ from pathlib import Path
 import yaml
 
 from tests.end_to_end import playbooks
-from tools.lab import engine, known_hosts, secrets
-from tools.lab.paths import COLLECTION_LINK, KNOWN_HOSTS, LAB, ROOT
+from tests.vms import Vms
+from tools.lab import secrets
+from tools.lab.paths import COLLECTION_LINK, LAB, ROOT
 
 #: The last commit of 0.1.0, an ancestor of every later one.
 COMMIT = "81c933887d27886cf9a6e47d37f39b9d9f9bc635"
-FLEET = "scaleout-upgrade"
-SUBNET = "172.29.90.0/24"
+VMS = Vms("scaleout-upgrade", "172.29.90.0/24")
 HERE = Path(__file__).parent
 #: What of its lab's variables is about other VMs.
-REPLACED = {"scaleout-lab\n": f"{FLEET}\n", "172.29.84.": SUBNET.removesuffix("0/24")}
+REPLACED = {"scaleout-lab\n": f"{VMS.fleet}\n", "172.29.84.": VMS.prefix}
 
 
 def export(folder: Path) -> None:
@@ -83,10 +83,3 @@ def ours(folder: Path, made: dict[str, str]) -> Release:
 def make_secrets() -> dict[str, str]:
     """Make the secrets of a lab, which have the same names in both."""
     return {name: make() for name, make in secrets.MAKERS.items()}
-
-
-def remove_vms() -> None:
-    """Remove what an earlier test left, and what this one made."""
-    engine.remove_fleet(FLEET)
-    if KNOWN_HOSTS.exists():
-        KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [SUBNET]))

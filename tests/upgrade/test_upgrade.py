@@ -12,7 +12,7 @@ import pytest
 from tests.end_to_end import load
 from tests.upgrade import releases
 
-URL = "http://" + releases.SUBNET.replace("0/24", "11")
+URL = "http://" + releases.VMS.prefix + "11"
 RATE = 20
 
 
@@ -22,13 +22,13 @@ def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("upgrade")
     made = releases.make_secrets()
     earlier, ours = releases.earlier(folder / "earlier", made), releases.ours(folder / "ours", made)
-    releases.remove_vms()
+    releases.VMS.remove()
     try:
         earlier.run("fleet.yml", log="vms").succeeded()
         earlier.run("site.yml", log="earlier").succeeded()
         yield earlier, ours
     finally:
-        releases.remove_vms()
+        releases.VMS.remove()
 
 
 def test_an_inventory_of_0_1_0_is_refused_and_told_what_replaces_its_variables(both):

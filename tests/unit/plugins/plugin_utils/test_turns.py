@@ -84,6 +84,19 @@ def test_a_fork_that_dies_gives_its_turn_back(tmp_path):
     assert run(tmp_path, {"b": "works"})["b"][0] == "works"
 
 
+def test_a_host_that_is_lost_between_the_tasks_of_its_turn_holds_the_rest(tmp_path):
+    for host in "ab":
+        with Turn(str(tmp_path), "redis") as turn:
+            assert turn.holds(host) is None
+            turn.begin(host)
+        if host == "a":
+            with Turn(str(tmp_path), "redis") as turn:
+                turn.end(host)
+    assert run(tmp_path, {"c": "works"})["c"][:2] == ["held", "b"]
+    # It comes back in a later play of the run.
+    assert run(tmp_path, {"b": "works"})["b"][0] == "works"
+
+
 def test_groups_do_not_wait_for_each_other(tmp_path):
     run(tmp_path, {"a": "fails"}, group="redis")
     assert run(tmp_path, {"b": "works"}, group="nginx")["b"][0] == "works"
