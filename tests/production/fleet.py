@@ -87,6 +87,12 @@ class Example:
         """Run a shell command as root, and return what it printed."""
         return VMS.ssh(self.address(host), command)
 
+    def registered(self) -> str:
+        """What Consul's catalog says of the shop's instances."""
+        token = self.secrets["consul_reader_token"]
+        server = self.hosts("consul_server")[0]
+        return self.ssh(server, f"CONSUL_HTTP_TOKEN={token} consul catalog nodes -service=shop")
+
     def without(self, host: str) -> None:
         """Take a host that is gone for good out of hosts.yml."""
         hosts = self.inventory / "hosts.yml"

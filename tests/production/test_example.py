@@ -133,6 +133,27 @@ def test_a_vm_that_is_lost_is_written_off(example, balancers):
         assert len(seen.failed) == failed
     seen.tell(f"a VM is lost, and out of the load balancers after {gone:.0f} s")
     assert_kept(seen, balancers)
+
+
+def test_l3_a_vm_that_was_written_off_and_comes_back_gets_no_requests(example, balancers):
+    with customers(balancers) as seen:
+        lab.engine("start", f"{fleet.VMS.fleet}-{SPARE}")
+        assert lab.wait_for(lambda: SPARE in example.registered(), 60) is not None, "it did not come back"
+        for _second in range(10):
+            assert upstream(example) == members(example)
+            time.sleep(1)
+        lab.engine("kill", f"{fleet.VMS.fleet}-{SPARE}")
+    seen.tell("a VM that was written off comes back")
+    assert not seen.failed
+    assert SPARE.split(".", maxsplit=1)[0] not in {name.split(".")[0] for name in seen.told}
+
+
+def test_nothing_of_a_lost_vm_is_left(example):
+    def is_forgotten() -> bool:
+        return example.run("forget.yml", "-e", f"host={SPARE}", log="forget-again").status == 0
+
+    # Consul takes a while to see that it has gone again.
+    assert lab.wait_for(is_forgotten, 60) is not None
     example.without(SPARE)
     scaled = example.run("scale.yml", "-e", "shop=2", log="without-it").succeeded()
     assert not scaled.changes

@@ -235,8 +235,7 @@ def written_off(host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequen
         return [*lines, "Its provider makes another one when the pool grows. Remove what is left of it there."]
     return [
         *lines,
-        "Keep it off: all agents share one token, so if it comes back it registers in Consul and gets requests. The "
-        "next scale.yml finds it there and cleans it.",
+        "If it comes back, no load balancer sends requests there, and the next scale.yml cleans it.",
     ]
 
 

@@ -327,6 +327,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         *("--fail-timeout", str(platform.value(host, "nginx_fail_timeout", "30s"))),
         *("--keepalive", str(platform.value(host, "nginx_keepalive", 32))),
         *("--keepalive-timeout", str(platform.value(host, "nginx_keepalive_timeout", "4s"))),
+        *(f"--pool={one.service}={one.group}" for one in platform.applications.values() if one.service in watched),
     ]
     follows = bool(platform.value(host, "nginx_consul", True))
     names = [str(site.get("name", "")) for site in sites]

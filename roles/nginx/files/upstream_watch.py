@@ -4,7 +4,9 @@
 
 It asks the local agent with a blocking query, so it learns of each change at once. A new file is put in place, tested
 together with the rest of nginx's configuration, and taken back when the test fails. :func:`choose` decides who gets
-requests: those that pass their checks, unless so few do that the checks are the likelier culprit.
+requests: those that pass their checks, unless so few do that the checks are the likelier culprit. A host that the
+record of the pool's members does not have, or has as lost, gets none, whatever Consul's catalog says: it was written
+off, and came back.
 
 With ``--seed`` it only writes the first file, from servers that are named on the command line, and leaves a file that
 is already there alone.
@@ -13,6 +15,7 @@ is already there alone.
 from __future__ import annotations
 
 import argparse
+import base64
 import http.client
 import ipaddress
 import json
@@ -42,6 +45,9 @@ WAIT_SECONDS = 60
 #: Seconds that a server that failed has to pass before it comes back. Consul still has the last state of a check for
 #: about two seconds after a lost host has returned.
 STEADY_SECONDS = 5
+
+#: Seconds after which the record is read again while it keeps an instance out that may just have joined.
+RECORD_SECONDS = 5
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", re.I | re.ASCII)
@@ -120,6 +126,57 @@ class Member(t.NamedTuple):
     alive: bool = True
     passing: bool = True
     withdrawn: bool = False
+
+
+class Record:
+    """The record of a pool's members, as the collection keeps it in Consul's KV. A pool without one admits everybody.
+
+    :raises Refused: it is no such record.
+    """
+
+    def __init__(self, text: bytes | None = None) -> None:
+        self._lost: dict[str, bool] | None = None
+        if text is None:
+            return
+        try:
+            listed_there = [
+                (str(place), str(member["state"]) == "lost")
+                for member in json.loads(text)["members"]
+                for place in (member["name"], member["address"])
+            ]
+        except (ValueError, KeyError, TypeError):
+            raise Refused("the record of the pool's members cannot be read") from None
+        self._lost = {}
+        for place, lost in listed_there:
+            # An address may have been given to another host since.
+            self._lost[place] = lost and self._lost.get(place, True)
+
+    def admits(self, *places: str) -> bool:
+        """Whether a host is in the pool, by its name or one of its addresses."""
+        if self._lost is None:
+            return True
+        known = [self._lost[place] for place in places if place in self._lost]
+        return bool(known) and not any(known)
+
+    def divide(self, answer: t.Any) -> tuple[t.Any, list[str]]:
+        """Part what Consul answers for a service into the instances of the pool and the names of the other hosts.
+
+        An entry that is not one is left to :func:`members`, which says why.
+        """
+        if not isinstance(answer, list):
+            return answer, []
+        kept, others = [], []
+        for entry in answer:
+            try:
+                node, address = entry["Node"], entry["Service"].get("Address")
+                places = [str(place) for place in (node["Node"], node["Address"], address) if place]
+            except (KeyError, TypeError, AttributeError):
+                places = []
+            if not places or self.admits(*places):
+                kept.append(entry)
+            else:
+                others.append(places[0])
+        return kept, others
 
 
 def members(answer: t.Any) -> tuple[list[Member], list[str]]:
@@ -318,12 +375,14 @@ class Consul:
     """The local agent.
 
     :param address: of its HTTP interface, ``host:port``.
-    :param token_file: holds the token that may read services.
+    :param token_file: holds the token that may read services and records.
+    :param groups: the pools by their services.
     """
 
-    def __init__(self, address: str, token_file: pathlib.Path) -> None:
+    def __init__(self, address: str, token_file: pathlib.Path, groups: t.Mapping[str, str]) -> None:
         self._address = address
         self._token_file = token_file
+        self._groups = groups
 
     def ask(self, service: str, index: int, wait: float) -> tuple[int, t.Any]:
         """Return the instances once they differ from those of ``index``, or after about ``wait`` seconds.
@@ -331,16 +390,35 @@ class Consul:
         :raises OSError: the agent does not answer, or answers with an error.
         """
         # Any server may answer a stale query. Others go to the leader, and hang for half a minute when it is lost.
-        query = urllib.parse.urlencode({"stale": "", "index": index, "wait": f"{max(1, round(wait * 1000))}ms"})
-        connection = http.client.HTTPConnection(self._address, timeout=wait * 1.1 + 10)
+        query = {"stale": "", "index": index, "wait": f"{max(1, round(wait * 1000))}ms"}
+        status, newest, text = self._get(f"/v1/health/service/{service}", query, wait * 1.1 + 10)
+        if status != 200:
+            raise OSError(f"Consul answers {status}: {text[:200].decode('utf-8', 'replace').strip()}")
+        return max(1, newest), json.loads(text)
+
+    def record(self, service: str) -> Record:
+        """Return the record of the pool that runs a service.
+
+        :raises OSError: as :meth:`ask` does.
+        :raises ValueError: what is there is no record.
+        """
+        if service not in self._groups:
+            return Record()
+        status, _newest, text = self._get(f"/v1/kv/scaleout/members/{self._groups[service]}", {"stale": ""}, 10)
+        if status == 404:
+            return Record()
+        if status != 200:
+            raise OSError(f"Consul answers {status}: {text[:200].decode('utf-8', 'replace').strip()}")
+        return Record(base64.b64decode(json.loads(text)[0]["Value"] or ""))
+
+    def _get(self, path: str, query: t.Mapping[str, t.Any], timeout: float) -> tuple[int, int, bytes]:
+        """Return the status, Consul's index and the text."""
+        connection = http.client.HTTPConnection(self._address, timeout=timeout)
         try:
             token = self._token_file.read_text(encoding="utf-8").strip()
-            connection.request("GET", f"/v1/health/service/{service}?{query}", headers={"X-Consul-Token": token})
+            connection.request("GET", f"{path}?{urllib.parse.urlencode(query)}", headers={"X-Consul-Token": token})
             answer = connection.getresponse()
-            text = answer.read()
-            if answer.status != 200:
-                raise OSError(f"Consul answers {answer.status}: {text[:200].decode('utf-8', 'replace').strip()}")
-            return max(1, int(answer.getheader("X-Consul-Index") or 1)), json.loads(text)
+            return answer.status, int(answer.getheader("X-Consul-Index") or 1), answer.read()
         except http.client.HTTPException as error:
             raise OSError(f"Consul's answer cannot be read: {error!r}") from error
         finally:
@@ -350,20 +428,29 @@ class Consul:
 def watch(path: pathlib.Path, options: Options, consul: t.Any, nginx: t.Any, state: pathlib.Path, clock: t.Any) -> None:
     """Follow the service forever.
 
-    :param consul: has ``ask`` as :class:`Consul` has.
+    :param consul: has ``ask`` and ``record`` as :class:`Consul` has.
     :param state: is kept to what is wrong, in one line; empty when nothing is.
     :param clock: the module ``time``.
     """
-    memory, index, wait, said = Memory(), 0, 0.0, [""]
+    memory, record, index, wait, said = Memory(), Record(), 0, 0.0, [""]
     while True:
         try:
             newest, answer = consul.ask(path.stem, index, wait)
             # After a restore, Consul begins to count again.
             index = newest if newest >= index else 0
+            # A record that cannot be read is no reason to keep servers that are dead: the last one counts.
+            problem = ""
+            try:
+                record = consul.record(path.stem)
+            except (OSError, ValueError) as error:
+                problem = str(error)
+            answer, others = record.divide(answer)
             found, notes = members(answer)
+            notes += [problem, *(f"{host} is registered, and no member of the pool's record" for host in others)]
             now_in = [parse(each) for each in listed(path.read_text(encoding="utf-8") if path.exists() else "")]
             choice = choose(found, now_in, memory, clock.monotonic())
-            memory, wait, problem = choice.memory, choice.wait, ""
+            # Who joins is written down before it registers, but this server of Consul may not know that yet.
+            memory, wait = choice.memory, min([choice.wait, *([RECORD_SECONDS] if others else [])])
             notes += [choice.note, follow(path, choice.servers, options, nginx, choice.last)]
         except (OSError, ValueError) as error:
             problem, index, wait, notes = str(error), 0, 0.0, [str(error)]
@@ -397,6 +484,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", nargs="*", metavar="HOST:PORT", help="write the first file and do nothing else")
     parser.add_argument("--consul", default="127.0.0.1:8500", metavar="HOST:PORT", help="the agent's HTTP interface")
     parser.add_argument("--token-file", type=pathlib.Path, default=pathlib.Path("/etc/nginx/consul_token"))
+    parser.add_argument("--pool", action="append", default=[], metavar="SERVICE=GROUP", help="whose record counts")
     parser.add_argument("--max-fails", type=int, default=default.max_fails)
     parser.add_argument("--fail-timeout", default=default.fail_timeout)
     parser.add_argument("--keepalive", type=int, default=default.keepalive)
@@ -410,7 +498,8 @@ def main() -> None:
     options = Options(given.max_fails, given.fail_timeout, given.keepalive, given.keepalive_timeout)
     if given.seed is None:
         state = pathlib.Path(os.environ.get("RUNTIME_DIRECTORY", "/run")) / "state"
-        watch(path, options, Consul(given.consul, given.token_file), Nginx(), state, time)
+        groups = dict(pool.split("=", 1) for pool in given.pool)
+        watch(path, options, Consul(given.consul, given.token_file, groups), Nginx(), state, time)
     try:
         seed(path, [parse(each) for each in given.seed], options)
     except (OSError, ValueError) as error:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import importlib.util
+import json
 import pathlib
 import sys
 import threading
@@ -30,9 +32,9 @@ watch = _load()
 Server = watch.Server
 
 
-def entry(node_address="10.0.0.1", address="", port=8000, **statuses):
+def entry(node_address="10.0.0.1", address="", port=8000, node="n", **statuses):
     return {
-        "Node": {"Node": "n", "Address": node_address},
+        "Node": {"Node": node, "Address": node_address},
         "Service": {"ID": "api", "Address": address, "Port": port},
         "Checks": [{"CheckID": name, "Status": status} for name, status in statuses.items()],
     }
@@ -406,6 +408,13 @@ class FakeConsul:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.asked = []
+        self.records = [watch.Record()]
+
+    def record(self, _service):
+        answer = self.records.pop(0) if len(self.records) > 1 else self.records[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def ask(self, service, index, wait):
         self.asked.append((service, index, wait))
@@ -434,8 +443,9 @@ class FakeClock:
 def run(path):
     """Run the watch until Consul has given all its answers."""
 
-    def _run(*answers, nginx=None, options=None):
+    def _run(*answers, nginx=None, options=None, records=()):
         consul, clock = FakeConsul(*answers), FakeClock()
+        consul.records = list(records) or consul.records
         with pytest.raises(Stop):
             watch.watch(path, options or watch.Options(), consul, nginx or FakeNginx(), path.with_name("state"), clock)
         return consul, clock
@@ -510,6 +520,71 @@ def test_consul_that_begins_to_count_again_is_asked_from_the_beginning(run):
     assert [index for _service, index, _wait in consul.asked] == [0, 900, 0, 3]
 
 
+def record(**states):
+    """A record of hosts at 10.0.0.1, 10.0.0.2 and so on."""
+    members = [
+        {"name": name, "address": f"10.0.0.{number}", "state": state}
+        for number, (name, state) in enumerate(states.items(), 1)
+    ]
+    return watch.Record(json.dumps({"version": 1, "group": "pool", "members": members}).encode())
+
+
+@pytest.mark.parametrize(
+    ("kept", "node", "address", "admitted"),
+    [
+        (watch.Record(), "any", "10.0.0.9", True),
+        (record(), "any", "10.0.0.9", False),
+        (record(a="member"), "a", "10.0.0.9", True),
+        # Consul may know a host by another name.
+        (record(a="member"), "other", "10.0.0.1", True),
+        (record(a="joining"), "a", "10.0.0.1", True),
+        (record(a="leaving"), "a", "10.0.0.1", True),
+        (record(a="lost"), "a", "10.0.0.1", False),
+        (record(a="member", b="lost"), "b", "10.0.0.2", False),
+        (record(a="member", b="lost"), "b", "10.0.0.1", False),
+        (record(a="member"), "b", "10.0.0.2", False),
+    ],
+)
+def test_l3_who_is_in_the_pool(kept, node, address, admitted):
+    answer = [entry(address, node=node)]
+    assert kept.divide(answer) == ((answer, []) if admitted else ([], [node]))
+
+
+def test_l3_an_address_that_was_given_to_another_host_is_in_the_pool():
+    text = {
+        "members": [
+            {"name": name, "address": "10.0.0.1", "state": state} for name, state in (("a", "lost"), ("b", "member"))
+        ]
+    }
+    kept = watch.Record(json.dumps(text).encode())
+    assert (kept.admits("b", "10.0.0.1"), kept.admits("a", "10.0.0.1")) == (True, False)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"members": [{"name": "a"}]}', b'{"members": 3}'])
+def test_what_is_no_record_is_refused(text):
+    with pytest.raises(watch.Refused, match="record"):
+        watch.Record(text)
+
+
+def test_l3_a_host_that_was_written_off_and_comes_back_gets_no_requests(run, path, capsys):
+    both = [entry("10.0.0.1", node="a"), entry("10.0.0.2", node="b")]
+    consul, _clock = run(
+        (3, both), (4, both[:1]), (5, both), records=[record(a="member", b="member"), record(a="member", b="lost")]
+    )
+    assert path.read_text() == render(Server("10.0.0.1", 8000))
+    assert "api: b is registered, and no member of the pool's record" in capsys.readouterr().out
+    # It may be taken into the pool again, so the record is soon read again.
+    assert [wait for _service, _index, wait in consul.asked] == [0, 60, 60, watch.RECORD_SECONDS]
+
+
+@pytest.mark.parametrize("trouble", [OSError("no right to read"), watch.Refused("the record cannot be read")])
+def test_l3_a_record_that_cannot_be_read_leaves_the_last_one_and_the_health(run, path, trouble):
+    all_three = [entry(f"10.0.0.{number}", node=node) for number, node in enumerate("abc", 1)]
+    run((3, all_three), (4, all_three[1:]), records=[record(a="member", b="member", c="lost"), trouble])
+    assert path.read_text() == render(Server("10.0.0.2", 8000))
+    assert path.with_name("state").read_text() == str(trouble)
+
+
 @pytest.fixture
 def agent():
     """An agent that answers as it is told, and notes what it was asked."""
@@ -538,7 +613,7 @@ def agent():
 def consul(agent, tmp_path):
     token = tmp_path / "token"
     token.write_text("secret\n")
-    return watch.Consul(f"127.0.0.1:{agent.server_port}", token)
+    return watch.Consul(f"127.0.0.1:{agent.server_port}", token, {"api": "pool"})
 
 
 def test_any_server_of_consul_may_answer(agent, consul):
@@ -551,6 +626,20 @@ def test_any_server_of_consul_may_answer(agent, consul):
         "index": ["3"],
         "wait": ["2500ms"],
     }
+
+
+def test_the_record_is_that_of_the_service_s_pool(agent, consul):
+    text = base64.b64encode(b'{"members": [{"name": "a", "address": "10.0.0.1", "state": "member"}]}').decode()
+    agent.answer = (200, json.dumps([{"Value": text}]).encode())
+    assert [consul.record("api").admits(name) for name in "ab"] == [True, False]
+    assert agent.asked == [("/v1/kv/scaleout/members/pool?stale=", "secret")] * 2
+    assert consul.record("other").admits("b")
+    assert len(agent.asked) == 2
+    agent.answer = (404, b"")
+    assert consul.record("api").admits("b")
+    agent.answer = (403, b"Permission denied")
+    with pytest.raises(OSError, match="Consul answers 403: Permission denied"):
+        consul.record("api")
 
 
 def test_consul_s_own_words_are_told(agent, consul):

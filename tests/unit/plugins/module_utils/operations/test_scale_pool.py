@@ -197,7 +197,7 @@ def test_l3_what_was_done_and_what_a_fence_is_worth(changed, forgotten, told):
     lines = scale_pool.written_off("api2", {"api": {"changed": changed, "record": record}}, forgotten)
     assert all(line.startswith(begins) for line, begins in zip(lines, told, strict=False))
     assert len(lines) == len(told) + 1
-    assert lines[-1].startswith("Keep it off: all agents share one token" if told else "api2 is in no pool's record")
+    assert lines[-1].startswith("If it comes back, no load balancer" if told else "api2 is in no pool's record")
 
 
 def test_l3_what_a_provider_made_is_not_waited_for():
