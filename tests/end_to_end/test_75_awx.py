@@ -117,6 +117,15 @@ def test_a_credential_that_lacks_a_secret_is_named(awx):
     assert_tells_no_secret(job, awx.secrets)
 
 
+def test_a_survey_reaches_scale_yml(awx):
+    kept = awx.launch("scale.yml", api=len(lab.upstream()))
+    assert (kept.status, dict(kept.changed)) == ("successful", {}), kept.told[-3000:]
+    refused = awx.launch("scale.yml", api="many")
+    assert refused.status == "failed"
+    assert "api: 'many' is not how many" in refused.told
+
+
+@lab.long_tier
 def test_a_survey_makes_the_pool_bigger_and_smaller(awx):
     for count in (4, 3):
         job = awx.launch("scale.yml", api=count)
