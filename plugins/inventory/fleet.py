@@ -17,7 +17,7 @@ description:
   - A member, and a host on its way to be one, is in its group. A host that the inventory does not know is added with
     C(ansible_host), C(fleet_provider) and O(host_variables). One that it knows keeps its variables.
   - A host that is leaving, or was written off, is in the group C(fleet_leaving) instead, unless another group
-    that does some work has it as well, such as C(cache).
+    that does some work has it as well, such as C(cache). One that was written off is in C(fleet_lost) as well.
   - A host that the inventory has in the group and the record does not name has been released. It is taken out of the
     inventory, or put into the group C(fleet_released) when it is in other groups as well. In a
     group that does some work it simply goes on.
@@ -154,6 +154,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
+    LOST,
     Member,
     Record,
     fault_of_address,
@@ -228,6 +229,8 @@ class InventoryModule(BaseInventoryPlugin):
         inventory.set_variable("all", "fleet_cache_file", _plain(question.cache))
         outside = {name: self._outside(record, static[name]) for name, record in answer.records.items()}
         inventory.set_variable("all", "fleet_not_members", {name: hosts for name, hosts in outside.items() if hosts})
+        # A playbook may name it where no host is in it.
+        inventory.add_group("fleet_lost")
         for name, record in answer.records.items():
             self._govern(name, record, static[name])
 
@@ -338,6 +341,8 @@ class InventoryModule(BaseInventoryPlugin):
                 if not (known and self._works(known)):
                     self.inventory.add_group("fleet_leaving")
                     self.inventory.add_host(member.name, group="fleet_leaving")
+                    if member.state == LOST:
+                        self.inventory.add_host(member.name, group="fleet_lost")
             self.inventory.set_variable(member.name, "fleet_member_state", _plain(member.state))
         for host in static:
             if record.get(host.name) is None:

@@ -129,7 +129,7 @@ class Member(t.NamedTuple):
 
 
 class Record:
-    """The record of a pool's members, as the collection keeps it in Consul's KV. A pool without one admits everybody.
+    """The record of a pool's members, as the collection keeps it in Consul's KV. A pool without one admits any host.
 
     :raises Refused: it is no such record.
     """

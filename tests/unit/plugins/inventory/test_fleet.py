@@ -132,6 +132,13 @@ def test_a_leaving_host_is_there_and_not_in_its_group(read, consul):
     assert inventory.variables("api3")["fleet_member_state"] == "leaving"
 
 
+def test_l3_a_host_that_was_written_off_can_be_left_out(read, consul):
+    assert read().group("fleet_lost") == []
+    consul.keys["scaleout/members/api"] = record(API1, API2, member("api3", "192.0.2.23", "lost", "static"))
+    inventory = read()
+    assert inventory.group("fleet_lost") == inventory.group("fleet_leaving") == ["api3"]
+
+
 @pytest.mark.parametrize(("state", "group"), [("joining", "api"), ("member", "api"), ("leaving", "fleet_leaving")])
 def test_a_host_that_waited_for_work_waits_no_more(read, consul, state, group):
     consul.keys["scaleout/members/api"] = record(API1, member("spare1", "192.0.2.91", state, "static"))
