@@ -64,6 +64,13 @@ def test_systemd_in_a_container_of_version_1_is_one_group_deeper_in_some_hierarc
     assert cgroup.of_host(DOCKER_V1.get, deeper, "") == cgroup.of_host(DOCKER_V1.get, first, "")
 
 
+def test_a_limit_above_what_a_container_of_version_1_sees():
+    stat = "/sys/fs/cgroup/memory/docker/c0ffee/memory.stat"
+    files = {**DOCKER_V1, stat: DOCKER_V1[stat].replace("memory_limit 268435456", f"memory_limit {128 * MB}")}
+    groups = cgroup.of_host(files.get, DOCKER_V1["/proc/1/cgroup"], DOCKER_V1["/proc/self/mountinfo"])
+    assert cgroup.memory(groups, MACHINE).total == 128 * MB
+
+
 def test_the_machine_of_version_1_is_no_container():
     groups = cgroup.of_host(DOCKER_V1.get, "4:memory:/\n2:cpuacct:/\n0::/\n", DOCKER_V1["/proc/self/mountinfo"])
     assert groups.seen()

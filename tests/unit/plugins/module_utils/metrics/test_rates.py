@@ -166,7 +166,7 @@ def test_two_looks_make_one_sample():
 
 def test_b5_what_contradicts_itself_is_the_beginning_of_no_interval():
     odd = sample(at=10.0, requests=9000.0)
-    found = rates.readings([sample(), sample(at=10.0, requests=50.0), odd, sample(at=20.0, requests=100.0)])
+    found = rates.readings([sample(), sample(at=10.0, requests=50.0), odd, sample(at=20.0, requests=9900.0)])
     assert [one["values"].get("requests") for one in found] == [None, 5.0, 900.0, None]
 
 
