@@ -167,7 +167,7 @@ def test_p7_a_server_that_cannot_write_its_log_gives_up_and_comes_back(platform)
         told = ledger.report()
         healed = readyz()["status"]
     load.tell(
-        f"{VICTIM}: no room for its log at {filled_at:.0f} s, room at {freed_at:.0f} s, back {back} s later", told
+        f"{VICTIM}: no room for its log at {filled_at:.0f} s, room at {freed_at:.0f} s, back {back:.0f} s later", told
     )
     assert "No space left on device" in log
     assert back is not None, "it stays down"
