@@ -107,7 +107,7 @@ def test_templates_are_evaluated_for_their_host_and_the_rest_is_let_lie(prefligh
         }
     ]
     (shop,) = result["topology"]["applications"].values()
-    assert (shop["group"], shop["role"], shop["pool"]) == ("api", "acme.shop.deploy", {"min": 1, "max": None})
+    assert (shop["group"], shop["role"], shop["pool"]) == ("api", "acme.shop.deploy", {"min": None, "max": None})
 
 
 OWN_ROLE = "{group: api, role: acme.shop.deploy, secrets: [gossip_key]}"
