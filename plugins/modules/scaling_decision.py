@@ -31,8 +31,8 @@ options:
       - V(schedule) is a list of windows with bounds of their own. Each has V(from), V(to), V(time_zone), V(min) or
         V(max), and may have V(days).
       - Further V(warm_up), V(stabilization), V(dead_after), V(action_timeout), V(max_step) and V(enforce_maximum).
-      - Without V(rules), V(triggers) and V(targets), the pool grows above 70 per cent of CPU or 1000 requests per second
-        and server, and by the triggers on CPU, memory and requests.
+      - Without V(rules), V(triggers) and V(targets), the pool grows above 70 per cent of CPU or 1000 requests per
+        second and server, and by the triggers on CPU, memory and requests.
       - Everything that is wrong is reported at once.
     type: dict
     required: true
@@ -47,9 +47,9 @@ options:
     required: true
   readings:
     description:
-      - What was measured, in any order. Each has an V(instance), a time V(at), and V(values) of V(cpu) and V(memory) (per
-        cent), V(memory_free) (MB), V(requests), V(application) and V(errors) (per second), V(network) (bytes per second)
-        and V(latency) (ms). A value that is missing is not known; it is never zero.
+      - What was measured, in any order. Each has an V(instance), a time V(at), and V(values) of V(cpu) and V(memory)
+        (per cent), V(memory_free) (MB), V(requests), V(application) and V(errors) (per second), V(network) (bytes per
+        second) and V(latency) (ms). A value that is missing is not known; it is never zero.
       - Guards may name V(pooler_wait) (s) and V(shard_errors) (per second) as well, of any instance.
       - They should go back RV(horizon) seconds. Older ones change nothing.
     type: list
@@ -57,8 +57,8 @@ options:
     default: []
   history:
     description:
-      - The past actions, in any order. Each has a V(direction), V(from), V(to), V(started), V(finished) and an V(outcome)
-        (V(succeeded), V(failed) or V(called_off)); and may have V(by), V(why) and V(replaced).
+      - The past actions, in any order. Each has a V(direction), V(from), V(to), V(started), V(finished) and an
+        V(outcome) (V(succeeded), V(failed) or V(called_off)); and may have V(by), V(why) and V(replaced).
       - An entry that cannot be, or that is from the future, holds the pool and is named.
     type: list
     elements: raw
@@ -190,9 +190,9 @@ losers:
   sample: []
 reasons:
   description:
-    - What holds the pool, each with a C(code) and a C(text). The codes are V(history), V(running), V(paused), V(maximum),
-      V(minimum), V(cooldown), V(back_off), V(guard), V(flapping), V(warm_up), V(missing_data), V(protected) and
-      V(projection).
+    - What holds the pool, each with a C(code) and a C(text). The codes are V(history), V(running), V(paused),
+      V(maximum), V(minimum), V(cooldown), V(back_off), V(guard), V(flapping), V(warm_up), V(missing_data),
+      V(protected) and V(projection).
   returned: success
   type: list
   elements: dict
@@ -272,7 +272,8 @@ told:
   elements: str
   sample:
     - Scale up from 2 to 3 (1 join), asked by rule cpu > 70.
-    - "  * rule cpu > 70 asks up: cpu 84 % a server (80 % to 84 % in 60 s; 10 samples of 2 of 2 members), threshold > 70"
+    - >-2
+        * rule cpu > 70 asks up: cpu 84 % a server (80 % to 84 % in 60 s; 10 samples of 2 of 2 members), threshold > 70
     - "  The size is 2, between 2 and 6."
     - "  Next: up now, down not possible."
 code:
@@ -285,7 +286,9 @@ problems:
   returned: failure
   type: list
   elements: dict
-  sample: [{option: policy.rules[0].metric, text: "'cpus' is not a metric that rises with the load; there is cpu or memory."}]
+  sample:
+    - option: policy.interval
+      text: is required.
 """
 
 import time

@@ -112,9 +112,13 @@ class Look:
     def _look(self, metric: str, duration: float) -> Evidence:
         restart, warm_up = self.history.last_success, self.policy.warm_up
         spans, lacking, reached = [], {}, 0
+        known: dict[tuple[int, float], Span] = {}
         for member in self.roll.eligible:
             since = restart if member.since is None else max(restart, member.since + warm_up)
-            one = span(self.readings.series(member.name, metric), self.now, duration, self.policy.interval, since)
+            series = self.readings.series(member.name, metric)
+            one = known.get((id(series), since))
+            if one is None:
+                one = known[id(series), since] = span(series, self.now, duration, self.policy.interval, since)
             if one.fault is None:
                 spans.append(one)
             else:

@@ -8,6 +8,7 @@ data, never zero (B4). Readings may come in any order and more than once (B5).
 
 from __future__ import annotations
 
+import array
 import bisect
 import math
 import typing as t
@@ -25,21 +26,24 @@ class Series:
     __slots__ = ("high", "low", "times")
 
     def __init__(self) -> None:
-        self.times: list[float] = []
-        self.low: list[float] = []
-        self.high: list[float] = []
+        # Arrays, so that Python's garbage collector has nothing to look at in a week of samples.
+        self.times: array.array[float] = array.array("d")
+        self.low: array.array[float] = array.array("d")
+        self.high: array.array[float] = array.array("d")
 
     def put(self, at: float, value: float) -> None:
         """Add a value; the newest one costs nothing."""
         times = self.times
         if not times or at > times[-1]:
-            place = len(times)
-        else:
-            place = bisect.bisect_left(times, at)
-            if times[place] == at:
-                self.low[place] = min(self.low[place], value)
-                self.high[place] = max(self.high[place], value)
-                return
+            times.append(at)
+            self.low.append(value)
+            self.high.append(value)
+            return
+        place = bisect.bisect_left(times, at)
+        if times[place] == at:
+            self.low[place] = min(self.low[place], value)
+            self.high[place] = max(self.high[place], value)
+            return
         times.insert(place, at)
         self.low.insert(place, value)
         self.high.insert(place, value)
@@ -95,6 +99,11 @@ class Readings:
             seen = self._seen[instance] = Series()
         seen.put(at, 0.0)
 
+    def follow(self, instance: str, leader: str) -> None:
+        """Let an instance have the readings of another: a simulation that spreads its load evenly needs one series."""
+        self._series[instance] = self._series.setdefault(leader, {})
+        self._seen[instance] = self._seen.setdefault(leader, Series())
+
     def series(self, instance: str, metric: str) -> Series | None:
         """Return a metric of an instance; None where it was never measured."""
         own = self._series.get(instance)
@@ -109,20 +118,22 @@ class Readings:
         seen = self._seen.get(instance)
         if seen is None:
             return None
+        if seen.times and seen.times[-1] <= now + AHEAD:
+            return seen.times[-1]
         place = bisect.bisect_right(seen.times, now + AHEAD)
         return seen.times[place - 1] if place else None
 
     def is_ahead(self, instance: str, now: float) -> bool:
         """Say whether an instance has readings from the future."""
         seen = self._seen.get(instance)
-        return seen is not None and seen.times[-1] > now + AHEAD
+        return seen is not None and len(seen.times) > 0 and seen.times[-1] > now + AHEAD
 
     def times(self, instance: str, since: float, now: float) -> list[float]:
         """Return when an instance reported within a time."""
         seen = self._seen.get(instance)
         if seen is None:
             return []
-        return seen.times[bisect.bisect_left(seen.times, since) : bisect.bisect_right(seen.times, now + AHEAD)]
+        return list(seen.times[bisect.bisect_left(seen.times, since) : bisect.bisect_right(seen.times, now + AHEAD)])
 
 
 def _is_time(value: t.Any) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import array
 import bisect
 import itertools
 import math
@@ -35,15 +36,15 @@ class Span(t.NamedTuple):
     fault: str | None
 
     @property
-    def times(self) -> list[float]:
+    def times(self) -> array.array[float]:
         return self.series.times[self.first : self.last]
 
     @property
-    def low(self) -> list[float]:
+    def low(self) -> array.array[float]:
         return self.series.low[self.first : self.last]
 
     @property
-    def high(self) -> list[float]:
+    def high(self) -> array.array[float]:
         return self.series.high[self.first : self.last]
 
 
@@ -103,12 +104,15 @@ def means(spans: t.Sequence[Span]) -> Means:
     head = spans[0]
     times = head.times
     if all(one.series is head.series and one.first == head.first for one in spans):
-        low, high = head.low, head.high
-    elif all(one.times == times for one in spans):
+        return _of(head.low, head.high, times)
+    if all(one.times == times for one in spans):
         low = [math.fsum(column) / len(spans) for column in zip(*(one.low for one in spans))]
         high = [math.fsum(column) / len(spans) for column in zip(*(one.high for one in spans))]
-    else:
-        return _stepped(spans)
+        return _of(low, high, times)
+    return _stepped(spans)
+
+
+def _of(low: t.Sequence[float], high: t.Sequence[float], times: t.Sequence[float]) -> Means:
     return Means(min(low), max(high), (low[-1] + high[-1]) / 2, times[-1], len(times))
 
 

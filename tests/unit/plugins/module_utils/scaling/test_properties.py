@@ -14,7 +14,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide i
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import Action, History
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Member, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.result import read
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.result import decide_on, read
 
 from .world import CPU, NOW, action, decision, policy_of, pool_of
 
@@ -34,7 +34,7 @@ LOADS = st.lists(st.sampled_from([0, 10, 60, 120, 200, 280, 400, 600]), min_size
 
 def simulated(loads, drop=0.0, failing=0.0, seed=0):
     """A pool under a load that changes each two minutes; the actions that decisions led to, and when each was taken."""
-    chance = random.Random(seed)  # noqa: S311 (no secret)
+    chance = random.Random(seed)
     policy, _pool = read(POLICY, pool_of(), NOW)
     readings, actions = Readings(), []
     since = {f"s{number}": NOW - 3600 for number in range(3)}
@@ -127,7 +127,7 @@ def test_no_garbage_is_an_error(readings, history):
 @pytest.mark.parametrize("every", [1, 7, 15])
 def test_members_that_are_measured_at_different_times(every):
     """J1: the mean at each instant, by a plain reckoning."""
-    chance = random.Random(every)  # noqa: S311 (no secret)
+    chance = random.Random(every)
     series = {
         name: {NOW - age - offset: float(chance.randint(0, 100)) for age in range(0, 330, every)}
         for offset, name in enumerate("abc")
@@ -145,3 +145,18 @@ def test_members_that_are_measured_at_different_times(every):
         pytest.approx(max(plain)),
         pytest.approx(plain[-1]),
     )
+
+
+def test_a_simulation_may_share_one_series():
+    """A load that is spread evenly needs one series, and gives the same decision."""
+    readings, shared = Readings(), Readings()
+    for name in "bc":
+        shared.follow(name, "a")
+    for age in range(300, -1, -15):
+        shared.put("a", NOW - age, {"cpu": 80})
+        for name in "abc":
+            readings.put(name, NOW - age, {"cpu": 80})
+    policy, pool = read(policy_of(), pool_of(), NOW)
+    documents = [decide_on(policy, one, pool, History(), NOW).document() for one in (readings, shared)]
+    assert documents[0] == documents[1]
+    assert documents[0]["to"] == 4
