@@ -123,7 +123,7 @@ def _of_target(look: Look, target: Target) -> Voice:
         to = fewest if target.up.size is None else min(fewest, look.living + target.up.size)
         return voice(UP, to, target.up, f"{saw}, takes {fewest}")
     most = projection.recommended(look, target, look.policy.stabilization, largest=True)
-    if most is not None and most < look.living and target.down:
+    if most is not None and most < look.living and target.down and evidence.is_complete:
         to = most if target.down.size is None else max(most, look.living - target.down.size)
         return voice(DOWN, to, target.down, f"{saw}, takes at most {most}")
     return voice(CALM, look.living, None, saw)
