@@ -116,8 +116,10 @@ CASES = {
     "a wall clock that was set by 4 s is no matter": ({}, {"at": 14.0, "uptime": 1010.0}, FULL),
     "B5: one that was set by 6 s hides when it was": ({}, {"at": 16.0, "uptime": 1010.0}, MEMORY),
     "B5: also backwards": ({}, {"at": 3.0, "uptime": 1010.0}, MEMORY),
-    "an interval as long as allowed": ({}, {"at": 30.0}, {**FULL, "cpu": pytest.approx(50 / 3), "network": 100.0,
-        "requests": pytest.approx(20 / 3), "application": pytest.approx(20 / 3)}),
+    "an interval as long as allowed": ({}, {"at": 30.0}, {
+        **FULL, "cpu": pytest.approx(50 / 3), "network": 100.0,
+        "requests": pytest.approx(20 / 3), "application": pytest.approx(20 / 3),
+    }),
     "a gap is no interval": ({}, {"at": 30.1}, MEMORY),
     "two looks within 0.1 s are one": ({}, {"at": 0.05}, MEMORY),
 }  # fmt: skip
