@@ -69,8 +69,14 @@ def recorded() -> dict[str, str]:
     return {member["name"]: member["address"] for member in consul("kv/scaleout/members/api?raw")["members"]}
 
 
+def settled() -> set[str]:
+    """Who gets requests, once that is each server of the pool: the test before may have disturbed one."""
+    assert lab.wait_for(lambda: len(lab.upstream()) == len(lab.hosts("api")), 60) is not None
+    return lab.upstream()
+
+
 def test_five_and_three_again_under_load(platform):
-    before = lab.upstream()
+    before = settled()
     with load.ledger("scale", longest=900) as ledger:
         scale(5, log="up").succeeded()
         grown = lab.upstream()
@@ -115,7 +121,7 @@ def test_a_check_tells_who_would_come_and_makes_no_host(platform):
     ids=["none", "negative", "no number", "more than the maximum"],
 )
 def test_what_is_no_size_is_refused(platform, count, named):
-    before = lab.upstream()
+    before = settled()
     run = scale(count, log=f"refused-{count}")
     assert run.status != 0
     (sentence,) = run.failures
@@ -127,7 +133,7 @@ def test_what_is_no_size_is_refused(platform, count, named):
 
 @lab.long_tier
 def test_a_server_that_is_never_healthy_joins_with_the_next_run(platform):
-    before = lab.upstream()
+    before = settled()
     broken = scale(4, "-e", "reference_api_health_path=/no-such-path", "-e", "app_health_timeout=8", log="sick")
     assert broken.status != 0
     print("\n".join(broken.failures))
@@ -181,7 +187,7 @@ def traces(address: str) -> str:
 
 @lab.long_tier
 def test_vms_that_wait_join_and_are_handed_back_clean(spares):
-    before = lab.upstream()
+    before = settled()
     static = [*spares, "-e", "scale_provider=static"]
     with load.ledger("scale-static", longest=900) as ledger:
         scale(5, *static, log="static-up").succeeded()
