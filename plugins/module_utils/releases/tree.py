@@ -131,6 +131,12 @@ class Tree:
         elif member.kind == FILE:
             parent.children[name] = File(member.executable, member.size, member.read)
         elif member.kind == LINK:
+            if "\0" in member.target:
+                raise Refused(
+                    f"{self._source} holds {member.name!r}, a link to {member.target!r}, which is no path.",
+                    code="unfit_source",
+                    source=self._source,
+                )
             parent.children[name] = Link(member.target)
         elif member.kind == HARDLINK:
             parent.children[name] = self._linked(member)

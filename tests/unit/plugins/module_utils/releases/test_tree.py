@@ -102,6 +102,7 @@ def test_layers(layers, expected):
         (["a/.wh.x/../../y"], "which leads out of it"),
         (["a\0b"], "which leads out of it"),
         (["a => ../x"], "holds '../x', which leads out of it"),
+        (["a -> \0", "a/a"], "holds 'a', a link to '\\x00', which is no path"),
         (["a => /etc/passwd"], "which leads out of it"),
         (["a => b"], "holds 'a', a hard link to 'b', which is no file in it"),
         (["d/", "a => d"], "which is no file in it"),
