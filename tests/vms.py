@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from tools.lab import engine, known_hosts
 from tools.lab.paths import KNOWN_HOSTS, LAB
@@ -41,3 +43,11 @@ class Vms:
         engine.remove_fleet(self.fleet)
         if KNOWN_HOSTS.exists():
             KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [self.subnet]))
+
+
+def rewrite(path: Path, replaced: Mapping[str, str]) -> None:
+    """Replace texts in a file, such as the addresses of other VMs."""
+    text = path.read_text()
+    for theirs, ours in replaced.items():
+        text = text.replace(theirs, ours)
+    path.write_text(text)

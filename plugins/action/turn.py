@@ -30,11 +30,8 @@ class ActionModule(ActionBase):
         )
         host = str((task_vars or {})["inventory_hostname"])
         with Turn(run.FOLDER, options["group"]) as turn:
-            if options["state"] == "failed":
-                with turn.breaks_unless_done(host):
-                    return {**result, "changed": False}
-            if options["state"] == "done":
-                turn.end(host)
+            if options["state"] != "taken":
+                (turn.fail if options["state"] == "failed" else turn.end)(host)
                 return {**result, "changed": False}
             broken_by = turn.holds(host)
             if options["alone"] and not broken_by:

@@ -58,6 +58,10 @@ class Turn:
         """Note that this turn has ended well."""
         self._note(_ENDED, host)
 
+    def fail(self, host: str) -> None:
+        """Hold the rest of the group from now on."""
+        self._note(_FAILED, host)
+
     def _note(self, what: str, host: str) -> None:
         if self._stream:
             self._stream.write(f"{what} {host}\n")
@@ -74,7 +78,7 @@ class Turn:
             yield lambda: done.append(True)
         finally:
             if not done:
-                self._note(_FAILED, host)
+                self.fail(host)
 
 
 def _broken_by(notes: t.Iterable[t.Sequence[str]]) -> str | None:

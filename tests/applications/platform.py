@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from tests.end_to_end import playbooks
-from tests.vms import Vms
+from tests.vms import Vms, rewrite
 from tools.lab import secrets
 from tools.lab.paths import ROOT
 
@@ -102,18 +102,15 @@ class Trio:
         self.kinto = folder / "kinto"
         shutil.copytree(ROOT / "inventories/trio", self.inventory, ignore=shutil.ignore_patterns("secrets.yml"))
         (folder / ".lab").mkdir()
-        for path in (self.inventory / "group_vars/all/main.yml", self.inventory / "hosts.yml"):
-            text = path.read_text()
-            for theirs, ours in REPLACED.items():
-                text = text.replace(theirs, ours)
-            path.write_text(text)
+        for path in ("group_vars/all/main.yml", "hosts.yml"):
+            rewrite(self.inventory / path, REPLACED)
         hosts = self._read("hosts.yml")
         hosts["all"]["children"].update(
             kinto={"hosts": dict.fromkeys(HOSTS[:2])}, notes={"hosts": dict.fromkeys(HOSTS[1:])}
         )
         self._write("hosts.yml", hosts)
         self._write("members.yml", {**self._read("members.yml"), "groups": ["api", "kinto", "notes"]})
-        self.secrets = {name: make() for name, make in secrets.MAKERS.items()}
+        self.secrets = secrets.make()
         self.secrets.update(kinto_hmac_secret="only-of-this-test", kinto_database_password="only 'of' this %test")
         self._write("group_vars/all/secrets.yml", self.secrets)
 

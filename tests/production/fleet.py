@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from tests.end_to_end import playbooks
-from tests.vms import Vms
+from tests.vms import Vms, rewrite
 from tools.lab.paths import KNOWN_HOSTS, LAB, ROOT
 
 VMS = Vms("scaleout-production", "172.29.89.0/24")
@@ -50,7 +50,7 @@ class Example:
         self.inventory = folder / "inventories/production"
         shutil.copytree(ROOT / "inventories/production", self.inventory)
         hosts = self.inventory / "hosts.yml"
-        hosts.write_text(hosts.read_text().replace(DOCUMENTED, OURS))
+        rewrite(hosts, {DOCUMENTED: OURS})
         self.secrets = make_secrets()
         self._write("group_vars/all/secrets.yml", self.secrets)
         self._write("../surroundings.yml", SURROUNDINGS)

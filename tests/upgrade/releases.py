@@ -11,8 +11,7 @@ from pathlib import Path
 import yaml
 
 from tests.end_to_end import playbooks
-from tests.vms import Vms
-from tools.lab import secrets
+from tests.vms import Vms, rewrite
 from tools.lab.paths import COLLECTION_LINK, LAB, ROOT
 
 #: The last commit of 0.1.0, an ancestor of every later one.
@@ -42,11 +41,7 @@ class Release:
         self.folder = folder
         self.inventory = inventory
         shutil.copyfile(HERE / hosts, inventory / "hosts.yml")
-        main = inventory / "group_vars/all/main.yml"
-        text = main.read_text()
-        for theirs, ours in REPLACED.items():
-            text = text.replace(theirs, ours)
-        main.write_text(text)
+        rewrite(inventory / "group_vars/all/main.yml", REPLACED)
 
     def run(self, playbook: str, *arguments: str, log: str) -> playbooks.Run:
         """Run one of the release's playbooks."""
@@ -78,8 +73,3 @@ def ours(folder: Path, made: dict[str, str]) -> Release:
     clusters = {"pg1": {"shards": [0, 1, 2, 3]}, "analytics": {"databases": ["analytics"], "workload": "dw"}}
     (inventory / "group_vars/all/zz.yml").write_text(yaml.safe_dump({"postgres_clusters": clusters}))
     return Release(ROOT, inventory, "hosts.yml")
-
-
-def make_secrets() -> dict[str, str]:
-    """Make the secrets of a lab, which have the same names in both."""
-    return {name: make() for name, make in secrets.MAKERS.items()}

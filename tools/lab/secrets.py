@@ -37,6 +37,11 @@ MAKERS = {
 }
 
 
+def make() -> dict[str, str]:
+    """Make all secrets of a lab, each new."""
+    return {name: maker() for name, maker in MAKERS.items()}
+
+
 def ensure() -> str:
     """Add the secrets that a lab lacks, and the key that opens the VMs of all.
 

@@ -99,10 +99,11 @@ class Tree:
         """
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if name.startswith("/") or ".." in parts or "\0" in name:
-            raise Refused(
-                f"{self._source} holds {name!r}, which leads out of it.", code="unfit_source", source=self._source
-            )
+            raise self._unfit(f"holds {name!r}, which leads out of it.")
         return tuple(parts)
+
+    def _unfit(self, why: str) -> Refused:
+        return Refused(f"{self._source} {why}", code="unfit_source", source=self._source)
 
     def _hide(self, parts: tuple[str, ...]) -> None:
         if parts[-1] == _OPAQUE:
@@ -119,11 +120,7 @@ class Tree:
     def _add(self, parts: tuple[str, ...], member: Member) -> None:
         parent = self._directory(parts[:-1], create=True)
         if parent is None:
-            raise Refused(
-                f"{self._source} holds {member.name!r}, which is below something that is no directory.",
-                code="unfit_source",
-                source=self._source,
-            )
+            raise self._unfit(f"holds {member.name!r}, which is below something that is no directory.")
         name = parts[-1]
         if member.kind == DIRECTORY:
             if not isinstance(parent.children.get(name), Directory):
@@ -132,11 +129,7 @@ class Tree:
             parent.children[name] = File(member.executable, member.size, member.read)
         elif member.kind == LINK:
             if "\0" in member.target:
-                raise Refused(
-                    f"{self._source} holds {member.name!r}, a link to {member.target!r}, which is no path.",
-                    code="unfit_source",
-                    source=self._source,
-                )
+                raise self._unfit(f"holds {member.name!r}, a link to {member.target!r}, which is no path.")
             parent.children[name] = Link(member.target)
         elif member.kind == HARDLINK:
             parent.children[name] = self._linked(member)
@@ -146,11 +139,7 @@ class Tree:
         directory = self._directory(tuple(above))
         found = None if directory is None else directory.children.get(name)
         if not isinstance(found, (File, Link)):
-            raise Refused(
-                f"{self._source} holds {member.name!r}, a hard link to {member.target!r}, which is no file in it.",
-                code="unfit_source",
-                source=self._source,
-            )
+            raise self._unfit(f"holds {member.name!r}, a hard link to {member.target!r}, which is no file in it.")
         return found
 
     def _directory(self, parts: t.Sequence[str], create: bool = False) -> Directory | None:
@@ -191,19 +180,15 @@ class Tree:
         if len(way) > 1:
             way.pop()
         elif confined:
-            raise Refused(f"{self._source} has a way that leads out of it.", code="unfit_source", source=self._source)
+            raise self._unfit("has a way that leads out of it.")
 
     def _follow(self, link: Link, way: list[t.Any], links: int, confined: bool) -> list[str]:
         """Return the parts that take a link's place, the last one first."""
         if links > _MOST_LINKS:
-            raise Refused(
-                f"{self._source} has links that lead to each other.", code="unfit_source", source=self._source
-            )
+            raise self._unfit("has links that lead to each other.")
         if link.target.startswith("/"):
             if confined:
-                raise Refused(
-                    f"{self._source} has a way that leads out of it.", code="unfit_source", source=self._source
-                )
+                raise self._unfit("has a way that leads out of it.")
             del way[1:]
         return link.target.split("/")[::-1]
 
@@ -212,9 +197,7 @@ class Tree:
         above, _slash, name = path.rpartition("/")
         directory = self._directory(above.split("/"), create=True)
         if directory is None:
-            raise Refused(
-                f"{self._source} holds {above!r}, which is no directory.", code="unfit_source", source=self._source
-            )
+            raise self._unfit(f"holds {above!r}, which is no directory.")
         if not file:
             self._directory(path.split("/"), create=True)
         elif not isinstance(directory.children.get(name), File):
@@ -244,8 +227,4 @@ class Tree:
                 try:
                     self.find(f"{above}/{node.target}" if not node.target.startswith("/") else "..", confined=True)
                 except Refused:
-                    raise Refused(
-                        f"{self._source} holds {path!r}, a link to {node.target!r}, which leads out of it.",
-                        code="unfit_source",
-                        source=self._source,
-                    ) from None
+                    raise self._unfit(f"holds {path!r}, a link to {node.target!r}, which leads out of it.") from None

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import judge, running_since
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Look
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import CHANGES, IN_A_ROW
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import IN_A_ROW
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import SIGNS, reached, shown
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.windows import span
 
@@ -127,8 +127,9 @@ def _of_readings(look: Look) -> list[Alert]:
 
 def _of_actions(look: Look) -> list[Alert]:
     history, found = look.history, []
-    if len(history.changes(look.now)) > CHANGES:
-        found.append(_alert("flapping", "", f"The direction changed more than {CHANGES} times within an hour."))
+    flapping = history.flapping(look.now)
+    if flapping:
+        found.append(_alert("flapping", "", flapping))
     started = running_since(look)
     if started is not None and reached(look.now - started, look.policy.action_timeout):
         seconds = look.now - started
@@ -136,7 +137,6 @@ def _of_actions(look: Look) -> list[Alert]:
         found.append(_alert("action_timeout", "", text))
     if history.failures >= IN_A_ROW:
         found.append(_alert("failed_growth", "", f"The last {history.failures} growths failed."))
-    future = history.future(look.now)
-    for place, text in enumerate([*history.faults, *([future] if future else ())]):
+    for place, text in enumerate(history.broken(look.now)):
         found.append(_alert("history", "", text, str(place)))
     return found

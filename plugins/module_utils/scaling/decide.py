@@ -11,7 +11,7 @@ import dataclasses
 import math
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Look, breaches
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import CHANGES, HOUR, History
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, TICK, UP, shown
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy, Watch
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pool
@@ -62,7 +62,7 @@ class Choice:
 def choose(look: Look, voices: list[Voice]) -> Choice:
     """Choose what to do with a pool."""
     size, bounds = look.pool.desired, look.bounds
-    broken = _broken(look)
+    broken = [Reason("history", text) for text in look.history.broken(look.now)]
     ups = [voice for voice in voices if voice.asks == UP]
     downs = [voice for voice in voices if voice.asks == DOWN]
     if broken:
@@ -80,12 +80,6 @@ def choose(look: Look, voices: list[Voice]) -> Choice:
     if downs:
         return _down(look, max(downs, key=lambda voice: voice.to))
     return Choice(NONE, "", size, size)
-
-
-def _broken(look: Look) -> list[Reason]:
-    texts = list(look.history.faults)
-    future = look.history.future(look.now)
-    return [Reason("history", text) for text in (*texts, *([future] if future else ()))]
 
 
 def _held(look: Look, direction: str, winner: Voice | None, reasons: list[Reason]) -> Choice:
@@ -118,6 +112,10 @@ def _waiting(look: Look, voice: Voice, wait: float) -> Reason:
         and look.history.last_failure + look.history.wait(voice.cooldown) - look.now >= wait - TICK
     ):
         return Reason("back_off", f"The last growth failed ({look.history.failures} in a row); {wait:.0f} s to go.")
+    return _cooling(voice, wait)
+
+
+def _cooling(voice: Voice, wait: float) -> Reason:
     return Reason("cooldown", f"The cooldown of {voice.title}, {voice.cooldown:g} s, has {wait:.0f} s to go.")
 
 
@@ -129,11 +127,10 @@ def _down(look: Look, voice: Voice, enforced: bool = False) -> Choice:
         reasons.append(Reason("minimum", f"The pool has its minimum of {look.bounds.minimum}."))
     wait = _until(look, look.history.last + voice.cooldown)
     if wait:
-        reasons.append(
-            Reason("cooldown", f"The cooldown of {voice.title}, {voice.cooldown:g} s, has {wait:.0f} s to go.")
-        )
-    if len(look.history.changes(look.now)) > CHANGES:
-        reasons.append(Reason("flapping", f"The direction changed more than {CHANGES} times within an hour."))
+        reasons.append(_cooling(voice, wait))
+    flapping = look.history.flapping(look.now)
+    if flapping:
+        reasons.append(Reason("flapping", flapping))
     if look.roll.warming:
         names = ", ".join(member.name for member in look.roll.warming)
         reasons.append(Reason("warm_up", f"In its warm-up: {names}."))
@@ -166,10 +163,16 @@ def _locked(look: Look) -> list[Reason]:
     started = running_since(look)
     if started is not None:
         reasons.append(Reason("running", f"An action has been running for {max(0.0, look.now - started):.0f} s."))
-    pause = look.pool.paused
-    if pause and pause.until > look.now + TICK:
-        reasons.append(Reason("paused", f"Paused for another {pause.until - look.now:.0f} s: {pause.why}."))
+    paused = paused_for(look)
+    if paused:
+        reasons.append(paused)
     return reasons
+
+
+def paused_for(look: Look) -> Reason | None:
+    """Return the pause that is in force as a reason; None without one."""
+    pause = look.pause
+    return Reason("paused", f"Paused for another {pause.until - look.now:.0f} s: {pause.why}.") if pause else None
 
 
 def running_since(look: Look) -> float | None:
@@ -190,12 +193,6 @@ def growth_at(look: Look, cooldown: float, is_bound: bool = False) -> float:
 def _until(look: Look, at: float) -> float:
     """Return how many seconds are left until a time; 0 when it is reached."""
     return at - look.now if at > look.now + TICK else 0.0
-
-
-def flapping_ends(look: Look) -> float:
-    """Return when so many changes of direction are older than an hour that they are no flapping."""
-    changes = look.history.changes(look.now)
-    return changes[-CHANGES - 1] + HOUR if len(changes) > CHANGES else -math.inf
 
 
 def guarded(look: Look) -> list[Reason]:

@@ -54,11 +54,8 @@ def roll(policy: Policy, readings: Readings, pool: Pool, now: float) -> Roll:
     names = {member.name for member in pool.members} - {member.name for member in dead}
     living = [member for member in pool.members if member.name in names]
     warming = tuple(one for one in living if one.since is not None and not reached(now - one.since, policy.warm_up))
-    eligible = tuple(
-        one
-        for one in living
-        if one.healthy and one.in_rotation and (one.since is None or reached(now - one.since, policy.warm_up))
-    )
+    warm = names - {one.name for one in warming}
+    eligible = tuple(one for one in living if one.healthy and one.in_rotation and one.name in warm)
     return Roll(
         eligible,
         warming,

@@ -9,9 +9,9 @@ import dataclasses
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import schedule
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.eligible import Roll, roll
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import EQ, GT, holds
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import EQ, GT, TICK, holds
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pool
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pause, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.windows import Means, Span, means, span
 
@@ -49,7 +49,7 @@ class Evidence:
         """Say whether the window proves a breach well enough to grow on (B2)."""
         if self.means is None:
             return False
-        if 2 * len(self.spans) > self.warm and breaches(self.means, condition, threshold, self.factor(total)):
+        if self.is_enough_to_grow and breaches(self.means, condition, threshold, self.factor(total)):
             return True
         # In an overload the collector's way fails first: who is reached and silent counts as one of those who breach.
         heard = len(self.spans) + self.reached
@@ -91,6 +91,12 @@ class Look:
         #: The size without the dead that may go: what the arithmetic reckons with.
         self.living = max(0, pool.desired - len(self.roll.gone))
         self._found: dict[tuple[str, float], Evidence] = {}
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause that is in force."""
+        pause = self.pool.paused
+        return pause if pause and pause.until > self.now + TICK else None
 
     @property
     def serving(self) -> int:

@@ -177,9 +177,25 @@ class History:
             return 0.0
         return min(cooldown, FIRST_WAIT * 2.0 ** min(self.failures - 1, 32))
 
+    def broken(self, now: float) -> list[str]:
+        """Return what keeps the history from being believed, a sentence each (A7)."""
+        future = self.future(now)
+        return [*self.faults, *([future] if future else ())]
+
     def changes(self, now: float) -> list[float]:
         """Return the times of the changes of direction within the last hour."""
         return [at for at in self._changes if now - at < HOUR]
+
+    def flapping(self, now: float) -> str | None:
+        """Say that the pool flaps; None when it does not (A1)."""
+        if len(self.changes(now)) <= CHANGES:
+            return None
+        return f"The direction changed more than {CHANGES} times within an hour."
+
+    def calm_at(self, now: float) -> float:
+        """Return when so many changes of direction are older than an hour that they are no flapping."""
+        changes = self.changes(now)
+        return changes[-CHANGES - 1] + HOUR if len(changes) > CHANGES else -math.inf
 
     @staticmethod
     def _failures(ended: t.Sequence[Action]) -> tuple[int, float]:

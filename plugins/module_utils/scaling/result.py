@@ -14,7 +14,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.fields import Fault, InvalidPolicy
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, UP
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import (
+    COOLDOWN_DOWN,
+    COOLDOWN_UP,
+    Policy,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.voices import Voice
@@ -64,7 +68,7 @@ class Decision:
                 "windows": list(look.bounds.windows),
             },
             "members": _members(look),
-            "paused": dataclasses.asdict(look.pool.paused) if _is_paused(look) and look.pool.paused else None,
+            "paused": dataclasses.asdict(look.pause) if look.pause else None,
             "running_since": decide.running_since(look),
             "alerts": [alert.document() for alert in self.alerts.now],
             "alerts_new": new,
@@ -86,8 +90,9 @@ class Decision:
             lines.append(f"  It replaces {', '.join(choice.replaced)}.")
         if choice.leave_first:
             lines.append(f"  First to leave: {', '.join(choice.leave_first)}.")
-        if _is_paused(look) and look.pool.paused and not any(reason.code == "paused" for reason in choice.reasons):
-            lines.append(f"  Paused for another {look.pool.paused.until - look.now:.0f} s: {look.pool.paused.why}.")
+        paused = decide.paused_for(look)
+        if paused and paused not in choice.reasons:
+            lines.append(f"  {paused.text}")
         for voice in self.voices:
             mark = "*" if voice is choice.winner else "-"
             lines.append(f"  {mark} {voice.title} asks {voice.asks}: {voice.why}")
@@ -105,20 +110,11 @@ def decide_on(policy: Policy, readings: Readings, of: Pool, history: History, no
     :param now: seconds since the epoch.
     """
     look, voices, choice = decide.look_at(policy, readings, of, history, now)
-    times = (
-        (None, None)
-        if decide.running_since(look) is not None or choice_is_blocked(choice)
-        else (
-            _next_up(look, voices),
-            _next_down(look, voices),
-        )
-    )
-    return Decision(look, tuple(voices), choice, alarms.find(look), *times)
-
-
-def choice_is_blocked(choice: decide.Choice) -> bool:
-    """Say whether the pool cannot be changed at all until someone repairs its history."""
-    return any(reason.code == "history" for reason in choice.reasons)
+    next_up = next_down = None
+    # A history that cannot be believed keeps the pool as it is until someone repairs it.
+    if decide.running_since(look) is None and not history.broken(now):
+        next_up, next_down = _next_up(look, voices), _next_down(look, voices)
+    return Decision(look, tuple(voices), choice, alarms.find(look), next_up, next_down)
 
 
 def read(policy: t.Any, of: t.Any, now: t.Any) -> tuple[Policy, Pool]:
@@ -152,16 +148,12 @@ def _when(at: float | None, now: float) -> str:
     return "now" if at <= now else f"in {at - now:.0f} s"
 
 
-def _is_paused(look: Look) -> bool:
-    return look.pool.paused is not None and look.pool.paused.until > look.now
-
-
 def _next_up(look: Look, voices: t.Sequence[Voice]) -> float | None:
     policy, history = look.policy, look.history
     if look.bounds.maximum <= look.living or look.pool.desired > look.bounds.maximum:
         return None
     if look.pool.desired < look.bounds.minimum:
-        return _not_before(look, decide.growth_at(look, 300.0, is_bound=True))
+        return _not_before(look, decide.growth_at(look, COOLDOWN_UP, is_bound=True))
     asking = [voice.cooldown for voice in voices if voice.asks == UP]
     steps = policy.ups
     if not steps:
@@ -179,10 +171,10 @@ def _next_down(look: Look, voices: t.Sequence[Voice]) -> float | None:
     above = look.pool.desired > look.bounds.maximum
     if not steps and not above:
         return None
-    cooldown = 600.0 if above else min(asking or [step.cooldown for step in steps])
+    cooldown = COOLDOWN_DOWN if above else min(asking or [step.cooldown for step in steps])
     warm = max((one.since or 0.0 for one in look.roll.warming), default=-math.inf) + policy.warm_up
     window = -math.inf if above and policy.enforce_maximum else history.last_success + policy.stabilization
-    return _not_before(look, history.last + cooldown, window, warm, decide.flapping_ends(look))
+    return _not_before(look, history.last + cooldown, window, warm, history.calm_at(look.now))
 
 
 def _not_before(look: Look, *times: float) -> float:

@@ -138,18 +138,14 @@ class Record:
         self._lost: dict[str, bool] | None = None
         if text is None:
             return
+        self._lost = {}
         try:
-            listed_there = [
-                (str(place), str(member["state"]) == "lost")
-                for member in json.loads(text)["members"]
-                for place in (member["name"], member["address"])
-            ]
+            for member in json.loads(text)["members"]:
+                for place in (str(member["name"]), str(member["address"])):
+                    # An address may have been given to another host since.
+                    self._lost[place] = member["state"] == "lost" and self._lost.get(place, True)
         except (ValueError, KeyError, TypeError):
             raise Refused("the record of the pool's members cannot be read") from None
-        self._lost = {}
-        for place, lost in listed_there:
-            # An address may have been given to another host since.
-            self._lost[place] = lost and self._lost.get(place, True)
 
     def admits(self, *places: str) -> bool:
         """Whether a host is in the pool, by its name or one of its addresses."""
@@ -391,9 +387,7 @@ class Consul:
         """
         # Any server may answer a stale query. Others go to the leader, and hang for half a minute when it is lost.
         query = {"stale": "", "index": index, "wait": f"{max(1, round(wait * 1000))}ms"}
-        status, newest, text = self._get(f"/v1/health/service/{service}", query, wait * 1.1 + 10)
-        if status != 200:
-            raise OSError(f"Consul answers {status}: {text[:200].decode('utf-8', 'replace').strip()}")
+        _status, newest, text = self._get(f"/v1/health/service/{service}", query, wait * 1.1 + 10)
         return max(1, newest), json.loads(text)
 
     def record(self, service: str) -> Record:
@@ -404,21 +398,26 @@ class Consul:
         """
         if service not in self._groups:
             return Record()
-        status, _newest, text = self._get(f"/v1/kv/scaleout/members/{self._groups[service]}", {"stale": ""}, 10)
-        if status == 404:
-            return Record()
-        if status != 200:
-            raise OSError(f"Consul answers {status}: {text[:200].decode('utf-8', 'replace').strip()}")
-        return Record(base64.b64decode(json.loads(text)[0]["Value"] or ""))
+        path = f"/v1/kv/scaleout/members/{self._groups[service]}"
+        status, _newest, text = self._get(path, {"stale": ""}, 10, expected=(200, 404))
+        return Record() if status == 404 else Record(base64.b64decode(json.loads(text)[0]["Value"] or ""))
 
-    def _get(self, path: str, query: t.Mapping[str, t.Any], timeout: float) -> tuple[int, int, bytes]:
-        """Return the status, Consul's index and the text."""
+    def _get(
+        self, path: str, query: t.Mapping[str, t.Any], timeout: float, expected: t.Collection[int] = (200,)
+    ) -> tuple[int, int, bytes]:
+        """Return the status, Consul's index and the text.
+
+        :raises OSError: no answer, or one with another status than those expected.
+        """
         connection = http.client.HTTPConnection(self._address, timeout=timeout)
         try:
             token = self._token_file.read_text(encoding="utf-8").strip()
             connection.request("GET", f"{path}?{urllib.parse.urlencode(query)}", headers={"X-Consul-Token": token})
             answer = connection.getresponse()
-            return answer.status, int(answer.getheader("X-Consul-Index") or 1), answer.read()
+            text = answer.read()
+            if answer.status not in expected:
+                raise OSError(f"Consul answers {answer.status}: {text[:200].decode('utf-8', 'replace').strip()}")
+            return answer.status, int(answer.getheader("X-Consul-Index") or 1), text
         except http.client.HTTPException as error:
             raise OSError(f"Consul's answer cannot be read: {error!r}") from error
         finally:
