@@ -12,7 +12,7 @@ LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
   molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production applications upgrade soak-hosts soak-kills
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## from nothing to a running platform: environment, engine, image, VMs, roles; again: nothing changes
 	@$(LAB) up lab
@@ -41,13 +41,11 @@ test: env ## what CI runs, in at most 35 minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration kills molecule
 	@$(MAKE) --no-print-directory end-to-end
 
-test-all: ## and the newest ansible-core, the API, the lab, all roles, Debian 12: at most 120 minutes
+test-all: ## and the newest ansible-core, the API, all roles, the lab, applications, Debian 12: at most 120 minutes
 	@$(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target kills-all molecule-long api cores
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target molecule-long api cores
 	@$(MAKE) --no-print-directory end-to-end-lab
-	@$(MAKE) --no-print-directory production
-	@$(LAB) prepare bookworm
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target molecule-bookworm integration-bookworm
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target production upgrade applications
 
 unit: env ## planners: tables and properties
 	$(TIMED) unit pytest -q tests/unit
@@ -60,9 +58,9 @@ kills: ## seven random kills of a configuration transaction, on one VM
 	@$(LAB) prepare
 	$(TIMED) kills tests/kills/run
 
-kills-all: ## each service's transaction killed at each of its steps
+kills-all: ## a soak: each service's transaction killed at each of its steps
 	@$(LAB) prepare
-	$(TIMED) kills-all tests/kills/run --all
+	$(TIMED) --soak kills-all tests/kills/run --all
 
 molecule: ## one role by itself, with an application of its own
 	@$(LAB) prepare
@@ -72,12 +70,14 @@ molecule-long: # the other roles
 	@$(LAB) prepare
 	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
 
-molecule-bookworm: # every role on Debian 12
-	$(TIMED) molecule-bookworm env MOLECULE_RELEASE=bookworm tests/molecule
+molecule-bookworm: ## a soak: every role on Debian 12
+	@$(LAB) prepare bookworm
+	$(TIMED) --soak molecule-bookworm env MOLECULE_RELEASE=bookworm tests/molecule
 
-integration-bookworm: # every module on Debian 12
+integration-bookworm: ## a soak: every module on Debian 12
+	@$(LAB) prepare bookworm
 	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
-	$(TIMED) integration-bookworm env LAB_RELEASE=bookworm tests/integration/run
+	$(TIMED) --soak integration-bookworm env LAB_RELEASE=bookworm tests/integration/run
 	@tests/integration/playbook playbooks/fleet.yml -e fleet_state=absent
 
 cores: env ## unit tests and ansible-test on the newest supported ansible-core
@@ -103,7 +103,7 @@ applications: ## Kinto and an application of Node beside the reference API, on a
 	@$(LAB) prepare
 	$(TIMED) applications pytest -q -s --durations=8 tests/applications
 
-upgrade: ## a platform of release 0.1.0 is taken over under load
+upgrade: ## a platform of release 0.1.0, on Debian 12, is taken over under load
 	@$(LAB) prepare bookworm
 	$(TIMED) upgrade pytest -q -s --durations=8 tests/upgrade
 

@@ -37,6 +37,9 @@ os.environ["ANSIBLE_INVENTORY"] = str(CHOSEN.inventory)
 #: For tests that take minutes and add to what a shorter one of the same kind shows: they run on the lab only.
 long_tier = pytest.mark.skipif(CHOSEN.name != "lab", reason="in the long tier: make end-to-end-lab")
 
+#: For tests whose answer cannot depend on the number of hosts: they run on the trio only.
+any_size = pytest.mark.skipif(CHOSEN.name == "lab", reason="the same at any size: make end-to-end")
+
 #: What makes it, and what removes it.
 UP = (sys.executable, "-m", "tools.lab", "up", CHOSEN.name)
 DOWN = (sys.executable, "-m", "tools.lab", "down", CHOSEN.name)

@@ -12,6 +12,8 @@ import yaml
 
 from tests.end_to_end import lab, playbooks
 
+pytestmark = lab.any_size
+
 HOSTS = lab.hosts("api")[:2]
 BALANCERS = lab.hosts("loadbalancer")
 PORT = 9000

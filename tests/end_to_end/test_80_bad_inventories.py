@@ -9,8 +9,10 @@ import shutil
 import pytest
 import yaml
 
-from tests.end_to_end import playbooks
+from tests.end_to_end import lab, playbooks
 from tools.lab.labs import LABS
+
+pytestmark = lab.any_size
 
 
 class Inventory:
