@@ -1,0 +1,15 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Documents of samples."""
+
+from __future__ import annotations
+
+
+def document(instance="shop1", at=1_800_000_000.0, service="shop", **metrics):
+    """A sample of an instance, with a processor's use unless other metrics are given."""
+    return {
+        "timestamp": at,
+        "service": service,
+        "instance": instance,
+        "metrics": metrics or {"cpu": {"usage": 50.0}},
+    }
