@@ -26,6 +26,7 @@ from ansible.plugins.loader import callback_loader, init_plugin_loader
 from ansible.utils.context_objects import CLIArgs
 
 init_plugin_loader()
+BIG = 'x' * 2**20
 context.CLIARGS = CLIArgs({})
 callback = callback_loader.get("scaleout.platform.push_metrics")
 callback.set_options()
@@ -36,7 +37,7 @@ def rss():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 def result(number):
-    big = os.urandom(2**19).hex()
+    big = f"{number}" + BIG
     sample = {"timestamp": 1.8e9 + number, "service": "shop", "instance": f"shop{number % 1000}",
               "metrics": {"cpu": {"usage": 1.5}}}
     return {"sample": sample, "payload": big, "changed": False}
@@ -53,7 +54,8 @@ for n in range(int(sys.argv[1])):
     send("v2_runner_on_ok", hosts[n % 14], result(n))
 for n in range(100):
     items = [result(n), {"failed": True, **result(n)}]
-    send("v2_runner_on_failed", hosts[n % 14], {"results": items, "failed": True, "msg": "y" * 2**20, "code": "z" * 2**20})
+    told = {"failed": True, "msg": "y" * 2**20, "code": "z" * 2**20}
+    send("v2_runner_on_failed", hosts[n % 14], {"results": items, **told})
 timed = callback._spent
 print(json.dumps({"grown": rss() - before, "samples": len(callback._samples), "dropped": callback._dropped,
                   "each": (timed - spent) / int(sys.argv[1]), "report": len(json.dumps(callback._log.report(0, 1)))}))
