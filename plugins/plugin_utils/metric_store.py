@@ -328,8 +328,8 @@ def _id_at(seconds: float) -> str:
 
 
 def _id_after(number: t.Any) -> str:
-    milliseconds, _, sequence = _text(number).partition("-")
-    return f"{milliseconds}-{int(sequence) + 1}"
+    milliseconds, sequence = _order(number)
+    return f"{milliseconds}-{sequence + 1}"
 
 
 def _order(number: t.Any) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ import re
 import shutil
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -171,6 +173,43 @@ def test_the_free_strategy_many_forks_and_other_callbacks(tmp_path, port, stored
     assert {task["results"] for task in stored.runs()[0]["tasks"]} == {12}
     assert "Playbook run took" in run.said
     assert re.search(r"Take a sample -+ \d", run.said)
+
+
+#: A process of its own, as AWX has for a job.
+JOB = """
+import json, sys, ansible_runner
+run = ansible_runner.run(**json.load(sys.stdin), quiet=True)
+tasks = [one["event_data"] for one in run.events if one["event"] == "runner_on_ok"]
+print(json.dumps([run.status, run.stdout.read(), [one["res"]["sample"]["instance"] for one in tasks]]))
+"""
+
+
+def test_beside_the_callback_of_awx_under_ansible_runner(tmp_path, port, stored):
+    """A job's layout: the project has its own ansible.cfg, and the credential gives the environment."""
+    project = Project(tmp_path / "project", port)
+    (tmp_path / "project/ansible.cfg").write_text("[defaults]\ncallbacks_enabled = scaleout.platform.push_metrics\n")
+    (tmp_path / "project/collect.yml").write_text(COLLECT)
+    (tmp_path / "inventory").mkdir()
+    project.inventory.rename(tmp_path / "inventory/hosts")
+    names = ("SCALEOUT_STORE_HOST", "SCALEOUT_STORE_PORT", "SCALEOUT_STORE_PASSWORD", "ANSIBLE_COLLECTIONS_PATH")
+    given = {name: project.environment.pop(name) for name in names}
+    del project.environment["ANSIBLE_CALLBACKS_ENABLED"]
+    job = {"private_data_dir": str(tmp_path), "playbook": "collect.yml", "envvars": given}
+    done = subprocess.run(
+        [sys.executable, "-c", JOB],
+        input=json.dumps(job),
+        env=project.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    status, said, events = json.loads(done.stdout)
+    assert status == "successful", said
+    assert "WARNING" not in said
+    # AWX's own events are whole.
+    assert sorted(events) == ["shop1", "shop2"]
+    assert instances(stored) == ["shop1", "shop2"]
 
 
 def test_two_playbooks_of_one_run_and_check_mode(tmp_path, port, stored):

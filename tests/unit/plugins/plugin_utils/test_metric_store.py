@@ -120,11 +120,15 @@ def test_two_writers_make_one_mean(server, port):
     assert server.xlen("scaleout:metrics:shop:raw") == 0
 
 
+def dies(*_arguments):
+    raise KeyboardInterrupt
+
+
 def test_a_writer_that_dies_before_it_has_written_the_means_loses_nothing(store, server, port, monkeypatch):
     now = int(time.time())
     raw_entry(server, [document("shop1", now - DAY - 600)], now - DAY - 600)
     dying = Store(Settings("127.0.0.1", port, password=redis_server.PASSWORD))
-    monkeypatch.setattr(dying, "_compact", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(dying, "_compact", dies)
     with pytest.raises(KeyboardInterrupt):
         dying.push(samples(document("shop1", now)))
     store.push(samples(document("shop1", now)))
