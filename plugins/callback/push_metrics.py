@@ -281,21 +281,21 @@ class CallbackModule(CallbackBase):
     @guarded
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         data = _data(result)
-        hidden = bool(data.get("_ansible_no_log")) or result.task.no_log not in (None, False)
+        hidden = "censored" in data or result.task.no_log not in (None, False)
         kind = "ignored" if ignore_errors else "failed"
         self._log.ends(result.host.get_name(), time.monotonic(), kind, data.get("code"), hidden)
-        # A loop that failed at one item has the samples of the others.
-        self._gather(result, {"results": data.get("results")})
+        # What was measured was measured, and a loop that failed at one item has the samples of the others.
+        self._gather(result, data)
 
     @guarded
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
         self._log.ends(result.host.get_name(), time.monotonic(), "unreachable", "unreachable")
 
     def _gather(self, result: t.Any, data: t.Mapping[str, t.Any]) -> None:
-        """Keep the samples of a result; a loop's are in the results of its items."""
+        """Keep the samples of a result; a loop's are in the results of its items. With ``no_log`` core left none."""
         items = data.get("results")
         for one in (data, *(items if isinstance(items, list) else ())):
-            if not isinstance(one, dict) or FIELD not in one or one.get("failed") or one.get("_ansible_no_log"):
+            if not isinstance(one, dict) or FIELD not in one or one.get("_ansible_no_log"):
                 continue
             self._host = self._host or result.host
             if len(self._samples) >= MOST_SAMPLES:
@@ -407,10 +407,10 @@ class CallbackModule(CallbackBase):
 
 
 def _data(result: t.Any) -> t.Mapping[str, t.Any]:
-    """Return a result as it came.
+    """Return a result, censored where ``no_log`` says so.
 
-    Its public form is a copy in plain types, of all of it. A megabyte is copied for a sample of 500 bytes then, or for
-    none. Core has this attribute in all releases that we support; should it go, the copy serves.
+    Its public form is a copy of all of it in plain types. Cores before 2.21 have it without that copy as well, as what
+    they made for this callback; what is taken out of it is made plain here.
     """
     data = getattr(result, "_return_data", None)
     return data if isinstance(data, dict) else result.result

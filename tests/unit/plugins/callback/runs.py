@@ -16,6 +16,9 @@ import typing as t
 
 from tests.unit.redis_server import PASSWORD, ROOT
 
+#: This collection, and those that the pinned package ``ansible`` brings; tools/ci/cores.py says where they are.
+COLLECTIONS = os.environ.get("ANSIBLE_COLLECTIONS_PATH", f"{ROOT}/.ansible/collections:{sysconfig.get_path('purelib')}")
+
 #: Something that takes samples, as service_metrics_info does, without a host to look at.
 TAKE_SAMPLE = """
 from ansible.plugins.action import ActionBase
@@ -74,7 +77,7 @@ class Project:
             **kept,
             "HOME": str(folder),
             "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-            "ANSIBLE_COLLECTIONS_PATH": f"{ROOT}/.ansible/collections:{sysconfig.get_path('purelib')}",
+            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CALLBACKS_ENABLED": "scaleout.platform.push_metrics",
             "COLUMNS": "1000",
