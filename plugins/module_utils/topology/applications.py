@@ -140,16 +140,18 @@ class _Applications(Reader):
         if not isinstance(entry, Mapping):
             self.problem("invalid_applications", "", f"{where} is not a mapping with {', '.join(KEYS)}")
             return None
-        before = len(self.problems)
-        for key, reason in failures(_outline_of(entry)):
+        unknown = list(failures(_outline_of(entry)))
+        for key, reason in unknown:
             self.problem("not_evaluated", "", f"{where}: {key} {reason}")
-        if len(self.problems) > before:
+        if unknown:
             return None
+        before = len(self.problems)
         role = entry.get("role", ROLE)
         self._check_keys(where, entry, keys_of(role))
         self._check_group(where, entry.get("group"))
         if not isinstance(role, str) or not _ROLE.fullmatch(role):
             self.problem("invalid_role", "", f"{where}: role is {role!r}, which is not the name of a role")
+        is_sound = len(self.problems) == before and _NAME.fullmatch(name)
         application = Application(
             name,
             str(entry.get("group")),
@@ -163,7 +165,8 @@ class _Applications(Reader):
         )
         if role == ROLE and "health" in entry:
             self._part(f"{where}: health", entry["health"], HEALTH_KEYS)
-        return None if len(self.problems) > before else application
+        # One whose parts are not all right is looked at all the same: who corrects them is told the rest at once.
+        return application if is_sound else None
 
     def _check_keys(self, where: str, entry: Mapping[str, t.Any], keys: t.Sequence[str]) -> None:
         for key in entry:
@@ -209,12 +212,14 @@ class _Applications(Reader):
         if port is None or not 1 <= port <= 65535:
             text = f"{where}: port is {value!r}; a port is between 1 and 65535"
             self.problem("bad_port", "", text)
+            return None
         return port
 
     def _database(self, where: str, name: str, value: t.Any) -> Database | None:
         part = self._part(f"{where}: database", value, DATABASE_KEYS)
         if part is None:
             return None
+        before = len(self.problems)
         clusters = list(self.platform.clusters)
         cluster = part.get("cluster", clusters[0] if len(clusters) == 1 else None)
         database = part.get("name", name)
@@ -236,7 +241,7 @@ class _Applications(Reader):
         user, previous = (str(roles.get(key, "")) for key in ("user", "previous_user"))
         made = Database(str(database), str(owner), str(cluster), user, previous)
         self._check_roles(f"{where}: database", roles, made.login)
-        return made
+        return made if len(self.problems) == before else None
 
     def _check_roles(self, where: str, roles: Mapping[str, t.Any], login: str) -> None:
         for key, role in roles.items():

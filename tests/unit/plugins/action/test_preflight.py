@@ -350,3 +350,14 @@ def test_h10_h11_the_production_example_asks_for_nothing_of_the_reference_api(ex
     assert not result.get("warnings")
     assert (result["topology"]["shards"], list(result["topology"]["applications"])) == ([], ["shop"])
     assert "hidden" not in repr(result)
+
+
+def test_all_that_is_wrong_with_an_application_is_told_at_once(preflight):
+    entry = "group: api, command: [/usr/bin/python3, server.py], source: book, port: 9000"
+    bad = f"{{{entry}, database: {{cluster: other, password: x}}, site: {{tls: {{}}}}, pool: {{min: 3, max: 2}}}}"
+    both = f"{{shop: {{{entry}}}, book: {bad}}}"
+    given = INVENTORY.replace("{shop: {group: api, role: acme.shop.deploy, secrets: [gossip_key]}}", both)
+    told = [one["text"] for one in preflight(given)["problems"]]
+    for says in ("cluster is 'other'", "min is 3 and max is 2", "the port of book and the port of shop both want"):
+        assert [text for text in told if says in text], told
+    assert len(set(told)) == len(told)
