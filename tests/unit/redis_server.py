@@ -18,6 +18,7 @@ import time
 
 import redis
 
+ROOT = pathlib.Path(__file__).parents[2]
 PASSWORD = "p ss'\"%w#ö"
 
 
