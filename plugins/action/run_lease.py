@@ -22,9 +22,11 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
+        holder = run.holder()
+        result["run"] = holder["run"]
         if self._task.check_mode:
             return {**result, "changed": False, "mode": "check"}
-        options = {**self._task.args, "holder": run.holder()}
+        options = {**self._task.args, "holder": holder}
         answer = self._execute_module(module_name=_MODULE, module_args=options, task_vars=task_vars)
         if answer.get("code") == "held" and run.is_dead(answer["holder"]):
             options["gone"] = answer["holder"]["run"]

@@ -56,6 +56,11 @@ mode:
   returned: success
   type: str
   sample: held
+run:
+  description: This run, as O(holder) names it. Those who write for the run name it.
+  returned: always
+  type: str
+  sample: ansible-local-4711abcdefgh
 taken_over_from:
   description: The run whose lease was taken over, because its process was dead or it had not renewed it for an hour.
   returned: when V(held)

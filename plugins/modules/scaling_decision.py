@@ -42,7 +42,8 @@ options:
       - V(members) has a V(name) for each member, and whether it is V(healthy), V(in_rotation), V(protected), declared
         V(failed) by Consul and V(reached) by the load balancer; and V(since), when it began to serve. What is not said
         is false.
-      - V(paused) has V(until) and V(why). V(running) has V(started), and is an action that has not ended.
+      - V(paused) has V(until) and V(why), and may have V(by) and V(since). V(running) has V(started), and is an action
+        that has not ended.
     type: dict
     required: true
   readings:
@@ -59,7 +60,8 @@ options:
     description:
       - The past actions, in any order. Each has a V(direction), V(from), V(to), V(started), V(finished) and an
         V(outcome) (V(succeeded), V(failed) or V(called_off)); and may have V(by), V(why) and V(replaced).
-      - An entry that cannot be, or that is from the future, holds the pool and is named.
+      - An entry that cannot be, or that is from the future, holds the pool and is named. One with nothing but V(fault)
+        says what M(scaleout.platform.scaling_journal) found wrong.
     type: list
     elements: raw
     default: []
@@ -76,6 +78,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes.info
 seealso:
   - module: scaleout.platform.scaling
+  - module: scaleout.platform.scaling_journal
   - module: scaleout.platform.members
 """
 

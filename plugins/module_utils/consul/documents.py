@@ -21,6 +21,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import (
+    Check,
     Consul,
     Delete,
     Entry,
@@ -58,6 +59,17 @@ class Document:
         return strict.parse(self.text)
 
 
+@dataclasses.dataclass(frozen=True)
+class Fence:
+    """A key that must not change before something else is written, such as that of a lock.
+
+    :param modify_index: which change of Consul's was its last one.
+    """
+
+    key: str
+    modify_index: int
+
+
 def read(consul: Consul, key: str) -> Document | None:
     """Return the document under a key; None where there is no such key.
 
@@ -77,16 +89,27 @@ def read_folder(consul: Consul, folder: str) -> dict[str, Document]:
     return {key: _document(key, entry) for key, entry in consul.entries(folder).items()}
 
 
-def write(consul: Consul, key: str, value: t.Any, expected: Document | None, flags: int = 0) -> Document:
+def write(
+    consul: Consul,
+    key: str,
+    value: t.Any,
+    expected: Document | None,
+    flags: int = 0,
+    fence: Fence | None = None,
+) -> Document:
     """Write a document if the last one to change it was ``expected``, and return what is there now.
 
     :param expected: what :func:`read` or :func:`write` returned; None if the key must not exist.
-    :raises Conflict: another client was faster; nothing is written.
+    :param fence: what must not have changed either, in the same transaction; :func:`lock.fence` makes one of a lock.
+    :raises Conflict: another client was faster, with this key or with that of the fence; nothing is written.
     :raises TooLarge: more than Consul stores under a key.
     :raises Unreachable: as :func:`read`; the message says so when it may have been written all the same.
     """
     text = strict.render(value)
-    written = commit(consul, [Write(key, text, expected.modify_index if expected else 0, flags)])
+    operations: list[Operation] = [Write(key, text, expected.modify_index if expected else 0, flags)]
+    if fence:
+        operations.append(Check(fence.key, fence.modify_index))
+    written = commit(consul, operations)
     return Document(key, text, written[key], flags)
 
 

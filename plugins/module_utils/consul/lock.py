@@ -39,6 +39,12 @@ class InvalidLock(Refused):
     CODE = "invalid_lock"
 
 
+class LeaseLost(Refused):
+    """A lock that is no longer ours; the facts are the ``holder`` who has it now, or none."""
+
+    CODE = "lease_lost"
+
+
 def take(
     consul: Consul,
     key: str,
@@ -92,6 +98,40 @@ def release(consul: Consul, key: str, holder: Holder) -> bool:
         return True
 
     return documents.retried(attempt)
+
+
+def fence(consul: Consul, key: str, ours: t.Callable[[Holder], bool], now: float) -> documents.Fence:
+    """Return what makes a write depend on a lock that is ours and has not expired.
+
+    Consul compares the fence in the transaction that writes, so the lock may be lost at any time before it. A renewal
+    between the two is a :class:`Conflict`; then the fence is made again, see :func:`documents.retried`.
+
+    :param ours: whether a holder is the one that writes.
+    :param now: the time, in seconds since 1970.
+    :raises LeaseLost: another holds it, no one does, or it has not been renewed in time.
+    :raises InvalidLock: as :func:`take`; :raises Unreachable: as :func:`documents.read`.
+    """
+    document = documents.read(consul, key)
+    found = None if document is None else _fields(document)
+    if document is None or found is None:
+        raise LeaseLost(f"No one holds the lock {key}, and nothing is written without it.", holder={})
+    if not ours(found["holder"]):
+        raise LeaseLost(
+            f"The lock {key} is another's, {', '.join(f'{name} {value}' for name, value in found['holder'].items())}, "
+            "and nothing is written without it.",
+            holder=found["holder"],
+            since=found["since"],
+            renewed=found["renewed"],
+        )
+    if now - found["renewed"] > found["patience"]:
+        raise LeaseLost(
+            f"The lock {key} expired {now - found['renewed'] - found['patience']:.0f} s ago, and nothing is written "
+            "without it.",
+            holder={},
+            since=found["since"],
+            renewed=found["renewed"],
+        )
+    return documents.Fence(key, document.modify_index)
 
 
 def _fields(document: documents.Document) -> dict[str, t.Any]:

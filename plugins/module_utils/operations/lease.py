@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul import lock
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents, lock
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 
 KEY = "scaleout/run"
@@ -41,6 +41,24 @@ def take(consul: Consul, holder: lock.Holder, gone: str | None, now: float) -> l
 def release(consul: Consul, holder: lock.Holder) -> bool:
     """Give the lease back; return whether it was still ours."""
     return lock.release(consul, KEY, holder)
+
+
+def fence(consul: Consul, run: str, now: float) -> documents.Fence:
+    """Return what makes a write depend on the lease of a run (A5); as :func:`lock.fence`.
+
+    :raises lock.LeaseLost: another run has the lease, no one has it, or it has expired.
+    """
+    try:
+        return lock.fence(consul, KEY, lambda holder: holder.get("run") == run, now)
+    except lock.LeaseLost as lost:
+        other = lost.facts["holder"]
+        if other:
+            why = f"another run has it: {describe(other, lost.facts['since'])}"
+        elif "renewed" in lost.facts:
+            why = f"it was renewed {now - lost.facts['renewed']:.0f} s ago, and no run may count on it after that"
+        else:
+            why = "no run has it"
+        raise lock.LeaseLost(f"This run has lost its lease, and nothing was written: {why}.", **lost.facts) from None
 
 
 def describe(holder: t.Mapping[str, t.Any], since: float) -> str:

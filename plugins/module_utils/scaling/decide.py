@@ -172,7 +172,10 @@ def _locked(look: Look) -> list[Reason]:
 def paused_for(look: Look) -> Reason | None:
     """Return the pause that is in force as a reason; None without one."""
     pause = look.pause
-    return Reason("paused", f"Paused for another {pause.until - look.now:.0f} s: {pause.why}.") if pause else None
+    if pause is None:
+        return None
+    by = f" ({pause.by})" if pause.by else ""
+    return Reason("paused", f"Paused for another {pause.until - look.now:.0f} s: {pause.why}{by}.")
 
 
 def running_since(look: Look) -> float | None:

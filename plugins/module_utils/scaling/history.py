@@ -25,6 +25,7 @@ IN_A_ROW = 3
 _REQUIRED = {"direction", "from", "to", "started"}
 _OPTIONAL = {"finished", "outcome", "by", "why", "replaced"}
 _LARGEST = 100_000
+_FAULT = "fault"
 
 
 class InvalidAction(ScaleoutError):
@@ -131,6 +132,11 @@ def read(document: t.Any) -> Action:
     )
 
 
+def fault(text: str) -> dict[str, str]:
+    """Return an entry that says what was found wrong before, such as by who keeps the history."""
+    return {_FAULT: text}
+
+
 class History:
     """The actions of a pool in the order of time, and what follows from them.
 
@@ -145,6 +151,9 @@ class History:
             self.faults.append(f"The history is not a list: {documents!r}.")
             documents = ()
         for place, document in enumerate(documents, 1):
+            if isinstance(document, dict) and set(document) == {_FAULT}:
+                self.faults.append(str(document[_FAULT]))
+                continue
             try:
                 actions.append(document if isinstance(document, Action) else read(document))
             except InvalidAction as error:

@@ -35,10 +35,16 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Pause:
-    """A brake that an operator has set, until a time in seconds since the epoch."""
+    """A brake that an operator has set, until a time in seconds since the epoch.
+
+    :param by: who set it; empty where that is not known.
+    :param since: when it was set; None where that is not known.
+    """
 
     until: float
     why: str
+    by: str = ""
+    since: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +86,9 @@ def parse(given: t.Any, faults: list[Fault]) -> Pool:
     paused = running = None
     if fields.raw("paused") is not None:
         inner = fields.inner("paused")
-        paused = Pause(inner.number("until", unit="seconds"), inner.text("why", "no reason was given"))
+        since = inner.number("since", unit="seconds") if "since" in inner else None
+        by = inner.text("by") if inner.raw("by") else ""
+        paused = Pause(inner.number("until", unit="seconds"), inner.text("why", "no reason was given"), by, since)
     if fields.raw("running") is not None:
         inner = fields.inner("running")
         what = [f"{name} {inner.raw(name)}" for name in ("direction", "from", "to", "by") if name in inner]

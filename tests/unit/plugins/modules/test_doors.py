@@ -39,6 +39,14 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("server_settings", {"cores": 0, **NOWHERE}, "invalid_input", "cores: 0 is less than 1."),
         ("server_settings", {"memory": "8", **NOWHERE}, "invalid_input", "memory: '8' has no unit"),
         ("server_settings", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
+        ("scaling_journal", {"group": "a-b"}, "invalid_input", "group: 'a-b' is not the name of a group"),
+        (
+            "scaling_journal",
+            {"group": "api", "state": "begun", "run": "r", "action": {"direction": "up", "from": 3, "to": 3}},
+            "invalid_input",
+            "action: {'direction': 'up', 'from': 3, 'to': 3, 'by': '', 'why': '', 'replaced': []} cannot be: it goes",
+        ),
+        ("scaling_journal", {"group": "api", "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
         ("service_metrics_info", {**SAMPLED, "port": 0}, "invalid_input", "port: 0 is not a port"),
         (
             "service_metrics_info",

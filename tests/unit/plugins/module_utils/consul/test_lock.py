@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul import lock
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents, lock
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict
 
 ANNE = {"run": "1", "user": "anne"}
 BOB = {"run": "2", "user": "bob"}
@@ -58,6 +59,41 @@ def test_a_lock_is_left_when_its_holder_is_silent_or_dead(consul, now, gone, tak
     assert asked in ([ANNE], [])
 
 
+def is_anne(holder):
+    return holder == ANNE
+
+
+@pytest.mark.parametrize(
+    ("now", "holder", "facts"),
+    [
+        (160, ANNE, None),
+        (161, ANNE, {"holder": {}, "since": 100, "renewed": 100}),
+        (100, None, {"holder": {}}),
+        (100, BOB, {"holder": BOB, "since": 100, "renewed": 100}),
+    ],
+)
+def test_a_fence_is_had_only_of_a_lock_that_is_ours_and_has_not_expired(consul, now, holder, facts):
+    if holder:
+        lock.take(consul, "l", holder, now=100, patience=60)
+    if facts is None:
+        assert lock.fence(consul, "l", is_anne, now) == documents.Fence("l", consul.kv["l"].modify_index)
+        return
+    with pytest.raises(lock.LeaseLost) as raised:
+        lock.fence(consul, "l", is_anne, now)
+    assert (raised.value.code, raised.value.facts) == ("lease_lost", facts)
+
+
+def test_a_write_behind_a_fence_fails_if_the_lock_has_changed(consul):
+    lock.take(consul, "l", ANNE, now=100, patience=60)
+    fence = lock.fence(consul, "l", is_anne, now=100)
+    written = documents.write(consul, "a", 1, None, fence=fence)
+    lock.take(consul, "l", BOB, now=161, patience=60)
+    with pytest.raises(Conflict) as raised:
+        documents.write(consul, "a", 2, written, fence=fence)
+    assert raised.value.facts == {"key": "a"}
+    assert consul.held("a") == 1
+
+
 def test_of_two_who_find_it_free_one_gets_it(consul):
     def rival():
         consul.before_commit = None
@@ -95,7 +131,11 @@ def test_a_holder_who_takes_it_again_meanwhile_still_releases_it(consul):
 )
 def test_what_is_no_lock_is_left_alone(consul, text, code):
     consul.hold("l", text)
-    for change in (lambda: lock.take(consul, "l", ANNE, 100, 60), lambda: lock.release(consul, "l", ANNE)):
+    for change in (
+        lambda: lock.take(consul, "l", ANNE, 100, 60),
+        lambda: lock.release(consul, "l", ANNE),
+        lambda: lock.fence(consul, "l", is_anne, 100),
+    ):
         with pytest.raises(lock.Refused) as raised:
             change()
         assert raised.value.code == code
