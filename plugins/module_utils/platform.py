@@ -183,6 +183,7 @@ class Application:
     :param database: None where it has none of its own.
     :param site: None where it is not offered by its entry.
     :param secrets: names of variables that it cannot do without.
+    :param scaling: the policy of its pool as it is written; None where nothing scales it by itself.
     """
 
     name: str
@@ -194,11 +195,12 @@ class Application:
     site: Site | None = None
     pool: Pool = Pool()
     secrets: tuple[str, ...] = ()
+    scaling: t.Any = None
 
     def document(self) -> dict[str, t.Any]:
         """Return what playbooks need to know, without secrets."""
         found = dataclasses.asdict(self)
-        del found["secrets"]
+        del found["secrets"], found["scaling"]
         if self.site:
             options = self.site.options.items()
             # A certificate's key is a secret.

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform, warn_inventory
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform, scaling_policy, warn_inventory
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap, ShardMap
@@ -72,7 +72,7 @@ def check(
     found = topology.problems(platform, needed, providers) + described + of_buckets
     # That a server is in no cluster has been told, and why.
     found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
-    found += _of_absence(platform)
+    found += [*scaling_policy.problems(platform), *_of_absence(platform)]
     document = databases.document(platform, ranges)
     if not found and document["shards"]:
         found += _of_map(document, published())

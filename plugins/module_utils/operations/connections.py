@@ -41,22 +41,24 @@ class Demand:
         return self.servers * databases * (self.pool + _WATCH + _WORKER)
 
 
-def warnings(platform: Platform) -> t.Iterator[Problem]:
-    """Say where there are too few connections."""
+def problems(platform: Platform, most: t.Mapping[str, int]) -> t.Iterator[Problem]:
+    """Say where there are too few connections.
+
+    :param most: applications to look at, and how many servers of each there may be.
+    """
     shards = [cluster for cluster in platform.clusters.values() if cluster.shards]
     for application in platform.applications.values():
         members = platform.members(application.group)
-        if application.role != REFERENCE_API or not members:
+        if application.role != REFERENCE_API or not members or application.name not in most:
             continue
-        demand = _demand(platform, application, members)
+        demand = _demand(platform, application, members, most[application.name])
         for cluster in shards:
             yield from _of_cluster(platform, cluster, demand)
         yield from _of_sockets(platform, members, shards, demand)
 
 
-def _demand(platform: Platform, application: Application, members: t.Sequence[str]) -> Demand:
+def _demand(platform: Platform, application: Application, members: t.Sequence[str], most: int) -> Demand:
     pool = number(platform.value(members[0], "reference_api_pool_max", 10)) or 10
-    most = application.pool.max or number(platform.value(members[0], "scale_maximum")) or 0
     return Demand(application.name, pool, max(most, len(members)))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import connections
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import scaling_policy
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import CONSUL_SERVER, together
 
@@ -25,7 +25,7 @@ def warnings(platform: Platform) -> list[Problem]:
         *_not_governed(platform),
         *_failure_domains(platform),
         *_empty_shards(platform),
-        *connections.warnings(platform),
+        *scaling_policy.warnings(platform),
     ]
 
 

@@ -31,7 +31,7 @@ ROLE = "scaleout.platform.app"
 #: The reference API, whose name, port and secrets are variables of its own role.
 REFERENCE_API = "scaleout.platform.reference_api"
 #: What any application may say.
-KEYS = ("group", "role", "service", "port", "database", "site", "pool", "secrets")
+KEYS = ("group", "role", "service", "port", "database", "site", "pool", "scaling", "secrets")
 #: What one that the role app deploys may say beside that: variables of that role, without the prefix.
 APP_KEYS = (
     "source",
@@ -162,6 +162,8 @@ class _Applications(Reader):
             self._site(where, entry.get("site")),
             self._pool(where, entry.get("pool")),
             self._secrets(where, role, entry.get("secrets")),
+            # What it says is judged with the bounds of the pool: operations/scaling_policy.py.
+            plain(entry.get("scaling")),
         )
         if role == ROLE and "health" in entry:
             self._part(f"{where}: health", entry["health"], HEALTH_KEYS)
@@ -342,6 +344,8 @@ def _outline_of(entry: t.Any) -> t.Any:
         part = entry.get(key)
         kept = (name for name in part if name != "password") if isinstance(part, Mapping) else ()
         found[key] = {name: part[name] for name in kept} if isinstance(part, Mapping) else part
+    if "scaling" in entry:
+        found["scaling"] = plain(entry["scaling"])
     return found
 
 

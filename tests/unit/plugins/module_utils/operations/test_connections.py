@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import connections
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import scaling_policy
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import (
     Application,
     Cluster,
@@ -33,7 +33,7 @@ def said(servers=3, shards=2, clusters=1, role=ROLE, pool=None, pooler=6432, **v
     application = Application("reference_api", "api", role, pool=Pool(1, pool))
     hosts = {name: dict(variables) for name in (*api, *pg)}
     platform = Platform(hosts, {"api": api, "postgres": pg}, made, {"reference_api": application})
-    return [(problem.code, problem.text) for problem in connections.warnings(platform)]
+    return [(problem.code, problem.text) for problem in scaling_policy.warnings(platform)]
 
 
 POOLER = (
