@@ -9,7 +9,11 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import check_platform, scaling_policy, warn_inventory
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import (
+    check_platform,
+    scaling_policy,
+    warn_inventory,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.hashing import BUCKETS
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap, ShardMap

@@ -17,10 +17,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.fields import InvalidPolicy
 
 API = "scaleout.platform.reference_api"
-RULE = {"metric": "cpu", "threshold": 70}
+POOL = Pool(2, 6)
 
 
-def platform(scaling, pool=Pool(2, 6), role="scaleout.platform.app", shards=0, **variables):
+def platform(scaling, pool=POOL, role="scaleout.platform.app", shards=0, **variables):
     hosts = {name: dict(variables) for name in ("vm1", "vm2")}
     cluster = Cluster("pg1", (Server("vm1", "a", 5432, 6432),), tuple(range(shards)))
     shop = Application("shop", "web", role, "shop", 8000, pool=pool, scaling=scaling)
