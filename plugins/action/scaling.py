@@ -6,26 +6,24 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members import asked as requests
-from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import tell
+from ansible_collections.scaleout.platform.plugins.module_utils.members import outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_pool
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
+from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import PoolAction, Result
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
 _STATES = ("asked", "planned", "joined", "lost", "left", "shown", "written_off")
+_KINDS = ("joining", "leaving")
 
-Result = dict[str, t.Any]
 
-
-class ActionModule(ActionBase):
-    """One step of scale.yml."""
-
-    TRANSFERS_FILES = False
+class ActionModule(PoolAction):
+    """One step of scale.yml, and of autoscale.yml once it has decided."""
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
@@ -33,6 +31,7 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(
             {
                 "state": {"type": "str", "choices": list(_STATES), "required": True},
+                "requests": {"type": "list", "elements": "dict"},
                 "consul_token": {"type": "str", "no_log": True},
             }
         )
@@ -40,8 +39,13 @@ class ActionModule(ActionBase):
         self._platform = platform_of(self._vars, self._templar)
         try:
             self._given = load_extra_vars(self._loader)
-            if options["state"] != "written_off":
-                self._request = requests.read(self._platform, self._given)
+            if options["state"] in ("asked", "planned"):
+                asked = options["requests"]
+                self._requests = (
+                    [requests.read(self._platform, self._given)]
+                    if asked is None
+                    else [requests.of(one) for one in asked]
+                )
             answer: Result = getattr(self, f"_{options['state']}")()
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}
@@ -52,85 +56,155 @@ class ActionModule(ActionBase):
         return {}
 
     def _planned(self) -> Result:
+        """Record each pool. One that cannot be carried out does not keep the others from it."""
+        pools = [self._plan(request) for request in self._requests]
+        sound = [pool for pool in pools if not pool.get("failed")]
+        if not sound:
+            return {**pools[0], "pools": pools}
+        hosts = [host for pool in sound for host in pool.pop("hosts")]
+        made = [host for pool in sound for host in pool.pop("made")]
+        diffs = [pool.pop("diff") for pool in sound if "diff" in pool]
+        return {
+            "changed": any(pool.get("changed") for pool in sound),
+            "pools": pools,
+            "told": "\n".join(pool.get("told") or f"{pool['request']['group']}: {pool['msg']}" for pool in pools),
+            "hosts": scale_pool.merged(hosts),
+            "made": made,
+            **({"diff": diffs[0] if len(diffs) == 1 else diffs} if diffs else {}),
+        }
+
+    def _plan(self, request: requests.Asked) -> Result:
+        try:
+            planned = self._record(request)
+        except ScaleoutError as error:
+            planned = {"failed": True, **error.result()}
+        return {**planned, "request": request.document()}
+
+    def _record(self, request: requests.Asked) -> Result:
         """Look first, so that what cannot be carried out is not recorded."""
-        static = (self._vars.get("fleet_static_members") or {}).get(self._request.group) or ()
-        options = scale_pool.members_options(self._platform, self._request, self._templar.template(static))
-        now = self._members({"group": self._request.group, "state": "settled", "services": []}, check=True)
+        options = self._options(request)
+        now = self._members({"group": request.group, "state": "settled", "services": []}, check=True)
         if now.get("failed"):
             return now
-        if not self._task.check_mode:
-            forgotten = self._forget(scale_pool.lingering(self._platform, self._request.group, now), "absent")
+        acts = not self._task.check_mode
+        if acts:
+            forgotten = self._forget(scale_pool.lingering(self._platform, request.group, now), "absent")
             # A name whose agent came back is not chosen. Any other failure would leave names that could be chosen.
             if forgotten.get("failed") and forgotten.get("code") != "still_known":
                 return forgotten
         planned = self._members(options, check=True)
         if planned.get("failed"):
             return planned
-        scale_pool.donor(planned, self._request.group)
-        if not self._task.check_mode:
+        scale_pool.donor(planned, request.group)
+        if acts:
             planned = self._members(options)
         if planned.get("failed"):
             return planned
-        acts = not self._task.check_mode
         return {
             **planned,
-            "told": scale_pool.told(self._request, planned),
-            "hosts": scale_pool.entries(self._platform, self._request, planned) if acts else [],
-            "made": scale_pool.made(self._platform, self._request, planned) if acts else [],
+            "told": scale_pool.told(request, planned),
+            "hosts": scale_pool.entries(self._platform, request, planned) if acts else [],
+            "made": scale_pool.made(self._platform, request, planned) if acts else [],
         }
 
     def _joined(self) -> Result:
-        return self._settle(joined=self._done("scale_joining"))
+        """Record who serves. What a decision wanted and does not serve leaves again; a person may try once more."""
+        serving = self._done("scale_joining")
+        back: dict[str, list[str]] = {}
+        hosts: list[Result] = []
+        for request, plan in self._plans():
+            names = [one["name"] for one in plan["joining"]]
+            answer = self._settle(request, joined=[name for name in names if name in serving])
+            failed = [name for name in names if name not in serving]
+            if answer.get("failed"):
+                return answer
+            if failed and not request.is_manual:
+                answer = self._give_back(request, plan, failed)
+                if answer.get("failed"):
+                    return answer
+                back[request.group] = failed
+                hosts += scale_pool.given_back(self._platform, request, answer)
+        return {"returned": back, "hosts": scale_pool.merged(hosts)}
+
+    def _give_back(self, request: requests.Asked, plan: Result, failed: t.Sequence[str]) -> Result:
+        there = len(plan["staying"]) + len(plan["joining"]) - len(failed)
+        leaving = requests.Asked(request.group, request.applications, there, tuple(failed), requests.CLEAN_UP)
+        return self._members(self._options(leaving))
 
     def _lost(self) -> Result:
         """Take those that could not be cleaned out of the catalog, and say who is given back."""
-        leaving = self._departure()
-        released = [one for one in self._plan["leaving"] if one["name"] in leaving.released]
-        answer = self._forget(leaving.lost, "deregistered")
-        listed = scale_pool.listed(self._platform, self._request, leaving.lost)
-        return {**answer, "released": released, "listed": listed}
+        lost: list[str] = []
+        released: list[Result] = []
+        listed: list[Result] = []
+        for request, plan in self._plans():
+            leaving = self._departure(plan)
+            lost += leaving.lost
+            released += [one for one in plan["leaving"] if one["name"] in leaving.released]
+            listed += scale_pool.listed(self._platform, request, leaving.lost)
+        return {**self._forget(lost, "deregistered"), "released": released, "listed": listed}
 
     def _left(self) -> Result:
-        if "localhost" in self._group("platform_failed"):
-            return {}
-        leaving = self._departure()
-        answer = self._forget(leaving.forgotten, "absent")
-        return answer if answer.get("failed") else self._settle(left=leaving.left)
+        """Have those forgotten that are gone, and record it."""
+        answer: Result = {}
+        for request, plan in () if "localhost" in self._group("platform_failed") else self._plans():
+            leaving = self._departure(plan)
+            answer = self._forget(leaving.forgotten, "absent")
+            if not answer.get("failed"):
+                answer = self._settle(request, left=leaving.left)
+            if answer.get("failed"):
+                return answer
+        return answer
 
     def _shown(self) -> Result:
-        if "hosts" not in self._vars["scale_plan"]:
-            return {"failed": True, **{key: self._plan[key] for key in ("code", "msg") if key in self._plan}}
-        services = scale_pool.services_of(self._platform, self._request)
-        now = self._members({"group": self._request.group, "state": "settled", "services": services}, check=True)
-        if now.get("failed"):
-            return now
-        was = {kind: [one["name"] for one in self._plan[kind]] for kind in ("joining", "leaving")}
-        still = {kind: [one["name"] for one in now[kind]] for kind in was}
-        gone = {kind: [name for name in names if name not in still[kind]] for kind, names in was.items()}
-        health = now["health"] or self._plan["health"]
-        lines, troubles = tell(
-            self._request.group,
-            health,
-            was["joining"],
-            gone["joining"],
-            was["leaving"],
-            gone["leaving"],
-            Ledger(run.FOLDER).entries(),
-        )
+        plan = self._vars["scale_plan"]
+        lines: list[str] = []
+        troubles: list[str] = []
+        failed = [pool for pool in plan.get("pools") or [plan] if pool.get("failed") or "hosts" not in plan]
+        if len(failed) == len(plan.get("pools") or [plan]):
+            return {"failed": True, **{key: failed[0][key] for key in ("code", "msg") if key in failed[0]}}
+        for pool in failed:
+            troubles.append(f"{pool['request']['group']}: {pool['msg']}")
+        pools = list(self._plans())
+        for request, plan in pools:
+            said = self._show(request, plan)
+            if said.get("failed"):
+                return said
+            mark = f"{request.group}: " if len(pools) > 1 else ""
+            lines += [f"{mark}{line}" for line in said["lines"]]
+            troubles += said["troubles"]
         for line in lines:
             self._display.display(line)
         if not troubles:
             return {"lines": lines, "troubles": []}
-        text = "\n".join(["The pool is not as requested:", *troubles])
+        text = "\n".join(["The pool is not as requested:", *dict.fromkeys(troubles)])
         return {"failed": True, "code": "incomplete", "lines": lines, "troubles": troubles, "msg": text}
+
+    def _show(self, request: requests.Asked, plan: Result) -> Result:
+        services = scale_pool.services_of(self._platform, request)
+        now = self._members({"group": request.group, "state": "settled", "services": services}, check=True)
+        if now.get("failed"):
+            return now
+        was = {kind: [one["name"] for one in plan[kind]] for kind in _KINDS}
+        still = {kind: [one["name"] for one in now[kind]] for kind in _KINDS}
+        gone = {kind: [name for name in names if name not in still[kind]] for kind, names in was.items()}
+        back = self._returned(request.group)
+        lines, troubles = outcome.tell(
+            request.group,
+            now["health"] or plan["health"],
+            was["joining"],
+            [name for name in gone["joining"] if name not in back],
+            was["leaving"],
+            gone["leaving"],
+            Ledger(run.FOLDER).entries(),
+            back,
+        )
+        return {"lines": lines, "troubles": troubles}
 
     def _written_off(self) -> Result:
         host = scale_pool.lost_host(self._platform, self._given)
         answers = {}
         for group in scale_pool.pools(self._platform):
-            static = (self._vars.get("fleet_static_members") or {}).get(group) or ()
-            request = requests.Asked(group, (), None)
-            options = scale_pool.members_options(self._platform, request, self._templar.template(static))
+            options = self._options(requests.Asked(group, (), None))
             wanted = {name: options[name] for name in ("group", "services", "static_members", "provider")}
             wanted = {**wanted, "state": "written_off", "left": [host]}
             looked = self._members(wanted, check=True)
@@ -151,43 +225,39 @@ class ActionModule(ActionBase):
 
     # What the steps have in common
 
-    @property
-    def _plan(self) -> Result:
-        """What the step V(planned) registered; without hosts where it failed."""
-        return {"joining": [], "leaving": [], "health": {}, **self._vars["scale_plan"]}
+    def _plans(self) -> t.Iterator[tuple[requests.Asked, Result]]:
+        """Yield what the step V(planned) registered of each pool that is carried out, as later steps left it."""
+        for pool in self._vars["scale_plan"].get("pools") or ():
+            if pool.get("failed"):
+                continue
+            request = requests.of(pool["request"])
+            kept = self._kept(request.group)
+            back = [one for one in pool["joining"] if one["name"] in self._returned(request.group)]
+            leaving = [one for one in (*pool["leaving"], *back) if one["name"] not in kept]
+            yield request, {**pool, "leaving": leaving}
 
-    def _group(self, name: str) -> list[str]:
-        return [str(host) for host in self._vars["groups"].get(name, ())]
+    def _returned(self, group: str) -> list[str]:
+        """Those that leave again because they did not come to serve."""
+        return list(((self._vars.get("scale_joined") or {}).get("returned") or {}).get(group) or ())
+
+    def _kept(self, group: str) -> list[str]:
+        """Those that were leaving and stay after all."""
+        return list(((self._vars.get("scale_watch") or {}).get("kept") or {}).get(group) or ())
 
     def _done(self, group: str) -> list[str]:
         """The hosts of a group of this run that answered and did not fail."""
         reached, failed = self._group("platform_reached"), self._group("platform_failed")
         return [host for host in self._group(group) if host in reached and host not in failed]
 
-    def _departure(self) -> t.Any:
-        return scale_pool.departure(self._plan, self._group("scale_unneeded"), self._done("scale_leaving"))
+    def _departure(self, plan: Result) -> Departure:
+        return scale_pool.departure(plan, self._group("scale_unneeded"), self._done("scale_leaving"))
 
-    def _settle(self, **names: t.Sequence[str]) -> Result:
+    def _settle(self, request: requests.Asked, **names: t.Sequence[str]) -> Result:
         if not any(names.values()):
             return {}
-        return self._members({"group": self._request.group, "state": "settled", **names})
+        return self._members({"group": request.group, "state": "settled", **names})
 
     def _forget(self, names: t.Sequence[str], state: str) -> Result:
         if not names:
             return {}
         return self._module("consul_member", {"names": list(names), "state": state})
-
-    def _members(self, options: Result, check: bool = False) -> Result:
-        before, self._task.check_mode = self._task.check_mode, check or self._task.check_mode
-        try:
-            return self._module("members", options)
-        finally:
-            self._task.check_mode = before
-
-    def _module(self, name: str, options: Result) -> Result:
-        answer: Result = self._execute_module(
-            module_name=f"scaleout.platform.{name}",
-            module_args={**options, "consul_token": self._token},
-            task_vars=self._vars,
-        )
-        return answer

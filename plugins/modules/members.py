@@ -130,6 +130,12 @@ options:
     type: list
     elements: str
     default: []
+  kept:
+    description: Names of the hosts that were leaving and stay after all, when O(state=settled).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   provider_ids:
     description: What the provider calls the hosts in O(joined), by their names.
     type: dict
@@ -216,6 +222,12 @@ health:
   returned: success
   type: dict
   sample: {api1: serving, api2: dead}
+maintenance:
+  description: The hosts of its services that are in maintenance, and so get no requests; empty without O(services).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 record:
   description:
     - The document under the key; in check mode, the one that would be there.
@@ -269,6 +281,7 @@ def main() -> None:
             "reserved_addresses": names,
             "joined": names,
             "left": names,
+            "kept": names,
             "provider_ids": {"type": "dict", "default": {}},
             "prefix": {"type": "str", "default": PREFIX},
             **ARGUMENTS,

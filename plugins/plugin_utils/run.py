@@ -13,6 +13,8 @@ from ansible import constants, context
 
 #: What all forks of one run share and no other run does.
 FOLDER: str = constants.DEFAULT_LOCAL_TMP
+#: The name of this run, as its lease has it.
+ID: str = os.path.basename(FOLDER)
 
 
 def machine() -> str:
@@ -44,7 +46,7 @@ def holder() -> dict[str, t.Any]:
     pid = os.getppid()
     playbooks: t.Sequence[str] = context.CLIARGS.get("args") or ()
     return {
-        "run": os.path.basename(FOLDER),
+        "run": ID,
         "playbook": " ".join(os.path.basename(path) for path in playbooks) or "ansible-playbook",
         "user": getpass.getuser(),
         "host": socket.gethostname(),

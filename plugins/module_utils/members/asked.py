@@ -25,6 +25,10 @@ _COUNT = re.compile(r"[1-9][0-9]{0,3}")
 _EXAMPLE = "-e application=NAME -e count=5, or -e NAME=5"
 
 
+#: Who asks, beside the rules of a policy: a person, or what an action that broke off has left.
+MANUAL, CLEAN_UP = "manual", "clean-up"
+
+
 @dataclasses.dataclass(frozen=True)
 class Asked:
     """A size for a pool.
@@ -32,12 +36,50 @@ class Asked:
     :param applications: that run on each of its hosts.
     :param count: None for as many as there are, less those that leave.
     :param leave: names of members.
+    :param by: :data:`MANUAL`, :data:`CLEAN_UP`, or the rule that won a decision.
+    :param why: what it saw.
+    :param replaced: those that leave because they are dead, and others join in their places.
     """
 
     group: str
     applications: tuple[str, ...]
     count: int | None
     leave: tuple[str, ...] = ()
+    by: str = MANUAL
+    why: str = ""
+    replaced: tuple[str, ...] = ()
+
+    @property
+    def is_manual(self) -> bool:
+        """Whether a person asks, who may try again; what a decision could not make is taken back at once."""
+        return self.by == MANUAL
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is a decision that the load may still change."""
+        return self.by not in (MANUAL, CLEAN_UP)
+
+    def document(self) -> dict[str, t.Any]:
+        """Return it as one step hands it to the next."""
+        return dataclasses.asdict(self)
+
+    def action(self, before: int) -> dict[str, t.Any] | None:
+        """Return the action that it is, as the journal writes it; None where no member comes or goes by it.
+
+        :param before: how many members the record asked for.
+        """
+        after = before - len(self.leave) if self.count is None else self.count
+        replaced = self.replaced or (self.leave if after == before else ())
+        if self.by == CLEAN_UP or (after == before and not replaced):
+            return None
+        named = {"from": before, "to": after, "by": self.by, "why": self.why, "replaced": list(replaced)}
+        return {"direction": "down" if after < before else "up", **named}
+
+
+def of(document: t.Mapping[str, t.Any]) -> Asked:
+    """Return a request that an earlier step has handed on."""
+    several = {name: tuple(document[name]) for name in ("applications", "leave", "replaced")}
+    return dataclasses.replace(Asked("", (), None), **{**document, **several})
 
 
 def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Asked:

@@ -16,6 +16,8 @@ RANKS = {SERVING: 0, FAILING: 1, DEAD: 2}
 #: How ``/v1/agent/members`` writes that a member is alive.
 _ALIVE = 1
 _PASSING = ("passing", "warning")
+#: How Consul names the checks that keep a service, or a host, in maintenance.
+_MAINTENANCE = ("_service_maintenance:", "_node_maintenance")
 
 Documents = t.Sequence[t.Mapping[str, t.Any]]
 
@@ -41,6 +43,19 @@ def judge(names: t.Iterable[str], alive: t.Mapping[str, bool], services: t.Seque
     """
     registered = [entries for entries in services if entries]
     return {name: _judge(name, alive.get(name, False), registered) for name in names}
+
+
+def in_maintenance(services: t.Sequence[Documents]) -> set[str]:
+    """Return the hosts that someone has taken out of the lists of a service, or as a whole.
+
+    :param services: as for :func:`judge`.
+    """
+    return {
+        str(entry["Node"]["Node"])
+        for entries in services
+        for entry in entries
+        if any(str(check.get("CheckID", "")).startswith(_MAINTENANCE) for check in entry["Checks"])
+    }
 
 
 def _judge(name: str, alive: bool, services: t.Sequence[Documents]) -> str:

@@ -68,6 +68,7 @@ def tell(
     leaving: t.Collection[str],
     left: t.Collection[str],
     notes: t.Sequence[t.Mapping[str, t.Any]] = (),
+    returned: t.Collection[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Return what a run came to, and what of it is not as it was asked.
 
@@ -75,6 +76,7 @@ def tell(
     :param joining: those that were to join; ``joined``, those of them that are recorded as members now.
     :param leaving: those that were to leave; ``left``, those of them that are gone.
     :param notes: the run's ledger; a failure of a host that has a sentence here is its reason.
+    :param returned: those of ``joining`` that were to leave again because they did not serve.
     """
     serving = _sorted(name for name, how in health.items() if how == SERVING and name not in leaving)
     lines = [
@@ -83,15 +85,18 @@ def tell(
         f"left:    {', '.join(_sorted(left)) or 'none'}",
     ]
     reasons = {str(note["host"]): str(note.get("reason") or "") for note in notes if note["kind"] == "failed"}
-    pending = set(joining) - set(joined)
     troubles = [
+        f"{name} did not come to serve and leaves again{_because(reasons.get(name))}" for name in _sorted(returned)
+    ]
+    pending = set(joining) - set(joined) - set(returned)
+    troubles += [
         f"{name} does not serve and is tried again by the next run{_because(reasons.get(name))}"
         for name in _sorted(pending)
     ]
     troubles += [
         f"{name} could not be cleaned and stays recorded as leaving{_because(reasons.get(name))}; the next run tries "
         f"again, and forget.yml -e host={name} writes it off"
-        for name in _sorted(set(leaving) - set(left))
+        for name in _sorted(set(leaving) - set(left) - set(returned))
     ]
     troubles += [
         f"{name} is a member of {group} and does not serve: {_WHY[how]}; -e leave={name} takes it out"
@@ -101,7 +106,7 @@ def tell(
     troubles += [
         f"{host}: {reason or 'see above'}"
         for host, reason in reasons.items()
-        if host not in joining and host not in leaving
+        if host not in joining and host not in leaving and host not in returned
     ]
     return lines, troubles
 

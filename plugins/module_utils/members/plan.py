@@ -194,6 +194,7 @@ def settle(
     left: t.Sequence[str],
     now: str,
     provider_ids: t.Mapping[str, str] | None = None,
+    kept: t.Sequence[str] = (),
 ) -> Record | None:
     """Return the record once hosts have arrived or are gone; ``record`` itself where it says so already.
 
@@ -201,12 +202,14 @@ def settle(
     :param left: names of hosts that were leaving, or never arrived, and are released. A name that the record does not
         have is gone already.
     :param provider_ids: what the provider calls those that joined.
-    :raises InvalidInput: a name that is in both lists.
+    :param kept: names of hosts that were leaving and stay after all.
+    :raises InvalidInput: a name that is in two lists.
     :raises Refused: the record does not expect a host to join, or to leave.
     """
     both = sorted(set(joined) & set(left))
     if both:
         raise InvalidInput("joined", both[0], "is in left as well")
+    _check_kept(record, group, kept, {*joined, *left})
     if record is None:
         if joined:
             raise Refused(
@@ -229,11 +232,31 @@ def settle(
     return Record(
         group,
         tuple(
-            _arrived(member, provider_ids or {}, now) if member.name in joined else member
+            _settled(member, joined, kept, provider_ids or {}, now)
             for member in record.members
             if member.name not in left
         ),
     )
+
+
+def _check_kept(record: Record | None, group: str, kept: t.Sequence[str], others: t.Collection[str]) -> None:
+    for name in kept:
+        if name in others:
+            raise InvalidInput("kept", name, "is in joined or left as well")
+        member = record.get(name) if record else None
+        if member is None or member.state not in (LEAVING, MEMBER):
+            reason = f"it is {member.state}" if member else "no record names it"
+            raise Refused(f"{name} cannot stay in {group}: {reason}.", code="not_expected", member=name)
+
+
+def _settled(
+    member: Member, joined: t.Sequence[str], kept: t.Sequence[str], provider_ids: t.Mapping[str, str], now: str
+) -> Member:
+    if member.name in joined:
+        return _arrived(member, provider_ids, now)
+    if member.name in kept and member.state == LEAVING:
+        return dataclasses.replace(member, state=MEMBER, since=now)
+    return member
 
 
 def _arrived(member: Member, provider_ids: t.Mapping[str, str], now: str) -> Member:

@@ -12,7 +12,7 @@ import urllib.parse
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.members.health import judge, known
+from ansible_collections.scaleout.platform.plugins.module_utils.members.health import in_maintenance, judge, known
 from ansible_collections.scaleout.platform.plugins.module_utils.members.plan import (
     Pool,
     Range,
@@ -100,6 +100,7 @@ class ScaleGroup(Task):
                 "staying": [member.summary() for member in scaling.staying],
                 "health": seen.health(present),
                 "alive": seen.known,
+                "maintenance": sorted(in_maintenance(seen.services)),
                 "record": scaling.after.document() if scaling.after else None,
             },
         )
@@ -179,7 +180,15 @@ def _settled(params: t.Mapping[str, t.Any], now: str) -> Decide:
     def decide(seen: Seen) -> Scaling:
         return compare(
             seen.record,
-            settle(seen.record, params["group"], params["joined"], params["left"], now, params["provider_ids"]),
+            settle(
+                seen.record,
+                params["group"],
+                params["joined"],
+                params["left"],
+                now,
+                params["provider_ids"],
+                params.get("kept") or (),
+            ),
         )
 
     return decide

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked, bounds
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure, Leaver, depart
 from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
@@ -23,6 +24,10 @@ Planned = t.Mapping[str, t.Any]
 #: Groups of a run, in which the playbook finds its hosts.
 JOINING, LEAVING, UNNEEDED, ACCESS = "scale_joining", "scale_leaving", "scale_unneeded", "scale_access"
 FIREWALL = "scale_firewall"
+#: Those that leave by a decision: they are drained first, while the load of those that stay is watched.
+DRAINING, WATCHED, WATCHING = "scale_draining", "scale_watched", "scale_watching"
+#: Those of them that stay after all.
+STAYING = "scale_staying"
 #: Where a service of a database host names its clients by their addresses.
 NETWORKS = {"postgres": ("postgres_allowed_networks",), "pgbouncer": ("pgbouncer_allowed_networks",)}
 
@@ -34,6 +39,10 @@ def members_options(platform: Platform, asked: Asked, static: t.Sequence[Host]) 
     """
     host = platform.members("consul_server")[0]
     minimum, maximum = bounds(platform, asked.group)
+    if asked.count and not asked.is_manual:
+        # A decision has its own bounds: a schedule may lower the minimum, and too large a pool shrinks by steps.
+        minimum = min(minimum, asked.count)
+        maximum = max(maximum, asked.count) if maximum else None
     own = platform.value(host, "fleet_provider", "static")
     return {
         "group": asked.group,
@@ -107,10 +116,41 @@ def entries(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str
         needed = is_needed(platform, member["name"], asked.group)
         groups = [asked.group, LEAVING, *([] if needed else [UNNEEDED])]
         found.append({**_named(member), "groups": groups, "scale_applications": own})
+    if asked.is_watched and asked.leave and not planned["joining"]:
+        found += _watched(platform, asked, planned)
     if planned["joining"]:
         found += [{"name": host, "groups": [ACCESS]} for host in admitting(platform)]
         found += [{"name": host, "groups": [FIREWALL]} for host in guarded(platform)]
     return found
+
+
+def _watched(platform: Platform, asked: Asked, planned: Planned) -> t.Iterator[dict[str, t.Any]]:
+    """Yield those that drain, those whose load is watched meanwhile, and where it is looked at."""
+    for member in planned["leaving"]:
+        if member["name"] in asked.leave and planned["health"].get(member["name"]) == SERVING:
+            yield {"name": member["name"], "groups": [DRAINING]}
+    yield from ({"name": member["name"], "groups": [WATCHED]} for member in planned["staying"])
+    yield from ({"name": host, "groups": [WATCHING]} for host in platform.members("consul_server"))
+
+
+def given_back(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str, t.Any]]:
+    """Return who leaves again because it did not come to serve, as hosts to add to this run's groups.
+
+    :param planned: what the module ``members`` returned for them.
+    """
+    return entries(platform, dataclasses.replace(asked, by=CLEAN_UP), {**planned, "joining": []})
+
+
+def merged(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Return hosts that take part, each once: of several pools it may leave more than one."""
+    found: dict[str, dict[str, t.Any]] = {}
+    for host in hosts:
+        known = found.setdefault(host["name"], {"groups": []})
+        known.update({key: value for key, value in host.items() if key not in ("groups", "scale_applications")})
+        known["groups"] = list(dict.fromkeys([*known["groups"], *host["groups"]]))
+        if "scale_applications" in host:
+            known["scale_applications"] = [*known.get("scale_applications", ()), *host["scale_applications"]]
+    return list(found.values())
 
 
 def admitting(platform: Platform) -> list[str]:

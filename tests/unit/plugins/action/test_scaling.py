@@ -28,7 +28,7 @@ SEEN = {
     "joining": [],
     "leaving": [],
     "staying": [API1],
-    "health": {"api1": "passing"},
+    "health": {"api1": "serving"},
 }
 
 
@@ -51,7 +51,7 @@ def _planned(monkeypatch):
             templar=types.SimpleNamespace(template=lambda value: value),
             shared_loader_obj=None,
         )
-        action._platform, action._request, action._vars = PLATFORM, Asked("api", ("shop",), 1), {}
+        action._platform, action._requests, action._vars = PLATFORM, [Asked("api", ("shop",), 1)], {}
         monkeypatch.setattr(action, "_module", module)
         return action._planned(), calls
 
@@ -62,7 +62,7 @@ def _planned(monkeypatch):
 def test_a_name_that_could_not_be_asked_about_ends_the_step(planned, code):
     failure = {"failed": True, "code": code, "msg": "."}
     result, calls = planned(failure)
-    assert result == failure
+    assert {**result, **failure} == result
     assert calls == [("members", "settled"), ("consul_member", "absent")], "the pool was recorded"
 
 
@@ -72,3 +72,99 @@ def test_a_name_that_is_free_or_whose_agent_came_back_does_not(planned, answer):
     assert not result.get("failed")
     assert result["told"].startswith("api: 1 now, 1 wanted")
     assert calls[2:] == [("members", None), ("members", None)]
+
+
+@pytest.fixture(name="action")
+def _action(monkeypatch):
+    """A function that makes the action with answers of modules by name and state, and all calls."""
+
+    def make(answers, **variables):
+        calls = []
+
+        def module(name, options):
+            calls.append((name, options.get("group") or options.get("names"), options.get("state")))
+            answer = answers.get((name, options.get("group")), answers.get(name, {}))
+            return answer(options) if callable(answer) else answer
+
+        made = scaling.ActionModule(
+            mock.MagicMock(async_val=0, check_mode=False, diff=False, args={}, action="scaling"),
+            connection=types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)),
+            play_context=mock.MagicMock(check_mode=False),
+            loader=None,
+            templar=types.SimpleNamespace(template=lambda value: value),
+            shared_loader_obj=None,
+        )
+        made._platform = PLATFORM
+        made._vars = {"groups": {"platform_reached": ["api2"]}, **variables}
+        monkeypatch.setattr(made, "_module", module)
+        return made, calls
+
+    return make
+
+
+def test_a_pool_that_is_refused_does_not_keep_another_from_its_change(action):
+    refused = {"failed": True, "code": "no_room", "msg": "count: the static pool has 0 hosts left."}
+    made, _calls = action({"members": SEEN, ("members", "web"): refused})
+    made._requests = [Asked("web", (), 3), Asked("api", ("shop",), 1)]
+    result = made._planned()
+    assert not result.get("failed")
+    assert [pool.get("code") for pool in result["pools"]] == ["no_room", None]
+    assert result["told"].splitlines() == [
+        "web: count: the static pool has 0 hosts left.",
+        "api: 1 now, 1 wanted; to join: none; to leave: none",
+    ]
+    # The summary says it, and ends red.
+    made, _calls = action({"members": SEEN}, scale_plan=result)
+    shown = made._shown()
+    assert (shown["failed"], shown["code"]) == (True, "incomplete")
+    assert shown["troubles"] == ["web: count: the static pool has 0 hosts left."]
+
+
+def plan_of(request, joining=(), leaving=(), staying=("api1",)):
+    def members(names):
+        return [{"name": name, "address": "192.0.2.9", "provider": "docker", "provider_id": ""} for name in names]
+
+    kinds = {"joining": members(joining), "leaving": members(leaving), "staying": members(staying)}
+    return {"hosts": [], "pools": [{"request": request.document(), "health": {}, **kinds}]}
+
+
+@pytest.mark.parametrize("manual", [True, False])
+def test_what_a_decision_wanted_and_does_not_serve_leaves_again(action, manual):
+    request = Asked("api", ("shop",), 3, by="manual" if manual else "rule cpu > 70")
+    groups = {"platform_reached": ["api2"], "scale_joining": ["api2", "api3"]}
+    gone = {"leaving": [{"name": "api3", "address": "192.0.2.9", "provider": "docker"}], "staying": [], "health": {}}
+    seen = []
+
+    def members(options):
+        seen.append(options)
+        return gone
+
+    plan = plan_of(request, ["api2", "api3"])
+    made, _calls = action({"members": members}, scale_plan=plan, groups=groups)
+    joined = made._joined()
+    assert seen[0]["joined"] == ["api2"]
+    if manual:
+        assert (joined, len(seen)) == ({"returned": {}, "hosts": []}, 1)
+        return
+    assert (seen[1]["count"], seen[1]["leave"], seen[1]["minimum"]) == (2, ["api3"], 1)
+    assert joined["returned"] == {"api": ["api3"]}
+    assert [host["name"] for host in joined["hosts"]] == ["api3"]
+    # The later steps clean it, release it and have it forgotten.
+    made, calls = action({}, scale_plan=plan, scale_joined=joined, groups={**groups, "scale_unneeded": ["api3"]})
+    lost = made._lost()
+    assert ([one["name"] for one in lost["released"]], calls) == (
+        ["api3"],
+        [("consul_member", ["api3"], "deregistered")],
+    )
+
+
+def test_who_stays_after_all_is_not_released(action):
+    request = Asked("api", ("shop",), 1, ("api2",), by="rule cpu > 70")
+    made, calls = action(
+        {},
+        scale_plan=plan_of(request, (), ["api2"]),
+        scale_watch={"kept": {"api": ["api2"]}},
+        groups={"scale_leaving": ["api2"], "scale_unneeded": ["api2"], "platform_reached": ["api2"]},
+    )
+    assert (made._lost()["released"], calls) == ([], [])
+    assert (made._left(), calls) == ({}, [])

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked, bounds, read
+from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked, bounds, of, read
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Pool
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import read as read_action
 
 
 def platform(*applications, **variables):
@@ -89,3 +91,40 @@ def test_what_may_not(inventory, given, code, sentence):
 )
 def test_whose_bounds_count(inventory, group, expected):
     assert bounds(inventory, group) == expected
+
+
+def test_a_request_is_handed_on_whole():
+    request = Asked("api", ("shop", "search"), 4, ("api2",), "rule cpu > 70", "cpu 84 %", ("api2",))
+    assert of(json.loads(json.dumps(request.document()))) == request
+
+
+@pytest.mark.parametrize(
+    ("request_", "before", "expected"),
+    [
+        (Asked("api", (), 4), 3, ("up", 3, 4, [])),
+        (Asked("api", (), 2), 3, ("down", 3, 2, [])),
+        (Asked("api", (), None, ("api2",)), 3, ("down", 3, 2, [])),
+        # A run that finishes what an earlier one began changes no size.
+        (Asked("api", (), 3), 3, None),
+        (Asked("api", (), 3, ("api2",)), 3, ("up", 3, 3, ["api2"])),
+        (Asked("api", (), 4, ("api2",), "rule cpu > 70", "", ("api2",)), 3, ("up", 3, 4, ["api2"])),
+        (Asked("api", (), 2, ("api3",), CLEAN_UP), 3, None),
+    ],
+)
+def test_a2_which_action_a_request_is(request_, before, expected):
+    action = request_.action(before)
+    if expected is None:
+        assert action is None
+        return
+    assert (action["direction"], action["from"], action["to"], action["replaced"]) == expected
+    assert read_action({**action, "started": 1.0}).by == request_.by
+
+
+def test_whom_a_person_asks_and_whom_a_decision():
+    manual, decided, left = (
+        Asked("api", (), 4),
+        Asked("api", (), 4, by="rule cpu > 70"),
+        Asked("api", (), 4, by=CLEAN_UP),
+    )
+    assert [one.is_manual for one in (manual, decided, left)] == [True, False, False]
+    assert [one.is_watched for one in (manual, decided, left)] == [False, True, False]

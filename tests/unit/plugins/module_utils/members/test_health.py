@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.members.health import judge, known
+from ansible_collections.scaleout.platform.plugins.module_utils.members.health import in_maintenance, judge, known
 
 MEMBERS = [
     {"Name": "api1", "Status": 1},
@@ -49,3 +49,15 @@ def test_whom_consul_knows():
 def test_l2_how_each_is(services, expected):
     found = judge(["api1", "api2", "api3", "never"], known(MEMBERS, NODES), services)
     assert " ".join(found.values()) == expected
+
+
+def test_who_is_in_maintenance():
+    def entry(name, *checks):
+        return {"Node": {"Node": name}, "Checks": [{"CheckID": check, "Status": "critical"} for check in checks]}
+
+    services = (
+        [entry("api1", "serfHealth", "service:shop"), entry("api2", "_service_maintenance:shop", "service:shop")],
+        [entry("api1", "service:search"), entry("api3", "_node_maintenance")],
+    )
+    assert in_maintenance(services) == {"api2", "api3"}
+    assert in_maintenance(()) == set()

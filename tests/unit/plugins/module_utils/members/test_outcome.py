@@ -95,3 +95,11 @@ def test_l2_the_summary_tells_who_serves(health, joining, joined, leaving, left,
     told, found = tell("api", health, *words, notes)
     assert told == [f"serving: {lines[0]}", f"joined:  {lines[1]}", f"left:    {lines[2]}"]
     assert found == troubles
+
+
+def test_what_a_decision_wanted_and_did_not_serve_is_said_once():
+    notes = [{"kind": "failed", "host": "api10", "reason": "It did not get healthy."}]
+    health = {"api1": "serving"}
+    lines, troubles = tell("api", health, ["api10"], [], ["api10"], ["api10"], notes, ["api10"])
+    assert troubles == ["api10 did not come to serve and leaves again (It did not get healthy)"]
+    assert lines == ["serving: api1", "joined:  none", "left:    api10"]

@@ -427,3 +427,30 @@ def test_l3_a_host_that_was_written_off_comes_back(known, count, joining, leavin
 def test_l3_a_host_that_was_written_off_does_not_join():
     with pytest.raises(Refused, match="api2 cannot have joined api: it is lost"):
         settle(vms("api1 api2:lost"), "api", ["api2"], [], NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("api1 api2:leaving", "api1 api2"),
+        # Told twice, it is the same.
+        ("api1 api2", "api1 api2"),
+        ("api1 api2:joining", None),
+        ("api1 api2:lost", None),
+        ("api1", None),
+    ],
+)
+def test_who_was_leaving_may_stay_after_all(before, after):
+    if after is None:
+        with pytest.raises(Refused, match="api2 cannot stay in api: ") as refused:
+            settle(record(before), "api", [], [], NOW, kept=["api2"])
+        assert refused.value.code == "not_expected"
+        return
+    kept = settle(record(before), "api", [], [], NOW, kept=["api2"])
+    assert written(kept) == after
+    assert kept.get("api1").since is None
+
+
+def test_who_stays_has_not_left():
+    with pytest.raises(InvalidInput, match="kept: 'api2' is in joined or left as well"):
+        settle(record("api1 api2:leaving"), "api", [], ["api2"], NOW, kept=["api2"])

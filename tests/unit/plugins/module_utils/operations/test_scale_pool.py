@@ -10,7 +10,7 @@ import re
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import Asked
+from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_pool
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform
 
@@ -76,6 +76,49 @@ def test_the_inventory_s_own_members_where_no_plugin_has_told_them():
 )
 def test_s3_whose_release_is_taken(plan, expected):
     assert scale_pool.donor(plan, "api") == expected
+
+
+def test_a3_a_decision_has_its_own_bounds():
+    narrow = with_variables("api1", scale_minimum=2)
+    for count, expected in ((2, (2, 8)), (1, (1, 8)), (9, (2, 9))):
+        request = dataclasses.replace(ASKED, count=count, by="rule cpu > 70")
+        options = scale_pool.members_options(narrow, request, ())
+        assert (options["minimum"], options["maximum"]) == expected
+
+
+def test_w4_only_those_who_leave_by_a_decision_are_watched():
+    plan = planned("", "api2", "api1", api1="serving", api2="serving")
+    request = dataclasses.replace(ASKED, count=1, leave=("api2",))
+    assert not watching(request, plan)
+    assert not watching(dataclasses.replace(request, by=CLEAN_UP), plan)
+    decided = dataclasses.replace(request, by="rule cpu > 70")
+    assert watching(decided, plan) == [
+        ("api2", ["scale_draining"]), ("api1", ["scale_watched"]), ("consul1", ["scale_watching"])
+    ]  # fmt: skip
+    # A dead one has no load, and neither is a replacement called off.
+    assert ("api2", ["scale_draining"]) not in watching(decided, {**plan, "health": {"api2": "dead"}})
+    assert not watching(decided, planned("api3", "api2", "api1", api1="serving"))
+
+
+def watching(request, plan):
+    groups = {"scale_draining", "scale_watched", "scale_watching"}
+    found = scale_pool.entries(PLATFORM, request, plan)
+    return [(entry["name"], entry["groups"]) for entry in found if groups & set(entry["groups"])]
+
+
+def test_what_did_not_come_to_serve_leaves_again():
+    request = dataclasses.replace(ASKED, by="rule cpu > 70")
+    (entry,) = scale_pool.given_back(PLATFORM, request, planned("", "api3", "api1", api1="serving"))
+    assert (entry["name"], entry["groups"]) == ("api3", ["api", "scale_leaving", "scale_unneeded"])
+
+
+def test_a_host_that_leaves_two_pools_is_told_of_both():
+    one = {"name": "vm1", "address": "192.0.2.1", "groups": ["api", "scale_leaving"], "scale_applications": ["shop"]}
+    two = {"name": "vm1", "address": "192.0.2.1", "groups": ["web", "scale_leaving"], "scale_applications": ["site"]}
+    assert scale_pool.merged([one, two, {"name": "pg1", "groups": ["scale_access"]}]) == [
+        {**one, "groups": ["api", "scale_leaving", "web"], "scale_applications": ["shop", "site"]},
+        {"name": "pg1", "groups": ["scale_access"]},
+    ]
 
 
 def test_s3_without_one_that_serves_none_joins():
