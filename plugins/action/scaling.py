@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 import typing as t
 
 from ansible.utils.vars import load_extra_vars
@@ -13,6 +14,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members import a
 from ansible_collections.scaleout.platform.plugins.module_utils.members import outcome
 from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_pool
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import FAILED
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.journal import MANUAL_PAUSE
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import PoolAction, Result
@@ -96,16 +99,41 @@ class ActionModule(PoolAction):
         if planned.get("failed"):
             return planned
         scale_pool.donor(planned, request.group)
+        action = request.action(scale_pool.size(now, options["static_members"]))
         if acts:
-            planned = self._members(options)
+            planned = self._begin(request, action)
+            if not planned.get("failed"):
+                planned = self._members(options)
+            self._end(request.group, action, planned)
         if planned.get("failed"):
             return planned
         return {
             **planned,
+            "action": action,
             "told": scale_pool.told(request, planned),
             "hosts": scale_pool.entries(self._platform, request, planned) if acts else [],
             "made": scale_pool.made(self._platform, request, planned) if acts else [],
         }
+
+    def _begin(self, request: requests.Asked, action: Result | None) -> Result:
+        """Write to the journal what begins; what another run has left there has broken off, as we hold the lease."""
+        if action is None:
+            return {}
+        begun = self._journal(request.group, "begun", action=action)
+        if begun.get("code") == "action_runs":
+            begun = self._journal(request.group, "broken_off")
+            if not begun.get("failed"):
+                begun = self._journal(request.group, "begun", action=action)
+        if begun.get("failed") or not request.is_manual or action["from"] == action["to"]:
+            return begun
+        why = f"scale.yml of {getpass.getuser()} changed the size from {action['from']} to {action['to']}"
+        pause = {"duration": str(MANUAL_PAUSE), "why": why, "by": getpass.getuser(), "keep_longer": True}
+        return self._journal(request.group, "paused", **pause)
+
+    def _end(self, group: str, action: Result | None, planned: Result) -> None:
+        """Have an action that could not even be recorded end in the journal."""
+        if action is not None and planned.get("failed"):
+            self._journal(group, "finished", outcome=FAILED, why=str(planned.get("msg") or ""))
 
     def _joined(self) -> Result:
         """Record who serves. What a decision wanted and does not serve leaves again; a person may try once more."""
@@ -144,16 +172,26 @@ class ActionModule(PoolAction):
         return {**self._forget(lost, "deregistered"), "released": released, "listed": listed}
 
     def _left(self) -> Result:
-        """Have those forgotten that are gone, and record it."""
-        answer: Result = {}
-        for request, plan in () if "localhost" in self._group("platform_failed") else self._plans():
-            leaving = self._departure(plan)
-            answer = self._forget(leaving.forgotten, "absent")
-            if not answer.get("failed"):
-                answer = self._settle(request, left=leaving.left)
-            if answer.get("failed"):
-                return answer
-        return answer
+        """Have those forgotten that are gone, record it, and write to the journal what became of it."""
+        answers: list[Result] = [{}]
+        for request, plan in self._plans():
+            if "localhost" not in self._group("platform_failed"):
+                leaving = self._departure(plan)
+                answers.append(self._forget(leaving.forgotten, "absent"))
+                if not answers[-1].get("failed"):
+                    answers.append(self._settle(request, left=leaving.left))
+            answers.append(self._finish(request.group, plan))
+        return next((one for one in answers if one.get("failed")), answers[-1])
+
+    def _finish(self, group: str, plan: Result) -> Result:
+        """Write to the journal what became of the action of a pool; nothing where it was none."""
+        if not plan.get("action"):
+            return {}
+        now = self._members({"group": group, "state": "settled"}, check=True)
+        if now.get("failed"):
+            return now
+        became, why = scale_pool.became(plan, now["record"], self._kept(group))
+        return self._journal(group, "finished", outcome=became, why=why)
 
     def _shown(self) -> Result:
         plan = self._vars["scale_plan"]

@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.members import asked
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_pool
+from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 
 Result = dict[str, t.Any]
 
@@ -37,6 +38,10 @@ class PoolAction(ActionBase):  # type: ignore[misc]  # Ansible is not annotated
             return self._module("members", options)
         finally:
             self._task.check_mode = before
+
+    def _journal(self, group: str, state: str, **options: t.Any) -> Result:
+        """Read or change the journal of a pool as this run, which has to hold the lease to change it."""
+        return self._module("scaling_journal", {"group": group, "state": state, "run": run.ID, **options})
 
     def _module(self, name: str, options: Result) -> Result:
         answer: Result = self._execute_module(

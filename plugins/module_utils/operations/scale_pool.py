@@ -15,6 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome 
 from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import is_idle, is_needed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import CALLED_OFF, FAILED, SUCCEEDED
 from ansible_collections.scaleout.platform.plugins.module_utils.services import firewall, nginx
 
 Host = t.Mapping[str, t.Any]
@@ -151,6 +152,35 @@ def merged(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
         if "scale_applications" in host:
             known["scale_applications"] = [*known.get("scale_applications", ()), *host["scale_applications"]]
     return list(found.values())
+
+
+def size(seen: Planned, static: t.Sequence[Host]) -> int:
+    """Return how many members the record asks for; as many as the inventory has where there is none.
+
+    :param seen: what the module ``members`` returned before the request.
+    """
+    record = seen.get("record")
+    if not record:
+        return len(static)
+    return sum(member["state"] in ("joining", "member") for member in record["members"])
+
+
+def became(planned: Planned, record: t.Mapping[str, t.Any] | None, kept: t.Sequence[str]) -> tuple[str, str]:
+    """Return the outcome of an action and what there is to say of it.
+
+    :param planned: with all that were to join and to leave, those among them that did not come to serve.
+    :param record: as it is at the end.
+    :param kept: those that were leaving and stay after all.
+    """
+    states = {member["name"]: member["state"] for member in (record or {}).get("members", ())}
+    lacking = [one["name"] for one in planned["joining"] if states.get(one["name"]) != "member"]
+    if lacking:
+        return FAILED, f"{', '.join(lacking)} did not come to serve"
+    if kept:
+        return CALLED_OFF, f"load came back while {', '.join(kept)} drained"
+    # Whose place was taken by another one may leave later.
+    left = [] if planned["joining"] else [one["name"] for one in planned["leaving"] if one["name"] in states]
+    return (FAILED, f"{', '.join(left)} could not be cleaned") if left else (SUCCEEDED, "")
 
 
 def admitting(platform: Platform) -> list[str]:

@@ -23,7 +23,7 @@ PLATFORM = Platform(
 API1 = {"name": "api1", "address": "192.0.2.2", "provider": "static", "provider_id": ""}
 #: Consul knows a name of a host that is gone, which a new one would get.
 SEEN = {
-    "record": {"members": [API1]},
+    "record": {"members": [{**API1, "state": "member"}]},
     "alive": {"api1": True, "api2": False},
     "joining": [],
     "leaving": [],
@@ -168,3 +168,74 @@ def test_who_stays_after_all_is_not_released(action):
     )
     assert (made._lost()["released"], calls) == ([], [])
     assert (made._left(), calls) == ({}, [])
+
+
+RUNS = {"failed": True, "code": "action_runs", "msg": "."}
+
+
+def changed(calls):
+    return [call for call in calls if call[0] in ("scaling_journal", "members") and call[2] != "settled"]
+
+
+def test_a2_a_manual_change_is_remembered_and_pauses_its_pool(action):
+    made, calls = action({"members": SEEN})
+    made._requests = [Asked("api", ("shop",), 2)]
+    assert made._planned()["pools"][0]["action"]["by"] == "manual"
+    # What begins is written before the record is.
+    states = [call[::2] for call in changed(calls)]
+    assert states == [
+        ("members", None),
+        ("scaling_journal", "begun"),
+        ("scaling_journal", "paused"),
+        ("members", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "states"),
+    [
+        # It only finishes what an earlier run began.
+        (Asked("api", ("shop",), 1), []),
+        # The size does not change.
+        (Asked("api", ("shop",), 1, ("api1",)), ["begun"]),
+        (Asked("api", ("shop",), 2, by="rule cpu > 70"), ["begun"]),
+        (Asked("api", ("shop",), 2, ("api9",), by="clean-up"), []),
+    ],
+)
+def test_a2_what_pauses_no_pool(action, request_, states):
+    made, calls = action({"members": SEEN})
+    made._requests = [request_]
+    made._planned()
+    assert [call[2] for call in calls if call[0] == "scaling_journal"] == states
+
+
+def test_a5_what_another_run_left_running_has_broken_off(action):
+    answers = iter([RUNS, {}, {}, {}])
+    made, calls = action({"members": SEEN, "scaling_journal": lambda options: next(answers)})
+    made._requests = [Asked("api", ("shop",), 2)]
+    assert not made._planned().get("failed")
+    journal = [call[2] for call in calls if call[0] == "scaling_journal"]
+    assert journal == ["begun", "broken_off", "begun", "paused"]
+
+
+def test_a5_without_the_lease_nothing_begins(action):
+    lost = {"failed": True, "code": "lease_lost", "msg": "This run has lost its lease."}
+    made, calls = action({"members": SEEN, "scaling_journal": lost})
+    made._requests = [Asked("api", ("shop",), 2)]
+    assert made._planned()["code"] == "lease_lost"
+    # The two that only looked.
+    assert [call[0] for call in calls if call[0] == "members"] == ["members", "members"]
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [("member", "succeeded"), ("joining", "failed")], ids=["it serves", "it does not"]
+)
+def test_a4_what_became_of_it_is_written_at_the_end(action, state, outcome):
+    said = {}
+    record = {"members": [{"name": "api2", "state": state}]}
+    plan = plan_of(Asked("api", ("shop",), 2), ["api2"])
+    plan["pools"][0]["action"] = {"direction": "up"}
+    made, _calls = action({"members": {"record": record}, "scaling_journal": said.update}, scale_plan=plan)
+    made._journal = lambda group, state, **options: said.update(options, group=group, state=state) or {}
+    made._left()
+    assert (said["group"], said["state"], said["outcome"]) == ("api", "finished", outcome)

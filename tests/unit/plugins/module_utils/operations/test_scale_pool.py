@@ -112,6 +112,35 @@ def test_what_did_not_come_to_serve_leaves_again():
     assert (entry["name"], entry["groups"]) == ("api3", ["api", "scale_leaving", "scale_unneeded"])
 
 
+@pytest.mark.parametrize(
+    ("plan", "record", "kept", "outcome"),
+    [
+        (planned("api3"), "api1:member api3:member", [], ("succeeded", "")),
+        (planned("api3"), "api1:member api3:joining", [], ("failed", "api3 did not come to serve")),
+        # It leaves again, or has left already.
+        (planned("api3", "api3"), "api1:member api3:leaving", [], ("failed", "api3 did not come to serve")),
+        (planned("api3", "api3"), "api1:member", [], ("failed", "api3 did not come to serve")),
+        (planned("", "api2"), "api1:member", [], ("succeeded", "")),
+        (planned("", "api2"), "api1:member api2:leaving", [], ("failed", "api2 could not be cleaned")),
+        # It took the place of one that is dead and cannot be cleaned.
+        (planned("api3", "api2"), "api1:member api3:member api2:leaving", [], ("succeeded", "")),
+        (planned(), "api1:member api2:member", ["api2"], ("called_off", "load came back while api2 drained")),
+        (planned("api3"), None, [], ("failed", "api3 did not come to serve")),
+    ],
+)
+def test_a4_what_became_of_an_action(plan, record, kept, outcome):
+    members = [dict(zip(("name", "state"), word.split(":"), strict=True)) for word in (record or "").split()]
+    assert scale_pool.became(plan, {"members": members} if record else None, kept) == outcome
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"), [(None, 2), ("api1:member api2:joining api3:leaving api4:lost api5:member", 3)]
+)
+def test_a3_the_size_is_what_the_record_asks_for(record, expected):
+    members = [dict(zip(("name", "state"), word.split(":"), strict=True)) for word in (record or "").split()]
+    assert scale_pool.size({"record": {"members": members} if record else None}, [{}, {}]) == expected
+
+
 def test_a_host_that_leaves_two_pools_is_told_of_both():
     one = {"name": "vm1", "address": "192.0.2.1", "groups": ["api", "scale_leaving"], "scale_applications": ["shop"]}
     two = {"name": "vm1", "address": "192.0.2.1", "groups": ["web", "scale_leaving"], "scale_applications": ["site"]}
