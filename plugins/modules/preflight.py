@@ -14,7 +14,7 @@ description:
   - Asks the Consul servers for the shard map in force, where the controller reaches them, so that a change that would
     move rows is refused before anything else happens.
   - Fails if no platform can be made of the inventory, with everything that is wrong with it, each in a sentence that
-    names the host and the variable. Otherwise it returns the topology.
+    names the host and the variable (RV(problems)). Otherwise it returns the topology.
   - Warns of what is possible and probably not what was meant.
   - Only the variables that matter here are evaluated, so what is undefined elsewhere does no harm.
 options:
@@ -137,7 +137,7 @@ topology:
           site: {server_name: [shop.example], listen: ["80"], options: {}}
           pool: {min: 2, max: 5}
 problems:
-  description: Everything that is wrong with the inventory. RV(ignore:msg) has the texts of all.
+  description: Everything that is wrong with the inventory. RV(ignore:msg) only says how much that is.
   returned: failure
   type: list
   elements: dict
@@ -147,7 +147,9 @@ problems:
       type: str
       sample: empty_group
     host:
-      description: Inventory name of the host; empty where the problem is the platform's.
+      description:
+        - Inventory name of the host; empty where the problem is the platform's, or several hosts share it. The text
+          names them then.
       type: str
       sample: ""
     text:

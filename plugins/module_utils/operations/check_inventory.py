@@ -25,33 +25,37 @@ from ansible_collections.scaleout.platform.plugins.module_utils.topology.invento
 
 
 class InvalidInventory(ScaleoutError):
-    """An inventory that no platform can be made of; the message has all of its problems, and so has ``problems``.
+    """An inventory that no platform can be made of. ``problems`` has all that is wrong, and the message only counts it.
 
+    Ansible prints a message twice and the other facts once, so that each fault is read once.
     ``warnings`` may say why: a variable that is missing may be there under a name that is not quite right.
     """
 
     CODE = "invalid_inventory"
 
     def __init__(self, problems: t.Sequence[Problem], warnings: t.Sequence[Problem] = ()) -> None:
+        found = shared(problems)
+        many = f"{len(found)} problems with the inventory, each" if len(found) > 1 else "1 problem with the inventory,"
         super().__init__(
-            told(problems),
-            problems=[dataclasses.asdict(problem) for problem in problems],
+            f"{many} named in problems. Nothing was changed.",
+            problems=[dataclasses.asdict(problem) for problem in found],
             warnings=[str(warning) for warning in warnings],
         )
 
 
-def told(problems: t.Sequence[Problem]) -> str:
-    """Return problems as one line, those that hosts share once: a single one as it is, more with their numbers."""
-    hosts: dict[str, list[str]] = {}
+def shared(problems: t.Iterable[Problem]) -> list[Problem]:
+    """Return problems with those that several hosts share once, as one of the platform's that names them."""
+    hosts: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
-        hosts.setdefault(problem.text, []).append(problem.host)
-    sentences = [
-        str(Problem("", together([host for host in named if host] or [""]), text)) for text, named in hosts.items()
-    ]
-    if len(sentences) == 1:
-        return sentences[0]
-    numbered = " ".join(f"({number}) {sentence}" for number, sentence in enumerate(sentences, start=1))
-    return f"{len(sentences)} problems: {numbered}"
+        hosts.setdefault((problem.code, problem.text), []).append(problem.host)
+    found = []
+    for (code, text), named in hosts.items():
+        several = [host for host in dict.fromkeys(named) if host]
+        if len(several) > 1:
+            found.append(Problem(code, "", f"{together(several)}: {text}"))
+        else:
+            found.append(Problem(code, several[0] if several else "", text))
+    return found
 
 
 def check(

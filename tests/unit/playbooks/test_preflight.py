@@ -72,4 +72,12 @@ def test_the_inventory_is_described_and_warned_of(preflight):
 def test_what_is_wrong_fails_with_all_of_it(preflight):
     status, said = preflight("postgres_shards: [0]")
     assert status == 2, said
-    assert "consul1 and pg1: postgres_shards is no longer read; use postgres_clusters." in said
+    assert said.count("consul1 and pg1: postgres_shards is no longer read; use postgres_clusters") == 1
+
+
+def test_each_of_several_faults_is_printed_once(preflight):
+    status, said = preflight("postgres_shards: [0]\n    postgres_role: primary\n    fleet_provider: mine")
+    assert status == 2, said
+    assert "3 problems with the inventory, each named in problems. Nothing was changed." in said
+    for fault in ("postgres_shards is no longer read", "postgres_role is no longer read", "fleet_provider is 'mine'"):
+        assert said.replace("''", "'").count(fault) == 1, said

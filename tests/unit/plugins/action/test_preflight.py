@@ -19,6 +19,7 @@ from ansible.vars.manager import VariableManager
 
 from ansible_collections.scaleout.platform.plugins.action import preflight as action_plugin
 from ansible_collections.scaleout.platform.plugins.action.preflight import ActionModule
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
 TOKENS = ("management", "agent", "reader")
@@ -83,6 +84,11 @@ def _preflight(tmp_path, monkeypatch):
         return {**result, "asked": asked} if published else result
 
     return run
+
+
+def told(result):
+    """What is wrong, as a person reads it."""
+    return " ".join(str(Problem(**problem)) for problem in result["problems"])
 
 
 def of_pg1(line):
@@ -178,24 +184,24 @@ def test_an_application_of_the_role_app_gets_its_settings_without_its_secrets(pr
     ],
 )
 def test_a_part_of_an_application_that_is_wrong_is_named_and_the_rest_is_read(preflight, more, message):
-    assert preflight(shop(more))["msg"].startswith(message)
+    assert told(preflight(shop(more))).startswith(message)
 
 
 def test_a_template_that_matters_is_named_with_its_host(preflight):
     result = preflight(secrets=["gossip_key"])
     assert result["failed"]
-    assert result["msg"].startswith("pg1r: postgres_port cannot be evaluated, because something in it is undefined")
-    assert "their_port" in result["msg"]
+    assert told(result).startswith("pg1r: postgres_port cannot be evaluated, because something in it is undefined")
+    assert "their_port" in told(result)
 
 
 def test_a_secret_is_named_and_its_value_is_not(preflight):
     inventory = of_pg1("their_port: 6432")
     missing = preflight(inventory, secrets=["gossip_key", "other_secret"])
-    assert missing["msg"] == "consul1, lb1 and 3 more hosts: the secret other_secret is not set."
+    assert told(missing) == "consul1, lb1 and 3 more hosts: the secret other_secret is not set."
     empty = preflight(inventory.replace("s3cr3t", "''"))
-    assert empty["msg"] == "consul1, lb1 and 3 more hosts: the secret gossip_key is empty."
+    assert told(empty) == "consul1, lb1 and 3 more hosts: the secret gossip_key is empty."
     broken = preflight(inventory.replace("[gossip_key]", "[broken]"))
-    assert broken["msg"] == "consul1, lb1 and 3 more hosts: the secret broken cannot be evaluated."
+    assert told(broken) == "consul1, lb1 and 3 more hosts: the secret broken cannot be evaluated."
     for result in (missing, empty, broken):
         assert "s3cr3t" not in repr(result)
 
@@ -204,7 +210,7 @@ def test_buckets_are_judged_by_the_planner_of_the_map(preflight):
     inventory = of_pg1("their_port: 6432").replace(
         "    unrelated:", "    platform_shard_buckets: {0: [[0, 99]], 1: [[90, 4000]]}\n    unrelated:"
     )
-    assert preflight(inventory)["msg"] == (
+    assert told(preflight(inventory)) == (
         "platform_shard_buckets: The map does not cover each bucket once: "
         "buckets 90-99 belong to shards 0 and 1; buckets 4001-4095 belong to no shard."
     )
@@ -228,7 +234,7 @@ SHARDS = '{shards: "{{ range(2) | list }}"}'
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "moves"),
     [
         (SHARDS, None),
         ("{shards: [0, 1], empty_shards: [4]}", None),
@@ -236,19 +242,19 @@ SHARDS = '{shards: "{{ range(2) | list }}"}'
         ("{shards: [0]}", "buckets 2048-4095 from shard 1 to shard 0"),
     ],
 )
-def test_s5_a_map_in_force_is_asked_before_databases_are_made(preflight, entry, told):
+def test_s5_a_map_in_force_is_asked_before_databases_are_made(preflight, entry, moves):
     inventory = of_pg1("their_port: 6432").replace(SHARDS, entry)
     result = preflight(inventory, shard_maps.read(PUBLISHED))
     (server,) = result["asked"]
     assert (server["consul_host"], server["consul_token"][-1]) == ("192.0.2.1", "1")
-    if told is None:
+    if moves is None:
         assert not result.get("failed"), result
         return
     assert [problem["code"] for problem in result["problems"]] == ["moves_rows"]
-    assert result["msg"].startswith("The shard map of version 3 stays as it is, because rows would have to move first")
-    assert told in result["msg"]
+    assert told(result).startswith("The shard map of version 3 stays as it is, because rows would have to move first")
+    assert moves in told(result)
     hint = "; to add shard 4 without rows, name it in empty_shards of its cluster."
-    assert result["msg"].endswith(hint) is ("4" in entry)
+    assert told(result).endswith(hint) is ("4" in entry)
     # Before the first map, and where Consul does not say, nothing can be told.
     assert not preflight(inventory).get("failed")
 
@@ -263,11 +269,11 @@ def test_s5_an_empty_shard_has_no_weight_and_what_fills_it_is_said(preflight):
 
 def test_providers_are_an_option(preflight):
     inventory = of_pg1("fleet_provider: mine").replace("postgres_port:", "other:")
-    assert "fleet_provider is 'mine', which is not a provider" in preflight(inventory)["msg"]
+    assert "fleet_provider is 'mine', which is not a provider" in told(preflight(inventory))
     assert "topology" in preflight(inventory, fleet_providers=["mine", "docker"])
 
 
-def test_all_problems_are_in_the_message_and_each_has_its_code(preflight):
+def test_all_problems_are_named_once_and_each_has_its_code(preflight):
     inventory = of_pg1("their_port: 99999").replace("consul_server:", "discovery:").replace("[gossip_key]", "[absent]")
     result = preflight(inventory)
     assert result["code"] == "invalid_inventory"
@@ -277,11 +283,12 @@ def test_all_problems_are_in_the_message_and_each_has_its_code(preflight):
         "host": "pg1r",
         "text": "postgres_port is 99999, which is not a port",
     }
-    assert result["msg"] == (
-        "3 problems: (1) the group consul_server has no host; Consul needs at least one server. "
-        "(2) consul1, lb1 and 3 more hosts: the secret absent is not set. "
-        "(3) pg1r: postgres_port is 99999, which is not a port."
+    assert told(result) == (
+        "the group consul_server has no host; Consul needs at least one server. "
+        "consul1, lb1 and 3 more hosts: the secret absent is not set. "
+        "pg1r: postgres_port is 99999, which is not a port."
     )
+    assert result["msg"] == "3 problems with the inventory, each named in problems. Nothing was changed."
 
 
 def test_h5_a_secret_under_a_name_that_is_not_quite_right_is_told_both_ways(preflight):
@@ -289,7 +296,7 @@ def test_h5_a_secret_under_a_name_that_is_not_quite_right_is_told_both_ways(pref
         "postgres_replicator_password: only", "postgres_replicator_pasword: only"
     )
     result = preflight(inventory)
-    assert result["msg"] == "pg1 and pg1r: the secret postgres_replicator_password is missing."
+    assert told(result) == "pg1 and pg1r: the secret postgres_replicator_password is missing."
     assert result["warnings"] == [
         "consul1, lb1 and 3 more hosts: postgres_replicator_pasword is not known here; did you mean "
         "postgres_replicator_password; platform_own_variables takes names of your own."
@@ -304,8 +311,9 @@ def test_h5_a_right_inventory_has_no_warning(preflight):
 def test_what_several_hosts_share_is_told_once(preflight):
     inventory = of_pg1("their_port: 6432").replace("postgres_replicator_password: only-here", "unused: true")
     result = preflight(inventory)
-    assert [problem["host"] for problem in result["problems"]] == ["pg1", "pg1r"]
-    assert result["msg"] == "pg1 and pg1r: the secret postgres_replicator_password is missing."
+    assert [problem["host"] for problem in result["problems"]] == [""]
+    assert result["msg"] == "1 problem with the inventory, named in problems. Nothing was changed."
+    assert told(result) == "pg1 and pg1r: the secret postgres_replicator_password is missing."
 
 
 def test_a_server_without_a_cluster_is_told_once(preflight):
@@ -336,17 +344,17 @@ def _example(preflight, tmp_path):
 
 
 def test_h11_the_secrets_of_the_reference_api_are_asked_for_where_it_runs(example):
-    assert "reference_api_database_password is not set" in example("lab", redis_password="hidden")["msg"]
+    assert "reference_api_database_password is not set" in told(example("lab", redis_password="hidden"))
     passwords = ("redis_password", "reference_api_database_password", "reference_api_queue_password")
     result = example("lab", **dict.fromkeys(passwords, "hidden"))
-    assert not result.get("failed"), result["msg"]
+    assert not result.get("failed"), told(result)
     assert result["topology"]["applications"]["reference_api"]["service"] == "api"
 
 
 def test_h10_h11_the_production_example_asks_for_nothing_of_the_reference_api(example):
-    assert "shop_database_password" in example("production")["msg"]
+    assert "shop_database_password" in told(example("production"))
     result = example("production", shop_database_password="hidden")
-    assert not result.get("failed"), result["msg"]
+    assert not result.get("failed"), told(result)
     assert not result.get("warnings")
     assert (result["topology"]["shards"], list(result["topology"]["applications"])) == ([], ["shop"])
     assert "hidden" not in repr(result)
@@ -357,7 +365,7 @@ def test_all_that_is_wrong_with_an_application_is_told_at_once(preflight):
     bad = f"{{{entry}, database: {{cluster: other, password: x}}, site: {{tls: {{}}}}, pool: {{min: 3, max: 2}}}}"
     both = f"{{shop: {{{entry}}}, book: {bad}}}"
     given = INVENTORY.replace("{shop: {group: api, role: acme.shop.deploy, secrets: [gossip_key]}}", both)
-    told = [one["text"] for one in preflight(given)["problems"]]
+    texts = [one["text"] for one in preflight(given)["problems"]]
     for says in ("cluster is 'other'", "min is 3 and max is 2", "the port of book and the port of shop both want"):
-        assert [text for text in told if says in text], told
-    assert len(set(told)) == len(told)
+        assert [text for text in texts if says in text], texts
+    assert len(set(texts)) == len(texts)
