@@ -13,6 +13,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.names import FLEET_PROVIDERS
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_sources import DIRECTORY, FILE
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_sources import problems as missing
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.describe import describe
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.read_map import first_published
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import (
@@ -24,6 +26,12 @@ from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import
 
 #: Where playbooks/_shard_map.yml publishes.
 MAP_KEY = "scaleout/shard_map"
+
+
+def _look(path: str) -> str:
+    """Say what is at a path, which the module that packs releases expands the same way."""
+    path = os.path.expanduser(os.path.expandvars(path))
+    return DIRECTORY if os.path.isdir(path) else FILE if os.path.exists(path) else ""
 
 
 class ActionModule(ActionBase):
@@ -39,9 +47,14 @@ class ActionModule(ActionBase):
             {
                 "secrets": {"type": "list", "elements": "str", "default": [], "no_log": False},
                 "fleet_providers": {"type": "list", "elements": "str", "default": list(FLEET_PROVIDERS)},
+                "sources": {"type": "bool", "default": False},
             }
         )
         hosts, groups = Hosts(task_vars, self._templar), groups_of(task_vars)
+        run, skip = (task_vars.get(f"ansible_{which}_tags") or () for which in ("run", "skip"))
+        tags = (run or ("all",), skip)
+        # With a limit, what it leaves out is not deployed. A play on localhost is about all hosts.
+        about = [host for host in task_vars.get("ansible_play_hosts_all") or () if host in hosts] or list(hosts)
         try:
             platform, topology, warnings = check(
                 hosts,
@@ -50,17 +63,15 @@ class ActionModule(ActionBase):
                 options["fleet_providers"],
                 names(),
                 lambda: first_published(consul_servers(hosts, groups), MAP_KEY),
+                lambda found: missing(found, about, *tags, os.getcwd(), _look) if options["sources"] else [],
             )
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}
-        tags, skipped = (task_vars.get(f"ansible_{which}_tags") or () for which in ("run", "skip"))
         return {
             **result,
             "changed": False,
             "topology": topology,
-            "services": {
-                host: chosen(platform, host, tags or ("all",), skipped, os.getcwd()) for host in platform.hosts
-            },
+            "services": {host: chosen(platform, host, *tags, os.getcwd()) for host in platform.hosts},
             "description": describe(platform),
             "warnings": [str(warning) for warning in warnings],
         }

@@ -31,6 +31,13 @@ options:
     type: list
     elements: str
     default: [docker, static]
+  sources:
+    description:
+      - Whether the directories and archives that applications are deployed from have to be on the controller. What the
+        tags of the run or its limit leave out is not looked for.
+    type: bool
+    default: false
+    version_added: 0.2.0
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info

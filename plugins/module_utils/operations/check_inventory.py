@@ -65,6 +65,7 @@ def check(
     providers: t.Sequence[str] = names.FLEET_PROVIDERS,
     known: variables.Names | None = None,
     published: t.Callable[[], ShardMap | None] = lambda: None,
+    sources: t.Callable[[Platform], list[Problem]] = lambda _platform: [],
 ) -> tuple[Platform, dict[str, t.Any], list[Problem]]:
     """Return the platform of an inventory, its topology as facts for playbooks, and what it can live with.
 
@@ -72,6 +73,7 @@ def check(
     :param secrets: variables that must have a value on every host, beside those of the services and applications.
     :param known: the variables that there are; None for no look at how they are spelled.
     :param published: gives the shard map in force; None where there is none, or none can be read.
+    :param sources: says which sources of applications are missing, where this run needs them.
     :raises InvalidInventory: whatever would fail later, half way through, or set up something else than was meant.
     """
     platform, described = topology.parse(hosts, groups)
@@ -80,7 +82,7 @@ def check(
     found = topology.problems(platform, needed, providers) + described + of_buckets
     # That a server is in no cluster has been told, and why.
     found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
-    found += [*scaling_policy.problems(platform), *_of_absence(platform)]
+    found += [*scaling_policy.problems(platform), *_of_absence(platform), *sources(platform)]
     document = databases.document(platform, ranges)
     if not found and document["shards"]:
         found += _of_map(document, published())

@@ -54,6 +54,7 @@ class Awx:
         self.account = account
         self.folder = account.home / "runner"
         shutil.copytree(ROOT / "examples" / "awx-project", self.folder / "project")
+        shutil.copytree(ROOT / "examples" / "shop", self.folder / "project" / "examples" / "shop")
         shutil.copytree(ROOT / "inventories" / "production", account.folder / "inventories" / "production")
         # An update has the environment of the source's credential, and no vault.
         del account.environment["ANSIBLE_VAULT_PASSWORD_FILE"]
@@ -132,7 +133,7 @@ def test_k4_a_job_has_its_secrets_from_the_credential(awx):
     # A field that was left empty is named.
     status, said = awx.launches("preflight.yml", {**VALUES, "shop_database_password": ""})
     assert status == "failed"
-    assert "'shop_database_password' is undefined" in said
+    assert "''shop_database_password'' is undefined" in said
 
 
 def test_k4_a_vaulted_file_fails_the_update_and_vaulted_values_do_not(awx):

@@ -62,6 +62,7 @@ def _own(account):
     application, secrets, *_tls = blocks(OWN, "yaml")
     account.file("group_vars/all/applications.yml").write_text(application, encoding="utf-8")
     account.file("group_vars/all/shop.yml").write_text(secrets, encoding="utf-8")
+    (account.folder / "examples" / "shop").rename(account.folder / "shop")
     return account
 
 
@@ -127,6 +128,7 @@ def test_two_applications_go_through_preflight(own):
     own.file("group_vars/all/applications.yml").write_text(applications, encoding="utf-8")
     own.file("hosts2.yml").write_text(hosts, encoding="utf-8")
     own.file("members.yml").write_text(members, encoding="utf-8")
+    (own.folder / "blog-2.1.tar.gz").touch()
     with own.file("group_vars/all/shop.yml").open("a", encoding="utf-8") as file:
         file.write("blog_database_password: a third one\n")
     (command,) = {line for block in commands(TWO) for line in block.splitlines() if line}

@@ -81,3 +81,12 @@ def test_each_of_several_faults_is_printed_once(preflight):
     assert "3 problems with the inventory, each named in problems. Nothing was changed." in said
     for fault in ("postgres_shards is no longer read", "postgres_role is no longer read", "fleet_provider is 'mine'"):
         assert said.replace("''", "'").count(fault) == 1, said
+
+
+@pytest.mark.parametrize("source", ["shpo", "examples/shop"])
+def test_what_is_deployed_has_to_be_on_the_controller(preflight, source):
+    entry = f"{{group: postgres, source: {source}, command: [./serve], port: 8000}}"
+    status, said = preflight(f"applications: {{shop: {entry}}}")
+    assert (status == 2) is (source == "shpo"), said
+    told = f"applications: shop: source is {ROOT}/shpo, which does not exist on the controller"
+    assert said.replace("''", "'").count(told) == (source == "shpo")
