@@ -69,6 +69,9 @@ class ActionModule(ActionBase):
                 if not result.get("failed"):
                     ledger.note("prepared", host, service=name, version=version)
                     done()
+        if not arguments.get("command"):
+            # Only the host that ran something has changed anything; this one has noted it.
+            result["changed"] = False
         return {"held": False, **result}
 
     def _transfer(self, archive: str) -> str:

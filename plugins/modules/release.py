@@ -27,7 +27,8 @@ options:
       - With V(staged) the release is unpacked when it is missing, and files that differ are laid beside those in
         force. RV(pending) tells whether V(active) and a restart have to follow.
       - With V(prepared) O(command) is run as the process itself would be, unless that has succeeded before for this
-        release on this host. Of the hosts of a run that need it, one runs it and the others note that it was run.
+        release on this host. Of the hosts of a run that need it, one runs it and is changed, and the others note that
+        it was run.
       - With V(active) what was staged is put in force.
       - With V(confirmed) the transaction ends, and surplus releases are removed.
       - With V(reverted) what was in force before V(active) is put back.
