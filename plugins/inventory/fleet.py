@@ -100,6 +100,8 @@ options:
         as an inventory, unless its name begins with a dot.
       - By default, a hidden file beside this configuration, such as C(.members.json) beside C(members.yml). With an
         empty path nothing is kept.
+      - May be a template of C(inventory_dir), the folder of this configuration. Give each inventory a file of its own.
+        One that was written for an inventory of another name, as it is after an inventory was copied, is not used.
     type: str
   when_unreachable:
     description:
@@ -131,7 +133,7 @@ EXAMPLES = r"""
 plugin: scaleout.platform.fleet
 groups: [api]
 token_vars_file: group_vars/all/secrets.yml
-cache_file: ../../.lab/members-lab.json
+cache_file: ../../.lab/members-{{ inventory_dir | basename }}.json
 when_unreachable: static
 
 ---
@@ -245,6 +247,8 @@ class InventoryModule(BaseInventoryPlugin):
         url, ca_file, cache = (self.get_option(name) for name in ("consul_url", "ca_file", "cache_file"))
         if cache is None:
             cache = f".{os.path.splitext(os.path.basename(self._file))[0]}.json"
+        else:
+            cache = self._template(cache, {"inventory_dir": self._folder}) or ""
         return fleet_members.Question(
             groups=groups,
             servers=[fleet_members.server_at(self._template(url) or "")] if url else self._servers(),
@@ -260,6 +264,7 @@ class InventoryModule(BaseInventoryPlugin):
             cache_name=cache,
             when_unreachable=self.get_option("when_unreachable"),
             token_source=self._token_source(),
+            inventory=os.path.basename(self._folder),
         )
 
     def _servers(self) -> list[fleet_members.Server]:

@@ -148,7 +148,7 @@ def _read_events(made: Run) -> None:
 def _message(result: Mapping[str, Any]) -> str:
     """What a failed task said; of a loop, what its items said; of preflight, what is wrong."""
     if result.get("code") == "invalid_inventory":
-        return "; ".join(problem["text"] for problem in result["problems"])
+        return "; ".join(": ".join(filter(None, (one["host"], one["text"]))) for one in result["problems"])
     items = [item for item in result.get("results", []) if item.get("failed")]
     return "; ".join(str(item.get("msg", item)) for item in items or [result])
 

@@ -72,6 +72,7 @@ class Question:
     :param client: the other options of the client, :data:`CLIENT_OPTIONS`.
     :param cache: the file that keeps the records seen last; empty for none.
     :param cache_name: what people call it.
+    :param inventory: the name of the inventory's folder. A file that was copied with an inventory is not its own.
     :param when_unreachable: :data:`FAIL`, :data:`CACHED` or :data:`STATIC`.
     :param token_source: a sentence that says where the token comes from, for a Consul that refuses it.
     """
@@ -85,6 +86,7 @@ class Question:
     cache_name: str = ""
     when_unreachable: str = CACHED
     token_source: str = ""
+    inventory: str = ""
 
 
 def check_groups(groups: t.Sequence[str]) -> None:
@@ -216,6 +218,12 @@ def _read_cache(question: Question, answer: Answer) -> tuple[Records, str]:
     try:
         with open(question.cache, "rb") as file:
             content = json.loads(file.read())
+        of = content.get("inventory", question.inventory)
+        if of != question.inventory:
+            answer.warnings.append(
+                f"The file {question.cache_name} has the members of the inventory {of}, so it is not used here."
+            )
+            return {}, ""
         records = {
             group: _checked(records_of.read, document, group, f"The file {question.cache_name}")
             for group, document in content["records"].items()
@@ -240,6 +248,7 @@ def _write_cache(question: Question, answer: Answer, seen: str) -> None:
     if not path:
         return
     content = {
+        "inventory": question.inventory,
         "seen": seen or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "records": {group: record.document() for group, record in answer.records.items()},
     }

@@ -193,6 +193,32 @@ def test_the_records_seen_last_count_with_a_warning(read, consul, warnings, tmp_
     assert read(cache_file="../seen/members.json").group("api") == ["api1", "api4"]
 
 
+def test_the_file_may_be_named_by_the_inventory(read, tmp_path):
+    inventory = read(cache_file="../seen/{{ inventory_dir | basename }}.json")
+    assert inventory.variables("api1")["fleet_cache_file"] == f"{tmp_path}/inventory/../seen/inventory.json"
+    assert [path.name for path in (tmp_path / "seen").iterdir()] == ["inventory.json"]
+
+
+@pytest.mark.parametrize(("name", "mode", "counts"), [("inventory", "cached", ["api4"]), ("staging", "static", [])])
+def test_a_file_that_was_copied_from_another_inventory_is_not_used(read, consul, warnings, tmp_path, name, mode, counts):
+    consul.keys["scaleout/members/api"] = record(API4)
+    read(cache_file="../members.json")
+    file = tmp_path / "members.json"
+    file.write_text(file.read_text().replace('"inventory": "inventory"', f'"inventory": "{name}"'), encoding="utf-8")
+    found = read(cache_file="../members.json", consul_url="http://127.0.0.1:1", when_unreachable=mode)
+    assert [host for host in found.group("api") if host == "api4"] == counts
+    assert warnings.about("has the members of the inventory staging, so it is not used here.") is (name == "staging")
+
+
+def test_a_file_of_an_earlier_release_is_used(read, consul, warnings, tmp_path):
+    consul.keys["scaleout/members/api"] = record(API1, API4)
+    read(cache_file="../members.json")
+    file = tmp_path / "members.json"
+    file.write_text(file.read_text().replace('"inventory": "inventory",', ""), encoding="utf-8")
+    found = read(cache_file="../members.json", consul_url="http://127.0.0.1:1", when_unreachable="cached")
+    assert found.group("api") == ["api1", "api4"]
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"seen": 1}', '{"seen": 1, "records": {"api": {}}}'])
 def test_a_broken_cache_is_not_used(read, consul, warnings, tmp_path, content):
     (tmp_path / "seen").mkdir()
