@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
@@ -17,6 +18,10 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$-]*")
 _NOT_IN_SLOT = re.compile(r"[^a-z0-9_]")
+#: How near a name is that may be meant, by the ratio of difflib.
+_NEAR = 0.7
+#: So many letters at the beginning of one name alone say which is meant.
+_BEGINNING = 3
 
 
 def slot(host: str) -> str:
@@ -59,3 +64,31 @@ def fault_of_length(name: str) -> str | None:
     if length > LONGEST_IDENTIFIER:
         return f"has {length} bytes, and PostgreSQL keeps {LONGEST_IDENTIFIER} of a name"
     return None
+
+
+def nearest(name: t.Any, known: t.Sequence[str], prefix: str = "") -> str:
+    """Return the name that may be meant by one that is misspelled; empty where none is near.
+
+    :param known: the names that there are.
+    :param prefix: what is written before a name elsewhere, such as ``app_``.
+    """
+    given = str(name).lower().replace("-", "_")
+    given = given[len(prefix) :] if prefix and given.startswith(prefix) else given
+    if given in known:
+        return given
+    near = difflib.get_close_matches(given, known, n=1, cutoff=_NEAR)
+    if near:
+        return near[0]
+    alike = [one for one in known if min(len(one), len(given)) >= _BEGINNING and _begins(one, given)]
+    return alike[0] if len(alike) == 1 else ""
+
+
+def _begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+def unknown_key(key: t.Any, known: t.Sequence[str], prefix: str = "") -> str:
+    """Say that an entry has a key that means nothing, and what may be meant; :func:`nearest` says of which names."""
+    meant = nearest(key, known, prefix)
+    hint = f"; did you mean {meant}" if meant else ""
+    return f"has {key!r}, which is not known here{hint}; it may have {', '.join(known)}"

@@ -173,8 +173,7 @@ class _Applications(Reader):
     def _check_keys(self, where: str, entry: Mapping[str, t.Any], keys: t.Sequence[str]) -> None:
         for key in entry:
             if key not in keys:
-                text = f"{where} has {key!r}, which is not known here; it may have {', '.join(keys)}"
-                self.problem("unknown_key", "", text)
+                self.problem("unknown_key", "", f"{where} {names.unknown_key(key, keys, 'app_')}")
 
     def _part(self, where: str, value: t.Any, keys: t.Sequence[str]) -> Mapping[str, t.Any] | None:
         """Return a part of an entry that is a mapping; None where there is none, or it is something else."""

@@ -177,8 +177,7 @@ class _Databases(Reader):
             entry = {}
         for key in entry:
             if key not in KEYS:
-                text = f"{where} has {key!r}, which is not known here; it may have {', '.join(KEYS)}"
-                self.problem("unknown_key", "", text)
+                self.problem("unknown_key", "", f"{where} {names.unknown_key(key, KEYS)}")
         filled = self._shards(where, "shards", entry.get("shards"))
         empty = self._shards(where, "empty_shards", entry.get("empty_shards"))
         for shard_id in filled:

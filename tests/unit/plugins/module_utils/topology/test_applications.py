@@ -164,12 +164,12 @@ def wrong(entry, code, text):
             )
             for name in ("Shop", "1shop", "a;b", "", "a" * 32)
         ),
-        wrong({**OWN, "pools": {}}, "unknown_key", f" has 'pools', which is not known here; it may have {KEYS}"),
+        wrong({**OWN, "pools": {}}, "unknown_key", f" has 'pools', which is not known here; did you mean pool; it may have {KEYS}"),
         wrong({**OWN, "source": "x"}, "unknown_key", f" has 'source', which is not known here; it may have {KEYS}"),
         wrong(
             {**SHOP, "prot": 1},
             "unknown_key",
-            f" has 'prot', which is not known here; it may have {KEYS}, {', '.join(room.APP_KEYS)}",
+            f" has 'prot', which is not known here; did you mean port; it may have {KEYS}, {', '.join(room.APP_KEYS)}",
         ),
         *(
             wrong(
@@ -363,3 +363,35 @@ def test_applications_are_the_same_on_all_hosts(other):
     assert [str(problem) for problem in problems] == [
         "pg1: applications is not what it is on lb1; put it into group_vars/all."
     ]
+
+
+@pytest.mark.parametrize(("part", "key", "meant"), [
+    ("", "prot", "port"),
+    ("", "sources", "source"),
+    ("", "app_source", "source"),
+    ("", "comand", "command"),
+    ("", "env", "environment"),
+    ("", "worker", "workers"),
+    ("", "prepare-command", "prepare_command"),
+    ("", "health_path", "health"),
+    ("", "Group", "group"),
+    ("site", "server_names", "server_name"),
+    ("site", "listens", "listen"),
+    ("site", "client_max_body", "client_max_body_size"),
+    ("database", "pasword", "password"),
+    ("database", "cluser", "cluster"),
+    ("database", "db", None),
+    ("pool", "maximum", "max"),
+    ("pool", "minimum", "min"),
+    ("pool", "size", None),
+    ("health", "pth", "path"),
+    ("health", "check-timeout", "check_timeout"),
+    ("health", "url", None),
+])  # fmt: skip
+def test_a_key_that_is_misspelled_is_told_with_the_nearest_that_there_is(part, key, meant):
+    entry = {**SHOP, **({part: {**SHOP.get(part, {}), key: 1}} if part else {key: 1})}
+    _found, problems = read(shop=entry)
+    (text,) = [problem.text for problem in problems if problem.code == "unknown_key"]
+    where = f"applications: shop: {part}" if part else "applications: shop"
+    hint = f"; did you mean {meant}" if meant else ""
+    assert text.startswith(f"{where} has {key!r}, which is not known here{hint}; it may have ")

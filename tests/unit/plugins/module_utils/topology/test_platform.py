@@ -225,8 +225,8 @@ def on_all(**variables):
             {},
             clusters(pg1={"shard": [0, 1]}),
             "unknown_key",
-            "postgres_clusters: pg1 has 'shard', which is not known here; it may have shards, empty_shards, databases, "
-            "workload, settings.",
+            "postgres_clusters: pg1 has 'shard', which is not known here; did you mean shards; it may have shards, "
+            "empty_shards, databases, workload, settings.",
         ),
         (
             {"pg1": {"postgres_cluster": "a b"}, "pg1r": {"postgres_cluster": "a b"}},
