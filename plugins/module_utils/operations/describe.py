@@ -25,17 +25,27 @@ def describe(platform: Platform) -> list[str]:
     width = [max(len(row[column]) for row in rows) for column in (0, 1)]
     lines = [f"{name:<{width[0]}}  {address:<{width[1]}}  {works}" for name, address, works in rows]
     balancers = platform.members("loadbalancer")
-    urls = [_url(site, platform.address(host)) for host in balancers for site in nginx.sites_of(platform, host)[:1]]
-    ways_in = [*_named(platform, balancers), *filter(None, urls)]
-    return [*lines, "", *ways_in] if ways_in else lines
+    ways_in = [*_sites(platform, balancers), *_balancers(platform, balancers)]
+    label = max((len(name) for name, _address in ways_in), default=0)
+    return [*lines, "", *(f"{name:<{label}}  {url}" for name, url in ways_in)] if ways_in else lines
 
 
-def _named(platform: Platform, balancers: t.Sequence[str]) -> list[str]:
-    """Name each site that clients ask for by a name."""
+def _sites(platform: Platform, balancers: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
+    """Yield each site that clients ask for by a name, and its URL."""
     sites = {str(site.get("name")): site for host in balancers for site in nginx.sites_of(platform, host)}
-    rows = [(name, _url(site, nginx.name_of(site))) for name, site in sites.items() if nginx.name_of(site)]
-    width = max((len(name) for name, _shown in rows), default=0)
-    return [f"{name:<{width}}  {url}" for name, url in rows if url]
+    for name, site in sites.items():
+        url = _url(site, nginx.name_of(site)) if nginx.name_of(site) else ""
+        if url:
+            yield f"site {name}", url
+
+
+def _balancers(platform: Platform, balancers: t.Sequence[str]) -> t.Iterator[tuple[str, str]]:
+    """Yield each load balancer, and the URL of its first site by its address."""
+    for host in balancers:
+        for site in nginx.sites_of(platform, host)[:1]:
+            url = _url(site, platform.address(host))
+            if url:
+                yield f"load balancer {host}", url
 
 
 def _url(site: t.Mapping[str, t.Any], host: str) -> str:

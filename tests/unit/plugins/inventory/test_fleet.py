@@ -200,7 +200,9 @@ def test_the_file_may_be_named_by_the_inventory(read, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "mode", "counts"), [("inventory", "cached", ["api4"]), ("staging", "static", [])])
-def test_a_file_that_was_copied_from_another_inventory_is_not_used(read, consul, warnings, tmp_path, name, mode, counts):
+def test_a_file_that_was_copied_from_another_inventory_is_not_used(
+    read, consul, warnings, tmp_path, name, mode, counts
+):
     consul.keys["scaleout/members/api"] = record(API4)
     read(cache_file="../members.json")
     file = tmp_path / "members.json"

@@ -41,21 +41,27 @@ def test_each_host_that_works_and_the_way_in():
         "Redis, a cache, Consul server",
         "longer-name  192.0.2.22  shop, replica in pg (shard_0, shard_1, ana), PgBouncer, RabbitMQ",
         "",
-        "shop  http://shop.example/",
-        "http://192.0.2.1/",
+        "site shop          http://shop.example/",
+        "load balancer vm1  http://192.0.2.1/",
     ]
 
 
 @pytest.mark.parametrize(
     ("site", "shown"),
     [
-        ({}, ["http://192.0.2.1/"]),
-        ({"server_name": "shop.example"}, ["shop  http://shop.example/", "http://192.0.2.1/"]),
+        ({}, ["load balancer lb1  http://192.0.2.1/"]),
+        (
+            {"server_name": "shop.example"},
+            ["site shop          http://shop.example/", "load balancer lb1  http://192.0.2.1/"],
+        ),
         (
             {"server_name": ["~^x$", "*.shop.example"], "listen": ["unix:/run/x", "443 ssl"]},
-            ["shop  https://www.shop.example/", "https://192.0.2.1/"],
+            ["site shop          https://www.shop.example/", "load balancer lb1  https://192.0.2.1/"],
         ),
-        ({"server_name": "a b", "listen": "[::]:8080"}, ["shop  http://a:8080/", "http://192.0.2.1:8080/"]),
+        (
+            {"server_name": "a b", "listen": "[::]:8080"},
+            ["site shop          http://a:8080/", "load balancer lb1  http://192.0.2.1:8080/"],
+        ),
         ({"listen": "unix:/run/x"}, None),
     ],
 )

@@ -164,7 +164,11 @@ def wrong(entry, code, text):
             )
             for name in ("Shop", "1shop", "a;b", "", "a" * 32)
         ),
-        wrong({**OWN, "pools": {}}, "unknown_key", f" has 'pools', which is not known here; did you mean pool; it may have {KEYS}"),
+        wrong(
+            {**OWN, "pools": {}},
+            "unknown_key",
+            f" has 'pools', which is not known here; did you mean pool; it may have {KEYS}",
+        ),
         wrong({**OWN, "source": "x"}, "unknown_key", f" has 'source', which is not known here; it may have {KEYS}"),
         wrong(
             {**SHOP, "prot": 1},
