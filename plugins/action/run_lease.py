@@ -24,14 +24,23 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         holder = run.holder()
         result["run"] = holder["run"]
-        if self._task.check_mode:
-            return {**result, "changed": False, "mode": "check"}
         options = {**self._task.args, "holder": holder}
         answer = self._execute_module(module_name=_MODULE, module_args=options, task_vars=task_vars)
-        if answer.get("code") == "held" and run.is_dead(answer["holder"]):
+        if "holder" in answer and run.is_dead(answer["holder"]):
             options["gone"] = answer["holder"]["run"]
             answer = self._execute_module(module_name=_MODULE, module_args=options, task_vars=task_vars)
+        if self._task.check_mode:
+            return self._dry(result, answer)
         mode = _MODES.get(str(answer.get("code")))
         if answer.get("failed") and mode and self._task.args.get("optional"):
             return {**result, "changed": False, "mode": mode}
         return {**result, **answer}
+
+    @staticmethod
+    def _dry(result: dict[str, t.Any], answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A dry run starts nothing, so it goes on, and says who works (A6)."""
+        said = answer.get("said")
+        if said:
+            result["warnings"] = [*result.get("warnings", ()), f"{said} This dry run changes nothing."]
+        told = {name: answer[name] for name in ("holder", "said") if name in answer}
+        return {**result, **told, "changed": False, "mode": "check"}

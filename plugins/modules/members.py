@@ -140,6 +140,13 @@ options:
     description: What the provider calls the hosts in O(joined), by their names.
     type: dict
     default: {}
+  run:
+    description:
+      - The run that writes, as RV(scaleout.platform.run_lease#module:run) names it. If it does not have the lease, or
+        has not renewed it in time, the task fails with C(code=lease_lost) and nothing is written.
+      - Check mode needs no lease.
+    type: str
+    version_added: 0.2.0
   prefix:
     description: The folder of Consul's KV that holds a record for each group.
     type: str
@@ -258,7 +265,7 @@ def main() -> None:
     host = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
     names = {"type": "list", "elements": "str", "default": []}
     run(
-        lambda module: ScaleGroup.of(module.params),
+        lambda module: ScaleGroup.of(module.params, acts=not module.check_mode),
         {
             "group": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["scaled", "settled", "written_off"], "default": "scaled"},
@@ -283,6 +290,7 @@ def main() -> None:
             "left": names,
             "kept": names,
             "provider_ids": {"type": "dict", "default": {}},
+            "run": {"type": "str"},
             "prefix": {"type": "str", "default": PREFIX},
             **ARGUMENTS,
         },

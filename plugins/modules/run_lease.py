@@ -14,7 +14,10 @@ description:
     and when it began.
   - When another run holds it, the task fails with C(code=held) and names that run. A lease whose process is dead on
     this very controller is taken over at once, one of another controller an hour after its last renewal.
-  - In check mode nothing is taken, since such a run changes nothing.
+  - In check mode nothing is taken, since such a run changes nothing. If another run holds the lease, RV(holder) and
+    RV(said) name it, and the task does not fail.
+  - A lease that ends much later than it can is respected, and the message says so. One that cannot be read is left
+    alone, and the task fails.
 options:
   state:
     description: Whether to take or renew the lease, or to give it back.
@@ -71,6 +74,13 @@ holder:
   returned: when another run holds it
   type: dict
   sample: {user: ops, host: ctl1, pid: 4711, playbook: site.yml}
+said:
+  description: What a run that is no dry run would fail with.
+  returned: in check mode, when it would
+  type: str
+  sample: >-
+    Another run changes this platform: site.yml of ops on ctl1 (process 4711), since 2026-03-01 12:00:00 UTC. Wait for
+    its end, or stop it there.
 code:
   description: V(held) when another run holds the lease, or why Consul could not be asked.
   returned: failure
@@ -82,6 +92,7 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError, Unreachable
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
@@ -93,17 +104,30 @@ if t.TYPE_CHECKING:
 class KeepLease(Task):
     """Takes or gives back the lease. It is no part of what the platform is, so it is no change."""
 
-    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], acts: bool) -> None:
         self._params = params
+        self._acts = acts
         self._consul = Consul.from_options(params)
 
     def plan(self) -> Plan:
         holder = self._params["holder"]
+        if not self._acts:
+            looked = self._look() if self._params["state"] == "held" else {}
+            return Plan(None, None, result={"mode": "check", **looked})
         if self._params["state"] == "released":
             lease.release(self._consul, holder)
             return Plan(None, None, result={"mode": "released"})
         taken = lease.take(self._consul, holder, self._params["gone"], time.time())
         return Plan(None, None, result={"mode": "held", "taken_over_from": dict(taken) if taken else {}})
+
+    def _look(self) -> dict[str, t.Any]:
+        try:
+            lease.look(self._consul, self._params["holder"], self._params["gone"], time.time())
+        except Unreachable:
+            return {}  # as before the first run, of which a dry run is all the more of use
+        except ScaleoutError as error:
+            return {"said": error.message, **{name: error.facts[name] for name in ("holder",) if name in error.facts}}
+        return {}
 
     def apply(self, plan: Plan) -> None:
         """Nothing is left to do."""
@@ -113,7 +137,7 @@ class KeepLease(Task):
 
 
 def build(module: AnsibleModule) -> KeepLease:
-    return KeepLease(module.params)
+    return KeepLease(module.params, acts=not module.check_mode)
 
 
 def main() -> None:

@@ -42,8 +42,8 @@ options:
     default: shown
   run:
     description:
-      - The run that writes, as the C(run) of the lease's C(holder). If it does not have the lease, or has not
-        renewed it in time, the task fails with C(code=lease_lost) and nothing is written.
+      - The run that writes, as RV(scaleout.platform.run_lease#module:run) names it. If it does not have the lease, or
+        has not renewed it in time, the task fails with C(code=lease_lost) and nothing is written.
       - Required when O(state) is V(broken_off), V(begun) or V(finished). A pause needs no lease, so that it can be set
         while a run works.
       - Check mode needs no lease.

@@ -35,7 +35,8 @@ class PoolAction(ActionBase):  # type: ignore[misc]  # Ansible is not annotated
     def _members(self, options: Result, check: bool = False) -> Result:
         before, self._task.check_mode = self._task.check_mode, check or self._task.check_mode
         try:
-            return self._module("members", options)
+            # Nothing is recorded for a run that has lost its lease, also where it was paused before this task began.
+            return self._module("members", {**options, "run": run.ID})
         finally:
             self._task.check_mode = before
 

@@ -38,7 +38,9 @@ def is_dead(holder: t.Mapping[str, t.Any]) -> bool:
     """Whether the process of a lease's holder ran on this very machine and has ended."""
     if (holder.get("host"), holder.get("machine")) != (socket.gethostname(), machine()):
         return False
-    return started(int(holder["pid"])) != holder.get("started")
+    pid = holder.get("pid")
+    # Who wrote something else there is not known to be dead.
+    return isinstance(pid, int) and started(pid) != holder.get("started")
 
 
 def holder() -> dict[str, t.Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents, strict
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 
@@ -28,7 +28,10 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 
 
 class Held(Refused):
-    """A lock that another holds; the facts are its ``holder``, ``since`` and ``renewed``, in seconds since 1970."""
+    """A lock that another holds.
+
+    The facts are its ``holder``, and ``since``, ``renewed`` and ``until``, in seconds since 1970.
+    """
 
     CODE = "held"
 
@@ -65,22 +68,21 @@ def take(
     """
 
     def attempt() -> Holder | None:
-        document = documents.read(consul, key)
-        found = None if document is None else _fields(document)
+        document, found = _look(consul, key, holder, now, gone)
         ours = found is not None and found["holder"] == dict(holder)
-        if found and not ours and now - found["renewed"] <= found["patience"] and not gone(found["holder"]):
-            raise Held(
-                f"The lock {key} is held by {', '.join(f'{name} {value}' for name, value in found['holder'].items())}.",
-                holder=found["holder"],
-                since=found["since"],
-                renewed=found["renewed"],
-            )
         since = found["since"] if found and ours else now
         value = {"holder": dict(holder), "since": since, "renewed": now, "patience": patience}
         documents.write(consul, key, value, document)
         return None if found is None or ours else found["holder"]
 
     return documents.retried(attempt)
+
+
+def look(
+    consul: Consul, key: str, holder: Holder, now: float, gone: t.Callable[[Holder], bool] = lambda _other: False
+) -> None:
+    """Change nothing, and raise what :func:`take` would raise: for a dry run."""
+    _look(consul, key, holder, now, gone)
 
 
 def release(consul: Consul, key: str, holder: Holder) -> bool:
@@ -134,8 +136,36 @@ def fence(consul: Consul, key: str, ours: t.Callable[[Holder], bool], now: float
     return documents.Fence(key, document.modify_index)
 
 
+def _look(
+    consul: Consul, key: str, holder: Holder, now: float, gone: t.Callable[[Holder], bool]
+) -> tuple[documents.Document | None, dict[str, t.Any] | None]:
+    """Return the lock that may be taken: it is free, ours, or left by its holder.
+
+    :raises Held: another holds it.
+    """
+    document = documents.read(consul, key)
+    found = None if document is None else _fields(document)
+    ours = found is not None and found["holder"] == dict(holder)
+    if found and not ours and now - found["renewed"] <= found["patience"] and not gone(found["holder"]):
+        raise Held(
+            f"The lock {key} is held by {', '.join(f'{name} {value}' for name, value in found['holder'].items())}.",
+            holder=found["holder"],
+            since=found["since"],
+            renewed=found["renewed"],
+            until=found["renewed"] + found["patience"],
+        )
+    return document, found
+
+
 def _fields(document: documents.Document) -> dict[str, t.Any]:
-    value = document.value
+    try:
+        value = document.value
+    except strict.NotJson as error:
+        raise InvalidLock(
+            f"The key {document.key} holds something that is not a lock: {error.message}",
+            code=error.code,
+            key=document.key,
+        ) from None
     if not isinstance(value, dict) or set(value) != set(_FIELDS):
         raise InvalidLock(f"The key {document.key} holds something that is not a lock.", key=document.key)
     for name, kind in _FIELDS.items():

@@ -18,6 +18,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul.client im
 KEY = "scaleout/run"
 #: Seconds after its last renewal for which a lease counts when its process cannot be looked at.
 EXPIRES = 3600.0
+#: A lease that ends later than one that is renewed now is a matter of clocks, up to this many seconds.
+LATE = 300.0
 #: What a holder tells of itself; ``machine`` is the kernel's boot and process namespace, ``started`` is in its ticks.
 FIELDS = ("run", "playbook", "user", "host", "machine", "pid", "started")
 
@@ -29,13 +31,17 @@ def take(consul: Consul, holder: lock.Holder, gone: str | None, now: float) -> l
     :raises lock.Held: another run has it.
     """
     try:
-        return lock.take(consul, KEY, holder, now, EXPIRES, lambda other: bool(gone) and other.get("run") == gone)
+        return lock.take(consul, KEY, holder, now, EXPIRES, _is(gone))
     except lock.Held as held:
-        raise lock.Held(
-            f"Another run changes this platform: {describe(held.facts['holder'], held.facts['since'])}. "
-            "Wait for its end, or stop it there.",
-            **held.facts,
-        ) from None
+        raise _told(held, now) from None
+
+
+def look(consul: Consul, holder: lock.Holder, gone: str | None, now: float) -> None:
+    """Take nothing, and raise what :func:`take` would raise: for a dry run (A6)."""
+    try:
+        lock.look(consul, KEY, holder, now, _is(gone))
+    except lock.Held as held:
+        raise _told(held, now) from None
 
 
 def release(consul: Consul, holder: lock.Holder) -> bool:
@@ -64,5 +70,27 @@ def fence(consul: Consul, run: str, now: float) -> documents.Fence:
 def describe(holder: t.Mapping[str, t.Any], since: float) -> str:
     """Say who runs, and since when."""
     known = {name: holder.get(name, "unknown") for name in FIELDS}
-    began = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(since))
-    return "{playbook} of {user} on {host} (process {pid})".format(**known) + f", since {began}"
+    return "{playbook} of {user} on {host} (process {pid})".format(**known) + f", since {_utc(since)}"
+
+
+def _is(gone: str | None) -> t.Callable[[lock.Holder], bool]:
+    return lambda other: bool(gone) and other.get("run") == gone
+
+
+def _told(held: lock.Held, now: float) -> lock.Held:
+    text = f"Another run changes this platform: {describe(held.facts['holder'], held.facts['since'])}. "
+    if held.facts["until"] > now + EXPIRES + LATE:
+        text += (
+            f"Its lease ends as late as {_utc(held.facts['until'])}, so a clock is wrong, or something else wrote the "
+            f"lease. It is respected. If no such run works any more, delete the key {KEY} in Consul."
+        )
+    else:
+        text += "Wait for its end, or stop it there."
+    return lock.Held(text, **held.facts)
+
+
+def _utc(seconds: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:g} s after 1970"

@@ -29,6 +29,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
     decode,
     fault_of_group,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
 
@@ -57,10 +58,19 @@ Decide = t.Callable[[Seen], Scaling]
 
 
 class ScaleGroup(Task):
-    """Reads the records, plans the next one of a group, and writes it unless another client has written since."""
+    """Reads the records, plans the next one of a group, and writes it unless another client has written since.
+
+    :param run: which run this is, which has to hold the lease then (A5); none for a dry run.
+    """
 
     def __init__(
-        self, consul: Consul, prefix: str, group: str, decide: Decide, services: t.Sequence[str] | None = None
+        self,
+        consul: Consul,
+        prefix: str,
+        group: str,
+        decide: Decide,
+        services: t.Sequence[str] | None = None,
+        run: str | None = None,
     ) -> None:
         self._consul = consul
         self._prefix = prefix
@@ -68,12 +78,14 @@ class ScaleGroup(Task):
         self._key = f"{prefix}/{group}"
         self._decide = decide
         self._services = services
+        self._run = run
         self._seen: documents.Document | None = None
 
     @classmethod
-    def of(cls, params: t.Mapping[str, t.Any]) -> ScaleGroup:
+    def of(cls, params: t.Mapping[str, t.Any], acts: bool = True) -> ScaleGroup:
         """The task that the options of the module ``members`` describe.
 
+        :param acts: whether this is no dry run.
         :raises InvalidInput: an option that can never work.
         """
         group, prefix = params["group"], params["prefix"]
@@ -84,9 +96,11 @@ class ScaleGroup(Task):
             raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         decide = {"scaled": _scaled, "settled": _settled, "written_off": _written_off}[params["state"]](params, now)
-        return cls(Consul.from_options(params), prefix, group, decide, params.get("services"))
+        run = params.get("run") if acts else None
+        return cls(Consul.from_options(params), prefix, group, decide, params.get("services"), run)
 
     def plan(self) -> Plan:
+        self._fence()
         seen = self._read()
         scaling = self._decide(seen)
         present = (*scaling.staying, *scaling.joining, *scaling.leaving)
@@ -112,7 +126,7 @@ class ScaleGroup(Task):
             current = next(plans, None) or self.plan()
             if current.changed:  # else another client has written the very same
                 (record,) = current.actions
-                documents.write(self._consul, self._key, record.document(), self._seen)
+                documents.write(self._consul, self._key, record.document(), self._seen, fence=self._fence())
             return current
 
         try:
@@ -126,6 +140,9 @@ class ScaleGroup(Task):
 
     def close(self) -> None:
         self._consul.close()
+
+    def _fence(self) -> documents.Fence | None:
+        return lease.fence(self._consul, self._run, time.time()) if self._run else None
 
     def _read(self) -> Seen:
         found = documents.read_folder(self._consul, self._prefix)

@@ -58,8 +58,7 @@ class KeepJournal(Task):
         return cls(Consul.from_options(params), params["prefix"], params["group"], change, run)
 
     def plan(self) -> Plan:
-        if self._run:
-            lease.fence(self._consul, self._run, time.time())
+        self._fence()
         now = time.time()
         before, everyone = self._read(self._group), None
         if self._group != EVERYONE:
@@ -91,8 +90,7 @@ class KeepJournal(Task):
             current = next(plans, None) or self.plan()
             if current.changed:  # else another client has written the very same
                 (after,) = current.actions
-                fence = lease.fence(self._consul, self._run, time.time()) if self._run else None
-                documents.write(self._consul, self._key, after.document(), self._seen, fence=fence)
+                documents.write(self._consul, self._key, after.document(), self._seen, fence=self._fence())
             return current
 
         try:
@@ -106,6 +104,9 @@ class KeepJournal(Task):
 
     def close(self) -> None:
         self._consul.close()
+
+    def _fence(self) -> documents.Fence | None:
+        return lease.fence(self._consul, self._run, time.time()) if self._run else None
 
     def _read(self, group: str) -> Journal:
         key = f"{self._prefix}/{group}"

@@ -33,7 +33,12 @@ def test_the_second_is_told_who_holds_it_and_since_when(consul):
         "holder": ANNE,
         "since": 100,
         "renewed": 150,
+        "until": 210,
     }
+    with pytest.raises(lock.Held):
+        lock.look(consul, "l", BOB, now=210)
+    for holder, now in ((ANNE, 210), (BOB, 211)):
+        lock.look(consul, "l", holder, now)
     assert not lock.release(consul, "l", BOB)
     assert consul.held("l")["holder"] == ANNE
 
@@ -139,4 +144,5 @@ def test_what_is_no_lock_is_left_alone(consul, text, code):
         with pytest.raises(lock.Refused) as raised:
             change()
         assert raised.value.code == code
+        assert raised.value.message.startswith("The key l holds ")
     assert consul.kv["l"].value == text

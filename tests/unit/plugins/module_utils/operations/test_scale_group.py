@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
+from ansible_collections.scaleout.platform.plugins.module_utils.consul.lock import LeaseLost
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import PREFIX
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import scale_group
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease, scale_group
 
 DEFAULTS = {
     "group": "api",
@@ -36,7 +38,7 @@ DEFAULTS = {
 @pytest.fixture(name="task")
 def _task(consul, monkeypatch):
     monkeypatch.setattr(scale_group.Consul, "from_options", lambda _params: consul)
-    return lambda **params: scale_group.ScaleGroup.of({**DEFAULTS, **params})
+    return lambda acts=True, **params: scale_group.ScaleGroup.of({**DEFAULTS, **params}, acts)
 
 
 def carried_out(task):
@@ -126,3 +128,30 @@ def test_static_members_that_cannot_be(task):
     with pytest.raises(Refused, match="static_members: The name api1 is there twice") as refused:
         task(static_members=twice)
     assert refused.value.code == "invalid_record"
+
+
+RUNS = {name: {"run": name, "playbook": "scale.yml", "user": "ops", "host": "ctl", "pid": 1} for name in ("r1", "r2")}
+
+
+def test_a_run_with_the_lease_records_members(consul, task):
+    """A5."""
+    lease.take(consul, RUNS["r1"], None, time.time())
+    assert joining(carried_out(task(run="r1"))) == ["spare1"]
+
+
+@pytest.mark.parametrize("when", ["before it looks", "before it writes"])
+def test_a_run_without_the_lease_records_nothing(consul, task, when):
+    """A5: it was paused, and another run took over."""
+    lease.take(consul, RUNS["r1"], None, time.time())
+    planned = task(run="r1")
+    plan = planned.plan()
+    lease.take(consul, RUNS["r2"], "r1", time.time())
+    with pytest.raises(LeaseLost, match=r"another run has it: scale\.yml of ops on ctl") as raised:
+        task(run="r1").plan() if when == "before it looks" else planned.apply(plan)
+    assert (raised.value.code, raised.value.facts["holder"]) == ("lease_lost", RUNS["r2"])
+    assert list(consul.kv) == [lease.KEY]
+
+
+def test_a_dry_run_needs_no_lease(consul, task):
+    """A6."""
+    assert joining(task(acts=False, run="r1").plan()) == ["spare1"]
