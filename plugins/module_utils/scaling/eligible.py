@@ -37,32 +37,47 @@ def roll(policy: Policy, readings: Readings, pool: Pool, now: float) -> Roll:
     heard = {member.name: readings.newest(member.name, now) for member in pool.members}
     fresh = 2 * policy.interval + TICK
     quiet = {name for name, at in heard.items() if at is None or now - at > fresh}
-    silent: dict[str, float] = {}
+    silent = _silent(policy, pool, heard, quiet, now) if quiet else {}
+    dead = _dead(policy, readings, pool, heard, silent, now)
+    lost = {member.name for member in dead}
+    living = [member for member in pool.members if member.name not in lost]
+    # The end of a warm-up belongs to the time after it.
+    limit = policy.warm_up - TICK
+    warming = tuple(one for one in living if one.since is not None and now - one.since < limit)
+    cold = {one.name for one in warming}
+    return Roll(
+        tuple(one for one in living if one.healthy and one.in_rotation and one.name not in cold),
+        warming,
+        dead,
+        tuple(member for member in dead if not member.protected),
+        tuple(sorted(quiet - lost)),
+        silent,
+    )
+
+
+_Heard = t.Mapping[str, t.Optional[float]]
+
+
+def _silent(policy: Policy, pool: Pool, heard: _Heard, quiet: t.Collection[str], now: float) -> dict[str, float]:
+    silent = {}
     for member in pool.members:
         if member.name in quiet:
             silence = now - _heard(member, heard[member.name])
             if reached(silence, policy.silent_after):
                 silent[member.name] = silence
+    return silent
+
+
+def _dead(
+    policy: Policy, readings: Readings, pool: Pool, heard: _Heard, silent: t.Mapping[str, float], now: float
+) -> tuple[Member, ...]:
     late = {name for name, silence in silent.items() if reached(silence, policy.dead_after)}
     start = _stretch(policy, readings, pool, now) if late else now
-    dead = tuple(
+    return tuple(
         member
         for member in pool.members
         if member.failed
         or (member.name in late and reached(now - max(start, _heard(member, heard[member.name])), policy.dead_after))
-    )
-    names = {member.name for member in pool.members} - {member.name for member in dead}
-    living = [member for member in pool.members if member.name in names]
-    warming = tuple(one for one in living if one.since is not None and not reached(now - one.since, policy.warm_up))
-    warm = names - {one.name for one in warming}
-    eligible = tuple(one for one in living if one.healthy and one.in_rotation and one.name in warm)
-    return Roll(
-        eligible,
-        warming,
-        dead,
-        tuple(member for member in dead if not member.protected),
-        tuple(sorted(quiet & names)),
-        silent,
     )
 
 

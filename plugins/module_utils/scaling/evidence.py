@@ -4,20 +4,19 @@
 
 from __future__ import annotations
 
-import dataclasses
+import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import schedule
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.eligible import Roll, roll
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import EQ, GT, TICK, holds
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pause, Pool
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Member, Pause, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.windows import Means, Span, means, span
 
 
-@dataclasses.dataclass(frozen=True)
-class Evidence:
+class Evidence(t.NamedTuple):
     """The window of a metric.
 
     :param duration: seconds.
@@ -91,17 +90,15 @@ class Look:
         #: The size without the dead that may go: what the arithmetic reckons with.
         self.living = max(0, pool.desired - len(self.roll.gone))
         self._found: dict[tuple[str, float], Evidence] = {}
+        self._alike = self._sort()
+        #: How many servers carry the load.
+        self.serving = len(self.roll.eligible)
 
     @property
     def pause(self) -> Pause | None:
         """The pause that is in force."""
         pause = self.pool.paused
         return pause if pause and pause.until > self.now + TICK else None
-
-    @property
-    def serving(self) -> int:
-        """How many servers carry the load."""
-        return len(self.roll.eligible)
 
     def remaining(self, leaving: int) -> int:
         """Return how many servers carry the load when so many living members have left; not fewer than 0."""
@@ -115,19 +112,28 @@ class Look:
             found = self._found[key] = self._look(metric, duration)
         return found
 
-    def _look(self, metric: str, duration: float) -> Evidence:
+    def _sort(self) -> list[tuple[float, list[Member]]]:
+        """Return the eligible members that have the same windows, and since when those may begin.
+
+        In a pool that is measured each member is one of its own; in a simulation most of them are alike.
+        """
         restart, warm_up = self.history.last_success, self.policy.warm_up
-        spans, lacking, reached = [], {}, 0
-        known: dict[tuple[int, float], Span] = {}
+        alike: dict[tuple[int, float], list[Member]] = {}
         for member in self.roll.eligible:
             since = restart if member.since is None else max(restart, member.since + warm_up)
-            series = self.readings.series(member.name, metric)
-            one = known.get((id(series), since))
-            if one is None:
-                one = known[id(series), since] = span(series, self.now, duration, self.policy.interval, since)
+            alike.setdefault((self.readings.track(member.name), since), []).append(member)
+        return [(since, members) for (_track, since), members in alike.items()]
+
+    def _look(self, metric: str, duration: float) -> Evidence:
+        spans: list[Span] = []
+        lacking, reached = {}, 0
+        for since, members in self._alike:
+            series = self.readings.series(members[0].name, metric)
+            one = span(series, self.now, duration, self.policy.interval, since)
             if one.fault is None:
-                spans.append(one)
-            else:
+                spans += [one] * len(members)
+                continue
+            for member in members:
                 lacking[member.name] = one.fault
                 reached += member.reached and member.name in self.roll.quiet
         found = means(spans) if spans else None

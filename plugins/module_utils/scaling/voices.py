@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import projection
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Evidence, Look
@@ -23,15 +24,14 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy i
 CALM, UNPROVEN = "calm", "unproven"
 
 
-@dataclasses.dataclass(frozen=True)
-class Voice:
+class Voice(t.NamedTuple):
     """One that may ask for another size.
 
     :param kind: ``rule``, ``trigger``, ``target`` or ``bound``.
     :param asks: ``up``, ``down``, ``calm`` or ``unproven``.
     :param to: the size that it asks for, before bounds.
     :param cooldown: seconds, of the direction that it asks for.
-    :param why: what it saw.
+    :param says: tells what it saw; only those that are shown are asked.
     """
 
     kind: str
@@ -39,11 +39,15 @@ class Voice:
     asks: str
     to: int
     cooldown: float
-    why: str
+    says: t.Callable[[], str]
     evidence: Evidence | None = None
     threshold: float | None = None
     condition: str = GT
     total: bool = False
+
+    @property
+    def why(self) -> str:
+        return self.says()
 
     @property
     def title(self) -> str:
@@ -62,44 +66,44 @@ def ask(look: Look) -> list[Voice]:
 
 def _of_rule(look: Look, rule: Rule) -> Voice:
     evidence = look.evidence(rule.metric, rule.duration)
-    saw = seen(evidence, GT, rule.threshold, rule.total)
+    saw = functools.partial(seen, evidence, GT, rule.threshold, rule.total)
 
-    def voice(asks: str, to: int, cooldown: float, why: str) -> Voice:
-        return Voice("rule", rule.name, asks, to, cooldown, why, evidence, rule.threshold, GT, rule.total)
+    def voice(asks: str, to: int, cooldown: float, says: t.Callable[[], str]) -> Voice:
+        return Voice("rule", rule.name, asks, to, cooldown, says, evidence, rule.threshold, GT, rule.total)
 
     if evidence.breaches(GT, rule.threshold, rule.total):
         if rule.up is None:
-            return voice(CALM, look.living, 0, f"{saw}; this rule does not grow the pool")
+            return voice(CALM, look.living, 0, lambda: f"{saw()}; this rule does not grow the pool")
         return voice(UP, look.living + (rule.up.size or 1), rule.up.cooldown, saw)
     if evidence.means is None or not evidence.is_enough_to_grow:
-        return voice(UNPROVEN, look.living, 0, projection.lacks(evidence))
+        return voice(UNPROVEN, look.living, 0, functools.partial(projection.lacks, evidence))
     if rule.down is None:
         return voice(CALM, look.living, 0, saw)
     # Below the threshold is not enough: it must stay there on one server less, or the pool would grow again at once.
     fewer = projection.of(look, rule, 1, rule.duration)
     if fewer.fits:
         return voice(DOWN, look.pool.desired - (rule.down.size or 1), rule.down.cooldown, saw)
-    return voice(CALM if evidence.is_complete else UNPROVEN, look.living, 0, f"{saw}; {fewer.why}")
+    return voice(CALM if evidence.is_complete else UNPROVEN, look.living, 0, lambda: f"{saw()}; {fewer.why}")
 
 
 def _of_trigger(look: Look, trigger: Trigger) -> Voice:
     evidence = look.evidence(trigger.metric, trigger.duration)
     up = trigger.action == SCALE_UP
     asks, to = CALM, look.living
-    why = seen(evidence, trigger.condition, trigger.threshold, trigger.total)
+    says = functools.partial(seen, evidence, trigger.condition, trigger.threshold, trigger.total)
     if evidence.breaches(trigger.condition, trigger.threshold, trigger.total) and (up or evidence.is_complete):
         asks = UP if up else DOWN
         step = trigger.step.size or 1
         to = look.living + step if up else look.pool.desired - step
     elif not (evidence.is_enough_to_grow if up else evidence.is_complete):
-        asks, why = UNPROVEN, projection.lacks(evidence)
+        asks, says = UNPROVEN, functools.partial(projection.lacks, evidence)
     return Voice(
         "trigger",
         trigger.name,
         asks,
         to,
         trigger.step.cooldown,
-        why,
+        says,
         evidence,
         trigger.threshold,
         trigger.condition,
@@ -110,23 +114,27 @@ def _of_trigger(look: Look, trigger: Trigger) -> Voice:
 def _of_target(look: Look, target: Target) -> Voice:
     evidence = look.evidence(target.metric, target.duration)
 
-    def voice(asks: str, to: int, step: Step | None, why: str) -> Voice:
+    def voice(asks: str, to: int, step: Step | None, says: t.Callable[[], str]) -> Voice:
         cooldown = step.cooldown if step else 0.0
-        return Voice("target", target.name, asks, to, cooldown, why, evidence, target.target, GT)
+        return Voice("target", target.name, asks, to, cooldown, says, evidence, target.target, GT)
 
     fewest = projection.recommended(look, target, target.duration, largest=False)
     if fewest is None or evidence.means is None:
-        return voice(UNPROVEN, look.living, None, projection.lacks(evidence))
+        return voice(UNPROVEN, look.living, None, functools.partial(projection.lacks, evidence))
     load = evidence.means.newest * look.serving
-    saw = f"{shown(target.metric, load)} in all, {shown(target.metric, target.target)} for each server"
+    saw = functools.partial(_tracked, target, load)
     if fewest > look.living and target.up:
         to = fewest if target.up.size is None else min(fewest, look.living + target.up.size)
-        return voice(UP, to, target.up, f"{saw}, takes {fewest}")
+        return voice(UP, to, target.up, lambda: f"{saw()}, takes {fewest}")
     most = projection.recommended(look, target, look.policy.stabilization, largest=True)
     if most is not None and most < look.living and target.down and evidence.is_complete:
         to = most if target.down.size is None else max(most, look.living - target.down.size)
-        return voice(DOWN, to, target.down, f"{saw}, takes at most {most}")
+        return voice(DOWN, to, target.down, lambda: f"{saw()}, takes at most {most}")
     return voice(CALM, look.living, None, saw)
+
+
+def _tracked(target: Target, load: float) -> str:
+    return f"{shown(target.metric, load)} in all, {shown(target.metric, target.target)} for each server"
 
 
 def seen(evidence: Evidence, condition: str, threshold: float, total: bool = False) -> str:
@@ -146,4 +154,4 @@ def seen(evidence: Evidence, condition: str, threshold: float, total: bool = Fal
 def of_bound(name: str, to: int, asks: str) -> Voice:
     """Return the voice of a bound."""
     cooldown = COOLDOWN_UP if asks == UP else COOLDOWN_DOWN
-    return Voice("bound", name, asks, to, cooldown, f"the {name} is {to}")
+    return Voice("bound", name, asks, to, cooldown, lambda: f"the {name} is {to}")

@@ -8,6 +8,7 @@ import array
 import bisect
 import itertools
 import math
+import operator
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import AHEAD, TICK
@@ -73,9 +74,8 @@ def span(series: Series | None, now: float, duration: float, interval: float, si
     expected = math.floor(duration / interval + TICK) + 1
     if (last - first) * 100 < expected * _SHARE:
         return Span(series, first, last, SPARSE)
-    for place in range(first + 1, last):
-        if times[place] - times[place - 1] > _GAP * interval + TICK:
-            return Span(series, first, last, GAP)
+    if max(map(operator.sub, times[first + 1 : last], times[first : last - 1])) > _GAP * interval + TICK:
+        return Span(series, first, last, GAP)
     return Span(series, first, last, None)
 
 
@@ -103,7 +103,7 @@ def means(spans: t.Sequence[Span]) -> Means:
     """
     head = spans[0]
     times = head.times
-    if all(one.series is head.series and one.first == head.first for one in spans):
+    if spans.count(head) == len(spans):
         return _of(head.low, head.high, times)
     if all(one.times == times for one in spans):
         low = [math.fsum(column) / len(spans) for column in zip(*(one.low for one in spans))]
