@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pathlib
 
-from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import InvalidTrace, Trace, parse
+from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import Trace, of_file, parse
 
 #: Bytes; a year at six seconds has less.
 LARGEST = 256 * 1024**2
@@ -15,7 +15,7 @@ LARGEST = 256 * 1024**2
 def read(path: str) -> Trace:
     """Read a trace from a CSV file; `parse` says what it holds.
 
-    :raises InvalidTrace: there is no such file, it cannot be read, it is no text, or it has bad rows.
+    :raises InvalidReplay: there is no such file, it cannot be read, it is no text, or it has bad rows.
     """
     try:
         with pathlib.Path(path).open("rb") as file:
@@ -23,10 +23,10 @@ def read(path: str) -> Trace:
             content = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InvalidTrace(path, [f"It cannot be read: {reason}."]) from error
+        raise of_file(path, [f"It cannot be read: {reason}."]) from error
     if len(content) > LARGEST:
-        raise InvalidTrace(path, [f"It has more than {LARGEST} bytes."])
+        raise of_file(path, [f"It has more than {LARGEST} bytes."])
     try:
         return parse(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
-        raise InvalidTrace(path, [f"It is no UTF-8 text: byte {error.start} is not."]) from error
+        raise of_file(path, [f"It is no UTF-8 text: byte {error.start} is not."]) from error

@@ -9,9 +9,13 @@ negative. All scores are best at 0.
 Sources:
 
 - Herbst, Bauer, Kounev et al., Quantifying Cloud Performance and Dependability: Taxonomy, Metric Design, and Emerging
-  Challenges, ACM TOMPECS 3(4), 2018; before it, SPEC RG Cloud, Ready for Rain?, SPEC-RG-2016-01.
-- Ilyushkin, Ali-Eldin, Herbst et al., An Experimental Performance Evaluation of Autoscalers for Complex Workflows, ACM
-  TOMPECS 3(2), 2018: the form that normalises the one by the demand and the other by the supply, and at least by 1.
+  Challenges, ACM TOMPECS 3(4), 2018, article 19 (SPEC RG Cloud; before it, Ready for Rain?, SPEC-RG-2016-01): theta,
+  tau and upsilon. Both accuracies are relative to the demand.
+- Herbst, Kounev, Weber and Groenda, BUNGEE: An Elasticity Benchmark for Self-Adaptive IaaS Cloud Environments, SEAMS
+  2015: the accuracies in members.
+
+Others divide what is too much by the supply, such as Ilyushkin, Ali-Eldin, Herbst et al., An Experimental Performance
+Evaluation of Autoscalers for Complex Workflows, ACM TOMPECS 3(2), 2018. Their figures and these do not compare.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ class Scores:
     :param under: mean of the members that were missing.
     :param over: mean of the members that were too many.
     :param theta_u: under-provisioning accuracy, per cent of the demand.
-    :param theta_o: over-provisioning accuracy, per cent of the supply.
+    :param theta_o: over-provisioning accuracy, per cent of the demand; it may exceed 100.
     :param tau_u: per cent of the time in which members were missing.
     :param tau_o: per cent of the time in which members were too many.
     :param upsilon: instability, per cent of the time.
@@ -85,12 +89,12 @@ def score(run: Run) -> Scores:
 
 
 def under(demand: Series, supply: Series) -> float:
-    """Return the mean number of missing members: 1/T * sum (d - s)+ (Herbst et al. 2018, accuracy, not normalised)."""
+    """Return the mean number of missing members: 1/T * sum (d - s)+ (Herbst et al. 2015, accuracy_U)."""
     return _mean(demand, supply, lambda d, s: max(0.0, d - s))
 
 
 def over(demand: Series, supply: Series) -> float:
-    """Return the mean number of superfluous members: 1/T * sum (s - d)+ (Herbst et al. 2018, as `under`)."""
+    """Return the mean number of superfluous members: 1/T * sum (s - d)+ (Herbst et al. 2015, accuracy_O)."""
     return under(demand=supply, supply=demand)
 
 
@@ -103,12 +107,12 @@ def theta_u(demand: Series, supply: Series) -> float:
 
 
 def theta_o(demand: Series, supply: Series) -> float:
-    """Return the over-provisioning accuracy in per cent, 0..100: 100/T * sum (s - d)+ / max(s, 1).
+    """Return the over-provisioning accuracy in per cent, 0 and more: 100/T * sum (s - d)+ / max(d, 1).
 
-    Herbst et al. 2018, theta_O, normalised by the supply as in Ilyushkin et al. 2018. Normalised by the demand, which
-    is also found, it would have no upper limit and be lost where there is no demand.
+    Herbst et al. 2018, theta_O: relative to the demand, so a pool of twice what is needed has 100. Where there is no
+    demand, which the definition leaves open, one member is taken as what is needed: a pool has to have one.
     """
-    return theta_u(demand=supply, supply=demand)
+    return 100.0 * _mean(demand, supply, lambda d, s: max(0.0, s - d) / max(d, 1.0))
 
 
 def tau_u(demand: Series, supply: Series) -> float:

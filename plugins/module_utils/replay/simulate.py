@@ -13,7 +13,7 @@ import dataclasses
 import math
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.replay.faults import Fault, InvalidReplay
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import Trace
 
 UP, DOWN = "up", "down"
@@ -34,15 +34,6 @@ _BEFORE = 86400.0
 _TICK = 1e-6
 
 
-class InvalidSetup(ScaleoutError):
-    """A simulation that cannot be; ``faults`` has a sentence for each reason."""
-
-    CODE = "invalid_input"
-
-    def __init__(self, faults: t.Sequence[str]) -> None:
-        super().__init__(f"Simulation: {' '.join(faults)}", faults=list(faults))
-
-
 @dataclasses.dataclass(frozen=True)
 class Setup:
     """A pool and its members, which are all alike.
@@ -51,7 +42,7 @@ class Setup:
     :param minimum: members.
     :param maximum: members.
     :param initial: members at the beginning; None for the minimum.
-    :param warm_up: seconds from the action to the first request that a new member serves.
+    :param starts_in: seconds from the action to the first request that a new member serves.
     :param sync: seconds between two decisions, of which an interval of the trace is a multiple; None for one interval.
     :param memory: per cent of its memory that a member uses, whatever its load.
     :param memory_total: MB (1024²) of a member.
@@ -62,7 +53,7 @@ class Setup:
     minimum: int
     maximum: int
     initial: int | None = None
-    warm_up: float = 60.0
+    starts_in: float = 60.0
     sync: float | None = None
     memory: float = 40.0
     memory_total: float = 2048.0
@@ -101,11 +92,11 @@ def simulate(trace: Trace, policy: Policy, setup: Setup) -> Run:
     The policy is asked at the beginning of each step. Readings are renewed at the end of each interval and describe it;
     before the first one has ended there are none. A desired number outside the bounds is taken as the bound.
 
-    :raises InvalidSetup: with all that is wrong with the setup.
+    :raises InvalidReplay: with all that is wrong with the setup.
     """
-    faults = _faults(trace, setup)
+    faults = faults_of(setup, trace.interval)
     if faults:
-        raise InvalidSetup(faults)
+        raise InvalidReplay(faults)
     steps = round(trace.interval / (setup.sync or trace.interval))
     step = trace.interval / steps
     pool = _Pool(trace.start, setup)
@@ -213,7 +204,7 @@ class _Pool:
         self.actions.append(action)
         self._document = None
         if wanted > size:
-            self.since += [now + self._setup.warm_up] * (wanted - size)
+            self.since += [now + self._setup.starts_in] * (wanted - size)
             self._joining += [len(self.actions) - 1] * (wanted - size)
             self.advance(now)
             return
@@ -273,34 +264,38 @@ def _readings(setup: Setup, at: float, load: float, whole: int) -> list[Document
     return [{"instance": _name(number), "at": at, "values": values} for number in range(whole)]
 
 
-def _faults(trace: Trace, setup: Setup) -> list[str]:
+def faults_of(setup: Setup, interval: float) -> list[Fault]:
+    """Return all that is wrong with a setup.
+
+    :param interval: seconds of the trace.
+    """
     faults = []
     for name, least in (("minimum", 1), ("maximum", 1), ("initial", 1)):
         value = getattr(setup, name)
         if name == "initial" and value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            faults.append(f"{name} {value!r} is not a whole number of {least} or more.")
-    for name in ("capacity", "warm_up", "sync", "memory", "memory_total", "request_bytes"):
+            faults.append(Fault(name, f"{value!r} is not a whole number of {least} or more."))
+    for name in ("capacity", "starts_in", "sync", "memory", "memory_total", "request_bytes"):
         value = getattr(setup, name)
         if name == "sync" and value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            faults.append(f"{name} {value!r} is not a number of zero or more.")
+            faults.append(Fault(name, f"{value!r} is not a number of zero or more."))
         elif name in ("capacity", "sync") and value == 0:
-            faults.append(f"{name} {value!r} is not above zero.")
-    return faults or _contradictions(trace, setup)
+            faults.append(Fault(name, f"{value!r} is not above zero."))
+    return faults or _contradictions(setup, interval)
 
 
-def _contradictions(trace: Trace, setup: Setup) -> list[str]:
+def _contradictions(setup: Setup, interval: float) -> list[Fault]:
     faults = []
     if setup.minimum > setup.maximum:
-        faults.append(f"minimum {setup.minimum} is above maximum {setup.maximum}.")
+        faults.append(Fault("minimum", f"{setup.minimum} is above maximum, {setup.maximum}."))
     elif setup.initial is not None and not setup.minimum <= setup.initial <= setup.maximum:
-        faults.append(f"initial {setup.initial} is not between {setup.minimum} and {setup.maximum}.")
+        faults.append(Fault("initial", f"{setup.initial} is not between {setup.minimum} and {setup.maximum}."))
     if setup.memory > 100:
-        faults.append(f"memory {setup.memory:g} is above 100 per cent.")
-    steps = trace.interval / (setup.sync or trace.interval)
+        faults.append(Fault("memory", f"{setup.memory:g} is above 100 per cent."))
+    steps = interval / (setup.sync or interval)
     if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
-        faults.append(f"sync {setup.sync:g} does not divide the trace's interval of {trace.interval:g} s.")
+        faults.append(Fault("sync", f"{setup.sync:g} does not divide the trace's interval of {interval:g} s."))
     return faults

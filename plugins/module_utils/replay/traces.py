@@ -11,10 +11,10 @@ import dataclasses
 import math
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.replay.faults import Fault, InvalidReplay
 
 HEADER = "seconds,requests_per_second"
-DAY = 86400.0
+HOUR = 3600.0
 #: 2026-01-01T00:00:00Z, so that weekdays and hours of a schedule have a meaning in a generated trace.
 START = 1767225600.0
 #: Points that a trace may have: a year at six seconds.
@@ -22,16 +22,6 @@ MOST = 5_256_000
 #: Bad rows that are named one by one; a file of another format would name all of its rows.
 NAMED = 20
 _MASK = (1 << 64) - 1
-
-
-class InvalidTrace(ScaleoutError):
-    """A trace that cannot be replayed; ``faults`` has a sentence for each reason."""
-
-    CODE = "invalid_input"
-
-    def __init__(self, what: str, faults: t.Sequence[str]) -> None:
-        more = f" {len(faults) - NAMED} more." if len(faults) > NAMED else ""
-        super().__init__(f"{what}: {' '.join(faults[:NAMED])}{more}", faults=list(faults[:NAMED]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,38 +48,48 @@ class Shape:
     """What a generated trace looks like.
 
     :param low: requests per second when there is little to do.
-    :param high: requests per second at a peak, before noise.
-    :param seconds: length of the trace.
+    :param peak: requests per second when there is most to do, before noise.
+    :param hours: length of the trace.
     :param interval: seconds between two values.
-    :param period: seconds from one peak to the next; of a flash crowd, the time in which one comes.
+    :param period_hours: from one peak to the next; of a flash crowd, the time in which one comes.
     :param noise: the part of each value by which it is at most off, 0 to 1.
     :param seed: of noise and of the moments of flash crowds.
     :param start: seconds since 1970.
     """
 
     low: float = 100.0
-    high: float = 1000.0
-    seconds: float = DAY
+    peak: float = 1000.0
+    hours: float = 24.0
     interval: float = 60.0
-    period: float = DAY
+    period_hours: float = 24.0
     noise: float = 0.05
     seed: int = 1
     start: float = START
+
+    @property
+    def values(self) -> int:
+        """How many values the trace has."""
+        return round(self.hours * HOUR / self.interval)
+
+    @property
+    def period(self) -> float:
+        """Seconds from one peak to the next."""
+        return self.period_hours * HOUR
 
 
 def generate(kind: str, shape: Shape) -> Trace:
     """Generate a trace; the same arguments give the same trace.
 
     :param kind: one of `KINDS`.
-    :raises InvalidTrace: with all that is wrong with the arguments.
+    :raises InvalidReplay: with all that is wrong with the arguments.
     """
     faults = _faults(kind, shape)
     if faults:
-        raise InvalidTrace("Trace", faults)
+        raise InvalidReplay(faults)
     curve = KINDS[kind]
     values = []
-    for number in range(round(shape.seconds / shape.interval)):
-        level = shape.low + (shape.high - shape.low) * curve(shape, number * shape.interval)
+    for number in range(shape.values):
+        level = shape.low + (shape.peak - shape.low) * curve(shape, number * shape.interval)
         values.append(level * (1.0 + shape.noise * (2.0 * uniform(shape.seed, number) - 1.0)))
     return Trace(shape.start, shape.interval, tuple(values))
 
@@ -110,13 +110,13 @@ def parse(text: str, what: str = "Trace") -> Trace:
     requests per second. All intervals are equally long; blank lines at the end are no rows.
 
     :param what: what the text is called in an error, such as its path.
-    :raises InvalidTrace: the bad rows, named by their lines.
+    :raises InvalidReplay: the bad rows, named by their lines.
     """
     lines = text.rstrip().splitlines()
     if not lines or lines[0].strip() != HEADER:
-        raise InvalidTrace(what, [f"Line 1 has to be {HEADER!r}."])
+        raise of_file(what, [f"Line 1 has to be {HEADER!r}."])
     if not 3 <= len(lines) <= MOST + 1:
-        raise InvalidTrace(what, [f"It has {len(lines) - 1} rows, not 2 to {MOST}."])
+        raise of_file(what, [f"It has {len(lines) - 1} rows, not 2 to {MOST}."])
     faults: list[str] = []
     times: list[tuple[int, float]] = []
     demand = []
@@ -130,9 +130,18 @@ def parse(text: str, what: str = "Trace") -> Trace:
     # A row that cannot be read leaves a gap, which would be named a second time.
     faults = faults or _uneven(times)
     if faults:
-        raise InvalidTrace(what, faults)
+        raise of_file(what, faults)
     first, last = times[0][1], times[-1][1]
     return Trace(first, (last - first) / (len(times) - 1), tuple(demand))
+
+
+def of_file(what: str, sentences: t.Sequence[str]) -> InvalidReplay:
+    """Return the error of a file; of a file of another format, not each row is named.
+
+    :param what: its path.
+    """
+    more = f" {len(sentences) - NAMED} more." if len(sentences) > NAMED else ""
+    return InvalidReplay([Fault("path", f"{what}: {' '.join(sentences[:NAMED])}{more}")])
 
 
 def _row(line: str) -> tuple[float, float] | str:
@@ -213,22 +222,23 @@ KINDS: dict[str, t.Callable[[Shape, float], float]] = {"wave": _wave, "flash": _
 """By name, the curve of a kind: 0 where the demand is low, 1 where it is high."""
 
 
-def _faults(kind: str, shape: Shape) -> list[str]:
-    faults = [] if kind in KINDS else [f"kind {kind!r} is none of {', '.join(KINDS)}."]
-    for name in ("low", "high", "seconds", "interval", "period", "noise", "start"):
+def _faults(kind: str, shape: Shape) -> list[Fault]:
+    faults = [] if kind in KINDS else [Fault("kind", f"{kind!r} is none of {', '.join(KINDS)}.")]
+    for name in ("low", "peak", "hours", "interval", "period_hours", "noise", "start"):
         value = getattr(shape, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            faults.append(f"{name} {value!r} is not a number of zero or more.")
+            faults.append(Fault(name, f"{value!r} is not a number of zero or more."))
     if isinstance(shape.seed, bool) or not isinstance(shape.seed, int):
-        faults.append(f"seed {shape.seed!r} is not a whole number.")
+        faults.append(Fault("seed", f"{shape.seed!r} is not a whole number."))
     if faults:
         return faults
-    if shape.high < shape.low:
-        faults.append(f"high {shape.high:g} is below low {shape.low:g}.")
+    if shape.peak < shape.low:
+        faults.append(Fault("peak", f"{shape.peak:g} is below low, {shape.low:g}."))
     if shape.noise > 1:
-        faults.append(f"noise {shape.noise:g} is above 1.")
-    if shape.interval <= 0 or not 2 <= round(shape.seconds / shape.interval) <= MOST:
-        faults.append(f"seconds {shape.seconds:g} in intervals of {shape.interval:g} are not 2 to {MOST} values.")
-    if shape.period <= 0:
-        faults.append("period 0 is not above zero.")
+        faults.append(Fault("noise", f"{shape.noise:g} is above 1."))
+    if shape.interval <= 0 or not 2 <= shape.values <= MOST:
+        text = f"{shape.hours:g} in intervals of {shape.interval:g} s are not 2 to {MOST} values."
+        faults.append(Fault("hours", text))
+    if shape.period_hours <= 0:
+        faults.append(Fault("period_hours", "0 is not above zero."))
     return faults

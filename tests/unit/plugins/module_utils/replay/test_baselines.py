@@ -206,7 +206,7 @@ POLICIES = (PodAutoscaler, TargetTracking)
 @given(TRACES, st.integers(1, 5), st.integers(0, 10), st.floats(0, 300), st.sampled_from([60.0, 15.0]))
 def test_a_baseline_never_asks_for_more_or_less_than_its_bounds(policy, demand, minimum, more, warm_up, sync):
     trace = Trace(0.0, 60.0, tuple(demand))
-    setup = Setup(100.0, minimum, minimum + more, warm_up=warm_up, sync=sync)
+    setup = Setup(100.0, minimum, minimum + more, starts_in=warm_up, sync=sync)
     asked = []
 
     def listen(*seen, of):

@@ -21,7 +21,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 def run(demand=(100.0, 300.0, 300.0, 100.0), sizes=(), sync=None, start=0.0):
     left = iter(sizes)
     return simulate(
-        Trace(start, 60.0, tuple(demand)), lambda *_seen: next(left, None), Setup(100.0, 1, 9, warm_up=0.0, sync=sync)
+        Trace(start, 60.0, tuple(demand)), lambda *_seen: next(left, None), Setup(100.0, 1, 9, starts_in=0.0, sync=sync)
     )
 
 

@@ -18,24 +18,26 @@ PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=60)
 TABLE = {
     "perfect": ([2, 3, 2, 4], [2, 3, 2, 4], 0, 0, 0, 0, 0, 0, 0),
     "always-one-short": ([2, 2, 4, 4], [1, 1, 3, 3], 4 / 4, 0, 25 * (0.5 + 0.5 + 0.25 + 0.25), 0, 100, 0, 0),
-    "always-one-too-many": ([1, 1, 3, 3], [2, 2, 4, 4], 0, 4 / 4, 0, 25 * (0.5 + 0.5 + 0.25 + 0.25), 0, 100, 0),
-    # One step late: short by 2 of 4 at the third step, 2 of 4 too many at the fifth. Moves of the demand: 0 + 0 - 0; of
-    # the supply: 0 0 + 0 -. They differ at four of five.
+    "always-one-too-many": ([1, 1, 3, 3], [2, 2, 4, 4], 0, 4 / 4, 0, 25 * (1 + 1 + 1 / 3 + 1 / 3), 0, 100, 0),
+    # One step late: short by 2 of 4 at the third step, 2 too many for 2 at the fifth. Moves of the demand: 0 + 0 - 0;
+    # of the supply: 0 0 + 0 -. They differ at four of five.
     "one-step-late": (
         [2, 2, 4, 4, 2, 2],
         [2, 2, 2, 4, 4, 2],
         2 / 6,
         2 / 6,
         100 / 6 * (2 / 4),
-        100 / 6 * (2 / 4),
+        100 / 6 * (2 / 2),
         100 / 6,
         100 / 6,
         100 / 5 * 4,
     ),
     # Both move at each step, and never alike.
-    "opposed": ([1, 2, 1], [2, 1, 2], 1 / 3, 2 / 3, 100 / 3 * 0.5, 100 / 3 * (0.5 + 0.5), 100 / 3, 200 / 3, 100),
-    # Nothing is needed: of two members, both are too many.
-    "no-demand": ([0, 0], [2, 2], 0, 2, 0, 100, 0, 100, 0),
+    "opposed": ([1, 2, 1], [2, 1, 2], 1 / 3, 2 / 3, 100 / 3 * 0.5, 100 / 3 * (1 + 1), 100 / 3, 200 / 3, 100),
+    # Twice what is needed is 100 per cent too many; three times, 200.
+    "twice": ([3, 3], [6, 9], 0, (3 + 6) / 2, 0, (100 + 200) / 2, 0, 100, 100),
+    # Nothing is needed, and both of two members are too many, relative to the one that a pool has to have.
+    "no-demand": ([0, 0], [2, 2], 0, 2, 0, 200, 0, 100, 0),
     "no-supply": ([2, 2], [0, 0], 2, 0, 100, 0, 100, 0, 0),
     "one-step": ([3], [2], 1, 0, 100 / 3, 0, 100, 0, 0),
     "nothing": ([], [], 0, 0, 0, 0, 0, 0, 0),
@@ -65,7 +67,7 @@ def test_a_perfect_supply_scores_zero(demand):
 @given(PAIRS)
 def test_demand_and_supply_swapped_swap_under_and_over(pairs):
     one, other = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    for under, over in (("under", "over"), ("theta_u", "theta_o"), ("tau_u", "tau_o")):
+    for under, over in (("under", "over"), ("tau_u", "tau_o")):
         assert getattr(scores, under)(one, other) == pytest.approx(getattr(scores, over)(other, one))
     assert scores.upsilon(one, other) == pytest.approx(scores.upsilon(other, one))
 
@@ -73,8 +75,10 @@ def test_demand_and_supply_swapped_swap_under_and_over(pairs):
 @given(PAIRS)
 def test_shares_are_shares(pairs):
     demand, supply = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    for name in ("theta_u", "theta_o", "tau_u", "tau_o", "upsilon"):
+    for name in ("theta_u", "tau_u", "tau_o", "upsilon"):
         assert 0 <= getattr(scores, name)(demand, supply) <= 100 + 1e-9
+    # What is too much is relative to the demand, where the members that are too many are at least one each.
+    assert 0 <= scores.theta_o(demand, supply) <= 100 * scores.over(demand, supply) + 1e-9
     assert scores.tau_u(demand, supply) + scores.tau_o(demand, supply) <= 100 + 1e-9
     # The mean of the difference is what is missing less what is too many.
     if pairs:
@@ -112,7 +116,7 @@ def test_flaps_turn_back_within_an_hour(actions, expected):
 def test_a_run_is_scored_as_a_whole():
     sizes = iter([None, 3, None, 2])
     trace = Trace(0.0, 60.0, (100.0, 250.0, 250.0, 150.0, 150.0))
-    run = simulate(trace, lambda *_seen: next(sizes, None), Setup(100.0, 1, 5, warm_up=60.0))
+    run = simulate(trace, lambda *_seen: next(sizes, None), Setup(100.0, 1, 5, starts_in=60.0))
     # needed 1 3 3 2 2, serving 1 1 3 2 2, ordered 1 3 3 2 2: 150 of 250 requests a second refused for one minute.
     found = scores.score(run)
     assert found.under == pytest.approx(2 / 5)

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.scaleout.platform.plugins.module_utils.replay.faults import InvalidReplay
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.simulate import (
-    InvalidSetup,
     Setup,
     members_for,
     simulate,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import Trace
 
-SETUP = Setup(capacity=100.0, minimum=1, maximum=5, warm_up=60.0)
+SETUP = Setup(capacity=100.0, minimum=1, maximum=5, starts_in=60.0)
 
 
 def trace(*demand, interval=60.0):
@@ -61,7 +61,7 @@ class Watcher:
     ids=["nothing", "up", "at-once", "between-steps", "down", "called-off", "bounds", "the-same"],
 )
 def test_members_serve_when_their_warm_up_is_over(sizes, warm_up, supply, ordered):
-    run = simulate(trace(50, 50, 50, 50), asks(*sizes), dataclasses.replace(SETUP, warm_up=warm_up))
+    run = simulate(trace(50, 50, 50, 50), asks(*sizes), dataclasses.replace(SETUP, starts_in=warm_up))
     assert (list(run.supply), list(run.ordered)) == (supply, ordered)
 
 
@@ -78,7 +78,7 @@ def test_members_serve_when_their_warm_up_is_over(sizes, warm_up, supply, ordere
     ids=["up", "called-off", "partly-called-off", "two", "runs-at-the-end"],
 )
 def test_actions_are_written_as_the_history_has_them(sizes, expected):
-    run = simulate(trace(50, 50, 50, 50), asks(*sizes), dataclasses.replace(SETUP, warm_up=120.0))
+    run = simulate(trace(50, 50, 50, 50), asks(*sizes), dataclasses.replace(SETUP, starts_in=120.0))
     names = ("direction", "from", "to", "started", "finished", "outcome")
     assert [tuple(action[name] for name in names) for action in run.actions] == expected
 
@@ -99,7 +99,7 @@ def test_a_policy_sees_the_pool_and_its_running_action():
 
 def test_an_action_runs_until_the_last_of_its_members_serves():
     watcher = Watcher(4, 3)
-    simulate(trace(50, 50, 50, 50), watcher, dataclasses.replace(SETUP, warm_up=150.0))
+    simulate(trace(50, 50, 50, 50), watcher, dataclasses.replace(SETUP, starts_in=150.0))
     # One of three was called off at 1060.0; the other two serve from 1180.0.
     outcomes = [history[0]["outcome"] for _now, _readings, _pool, history in watcher.seen[1:]]
     assert outcomes == [None, None, "succeeded"]
@@ -107,7 +107,7 @@ def test_an_action_runs_until_the_last_of_its_members_serves():
 
 def test_a_member_that_does_not_serve_yet_is_seen_so():
     watcher = Watcher(2)
-    simulate(trace(50, 50, 50), watcher, dataclasses.replace(SETUP, warm_up=90.0))
+    simulate(trace(50, 50, 50), watcher, dataclasses.replace(SETUP, starts_in=90.0))
     pool = watcher.seen[1][2]
     assert pool["running"] == {"direction": "up", "from": 1, "to": 2, "started": 1000.0}
     assert pool["members"][1] == {
@@ -158,7 +158,7 @@ def test_members_measure_their_part_of_the_demand(demand, initial, cpu, requests
 
 def test_a_member_that_joined_within_an_interval_has_no_reading_yet():
     watcher = Watcher(2)
-    setup = dataclasses.replace(SETUP, warm_up=30.0, sync=15.0)
+    setup = dataclasses.replace(SETUP, starts_in=30.0, sync=15.0)
     run = simulate(trace(120, 120, 120), watcher, setup)
     assert list(run.supply[:4]) == [1, 1, 2, 2]
     after_one, after_two = watcher.seen[4][1], watcher.seen[8][1]
@@ -204,7 +204,7 @@ def test_the_fewest_members_that_can_serve(demand, members):
     st.integers(0, 6),
 )
 def test_a_pool_stays_within_its_bounds_and_is_the_same_again(demand, sizes, warm_up, sync, minimum, more):
-    setup = Setup(100.0, minimum, minimum + more, warm_up=warm_up, sync=sync)
+    setup = Setup(100.0, minimum, minimum + more, starts_in=warm_up, sync=sync)
     run = simulate(trace(*demand), asks(*sizes), setup)
     assert run == simulate(trace(*demand), asks(*sizes), setup)
     assert all(minimum <= size <= minimum + more for size in run.ordered)
@@ -220,21 +220,22 @@ def test_a_pool_stays_within_its_bounds_and_is_the_same_again(demand, sizes, war
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"minimum": 6}, ["minimum 6 is above maximum 5."]),
-        ({"initial": 6}, ["initial 6 is not between 1 and 5."]),
-        ({"memory": 101.0}, ["memory 101 is above 100 per cent."]),
-        ({"sync": 45.0}, ["sync 45 does not divide the trace's interval of 60 s."]),
-        ({"sync": 120.0}, ["sync 120 does not divide the trace's interval of 60 s."]),
+        ({"minimum": 6}, ["minimum: 6 is above maximum, 5."]),
+        ({"initial": 6}, ["initial: 6 is not between 1 and 5."]),
+        ({"memory": 101.0}, ["memory: 101 is above 100 per cent."]),
+        ({"sync": 45.0}, ["sync: 45 does not divide the trace's interval of 60 s."]),
+        ({"sync": 120.0}, ["sync: 120 does not divide the trace's interval of 60 s."]),
         (
-            {"capacity": 0, "minimum": 0, "maximum": 2.5, "initial": True, "warm_up": -1, "sync": 0},
-            ["minimum 0 ", "maximum 2.5 ", "initial True ", "capacity 0 ", "warm_up -1 ", "sync 0 "],
+            {"capacity": 0, "minimum": 0, "maximum": 2.5, "initial": True, "starts_in": -1, "sync": 0},
+            ["minimum: 0 ", "maximum: 2.5 ", "initial: True ", "capacity: 0 ", "starts_in: -1 ", "sync: 0 "],
         ),
-        ({"capacity": float("nan"), "memory": "much"}, ["capacity nan ", "memory 'much' "]),
+        ({"capacity": float("nan"), "memory": "much"}, ["capacity: nan ", "memory: 'much' "]),
     ],
 )
 def test_a_setup_that_cannot_be_is_refused_with_all_that_is_wrong(changes, told):
-    with pytest.raises(InvalidSetup) as caught:
+    with pytest.raises(InvalidReplay) as caught:
         simulate(trace(1, 2), asks(), dataclasses.replace(SETUP, **changes))
     assert caught.value.code == "invalid_input"
-    faults = caught.value.facts["faults"]
-    assert [fault.startswith(words) for fault, words in zip(faults, told, strict=True)] == [True] * len(told)
+    problems = [f"{one['option']}: {one['text']}" for one in caught.value.facts["problems"]]
+    assert [problem.startswith(words) for problem, words in zip(problems, told, strict=True)] == [True] * len(told)
+    assert caught.value.facts["option"] == told[0].split(":")[0]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.scaleout.platform.plugins.module_utils.replay import files, traces
+from ansible_collections.scaleout.platform.plugins.module_utils.replay.faults import InvalidReplay
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import (
     HEADER,
-    InvalidTrace,
     Shape,
     Trace,
     generate,
@@ -22,14 +22,14 @@ from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces im
 )
 
 # Twelve values of an hour's period, every five minutes, without noise.
-HOUR = Shape(low=100.0, high=500.0, seconds=3600.0, interval=300.0, period=3600.0, noise=0.0)
+HOUR = Shape(low=100.0, peak=500.0, hours=1.0, interval=300.0, period_hours=1.0, noise=0.0)
 SHAPES = st.builds(
     Shape,
     low=st.floats(0, 500),
-    high=st.floats(500, 5000),
-    seconds=st.just(6000.0),
+    peak=st.floats(500, 5000),
+    hours=st.just(2.0),
     noise=st.floats(0, 1),
-    period=st.floats(600, 90000),
+    period_hours=st.floats(0.2, 25),
     seed=st.integers(-(2**70), 2**70),
 )
 
@@ -61,7 +61,7 @@ def test_a_trace_says_when_it_is():
 
 
 def test_a_flash_crowd_comes_once_a_period_at_other_moments():
-    shape = Shape(low=0.0, high=100.0, seconds=400_000.0, interval=100.0, period=100_000.0, noise=0.0)
+    shape = Shape(low=0.0, peak=100.0, hours=1_000.0, interval=900.0, period_hours=250.0, noise=0.0)
     demand = generate("flash", shape).demand
     risen = [number for number in range(1, len(demand)) if demand[number - 1] < 50 <= demand[number]]
     assert [number // 1000 for number in risen] == [0, 1, 2, 3]
@@ -90,13 +90,13 @@ def test_the_numbers_are_those_of_splitmix64(seed, outputs):
 def test_a_seed_gives_one_trace_within_its_noise(kind, shape):
     trace = generate(kind, shape)
     assert trace == generate(kind, dataclasses.replace(shape))
-    low, high = shape.low * (1 - shape.noise), shape.high * (1 + shape.noise)
+    low, high = shape.low * (1 - shape.noise), shape.peak * (1 + shape.noise)
     assert all(low * 0.999999 <= value <= high * 1.000001 for value in trace.demand)
 
 
 @given(st.integers(0, 2**64), st.integers(0, 2**64))
 def test_another_seed_gives_another_trace(one, other):
-    shapes = [Shape(seconds=3600.0, seed=seed) for seed in (one, other)]
+    shapes = [Shape(hours=1.0, seed=seed) for seed in (one, other)]
     demands = [generate("wave", shape).demand for shape in shapes]
     assert (demands[0] == demands[1]) == (one % 2**64 == other % 2**64)
 
@@ -104,25 +104,25 @@ def test_another_seed_gives_another_trace(one, other):
 @pytest.mark.parametrize(
     ("kind", "changes", "told"),
     [
-        ("tide", {}, ["kind 'tide' is none of wave, flash, step, saw."]),
-        ("saw", {"low": 600.0}, ["high 500 is below low 600."]),
-        ("saw", {"noise": 1.5}, ["noise 1.5 is above 1."]),
-        ("saw", {"interval": 0.0}, ["seconds 3600 in intervals of 0 are not 2 to"]),
-        ("saw", {"interval": 3600.0}, ["seconds 3600 in intervals of 3600 are not 2 to"]),
+        ("tide", {}, ["kind: 'tide' is none of wave, flash, step, saw."]),
+        ("saw", {"low": 600.0}, ["peak: 500 is below low, 600."]),
+        ("saw", {"noise": 1.5}, ["noise: 1.5 is above 1."]),
+        ("saw", {"interval": 0.0}, ["hours: 1 in intervals of 0 s are not 2 to"]),
+        ("saw", {"interval": 3600.0}, ["hours: 1 in intervals of 3600 s are not 2 to"]),
         ("saw", {"interval": 1e-9}, ["are not 2 to"]),
-        ("saw", {"period": 0.0}, ["period 0 is not above zero."]),
+        ("saw", {"period_hours": 0.0}, ["period_hours: 0 is not above zero."]),
         (
             "tide",
-            {"low": -1.0, "high": float("nan"), "seed": 1.5, "noise": True, "seconds": "day"},
-            ["kind 'tide'", "low -1.0", "high nan", "seed 1.5", "noise True", "seconds 'day'"],
+            {"low": -1.0, "peak": float("nan"), "seed": 1.5, "noise": True, "hours": "day"},
+            ["kind: 'tide'", "low: -1.0", "peak: nan", "seed: 1.5", "noise: True", "hours: 'day'"],
         ),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused_with_all_that_is_wrong(kind, changes, told):
-    with pytest.raises(InvalidTrace) as caught:
+    with pytest.raises(InvalidReplay) as caught:
         generate(kind, dataclasses.replace(HOUR, **changes))
     assert caught.value.code == "invalid_input"
-    assert len(caught.value.facts["faults"]) == len(told)
+    assert len(caught.value.facts["problems"]) == len(told)
     assert all(words in caught.value.message for words in told)
 
 
@@ -165,34 +165,34 @@ def test_a_file_is_read(rows, expected, end):
     ],
 )
 def test_bad_rows_are_named_by_their_lines(rows, faults):
-    with pytest.raises(InvalidTrace) as caught:
+    with pytest.raises(InvalidReplay) as caught:
         parse("\n".join([HEADER, *rows]), "/tmp/a.csv")
-    assert caught.value.facts["faults"] == faults
-    assert caught.value.message == f"/tmp/a.csv: {' '.join(faults)}"
+    assert caught.value.faults == (("path", f"/tmp/a.csv: {' '.join(faults)}"),)
+    assert caught.value.message == f"path: /tmp/a.csv: {' '.join(faults)}"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "0,1\n60,1\n", "time,load\n0,1\n60,1\n"])
 def test_a_file_without_its_header_is_refused(text):
-    with pytest.raises(InvalidTrace, match="Line 1 has to be 'seconds,requests_per_second'"):
+    with pytest.raises(InvalidReplay, match="Line 1 has to be 'seconds,requests_per_second'"):
         parse(text)
 
 
 def test_a_file_of_one_row_has_no_interval():
-    with pytest.raises(InvalidTrace, match="It has 1 rows, not 2 to"):
+    with pytest.raises(InvalidReplay, match="It has 1 rows, not 2 to"):
         parse(f"{HEADER}\n0,1\n")
 
 
 def test_a_file_of_another_format_is_not_named_row_by_row():
-    with pytest.raises(InvalidTrace, match=r"80 more\.$") as caught:
+    with pytest.raises(InvalidReplay, match=r"80 more\.$") as caught:
         parse("\n".join([HEADER, *["x"] * 100]))
-    assert len(caught.value.facts["faults"]) == 20
+    assert caught.value.message.count("Line ") == 20
 
 
 @given(st.text())
 def test_no_text_breaks_the_reader(text):
     # No header begins so, and a row of it is bad unless it is two numbers.
     for content in (f"x{text}", f"{HEADER}\nx{text}\n60,1"):
-        with pytest.raises(InvalidTrace, match="Line"):
+        with pytest.raises(InvalidReplay, match="Line"):
             parse(content)
 
 
@@ -215,15 +215,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content, told):
     path = tmp_path / "trace.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InvalidTrace) as caught:
+    with pytest.raises(InvalidReplay) as caught:
         files.read(str(path))
-    assert caught.value.message == f"{path}: {told}"
+    assert caught.value.message == f"path: {path}: {told}"
 
 
 def test_a_folder_and_a_name_that_no_file_has_are_refused(tmp_path):
-    with pytest.raises(InvalidTrace, match="Is a directory"):
+    with pytest.raises(InvalidReplay, match="Is a directory"):
         files.read(str(tmp_path))
-    with pytest.raises(InvalidTrace, match="null byte"):
+    with pytest.raises(InvalidReplay, match="null byte"):
         files.read("a\0b")
 
 
@@ -231,5 +231,5 @@ def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "trace.csv"
     path.write_text(f"{HEADER}\n0,1\n60,2\n")
     monkeypatch.setattr(files, "LARGEST", 10)
-    with pytest.raises(InvalidTrace, match="more than 10 bytes"):
+    with pytest.raises(InvalidReplay, match="more than 10 bytes"):
         files.read(str(path))
