@@ -83,7 +83,7 @@ def generate(kind: str, shape: Shape) -> Trace:
     :param kind: one of `KINDS`.
     :raises InvalidReplay: with all that is wrong with the arguments.
     """
-    faults = _faults(kind, shape)
+    faults = faults_of(kind, shape)
     if faults:
         raise InvalidReplay(faults)
     curve = KINDS[kind]
@@ -133,6 +133,14 @@ def parse(text: str, what: str = "Trace") -> Trace:
         raise of_file(what, faults)
     first, last = times[0][1], times[-1][1]
     return Trace(first, (last - first) / (len(times) - 1), tuple(demand))
+
+
+def split(trace: Trace, longest: float) -> Trace:
+    """Return the same demand in intervals of at most so many seconds, all equally long; it is even within each."""
+    parts = max(1, math.ceil(trace.interval / longest - 1e-9))
+    if parts == 1:
+        return trace
+    return Trace(trace.start, trace.interval / parts, tuple(value for value in trace.demand for _part in range(parts)))
 
 
 def of_file(what: str, sentences: t.Sequence[str]) -> InvalidReplay:
@@ -222,7 +230,8 @@ KINDS: dict[str, t.Callable[[Shape, float], float]] = {"wave": _wave, "flash": _
 """By name, the curve of a kind: 0 where the demand is low, 1 where it is high."""
 
 
-def _faults(kind: str, shape: Shape) -> list[Fault]:
+def faults_of(kind: str, shape: Shape) -> list[Fault]:
+    """Return all that is wrong with what is to be generated."""
     faults = [] if kind in KINDS else [Fault("kind", f"{kind!r} is none of {', '.join(KINDS)}.")]
     for name in ("low", "peak", "hours", "interval", "period_hours", "noise", "start"):
         value = getattr(shape, name)

@@ -48,6 +48,12 @@ class Series:
         self.low.insert(place, value)
         self.high.insert(place, value)
 
+    def forget(self, before: float) -> None:
+        """Drop what is older."""
+        place = bisect.bisect_left(self.times, before)
+        for values in (self.times, self.low, self.high):
+            del values[:place]
+
 
 class Readings:
     """All readings of a pool and of what its guards watch.
@@ -103,6 +109,17 @@ class Readings:
         """Let an instance have the readings of another: a simulation that spreads its load evenly needs one series."""
         self._series[instance] = self._series.setdefault(leader, {})
         self._seen[instance] = self._seen.setdefault(leader, Series())
+
+    def unfollow(self, instance: str) -> None:
+        """Let an instance have no readings any more; those of its leader stay."""
+        self._series.pop(instance, None)
+        self._seen.pop(instance, None)
+
+    def forget(self, before: float) -> None:
+        """Drop what is older, so that a simulation of a year takes no more memory than one of a day."""
+        shared = [*self._seen.values(), *(one for own in self._series.values() for one in own.values())]
+        for one in {id(one): one for one in shared}.values():
+            one.forget(before)
 
     def track(self, instance: str) -> int:
         """Return a number that instances have in common which have the same readings."""

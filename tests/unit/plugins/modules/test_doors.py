@@ -36,6 +36,12 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("replication_slot", {"name": "a", **NOWHERE}, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", {"pattern": "A", **NOWHERE}, "invalid_input", "pattern: 'A' is not a pattern"),
         ("replication_slot_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
+        (
+            "scaling_replay",
+            {"policy": {"min": 1, "max": 2}, "trace": {"kind": "saw", "hours": 1}, "member": {"capacity": 100}},
+            "invalid_input",
+            "policy.interval: is required.",
+        ),
         ("server_settings", {"cores": 0, **NOWHERE}, "invalid_input", "cores: 0 is less than 1."),
         ("server_settings", {"memory": "8", **NOWHERE}, "invalid_input", "memory: '8' has no unit"),
         ("server_settings", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
