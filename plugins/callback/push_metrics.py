@@ -322,16 +322,17 @@ class CallbackModule(CallbackBase):
         if self._lost or context.CLIARGS.get("check"):
             return
         self._settle()
-        if not self.get_option("store_host"):
+        # Less than it may take altogether, since what a socket waits for says more.
+        settings = metric_store.configure(self.get_option, 0.9)
+        if settings is None:
             self._warn("[invalid_input] store_host is not set, so nothing is pushed.")
             return
         self._lost = True
         run = self._log.report(time.time(), hosts)
         run["hook_seconds"] = round(self._spent, 4)
         metric_store.load_library()
-        where = f"{self.get_option('store_host')}:{self.get_option('store_port')}"
-        seconds = self.get_option("store_timeout")
-        within(seconds, f"The push to the metric store at {where}", lambda: self._write(run))
+        what = f"The push to the metric store at {settings.host}:{settings.port}"
+        within(self.get_option("store_timeout"), what, lambda: self._write(settings, run))
         self._hand_over(run["run"])
         self._lost = False
         if self._refused or self._dropped:
@@ -340,22 +341,8 @@ class CallbackModule(CallbackBase):
                 f"{self._dropped} samples were more than {MOST_SAMPLES}. They are not in the store."
             )
 
-    def _write(self, run: t.Mapping[str, t.Any]) -> None:
-        store = metric_store.Store(
-            metric_store.Settings(
-                host=self.get_option("store_host"),
-                port=self.get_option("store_port"),
-                user=self.get_option("store_user"),
-                password=self.get_option("store_password"),
-                # Less than it may take altogether, since what a socket waits for says more.
-                timeout=self.get_option("store_timeout") * 0.9,
-                tls=self.get_option("store_tls"),
-                ca_file=self._path("store_ca_file"),
-                cert_file=self._path("store_cert_file"),
-                key_file=self._path("store_key_file"),
-            )
-        )
-        with contextlib.closing(store):
+    def _write(self, settings: metric_store.Settings, run: t.Mapping[str, t.Any]) -> None:
+        with contextlib.closing(metric_store.Store(settings)) as store:
             store.push(self._samples, run)
 
     def _hand_over(self, run: str) -> None:

@@ -30,6 +30,10 @@ LARGEST_SAMPLE = 32 * 1024
 #: An entry may have as many bytes when it is unpacked: 2,000 samples of the largest kind.
 LARGEST_ENTRY = 64 * 1024 * 1024
 _DEEPEST = 8
+#: What of an entry is before its columns ends with this; within a text, its quotes would be escaped.
+_COLUMNS = b',"columns":'
+#: Bytes of it that are unpacked at a time.
+_HEAD = 16 * 1024
 _LARGEST_NUMBER = 2**64
 _KEYS = ("timestamp", "service", "instance", "metrics")
 _SERVICE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,126}[A-Za-z0-9])?")
@@ -116,6 +120,13 @@ def _is_time(value: t.Any) -> bool:
     return _is_number(value) and 0 < value < _LAST_TIMESTAMP
 
 
+def _are_times(values: list[t.Any]) -> bool:
+    if not {int, float}.issuperset(map(type, values)):
+        return False
+    # A NaN that is the first of them fails the comparisons, and any other one the sum.
+    return not values or (min(values) > 0 and max(values) < _LAST_TIMESTAMP and not math.isnan(sum(values)))
+
+
 def _is_instance(value: t.Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= _LONGEST_INSTANCE
 
@@ -159,10 +170,23 @@ def _below(path: Path, value: t.Any) -> t.Iterator[tuple[Path, t.Any]]:
         yield path, value
 
 
-def decode(entry: bytes) -> list[Document]:
-    """Return the samples of an entry, in the order in which they were encoded.
+class Columns(t.NamedTuple):
+    """What an entry holds.
 
-    Their numbers are not judged. Who reads them does that, and knows what they mean.
+    :param timestamps: of its samples, in seconds since 1970.
+    :param columns: by the path in a sample's document; None stands for what was not measured.
+    """
+
+    service: str
+    timestamps: list[float]
+    instances: list[str]
+    columns: list[tuple[Path, list[t.Any]]]
+
+
+def unpack(entry: bytes) -> Columns:
+    """Return what an entry holds, in the order in which it was encoded.
+
+    Its numbers are not judged. Who reads them does that, and knows what they mean.
 
     :raises Garbage: it is no entry of ours.
     """
@@ -171,40 +195,80 @@ def decode(entry: bytes) -> list[Document]:
         text = unpacker.decompress(entry, LARGEST_ENTRY)
         if not unpacker.eof:
             raise Garbage("is torn" if not unpacker.unconsumed_tail else f"has more than {LARGEST_ENTRY} bytes")
-        body = json.loads(text)
+        return _columns(json.loads(text))
     except (zlib.error, ValueError, RecursionError) as error:
         raise error if isinstance(error, Garbage) else Garbage("is not compressed JSON") from None
+
+
+def taken(entry: bytes) -> Columns:
+    """Return when the samples of an entry were taken, and of whom; without the columns, which is most of the work.
+
+    :raises Garbage: it is no entry of ours, as far as that is seen.
+    """
+    unpacker = zlib.decompressobj()
+    text, rest = b"", entry
+    try:
+        while _COLUMNS not in text and len(text) < LARGEST_ENTRY:
+            more = unpacker.decompress(rest, _HEAD)
+            text, rest = text + more, unpacker.unconsumed_tail
+            if not more:
+                break
+        return _columns({**json.loads(text.partition(_COLUMNS)[0] + b"}"), "columns": []})
+    except (zlib.error, ValueError, TypeError, RecursionError):
+        # Who wrote it does not write as we do, or nothing that can be read.
+        return unpack(entry)._replace(columns=[])
+
+
+def _columns(body: t.Any) -> Columns:
     if not isinstance(body, dict) or body.get("format") != FORMAT:
         raise Garbage(f"has not the format {FORMAT}")
     try:
-        return _documents(body)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        times, instances, service = body["timestamp"], body["instance"], body["service"]
+        if not isinstance(times, list) or not isinstance(instances, list) or len(times) != len(instances):
+            raise Garbage("has no columns of samples")
+        if not (is_service(service) and _are_times(times) and all(map(_is_instance, set(instances)))):
+            raise Garbage("has a time, a service or an instance that is none")
+        columns = [(tuple(keys), column) for keys, column in body["columns"]]
+        for path, column in columns:
+            if not all(isinstance(key, str) for key in path) or path[0] not in ("metrics", "counters"):
+                raise Garbage("has a column that is of no sample")
+            if not isinstance(column, list) or len(column) != len(times):
+                raise Garbage("has columns of different lengths")
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise error if isinstance(error, Garbage) else Garbage("has no columns of samples") from None
+    return Columns(service, times, instances, columns)
 
 
-def _documents(body: Document) -> list[Document]:
-    times, instances, service = body["timestamp"], body["instance"], body["service"]
-    if not isinstance(times, list) or not isinstance(instances, list) or len(times) != len(instances):
-        raise Garbage("has no columns of samples")
-    if not (is_service(service) and all(map(_is_time, times)) and all(map(_is_instance, instances))):
-        raise Garbage("has a time, a service or an instance that is none")
+def decode(entry: bytes) -> list[Document]:
+    """Return the samples of an entry, in the order in which they were encoded.
+
+    :raises Garbage: it is no entry of ours.
+    """
+    return documents(unpack(entry))
+
+
+def documents(packed: Columns) -> list[Document]:
+    """Return the documents of samples.
+
+    :raises Garbage: columns are in each other's place.
+    """
     found: list[Document] = [
-        {"timestamp": at, "service": service, "instance": instance, "metrics": {}}
-        for at, instance in zip(times, instances)
+        {"timestamp": at, "service": packed.service, "instance": instance, "metrics": {}}
+        for at, instance in zip(packed.timestamps, packed.instances)
     ]
     parts: dict[Path, list[Document]] = {(): found}
-    for keys, column in body["columns"]:
-        path = tuple(keys)
-        if len(column) != len(found) or path[0] not in ("metrics", "counters"):
-            raise Garbage("has columns of different lengths")
-        if None in column:
-            for document, leaf in zip(found, column):
-                if leaf is not None:
-                    _put(document, path, leaf)
-            continue
-        # All samples have it, so their mappings can be made, and found again, all at once.
-        for part, leaf in zip(_parts(parts, path[:-1]), column):
-            part[path[-1]] = leaf
+    try:
+        for path, column in packed.columns:
+            if None in column:
+                for document, leaf in zip(found, column):
+                    if leaf is not None:
+                        _put(document, path, leaf)
+                continue
+            # All samples have it, so their mappings can be made, and found again, all at once.
+            for part, leaf in zip(_parts(parts, path[:-1]), column):
+                part[path[-1]] = leaf
+    except (KeyError, TypeError, AttributeError):
+        raise Garbage("has no columns of samples") from None
     return found
 
 

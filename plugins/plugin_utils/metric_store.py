@@ -18,9 +18,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
 import typing as t
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Denied,
@@ -82,6 +83,26 @@ class Settings:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+
+def configure(option: Callable[[str], t.Any], share: float = 1.0) -> Settings | None:
+    """Return how the store is reached by the options of the callback ``push_metrics``; None where they name none.
+
+    :param option: gives the value of an option by its name, such as ``store_host``.
+    :param share: of ``store_timeout``, for each answer.
+    """
+    if not option("store_host"):
+        return None
+    files = {name: os.path.expanduser(option(f"store_{name}")) for name in ("ca_file", "cert_file", "key_file")}
+    return Settings(
+        host=option("store_host"),
+        port=option("store_port"),
+        user=option("store_user"),
+        password=option("store_password"),
+        timeout=option("store_timeout") * share,
+        tls=option("store_tls"),
+        **files,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +190,21 @@ class Store:
 
         :raises ScaleoutError: the store does not answer. What is wrong with an entry is no reason.
         """
-        entries: list[tuple[str, t.Any]] = []
+        entries, garbage = self.entries(service, since, until)
+        samples: list[Document] = []
+        for place, entry in entries:
+            try:
+                samples += (one for one in decode(entry) if since <= one["timestamp"] <= until)
+            except Garbage as error:
+                garbage.append(f"{place} {error}")
+        return Found(distinct(samples), garbage[:_MOST_NAMED], len(garbage))
+
+    def entries(self, service: str, since: float, until: float) -> tuple[list[tuple[str, bytes]], list[str]]:
+        """Return the entries in which samples of a time may be, each with its place; and what is none.
+
+        :raises ScaleoutError: the store does not answer.
+        """
+        found: list[tuple[str, bytes]] = []
         garbage: list[str] = []
         end = _id_at(until + _LATEST_PUSH)
         starts = dict.fromkeys((minutes_key(service), raw_key(service)), _id_at(since - _SKEW))
@@ -180,16 +215,18 @@ class Store:
                 if isinstance(page, Exception):
                     garbage.append(f"{key} is not a stream ({_word(page)})")
                     continue
-                entries += [(f"{key} {_text(number)}", fields) for number, fields in page]
-                if len(page) == _PAGE:
-                    starts[key] = _id_after(page[-1][0])
-        samples: list[Document] = []
-        for place, fields in entries:
-            found, reason = _samples_of(fields)
-            if reason:
-                garbage.append(f"{place} {reason}")
-            samples += (one for one in found if since <= one["timestamp"] <= until)
-        return Found(distinct(samples), garbage[:_MOST_NAMED], len(garbage))
+                try:
+                    if len(page) == _PAGE:
+                        starts[key] = _id_after(page[-1][0])
+                    for number, fields in page:
+                        place = f"{key} {_text(number)}"
+                        try:
+                            found.append((place, _packed(fields)))
+                        except Garbage as error:
+                            garbage.append(f"{place} {error}")
+                except (TypeError, ValueError):
+                    raise self._stranger() from None
+        return found, garbage
 
     def runs(self, count: int = 100) -> list[dict[str, t.Any]]:
         """Return what was pushed about the newest runs, the newest first; what is garbage is left out.

@@ -8,13 +8,17 @@ It is Redis 6.2, older than what any host of ours runs.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
+import zlib
 
 import redis
 
@@ -66,3 +70,31 @@ def running(folder, *settings):
     finally:
         process.terminate()
         process.wait(20)
+
+
+@contextlib.contextmanager
+def answering(answer, trickle=0.0):
+    """A server that answers whatever it is asked with the same bytes; with nothing where there are none.
+
+    :param trickle: seconds before each further byte, without an end.
+    """
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with contextlib.suppress(OSError):
+                while self.request.recv(65536):
+                    self.request.sendall(answer)
+                    while trickle:
+                        time.sleep(trickle)
+                        self.request.sendall(b"x")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def packed(body):
+    """Return an entry of the metric store that holds whatever it is given."""
+    return zlib.compress(json.dumps(body).encode())

@@ -179,8 +179,12 @@ class Policy:
         return max(300.0, 2 * self.interval)
 
     @property
+    def window(self) -> float:
+        """How many seconds of values a decision looks at; of what is older, only who reported when."""
+        times = [one.duration for one in self.desires] + [one.duration for one in (*self.alerts, *self.guards)]
+        return max(*times, self.stabilization, self.silent_after) + 3 * self.interval
+
+    @property
     def horizon(self) -> float:
         """How many seconds of readings a decision looks at; older ones change nothing."""
-        times = [one.duration for one in self.desires] + [one.duration for one in (*self.alerts, *self.guards)]
-        longest = max(times, default=0.0)
-        return max(longest, self.stabilization, self.dead_after, self.silent_after) + 3 * self.interval
+        return max(self.window, self.dead_after + 3 * self.interval)

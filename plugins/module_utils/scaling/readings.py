@@ -3,7 +3,8 @@
 """What was measured of each member, in the order of time, so that a decision finds its windows by bisection; pure.
 
 A reading is ``{"instance": "shop1", "at": 1767225600.0, "values": {"cpu": 71.5, …}}``. A key that is missing is missing
-data, never zero (B4). Readings may come in any order and more than once (B5).
+data, never zero (B4). Readings may come in any order and more than once (B5). ``{"instance": …, "at": …, "reported":
+true}`` says that a member reported at a time whose values no one judges any more.
 """
 
 from __future__ import annotations
@@ -73,8 +74,14 @@ class Readings:
     def add(self, document: t.Any) -> None:
         """Add a reading as it comes from outside; what is garbage is noted and left out (J3)."""
         fields = document if isinstance(document, dict) else {}
-        instance, at, values = fields.get("instance"), fields.get("at"), fields.get("values")
-        if not isinstance(instance, str) or not instance or not _is_time(at) or not isinstance(values, dict):
+        instance, at, values = fields.get("instance"), _time(fields.get("at")), fields.get("values")
+        if not isinstance(instance, str) or not instance or at is None:
+            self.unreadable += 1
+            return
+        if fields.get("reported") is True and values is None:
+            self._see(instance, at)
+            return
+        if not isinstance(values, dict):
             self.unreadable += 1
             return
         sound = {}
@@ -83,8 +90,8 @@ class Readings:
                 sound[str(metric)] = float(value)
             elif value is not None:
                 key = (instance, str(metric))
-                self.garbage[key] = max(float(t.cast(float, at)), self.garbage.get(key, -math.inf))
-        self.put(instance, float(t.cast(float, at)), sound)
+                self.garbage[key] = max(at, self.garbage.get(key, -math.inf))
+        self.put(instance, at, sound)
 
     def put(self, instance: str, at: float, values: t.Mapping[str, float]) -> None:
         """Add values that are known to be sound."""
@@ -100,9 +107,13 @@ class Readings:
             if series is None:
                 series = own[name] = Series()
             series.put(at, value)
+        self._see(instance, at)
+
+    def _see(self, instance: str, at: float) -> None:
         seen = self._seen.get(instance)
         if seen is None:
             seen = self._seen[instance] = Series()
+            self._series.setdefault(instance, {})
         seen.put(at, 0.0)
 
     def follow(self, instance: str, leader: str) -> None:
@@ -158,6 +169,7 @@ class Readings:
         return list(seen.times[bisect.bisect_left(seen.times, since) : bisect.bisect_right(seen.times, now + AHEAD)])
 
 
-def _is_time(value: t.Any) -> bool:
+def _time(value: t.Any) -> float | None:
     # Milliseconds in the place of seconds are beyond it.
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value < 1e11
+    number = not isinstance(value, bool) and isinstance(value, (int, float))
+    return float(value) if number and 0 <= value < 1e11 else None

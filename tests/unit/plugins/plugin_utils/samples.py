@@ -13,3 +13,11 @@ def document(instance="shop1", at=1_800_000_000.0, service="shop", **metrics):
         "instance": instance,
         "metrics": metrics or {"cpu": {"usage": 50.0}},
     }
+
+
+def counted(instance="shop1", at=1_800_000_000.0, service="shop", requests=0.0, started=1.0):
+    """A sample whose counters make rates."""
+    return {
+        **document(instance, at, service, cpu={"usage": 50.0}, application={"requests": requests, "errors": 0.0}),
+        "counters": {"boot": "a/1", "uptime": at - 1_700_000_000.0, "started": started, "chosen": "1"},
+    }

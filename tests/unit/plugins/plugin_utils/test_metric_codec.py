@@ -87,7 +87,10 @@ GOOD = json.loads(zlib.decompress(codec.encode([codec.sample(document())])))
         (zlib.compress(json.dumps({**GOOD, "instance": [1]}).encode()), "an instance that is none"),
         (zlib.compress(json.dumps({**GOOD, "timestamp": ["x"]}).encode()), "has a time"),
         (zlib.compress(json.dumps({**GOOD, "columns": [[["metrics", "a"], [1, 2]]]}).encode()), "different lengths"),
-        (zlib.compress(json.dumps({**GOOD, "columns": [[["service"], ["x"]]]}).encode()), "different lengths"),
+        (
+            zlib.compress(json.dumps({**GOOD, "columns": [[["service"], ["x"]]]}).encode()),
+            "a column that is of no sample",
+        ),
         (zlib.compress(json.dumps({**GOOD, "columns": [[[], [1]]]}).encode()), "has no columns"),
         (zlib.compress(json.dumps({**GOOD, "columns": [[["metrics"], [5]]] * 2 + GOOD["columns"]}).encode()), "has no"),
         (zlib.compress(b" " * (codec.LARGEST_ENTRY + 1)), "has more than 67108864 bytes"),

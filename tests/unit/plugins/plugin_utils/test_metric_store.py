@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import socketserver
-import threading
 import time
 
 import pytest
@@ -208,23 +206,6 @@ def test_a_store_that_is_full_says_so_and_makes_room_by_itself(store, server):
     assert server.xlen("scaleout:metrics:shop:raw") == 32
 
 
-@contextlib.contextmanager
-def answering(answer):
-    """A server that answers whatever it is asked with the same bytes; with nothing where there are none."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self):
-            with contextlib.suppress(OSError):
-                while self.request.recv(65536):
-                    self.request.sendall(answer)
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
 def error_of(port, **given):
     with pytest.raises(Unreachable) as raised, contextlib.closing(Store(Settings("127.0.0.1", port, **given))) as store:
         store.push(samples(document()))
@@ -246,7 +227,7 @@ def test_a_store_that_refuses_the_login(server, port, password):
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00\xff\r\n" * 50, b"$-7\r\n", b":1\r\n"])
 def test_what_is_not_redis(answer):
-    with answering(answer) as port:
+    with redis_server.answering(answer) as port:
         error = error_of(port, timeout=0.5)
         assert isinstance(error, Stranger) or "no answer" in str(error), repr(error)
 
