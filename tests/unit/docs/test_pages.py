@@ -13,6 +13,7 @@ import yaml
 from tests.unit.docs.pages import ROOT, Account, blocks, text_of
 
 VMS, OWN, TWO = "docs/your-own-vms.md", "docs/your-own-application.md", "docs/two-applications.md"
+REMOVING = "docs/removing.md"
 PAGES = sorted(
     str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/*.md", "roles/*/README.md") for path in ROOT.glob(pattern)
 )
@@ -136,6 +137,24 @@ def test_two_applications_go_through_preflight(own):
     assert status == 0, said
     assert "WARNING" not in said
     assert "vm3 192.0.2.13 shop, blog, replica in main (shop, blog)" in said
+
+
+def test_the_play_that_takes_an_application_away_is_a_file_with_a_command_for_the_example(account):
+    (copy,) = [block for block in commands(VMS) if "inventories/production inventories/" in block]
+    status, said = account.types(copy)
+    assert status == 0, said
+    (play,) = blocks(REMOVING, "yaml")
+    (name,) = re.findall(r"^# (\S+)$", play, re.MULTILINE)
+    (account.folder / name).write_text(play, encoding="utf-8")
+    (command,) = [block.strip() for block in blocks(REMOVING, "shell") if name in block]
+    status, said = account.types(f"{command} --list-hosts", SCALEOUT_WHEN_UNREACHABLE="static")
+    assert status == 0, said
+    assert "hosts (2):" in said
+    assert {"app1.example.com", "app2.example.com"} < set(said.split())
+    assert "WARNING" not in said
+    (application,) = yaml.safe_load(account.file("group_vars/all/applications.yml").read_text())["applications"].items()
+    (role,) = yaml.safe_load(play)[0]["roles"]
+    assert (role["app_name"], role["app_port"]) == (application[0], application[1]["port"])
 
 
 @pytest.mark.parametrize("page", [VMS, OWN, TWO, "docs/scaling.md", "docs/awx.md", "roles/app/README.md"])
