@@ -9,7 +9,7 @@ import time
 
 from . import engine, environment, image, kernel, known_hosts, phases, secrets
 from .labs import LABS, RELEASE, Lab
-from .paths import KNOWN_HOSTS, PHASES, ROOT
+from .paths import KNOWN_HOSTS, LAB, PHASES, ROOT
 from .shell import NeedsHelp, as_root, succeeds
 
 
@@ -57,6 +57,10 @@ def down(labs: list[Lab]) -> int:
     for lab in labs:
         engine.remove_fleet(lab.fleet)
         lab.members.unlink(missing_ok=True)
+    if len(labs) == len(LABS):
+        # Copies of their inventories have a file each, and no VM any more.
+        for kept in LAB.glob("members-*.json"):
+            kept.unlink()
     if KNOWN_HOSTS.exists():
         KNOWN_HOSTS.write_text(known_hosts.without(KNOWN_HOSTS.read_text(), [lab.subnet for lab in labs]))
     print(f"The VMs and networks of {' and '.join(lab.name for lab in labs)} are gone; `make up` creates them again.")

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import pathlib
 import re
+import shutil
 
 import pytest
 import yaml
 
 from tests.unit.docs.pages import ROOT, Account, blocks, text_of
+from tools.lab.secrets import MAKERS
 
 VMS, OWN, TWO = "docs/your-own-vms.md", "docs/your-own-application.md", "docs/two-applications.md"
-REMOVING = "docs/removing.md"
+REMOVING, TRIO = "docs/removing.md", "docs/on-the-trio.md"
 PAGES = sorted(
     str(path.relative_to(ROOT)) for pattern in ("*.md", "docs/*.md", "roles/*/README.md") for path in ROOT.glob(pattern)
 )
@@ -26,6 +28,9 @@ ELSEWHERE = {
     "ansible-galaxy collection install": "needs Galaxy; tools/ci/artifact installs what is built",
     "ansible-galaxy collection build": "tools/ci/artifact builds it",
     "ansible-playbook -i inventories/production scaleout.platform.site": "needs hosts: tests/end_to_end",
+    "ansible-playbook -i inventories/mine playbooks/site.yml": "needs hosts: tests/applications",
+    "make trio": "makes VMs: tests/end_to_end",
+    ". .venv/bin/activate": "the environment of these tests is one",
     "curl ": "needs hosts: tests/end_to_end",
     "ansible-vault edit": "needs an editor",
 }
@@ -139,6 +144,27 @@ def test_two_applications_go_through_preflight(own):
     assert "vm3 192.0.2.13 shop, blog, replica in main (shop, blog)" in said
 
 
+def test_the_trio_with_an_application_of_ones_own_goes_through_preflight(account):
+    for name in ("lab", "trio"):
+        shutil.copytree(ROOT / "inventories" / name, account.folder / "inventories" / name, symlinks=True)
+    for name in ("ansible.cfg", "playbooks", "examples"):
+        (account.folder / name).symlink_to(ROOT / name)
+    (account.folder / ".ansible").symlink_to(account.home / ".ansible")
+    made = "\n".join(f"{name}: {make()}" for name, make in MAKERS.items())
+    (account.folder / "inventories/trio/group_vars/all/secrets.yml").write_text(f"{made}\n", encoding="utf-8")
+    (applications,) = blocks(TRIO, "yaml")
+    _start, copy, secret, deploy, *_ask = commands(TRIO)
+    status, said = account.types(copy)
+    assert status == 0, said
+    file = account.folder / re.findall(r"^# (\S+)", applications)[0]
+    file.write_text(applications, encoding="utf-8")
+    # A trio that runs on this machine refuses the token, with a warning.
+    status, said = account.types(f"{secret}\n{deploy}")
+    assert status == 0, said
+    assert "site shop http://shop.example.com/" in said
+    assert "load balancer vm1 http://172.29.85.11/" in said
+
+
 def test_the_play_that_takes_an_application_away_is_a_file_with_a_command_for_the_example(account):
     (copy,) = [block for block in commands(VMS) if "inventories/production inventories/" in block]
     status, said = account.types(copy)
@@ -164,7 +190,7 @@ def test_k3_no_example_begins_at_the_folder_of_a_playbook(page):
 
 
 def test_the_reason_of_each_command_that_is_not_typed():
-    typed = [line for page in (VMS, OWN, TWO) for block in blocks(page, "shell") for line in block.splitlines()]
+    typed = [line for page in (VMS, OWN, TWO, TRIO) for block in blocks(page, "shell") for line in block.splitlines()]
     for start in ELSEWHERE:
         assert [line for line in typed if line.startswith(start)], start
     assert pathlib.Path(ROOT, "tools/ci/artifact").exists()

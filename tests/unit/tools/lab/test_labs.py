@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from tools.lab import __main__, labs
 from tools.lab.labs import LABS
 from tools.lab.paths import ROOT
 
@@ -48,3 +49,19 @@ def test_the_inventory_plugin_keeps_what_it_saw_where_a_new_lab_removes_it(lab):
     ]
     path = line.removeprefix("cache_file: ").replace("{{ inventory_dir | basename }}", lab.inventory.name)
     assert (lab.inventory / path).resolve() == lab.members
+
+
+@pytest.mark.parametrize(
+    ("gone", "left"),
+    [(["trio"], ["members-lab.json", "members-mine.json", "other"]), (["lab", "trio"], ["other"])],
+)
+def test_with_all_vms_goes_what_copies_of_the_inventories_saw(monkeypatch, tmp_path, gone, left):
+    monkeypatch.setattr(labs, "LAB", tmp_path)
+    monkeypatch.setattr(__main__, "LAB", tmp_path)
+    monkeypatch.setattr(__main__, "KNOWN_HOSTS", tmp_path / "known_hosts")
+    monkeypatch.setattr(__main__, "succeeds", lambda *_command: True)
+    monkeypatch.setattr(__main__.engine, "remove_fleet", lambda _fleet: None)
+    for name in ("members-lab.json", "members-trio.json", "members-mine.json", "other"):
+        (tmp_path / name).touch()
+    assert __main__.down([labs.LABS[name] for name in gone]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
