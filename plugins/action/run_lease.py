@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.scaleout.platform.plugins.plugin_utils import run
+from ansible_collections.scaleout.platform.plugins.plugin_utils import run, watchdog
 
 _MODULE = "scaleout.platform.run_lease"
 #: What the codes of a Consul that cannot be asked mean for a run that may go on without it.
@@ -25,6 +26,7 @@ class ActionModule(ActionBase):
         holder = run.holder()
         result["run"] = holder["run"]
         options = {**self._task.args, "holder": holder}
+        asked = watchdog.boot_time()
         answer = self._execute_module(module_name=_MODULE, module_args=options, task_vars=task_vars)
         if "holder" in answer and run.is_dead(answer["holder"]):
             options["gone"] = answer["holder"]["run"]
@@ -34,7 +36,25 @@ class ActionModule(ActionBase):
         mode = _MODES.get(str(answer.get("code")))
         if answer.get("failed") and mode and self._task.args.get("optional"):
             return {**result, "changed": False, "mode": mode}
+        if answer.get("mode") == "released":
+            watchdog.leave(run.FOLDER)
+        if answer.get("mode") == "held":
+            for line in watchdog.told(run.FOLDER):
+                self._display.display(f"An earlier run, {line}")
+            result.update(self._watch(holder, asked, answer))
         return {**result, **answer}
+
+    def _watch(self, holder: dict[str, t.Any], asked: float, answer: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Have this run ended if it does not renew the lease in time (A5)."""
+        if not boolean(self._task.args.get("watched", False), strict=False):
+            watchdog.leave(run.FOLDER)
+            return {}
+        label = "{playbook} of {user} on {host} (process {pid}),".format(**holder)
+        try:
+            watchdog.watch(run.FOLDER, holder["pid"], label, asked + watchdog.before(answer["expires"]))
+        except OSError as error:
+            return {"warnings": [f"No watchdog ends this run if it is paused for longer than its lease: {error}."]}
+        return {}
 
     @staticmethod
     def _dry(result: dict[str, t.Any], answer: dict[str, t.Any]) -> dict[str, t.Any]:

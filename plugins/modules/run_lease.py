@@ -30,6 +30,18 @@ options:
       - RV(mode) says which of the two it was.
     type: bool
     default: false
+  expires:
+    description: For how many seconds the lease counts after this task, from 1 to 3600.
+    type: float
+    default: 3600
+  watched:
+    description:
+      - Whether this run is ended if it has not renewed the lease in time, such as because it was paused. A process on
+        the controller sends SIGTERM, and SIGKILL after 5 s, to C(ansible-playbook) and what descends from it, at most
+        10 s before the lease expires. The run's output says why, and so does the next run that takes the lease.
+      - A task that takes longer than the lease is ended with it. Renew the lease before.
+    type: bool
+    default: false
   holder:
     description: Who this run is. The action plugin of the same name sets it.
     type: dict
@@ -74,6 +86,11 @@ holder:
   returned: when another run holds it
   type: dict
   sample: {user: ops, host: ctl1, pid: 4711, playbook: site.yml}
+expires:
+  description: O(expires).
+  returned: when V(held)
+  type: float
+  sample: 3600.0
 said:
   description: What a run that is no dry run would fail with.
   returned: in check mode, when it would
@@ -92,7 +109,7 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError, Unreachable
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
@@ -106,6 +123,10 @@ class KeepLease(Task):
 
     def __init__(self, params: t.Mapping[str, t.Any], acts: bool) -> None:
         self._params = params
+        if not 1 <= params["expires"] <= lease.EXPIRES:
+            raise InvalidInput(
+                "expires", params["expires"], f"is not a number of seconds from 1 to {lease.EXPIRES:.0f}"
+            )
         self._acts = acts
         self._consul = Consul.from_options(params)
 
@@ -117,8 +138,10 @@ class KeepLease(Task):
         if self._params["state"] == "released":
             lease.release(self._consul, holder)
             return Plan(None, None, result={"mode": "released"})
-        taken = lease.take(self._consul, holder, self._params["gone"], time.time())
-        return Plan(None, None, result={"mode": "held", "taken_over_from": dict(taken) if taken else {}})
+        expires = self._params["expires"]
+        taken = lease.take(self._consul, holder, self._params["gone"], time.time(), expires)
+        found = dict(taken) if taken else {}
+        return Plan(None, None, result={"mode": "held", "taken_over_from": found, "expires": expires})
 
     def _look(self) -> dict[str, t.Any]:
         try:
@@ -148,6 +171,8 @@ def main() -> None:
             "state": {"type": "str", "choices": ["held", "released"], "default": "held"},
             "optional": {"type": "bool", "default": False},
             "holder": {"type": "dict", "default": {}},
+            "expires": {"type": "float", "default": lease.EXPIRES},
+            "watched": {"type": "bool", "default": False},
             "gone": {"type": "str"},
         },
     )

@@ -11,6 +11,8 @@ import typing as t
 
 from ansible import constants, context
 
+from ansible_collections.scaleout.platform.plugins.plugin_utils.watchdog import started
+
 #: What all forks of one run share and no other run does.
 FOLDER: str = constants.DEFAULT_LOCAL_TMP
 #: The name of this run, as its lease has it.
@@ -22,16 +24,6 @@ def machine() -> str:
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
         boot = stream.read().strip()
     return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-
-
-def started(pid: int) -> str | None:
-    """Return when a process began, in the kernel's ticks since the boot; None where it does not run (proc(5))."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
-            fields = stream.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
 
 
 def is_dead(holder: t.Mapping[str, t.Any]) -> bool:

@@ -16,7 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul import do
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 
 KEY = "scaleout/run"
-#: Seconds after its last renewal for which a lease counts when its process cannot be looked at.
+#: Seconds after its last renewal for which a lease counts when its process cannot be looked at, unless a run says less.
 EXPIRES = 3600.0
 #: A lease that ends later than one that is renewed now is a matter of clocks, up to this many seconds.
 LATE = 300.0
@@ -24,14 +24,17 @@ LATE = 300.0
 FIELDS = ("run", "playbook", "user", "host", "machine", "pid", "started")
 
 
-def take(consul: Consul, holder: lock.Holder, gone: str | None, now: float) -> lock.Holder | None:
+def take(
+    consul: Consul, holder: lock.Holder, gone: str | None, now: float, expires: float = EXPIRES
+) -> lock.Holder | None:
     """Take or renew the lease; as :func:`lock.take`, with the holder named so that a person finds it.
 
     :param gone: the ``run`` of a holder that is known to be dead.
+    :param expires: for how many seconds it counts from now on.
     :raises lock.Held: another run has it.
     """
     try:
-        return lock.take(consul, KEY, holder, now, EXPIRES, _is(gone))
+        return lock.take(consul, KEY, holder, now, expires, _is(gone))
     except lock.Held as held:
         raise _told(held, now) from None
 

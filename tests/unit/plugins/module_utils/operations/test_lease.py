@@ -62,7 +62,7 @@ def test_a_lease_that_ends_absurdly_late_is_respected_and_said(consul, ask, rene
 
 def task(consul, monkeypatch, acts, **params):
     monkeypatch.setattr(run_lease.Consul, "from_options", lambda _params: consul)
-    return run_lease.KeepLease({"state": "held", "holder": BOB, "gone": None, **params}, acts)
+    return run_lease.KeepLease({"state": "held", "holder": BOB, "gone": None, "expires": 3600.0, **params}, acts)
 
 
 @pytest.mark.parametrize("state", ["held", "released"])
