@@ -121,22 +121,24 @@ def recommended(look: Look, one: Target, seconds: float, largest: bool) -> int |
     return needed(load, one.target)
 
 
-def objections(look: Look, leaving: int, to: int) -> list[str]:
+def objections(look: Look, leaving: int, to: int, seconds: float | None = None) -> list[str]:
     """Return why the pool must not shrink so far, a sentence for each rule, trigger and target that objects.
 
     :param leaving: how many living members leave.
     :param to: the living members that remain in the record.
+    :param seconds: how far back to look, 0 for the newest samples; None for the stabilization window.
     """
     policy = look.policy
+    back = policy.stabilization if seconds is None else seconds
     found = []
     for one in policy.thresholds:
-        projected = of(look, one, leaving, policy.stabilization)
+        projected = of(look, one, leaving, back)
         if not projected.fits:
             found.append(projected.why)
     for target in policy.targets:
-        most = recommended(look, target, policy.stabilization, largest=True)
+        most = recommended(look, target, back, largest=True)
         if most is None:
-            found.append(f"{target.name}: {lacks(look.evidence(target.metric, policy.stabilization))}")
+            found.append(f"{target.name}: {lacks(look.evidence(target.metric, back))}")
         elif most > to:
             found.append(f"{target.name}: the load takes {most}")
     return found

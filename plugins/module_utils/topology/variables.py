@@ -18,6 +18,8 @@ OWN = "platform_own_variables"
 #: What playbooks and plugins read or set and no role has as an argument.
 DECLARED = (
     *VARIABLES,
+    "autoscale_alerts",
+    "autoscale_alerts_secret",
     "consul_reader_token",
     "fleet_cache_file",
     "fleet_host",
@@ -30,7 +32,15 @@ DECLARED = (
     "scale_applications",
     "scale_maximum",
     "scale_minimum",
+    "scale_protected",
     "scale_provider",
+    # What playbooks/_scale.yml gives its plays, which a look during the run finds among the variables of hosts.
+    "scale_gone",
+    "scale_joined",
+    "scale_left",
+    "scale_on",
+    "scale_plan",
+    "scale_watch",
 )
 #: What these say decides who is in the topology. Without one of them hosts or data are missing from it.
 TOPOLOGY = ("applications", "platform_address", "platform_shard_buckets", "postgres_cluster", "postgres_clusters")
