@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 
+from . import phases
 from .paths import COLLECTION_LINK, ROOT, VENV
-from .shell import NeedsHelp, install, run, succeeds
+from .shell import NeedsHelp, follow, install, run, succeeds
 
 
 def ensure() -> str:
@@ -30,10 +31,16 @@ def ensure() -> str:
     shutil.rmtree(VENV, ignore_errors=True)
     # The interpreter itself, should this run in the environment that was just removed.
     run(getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(VENV))
-    # pip may print warnings about the machine's own settings; they are shown only when it fails.
-    run(str(VENV / "bin/pip"), "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
+    options = ("--disable-pip-version-check", "--progress-bar=off")
+    follow(_tell, str(VENV / "bin/pip"), "install", *options, "-r", str(requirements))
     stamp.write_text(wanted)
     return "built"
+
+
+def _tell(line: str) -> None:
+    """Say which package pip is at. Its warnings about the machine's own settings are shown only when it fails."""
+    if line.startswith(("Collecting ", "Downloading ", "Building ", "Installing ")):
+        phases.tell("environment", line)
 
 
 def link_collection() -> None:

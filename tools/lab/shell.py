@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 #: apt serves one caller at a time, and two steps of the lab may need it at once.
 APT = threading.Lock()
@@ -29,6 +30,21 @@ def run(*command: str, quiet: bool = True, check: bool = True, **options) -> sub
         tail = "\n".join((done.stdout or "").strip().splitlines()[-15:])
         raise NeedsHelp(f"'{' '.join(command)}' failed with status {done.returncode}.\n{tail}".rstrip())
     return done
+
+
+def follow(tell: Callable[[str], None], *command: str) -> None:
+    """Run a command that takes long, and hand on each line that it prints.
+
+    :raises NeedsHelp: when it fails, with the last lines.
+    """
+    last: collections.deque[str] = collections.deque(maxlen=15)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        for line in running.stdout or ():
+            last.append(line.rstrip())
+            tell(line.strip())
+    if running.returncode != 0:
+        tail = "\n".join(last)
+        raise NeedsHelp(f"'{' '.join(command)}' failed with status {running.returncode}.\n{tail}".rstrip())
 
 
 def succeeds(*command: str) -> bool:
