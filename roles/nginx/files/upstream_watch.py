@@ -46,6 +46,10 @@ WAIT_SECONDS = 60
 #: about two seconds after a lost host has returned.
 STEADY_SECONDS = 5
 
+#: Seconds for which those that live stay after most have failed together. Consul takes two checks to let a server pass
+#: again, and one that failed once more begins anew.
+TOGETHER_SECONDS = 15
+
 #: Seconds after which the record is read again while it keeps an instance out that may just have joined.
 RECORD_SECONDS = 5
 
@@ -210,10 +214,12 @@ class Memory(t.NamedTuple):
 
     :param good: who has been served since its host came up, and was not withdrawn.
     :param fallen: who failed, and since when it passes again, in seconds of a monotonic clock; None while it fails.
+    :param together: when fewer than half passed, last; None for never.
     """
 
     good: frozenset[Server] = frozenset()
     fallen: t.Mapping[Server, float | None] = {}
+    together: float | None = None
 
 
 class Choice(t.NamedTuple):
@@ -237,7 +243,8 @@ def choose(found: t.Sequence[Member], now_in: t.Collection[Server], memory: Memo
 
     - Who passes its checks does. Who failed comes back once it has passed for :data:`STEADY_SECONDS`.
     - When fewer than half of those that served, live and were not withdrawn pass, the checks are the likelier culprit,
-      or the load is: all of these get requests, since the few that pass could not bear them.
+      or the load is: all of these get requests, since the few that pass could not bear them. What failed together
+      passes again one by one, so those that get requests and live keep them for :data:`TOGETHER_SECONDS` more.
     - When no server passes, none leaves.
 
     :param found: what Consul has.
@@ -257,12 +264,18 @@ def choose(found: t.Sequence[Member], now_in: t.Collection[Server], memory: Memo
     good = steady | ((memory.good | frozenset(now_in)) & live)
     # Who passes and never left has nothing to come back to.
     note, servers = "", steady | frozenset(each.server for each in found if each.passing and each.server in now_in)
+    together = memory.together
+    if not steady or 2 * len(steady) < len(good):
+        together = now
     if not steady:
         servers, note = frozenset(now_in) | good, "no instance passes its checks, the last servers stay"
     elif 2 * len(steady) < len(good):
         servers, note = good, f"only {len(steady)} of {len(good)} pass their checks, those whose hosts live stay"
+    elif together is not None and now - together < TOGETHER_SECONDS and frozenset(now_in) & live - servers:
+        servers, note = servers | frozenset(now_in) & live, "most failed together, those whose hosts live may recover"
     ends = [since + STEADY_SECONDS - now for since in fallen.values() if since is not None]
-    return Choice(servers, servers & live, min([WAIT_SECONDS, *ends]), Memory(good, fallen), note)
+    ends += [together + TOGETHER_SECONDS - now] if together is not None and now - together < TOGETHER_SECONDS else []
+    return Choice(servers, servers & live, min([WAIT_SECONDS, *ends]), Memory(good, fallen, together), note)
 
 
 def render(name: str, servers: t.Iterable[Server], options: Options, last: t.Collection[Server] = ()) -> str:

@@ -203,7 +203,38 @@ HISTORIES = {
     ),
     "l5: the checks of two of three fail while they still answer": (
         "abc",
-        [(0, "PPP", "abc"), (5, "PPf", "ab"), (8, "Pff", "abc"), (40, "PPf", "abc"), (45, "PPf", "ab")],
+        [
+            (0, "PPP", "abc"),
+            (5, "PPf", "ab"),
+            (8, "Pff", "abc"),
+            (40, "PPf", "abc"),
+            (45, "PPf", "abc"),  # half of them pass again, and the third may be late
+            (54, "PPf", "abc"),
+            (55, "PPf", "ab"),
+        ],
+    ),
+    "their database comes back, and one of them fails a check once more": (
+        "abc",
+        [
+            (0, "PPP", "abc"),
+            (10, "PPf", "ab"),
+            (12, "Pff", "abc"),
+            (14, "fff", "abc"),
+            (20, "Pff", "abc"),
+            (22, "PPf", "abc"),
+            (25, "PPf", "abc"),
+            (27, "PPf", "abc"),  # two are steady
+            (34, "PPP", "abc"),
+            (60, "PPP", "abc"),
+        ],
+    ),
+    "one that fails by itself after that leaves as ever": (
+        "abc",
+        [(0, "fff", "abc"), (5, "PPP", "abc"), (10, "PPP", "abc"), (60, "PPf", "ab")],
+    ),
+    "after a common failure, whose host is lost, who is drained and who is removed leaves at once": (
+        "abcdef",
+        [(0, "ffffff", "abcdef"), (5, "PPPPPP", "abcdef"), (11, "PPPdm-", "abc"), (12, "PPPdff", "abc")],
     ),
     "l5: five of six fail, one after the other": (
         "abcdef",
