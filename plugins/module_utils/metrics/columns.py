@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import typing as t
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
     LARGEST,
@@ -59,17 +59,17 @@ class _Columns:
     def __init__(self, columns: Mapping[Path, Column]) -> None:
         self._left = dict(columns)
 
-    def take(self, path: Path, default: t.Any, judge: Callable[[Column], Iterable[t.Any]]) -> Iterable[t.Any]:
+    def take(self, path: Path, default: t.Any, judge: Callable[[Column], Iterable[t.Any]]) -> Iterator[t.Any]:
         """Return a column with the default in the place of what was not measured."""
         column = self._left.pop(path, None)
         if column is None:
             return itertools.repeat(default)
         if None not in column:
-            return judge(column)
+            return iter(judge(column))
         sound = iter(judge([value for value in column if value is not None]))
-        return [default if value is None else next(sound) for value in column]
+        return (default if value is None else next(sound) for value in column)
 
-    def numbers(self, *path: str, most: float = LARGEST, positive: bool = False) -> Iterable[t.Any]:
+    def numbers(self, *path: str, most: float = LARGEST, positive: bool = False) -> Iterator[t.Any]:
         def judge(column: Column) -> Column:
             _judge_numbers(column, most)
             if positive and not all(column):
@@ -78,10 +78,10 @@ class _Columns:
 
         return self.take(path, None, judge)
 
-    def texts(self, *path: str) -> Iterable[t.Any]:
+    def texts(self, *path: str) -> Iterator[t.Any]:
         return self.take(path, "", _judge_texts)
 
-    def series(self, *path: str, rising: bool = False) -> Iterable[t.Any]:
+    def series(self, *path: str, rising: bool = False) -> Iterator[t.Any]:
         """Return tuples of three numbers, or of none."""
 
         def judge(column: Column) -> list[tuple[t.Any, ...]]:
@@ -92,7 +92,7 @@ class _Columns:
 
         return self.take(path, (), judge)
 
-    def histograms(self, *path: str) -> Iterable[Histogram | None]:
+    def histograms(self, *path: str) -> Iterator[Histogram | None]:
         bounds, counts = (self._left.pop((*path, key), None) for key in ("bounds", "counts"))
         if bounds is None and counts is None:
             return itertools.repeat(None)
@@ -113,7 +113,7 @@ class _Columns:
                 raise _Unsound
             # One tuple for all of them, so that two are found equal at a glance.
             found.append(Histogram(known[bound], count))
-        return found
+        return iter(found)
 
     def finish(self) -> None:
         """Make sure that all columns were taken."""
@@ -153,21 +153,21 @@ def _samples(service: str, times: Column, instances: Column, columns: _Columns) 
     _judge_texts(instances)
     app, net = ("metrics", "application"), ("metrics", "network")
     cpus, unit_cpus = (
-        map(Cpu, columns.numbers(*path, "usage", most=_PERCENT), columns.series(*path, "load"))
+        _made(Cpu, columns.numbers(*path, "usage", most=_PERCENT), columns.series(*path, "load"))
         for path in (("metrics", "cpu"), ("metrics", "unit", "cpu"))
     )
     memories, unit_memories = (
-        map(_memory, *(columns.numbers(*path, key) for key in ("used", "free", "cached", "total")))
+        _made(_memory, *(columns.numbers(*path, key) for key in ("used", "free", "cached", "total")))
         for path in (("metrics", "memory"), ("metrics", "unit", "memory"))
     )
-    networks = map(Network, *(columns.numbers(*net, key) for key in ("rx_bytes", "tx_bytes", "connections")))
-    applications = map(
+    networks = _made(Network, *(columns.numbers(*net, key) for key in ("rx_bytes", "tx_bytes", "connections")))
+    applications = _made(
         Application,
         columns.numbers(*app, "requests"),
         columns.numbers(*app, "errors"),
         columns.series(*app, "latency", rising=True),
     )
-    counters = map(
+    counters = _made(
         Counters,
         columns.texts("counters", "boot"),
         columns.numbers("counters", "uptime"),
@@ -183,14 +183,21 @@ def _samples(service: str, times: Column, instances: Column, columns: _Columns) 
     return list(map(Sample, times, services, instances, *parts))
 
 
-def _groups(columns: _Columns, scope: str) -> Iterable[Group]:
+def _groups(columns: _Columns, scope: str) -> Iterator[Group]:
     path = ("counters", scope)
-    return map(
+    return _made(
         Group,
         columns.texts(*path, "name"),
         columns.numbers(*path, "cpu_seconds"),
         columns.numbers(*path, "cpus", positive=True),
     )
+
+
+def _made(make: Callable[..., t.Any], *columns: Iterator[t.Any]) -> Iterator[t.Any]:
+    """Return a part of each sample; one for all of them where nothing of it was measured."""
+    if all(isinstance(column, itertools.repeat) for column in columns):
+        return itertools.repeat(make(*(next(column) for column in columns)))
+    return map(make, *columns)
 
 
 def _memory(used: t.Any, free: t.Any, cached: t.Any, total: t.Any) -> Memory:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.exposition import (
@@ -77,15 +78,15 @@ def between(before: Histogram | None, after: Histogram | None) -> Histogram | No
     """Return the histogram of what was counted between two; None where one is missing, fell or has other bounds."""
     if before is None or after is None or before.bounds != after.bounds:
         return None
-    counts = tuple(late - early for early, late in zip(before.counts, after.counts))
+    counts = tuple(map(operator.sub, after.counts, before.counts))
     return Histogram(after.bounds, counts) if counts and min(counts) >= 0 and _rises(counts) else None
 
 
-def quantiles(counted: Histogram | None) -> tuple[float, ...]:
-    """Return p50, p95 and p99 in milliseconds; empty where nothing was counted."""
+def quantiles(counted: Histogram | None, wanted: t.Sequence[float] = QUANTILES) -> tuple[float, ...]:
+    """Return quantiles in milliseconds, by default p50, p95 and p99; empty where nothing was counted."""
     if counted is None or not counted.bounds or not counted.counts[-1]:
         return ()
-    return tuple(_quantile(counted, quantile) for quantile in QUANTILES)
+    return tuple(_quantile(counted, quantile) for quantile in wanted)
 
 
 def _quantile(counted: Histogram, quantile: float) -> float:
@@ -111,7 +112,7 @@ def _is_one(found: Histogram) -> bool:
 
 
 def _rises(counts: t.Sequence[float]) -> bool:
-    return all(early <= late for early, late in zip(counts, counts[1:]))
+    return list(counts) == sorted(counts)
 
 
 def _is(text: str, quantile: float) -> bool:

@@ -19,9 +19,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import operator
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.latency import between, quantiles
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.latency import QUANTILES, between, quantiles
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Cpu, Group, Sample
 
 HOST = "host"
@@ -34,6 +35,10 @@ _CLOCK = 5.0
 #: once, and /proc/stat counts in ticks. More is garbage.
 _SLACK = 0.15
 _MB = 1024.0**2
+#: Of the quantiles of latency, the one that is judged.
+_JUDGED = QUANTILES[-1:]
+_moment = operator.attrgetter("service", "instance", "timestamp")
+_instance = operator.attrgetter("service", "instance")
 
 Reading = dict[str, t.Any]
 """``instance``, ``at`` in seconds since 1970, and ``values`` by key; a key that is not there was not measured."""
@@ -49,7 +54,7 @@ def readings(samples: t.Iterable[Sample], longest: float | None = None, scope: s
     :param scope: `HOST`, or `UNIT` for processor and memory of the application's unit alone.
     """
     found: list[Reading] = []
-    for _key, group in itertools.groupby(sorted(samples, key=_moment), key=lambda sample: _moment(sample)[:2]):
+    for _key, group in itertools.groupby(sorted(samples, key=_moment), key=_instance):
         own: list[Sample] = []
         for _when, tied in itertools.groupby(group, key=_moment):
             moment = list(tied)
@@ -84,7 +89,7 @@ def reading(before: Sample | None, after: Sample, longest: float | None = None, 
         if _same_counters(before, after):
             values["requests"] = _rate(before.application.requests, after.application.requests, seconds)
             values["errors"] = _rate(before.application.errors, after.application.errors, seconds)
-            latency = quantiles(between(before.counters.latency, after.counters.latency)) or latency
+            latency = quantiles(between(before.counters.latency, after.counters.latency), _JUDGED) or latency
     if values.get("cpu") is None:
         values["cpu"] = cpu.usage
     values["application"] = values.get("requests")
@@ -126,10 +131,6 @@ def usage(before: Group, after: Group, seconds: float) -> float | None:
     if used > after.cpus * (seconds + _SLACK):
         return None
     return min(100.0 * used / (after.cpus * seconds), 100.0)
-
-
-def _moment(sample: Sample) -> tuple[str, str, float]:
-    return sample.service, sample.instance, sample.timestamp
 
 
 def _before(own: t.Sequence[Sample], start: int) -> Sample | None:

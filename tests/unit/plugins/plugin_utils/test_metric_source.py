@@ -258,10 +258,21 @@ def test_of_the_time_before_the_window_a_reading_says_only_that_there_was_one(se
     assert [one.get("reported", False) for one in mine] == [True] * 50 + [False] * 17
     # As much as an interval may have comes before what a policy looks at, so that its first sample has rates.
     assert NOW - mine[0]["at"] == policy.horizon + 90
-    # It has not been heard in the window, so what it said before is read as well.
+    # One that has not been heard since then has, as long as it said anything.
     quiet = [one for one in found.readings["shop"] if one["instance"] == "shop2"]
-    assert quiet
-    assert all(one["values"]["requests"] == pytest.approx(1) for one in quiet[1:])
+    assert {"at" in one and one.get("reported") for one in quiet} == {True}
+    assert NOW - quiet[-1]["at"] == 630
+
+
+def test_a_member_that_sends_nothing_but_garbage_has_not_reported(server, store):
+    policy, _pool = read_policy(POLICY, {"desired": 1, "members": []}, NOW)
+    for age in range(2040, 900, -30):
+        put(
+            server, document("shop1", NOW - age), document("shop2", NOW - age, cpu={"usage": 50 if age > 1500 else 500})
+        )
+    found = read(store, [Want.by("shop", policy, NOW)], NOW)
+    newest = {one["instance"]: NOW - one["at"] for one in found.readings["shop"] if one.get("reported")}
+    assert newest == {"shop1": 930, "shop2": 1530}
 
 
 AGES = st.lists(st.integers(-200, 2100).map(lambda age: age / 1.0), max_size=6)
