@@ -23,8 +23,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations impor
 from ansible_collections.scaleout.platform.plugins.plugin_utils import watchdog
 from tests.unit.plugins.callback.runs import Project
 
-#: How long a lease counts here. A machine that is busy needs some seconds to begin a run.
-EXPIRES = 10
+#: How long a lease counts here, in seconds. The tests move its end to now, so that a busy machine has its time.
+EXPIRES = 600
 TAKE = """
 - name: Work
   hosts: shop
@@ -33,6 +33,25 @@ TAKE = """
     - name: Take the lease
       scaleout.platform.run_lease: {{consul_port: {port}, expires: {expires}, watched: true}}
       register: lease
+"""
+BEGIN = """
+    - name: Record what begins
+      scaleout.platform.scaling_journal:
+        consul_port: {port}
+        group: api
+        state: begun
+        run: "{{{{ lease.run }}}}"
+        action: {{direction: up, from: 3, to: 5}}
+      run_once: true
+"""
+FIND = """
+    - name: Find what another run began
+      scaleout.platform.scaling_journal:
+        consul_port: {port}
+        group: api
+        state: broken_off
+        run: "{{{{ lease.run }}}}"
+      run_once: true
 """
 WORK = """
     - name: Begin a task after the other
@@ -95,6 +114,15 @@ def until(true, what, seconds=60.0):
         time.sleep(0.02)
 
 
+def expire(folder):
+    """Move the end of the only lease of a run below a folder to now, as if so much time had passed."""
+    (path,) = folder.rglob("scaleout-lease-ends")
+    ends = float(path.read_text()) - watchdog.boot_time()
+    assert EXPIRES - 90 < ends <= EXPIRES - 10
+    (folder / "now").write_text(repr(watchdog.boot_time()))
+    os.replace(folder / "now", path)
+
+
 def begun(project):
     tasks = project.folder / "tasks"
     return len(tasks.read_text().splitlines()) if tasks.exists() else 0
@@ -104,7 +132,7 @@ def begun(project):
 def running(project, port, name="work.yml"):
     """A run that begins a task after the other; yields its process."""
     project.environment.pop("ANSIBLE_CALLBACKS_ENABLED")
-    (project.folder / name).write_text((TAKE + WORK).format(port=port, expires=EXPIRES))
+    (project.folder / name).write_text((TAKE + BEGIN + WORK).format(port=port, expires=EXPIRES))
     with subprocess.Popen(
         ["ansible-playbook", "-i", str(project.inventory), name],
         cwd=project.folder,
@@ -135,6 +163,7 @@ def test_a_run_that_was_paused_past_its_lease_begins_no_task_and_the_next_says_w
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
         before = begun(project)
+        expire(tmp_path)
         until(lambda: all(watchdog.started(pid) != since for pid, since in family.items()), "the end of the run")
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGCONT)
@@ -143,10 +172,13 @@ def test_a_run_that_was_paused_past_its_lease_begins_no_task_and_the_next_says_w
         said = process.communicate(timeout=20)[0]
     assert f"(process {process.pid}), was stopped at " in said
     assert consul.held(lease.KEY)["holder"]["pid"] == process.pid
-    again = project.play(TAKE.format(port=port, expires=60))
+    assert consul.held("scaleout/scaling/api")["running"]["to"] == 5
+    again = project.play((TAKE + FIND).format(port=port, expires=60))
     assert again.status == 0
     assert again.said.count(f"An earlier run, work.yml of {consul.held(lease.KEY)['holder']['user']} on ") == 1
     assert again.said.count("it had not renewed its lease in time, so another may work.") == 1
+    journal = consul.held("scaleout/scaling/api")
+    assert (journal["running"], journal["history"][0]["outcome"]) == (None, "failed")
     assert "was stopped" not in project.play(TAKE.format(port=port, expires=60)).said
 
 
@@ -190,19 +222,21 @@ def test_below_ansible_runner_only_the_run_is_ended_and_the_output_of_the_job_sa
     project.inventory.rename(tmp_path / "inventory/hosts")
     given = {"ANSIBLE_COLLECTIONS_PATH": project.environment.pop("ANSIBLE_COLLECTIONS_PATH")}
     del project.environment["ANSIBLE_CALLBACKS_ENABLED"]
-    done = subprocess.run(
+    job = json.dumps({"private_data_dir": str(tmp_path), "playbook": "work.yml", "envvars": given})
+    with subprocess.Popen(
         [sys.executable, "-c", JOB],
-        input=json.dumps({"private_data_dir": str(tmp_path), "playbook": "work.yml", "envvars": given}),
         env=project.environment,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=True,
-    )
-    status, code, said = json.loads(done.stdout)
+    ) as process:
+        process.stdin.write(job)
+        process.stdin.close()
+        until(lambda: begun(project) > 0, "the first task")
+        expire(tmp_path)
+        status, code, said = json.loads(process.stdout.read())
     assert (status, code != 0) == ("failed", True)
     assert "was stopped at " in said
-    assert begun(project) > 0
     assert watchdog.started(consul.held(lease.KEY)["holder"]["pid"]) is None
 
 
