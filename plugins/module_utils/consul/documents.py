@@ -29,6 +29,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul.client im
     Write,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
 #: How often something is planned again before we give up against a client that is always faster.
 TRIES = 3
@@ -145,6 +146,32 @@ def retried(attempt: t.Callable[[], Result], tries: int = TRIES) -> Result:
         except Conflict:
             continue
     return attempt()
+
+
+def applied(key: str, plan: Plan, again: t.Callable[[], Plan], write_action: t.Callable[[t.Any], object]) -> Plan:
+    """Carry out a plan that writes a key; when another client was faster, plan again and carry that out.
+
+    :param again: reads and plans.
+    :param write_action: carries out an action of a plan.
+    :return: the plan that was carried out. It changes nothing where another client has written the very same.
+    :raises Conflict: another client was faster each time.
+    """
+    plans = iter([plan])
+
+    def attempt() -> Plan:
+        current = next(plans, None) or again()
+        for action in current.actions:
+            write_action(action)
+        return current
+
+    try:
+        return retried(attempt)
+    except Conflict as error:
+        raise Conflict(
+            f"Another client changed the key {key} each of the {TRIES} times that this task planned; nothing was "
+            "written, and another run starts from what is there now.",
+            **error.facts,
+        ) from None
 
 
 def _document(key: str, entry: Entry) -> Document:

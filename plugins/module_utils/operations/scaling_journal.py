@@ -11,7 +11,6 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
-    Conflict,
     InvalidInput,
     Refused,
     ScaleoutError,
@@ -84,26 +83,13 @@ class KeepJournal(Task):
         )
 
     def apply(self, plan: Plan) -> Plan:
-        plans = iter([plan])
-
-        def attempt() -> Plan:
-            current = next(plans, None) or self.plan()
-            if current.changed:  # else another client has written the very same
-                (after,) = current.actions
-                documents.write(self._consul, self._key, after.document(), self._seen, fence=self._fence())
-            return current
-
-        try:
-            return documents.retried(attempt)
-        except Conflict as error:
-            raise Conflict(
-                f"Another client changed the key {self._key} each of the {documents.TRIES} times that this task "
-                "planned; nothing was written, and another run starts from what is there now.",
-                **error.facts,
-            ) from None
+        return documents.applied(self._key, plan, self.plan, self._write)
 
     def close(self) -> None:
         self._consul.close()
+
+    def _write(self, after: Journal) -> None:
+        documents.write(self._consul, self._key, after.document(), self._seen, fence=self._fence())
 
     def _fence(self) -> documents.Fence | None:
         return lease.fence(self._consul, self._run, time.time()) if self._run else None

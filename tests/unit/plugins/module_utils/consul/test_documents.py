@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.strict import NotJson
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
 
 def test_a_document_is_read_as_it_was_written(consul):
@@ -80,3 +81,39 @@ def test_a_lost_race_is_run_again_three_times_at_the_most(rivals, tries):
         with pytest.raises(Conflict):
             documents.retried(attempt)
     assert len(tried) == tries
+
+
+@pytest.mark.parametrize(
+    ("rivals", "carried_out"),
+    [
+        (["first"], "planned: first"),
+        (["first", "second"], "planned: second"),
+        # Another one has written the very same.
+        (["wanted"], "planned: wanted"),
+        (["first", "second", "third"], None),
+    ],
+)
+def test_a_plan_is_made_again_when_another_client_was_faster(consul, rivals, carried_out):
+    """Each rival writes once, just before we do."""
+    waiting, seen = list(rivals), {}
+
+    def plan():
+        seen["a"] = documents.read(consul, "a")
+        value = seen["a"].value if seen["a"] else ""
+        return Plan(value, "wanted", () if value == "wanted" else ("wanted",), {"from": f"planned: {value}"})
+
+    def write(action):
+        if waiting:
+            consul.hold("a", f'"{waiting.pop(0)}"'.encode())
+        documents.write(consul, "a", action, seen["a"])
+
+    if carried_out is None:
+        with pytest.raises(Conflict) as raised:
+            documents.applied("a", plan(), plan, write)
+        assert str(raised.value).startswith("Another client changed the key a each of the 3 times that this task")
+        assert raised.value.facts == {"key": "a"}
+        return
+    done = documents.applied("a", plan(), plan, write)
+    assert done.result == {"from": carried_out}
+    assert done.changed is (rivals != ["wanted"])
+    assert documents.read(consul, "a").value == "wanted"
