@@ -41,9 +41,11 @@ class Pieces(Mapping[str, t.Any]):
 
     def __getitem__(self, name: str) -> t.Any:
         if name not in self._known:
-            raw = self._raw[name]
-            self._known[name] = Pieces(raw, self._evaluate) if isinstance(raw, dict) else self._evaluate(raw)
+            self._known[name] = self._value(name, self._raw[name])
         return self._known[name]
+
+    def _value(self, _name: str, raw: t.Any) -> t.Any:
+        return Pieces(raw, self._evaluate) if isinstance(raw, dict) else self._evaluate(raw)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)
@@ -55,7 +57,7 @@ class Pieces(Mapping[str, t.Any]):
         return name in self._raw
 
 
-class Variables(Mapping[str, t.Any]):
+class Variables(Pieces):
     """The variables of one host: the inventory's, over the defaults of all roles.
 
     :param raw: as Ansible keeps them, with their templates.
@@ -63,29 +65,13 @@ class Variables(Mapping[str, t.Any]):
     """
 
     def __init__(self, raw: Mapping[str, t.Any], templar: Templar) -> None:
-        self._raw = raw
+        super().__init__(raw, self._template)
         self._templar = templar
-        self._known: dict[str, t.Any] = {}
 
-    def __getitem__(self, name: str) -> t.Any:
-        if name not in self._known:
-            raw = self._raw[name]
-            if name in PIECEMEAL and isinstance(raw, dict):
-                self._known[name] = Pieces(raw, self._evaluate)
-            else:
-                self._known[name] = self._evaluate(raw)
-        return self._known[name]
+    def _value(self, name: str, raw: t.Any) -> t.Any:
+        return super()._value(name, raw) if name in PIECEMEAL else self._evaluate(raw)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._raw
-
-    def _evaluate(self, value: t.Any) -> t.Any:
+    def _template(self, value: t.Any) -> t.Any:
         try:
             return self._templar.template(value)
         except AnsibleUndefinedVariable as error:
