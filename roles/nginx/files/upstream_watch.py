@@ -47,7 +47,7 @@ WAIT_SECONDS = 60
 STEADY_SECONDS = 5
 
 #: Seconds for which those that live stay after most have failed together. Consul takes two checks to let a server pass
-#: again, and one that failed once more begins anew.
+#: again, and one that fails once more begins again.
 TOGETHER_SECONDS = 15
 
 #: Seconds after which the record is read again while it keeps an instance out that may just have joined.
