@@ -13,7 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.replay.simulate 
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import HOUR, START, Trace
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import pool as pools
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, SCALE, Choice, look_at
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import Action, History, read
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import UP
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pool
@@ -62,6 +62,7 @@ class Candidate:
         self._added = 0
         self._pool: Pool | None = None
         self._history = History()
+        self._finished: list[Action] = []
         self._seen: Document | None = None
         self._metrics = {one.metric for one in (*policy.desires, *policy.guards)}
         self.said: list[str] = []
@@ -74,16 +75,26 @@ class Candidate:
             self.said.append(RUNNING if pool["running"] else WAITS)
             return None
         self._decided = now
+        if pool["running"]:
+            # It holds everything (A4), whoever asks.
+            self.said.append(RUNNING)
+            return None
         # The simulation makes a document of its pool only when something has changed; so does the history.
         if pool is not self._seen or self._pool is None:
-            self._seen, self._pool, self._history = pool, pools.parse(pool, []), History(history[-_ACTIONS:])
+            self._seen, self._pool, self._history = pool, pools.parse(pool, []), self._remember(history)
         _look, voices, choice = look_at(self._policy, self._readings, self._pool, self._history, now)
-        self.said.append(_word(choice, voices, pool))
+        self.said.append(_word(choice, voices))
         if choice.outcome != SCALE:
             return None
         winner = choice.winner
         self.asked[now] = Asked(winner.title, winner.why) if winner else Asked("", "")
         return choice.after
+
+    def _remember(self, history: list[Document]) -> History:
+        """Return the last actions; those that have finished are read once."""
+        while len(self._finished) < len(history) and history[len(self._finished)]["finished"] is not None:
+            self._finished.append(read(history[len(self._finished)]))
+        return History([*self._finished[-_ACTIONS:], *history[len(self._finished) :]])
 
     def _collect(self, readings: list[Document], desired: int) -> None:
         """Keep what was measured: all members serve the same load, so that one series is enough for them."""
@@ -104,13 +115,11 @@ class Candidate:
             self._readings.forget(first["at"] - self._policy.horizon)
 
 
-def _word(choice: Choice, voices: list[Voice], pool: Document) -> str:
+def _word(choice: Choice, voices: list[Voice]) -> str:
     if choice.direction == UP and choice.outcome == SCALE:
         return GROWS
     if choice.direction == UP and choice.outcome == HOLD:
         return choice.reasons[0].code
-    if pool["running"]:
-        return RUNNING
     return UNPROVEN if any(voice.asks == UNPROVEN for voice in voices) else CALM
 
 

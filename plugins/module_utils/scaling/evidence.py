@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import schedule
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.eligible import Roll, roll
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import EQ, GT, TICK, holds
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import EQ, GT, TICK, holds, stored
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Member, Pause, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
@@ -109,7 +109,9 @@ class Look:
         key = (metric, duration)
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = self._look(metric, duration)
+            same = stored(metric)
+            found = self._look(metric, duration) if same == metric else self.evidence(same, duration)
+            self._found[key] = found = found._replace(metric=metric)
         return found
 
     def _sort(self) -> list[tuple[float, list[Member]]]:
@@ -117,11 +119,13 @@ class Look:
 
         In a pool that is measured each member is one of its own; in a simulation most of them are alike.
         """
-        restart, warm_up = self.history.last_success, self.policy.warm_up
+        warm_up, track = self.policy.warm_up, self.readings.track
+        # No window reaches further back, so that all who are older are alike.
+        floor = max(self.history.last_success, self.now - self.policy.window)
         alike: dict[tuple[int, float], list[Member]] = {}
         for member in self.roll.eligible:
-            since = restart if member.since is None else max(restart, member.since + warm_up)
-            alike.setdefault((self.readings.track(member.name), since), []).append(member)
+            since = floor if member.since is None else max(floor, member.since + warm_up)
+            alike.setdefault((track(member.name), since), []).append(member)
         return [(since, members) for (_track, since), members in alike.items()]
 
     def _look(self, metric: str, duration: float) -> Evidence:

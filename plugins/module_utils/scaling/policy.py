@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.schedule import Bounds, Window
 
@@ -150,7 +151,7 @@ class Policy:
         """All that may ask for another size."""
         return (*self.rules, *self.triggers, *self.targets)
 
-    @property
+    @functools.cached_property
     def thresholds(self) -> tuple[Rule | Trigger, ...]:
         """All whose threshold a pool must stay below to shrink (W4)."""
         return (*self.rules, *(trigger for trigger in self.triggers if trigger.action == SCALE_UP))
@@ -178,13 +179,13 @@ class Policy:
         """How long a member may be silent before it is an alert."""
         return max(300.0, 2 * self.interval)
 
-    @property
+    @functools.cached_property
     def window(self) -> float:
         """How many seconds of values a decision looks at; of what is older, only who reported when."""
         times = [one.duration for one in self.desires] + [one.duration for one in (*self.alerts, *self.guards)]
         return max(*times, self.stabilization, self.silent_after) + 3 * self.interval
 
-    @property
+    @functools.cached_property
     def horizon(self) -> float:
         """How many seconds of readings a decision looks at; older ones change nothing."""
         return max(self.window, self.dead_after + 3 * self.interval)

@@ -74,7 +74,12 @@ def span(series: Series | None, now: float, duration: float, interval: float, si
     expected = math.floor(duration / interval + TICK) + 1
     if (last - first) * 100 < expected * _SHARE:
         return Span(series, first, last, SPARSE)
-    if max(map(operator.sub, times[first + 1 : last], times[first : last - 1])) > _GAP * interval + TICK:
+    most = _GAP * interval + TICK
+    # A window that is no longer than a gap has none.
+    if (
+        times[last - 1] - times[first] > most
+        and max(map(operator.sub, times[first + 1 : last], times[first : last - 1])) > most
+    ):
         return Span(series, first, last, GAP)
     return Span(series, first, last, None)
 

@@ -86,10 +86,10 @@ def test_the_tables_are_aligned():
 
 
 def test_what_is_worse_is_named_and_nothing_else():
-    ours, theirs = outcome(), outcome("hpa", sizes=[3] * 5)
-    assert [(one["than"], one["score"]) for one in report.worse(ours, theirs)] == [("hpa", "tau_u"), ("hpa", "actions")]
-    assert [one["score"] for one in report.worse(theirs, ours)] == ["member_hours"]
-    assert report.worse(ours, ours) == []
+    late, hpa = outcome(), outcome("hpa", sizes=[3] * 5)
+    assert [(one["than"], one["score"]) for one in report.worse(late, hpa)] == [("hpa", "tau_u"), ("hpa", "actions")]
+    assert [one["score"] for one in report.worse(hpa, late)] == ["member_hours"]
+    assert report.worse(late, late) == []
 
 
 @pytest.mark.parametrize(
