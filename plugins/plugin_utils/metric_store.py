@@ -19,6 +19,7 @@ import dataclasses
 import inspect
 import json
 import os
+import ssl
 import typing as t
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -258,23 +259,27 @@ class Store:
             for command in commands:
                 pipeline.execute_command(*command)
             return list(pipeline.execute(raise_on_error=False))
-        except redis.exceptions.TimeoutError:
-            raise self._unreachable(f"no answer within {self._settings.timeout:g} s") from None
-        except redis.exceptions.AuthenticationError as error:
-            raise self._refusal(error) from None
-        except redis.exceptions.InvalidResponse:
-            raise self._stranger() from None
-        except redis.exceptions.ConnectionError as error:
-            cause = error.__cause__ or error.__context__
-            reason = getattr(cause, "strerror", None) or "the connection was closed"
-            raise self._unreachable(str(reason)) from None
         except redis.exceptions.RedisError as error:
-            raise self._refusal(error) from None
-        except (OSError, ValueError) as error:
-            # A file of TLS that cannot be read, or an answer that is no answer of Redis.
-            if isinstance(error, OSError):
-                raise self._unreachable(error.strerror or type(error).__name__) from None
+            raise self._failure(redis.exceptions, error) from None
+        except OSError as error:
+            # A file of TLS that cannot be read.
+            raise self._unreachable(error.strerror or type(error).__name__) from None
+        except ValueError:
+            # An answer that is no answer of Redis.
             raise self._stranger() from None
+
+    def _failure(self, kinds: t.Any, error: Exception) -> ScaleoutError:
+        """Return the error for one of redis-py's."""
+        if isinstance(error, kinds.TimeoutError):
+            return self._unreachable(f"no answer within {self._settings.timeout:g} s")
+        if isinstance(error, kinds.InvalidResponse):
+            return self._stranger()
+        if isinstance(error, kinds.ConnectionError) and not isinstance(error, kinds.AuthenticationError):
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return self._stranger(f"its certificate is not valid ({cause.verify_message})")
+            return self._unreachable(str(getattr(cause, "strerror", None) or "the connection was closed"))
+        return self._refusal(error)
 
     def _connection(self, redis: t.Any) -> t.Any:
         given = self._settings
@@ -316,8 +321,8 @@ class Store:
     def _unreachable(self, reason: str) -> Unreachable:
         return Unreachable("the metric store", self._settings.host, self._settings.port, reason)
 
-    def _stranger(self) -> Stranger:
-        return Stranger("the metric store", self._settings.host, self._settings.port, "what answers is not Redis")
+    def _stranger(self, reason: str = "what answers is not Redis") -> Stranger:
+        return Stranger("the metric store", self._settings.host, self._settings.port, reason)
 
 
 def raw_key(service: str) -> str:
