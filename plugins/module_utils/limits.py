@@ -62,7 +62,7 @@ def settings(option: str, limits: t.Mapping[str, t.Any], memory: int | None = No
         # systemd counts in hundredths of a percent.
         lines.append(f"CPUQuota={quota * 100 / PERIOD:.2f}%")
     if "open_files" in limits:
-        lines.append(f"LimitNOFILE={_files(option, limits['open_files'])}")
+        lines.append(f"LimitNOFILE={_between(option, 'open_files', limits['open_files'], _FILES)}")
     return lines
 
 
@@ -88,25 +88,19 @@ def _refuse_contradictions(
 
 
 def _weight(option: str, value: t.Any) -> int:
-    shares = _number(option, "cpu_shares", value)
-    if not _SHARES[0] <= shares <= _SHARES[1]:
-        raise Refused(
-            f"{option}: cpu_shares is {value} and must be between {_SHARES[0]} and {_SHARES[1]}.",
-            code="invalid_input",
-            option=option,
-        )
+    shares = _between(option, "cpu_shares", value, _SHARES)
     return max(_WEIGHTS[0], round(shares * _USUAL_WEIGHT / _USUAL_SHARES))
 
 
-def _files(option: str, value: t.Any) -> int:
-    files = _number(option, "open_files", value)
-    if not _FILES[0] <= files <= _FILES[1]:
+def _between(option: str, key: str, value: t.Any, bounds: tuple[int, int]) -> int:
+    number = _number(option, key, value)
+    if not bounds[0] <= number <= bounds[1]:
         raise Refused(
-            f"{option}: open_files is {value} and must be between {_FILES[0]} and {_FILES[1]}.",
+            f"{option}: {key} is {value} and must be between {bounds[0]} and {bounds[1]}.",
             code="invalid_input",
             option=option,
         )
-    return files
+    return number
 
 
 def _size(option: str, key: str, value: t.Any) -> int:

@@ -10,6 +10,7 @@ import shutil
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
     Driver,
@@ -73,7 +74,7 @@ class Firewall(Driver):
     def drift(self) -> str:
         """Say that the table has to be loaded again where the kernel has another one."""
         shown = _shown()
-        return "none" if self.digest in shown and _fingerprint(shown) == _read(LOADED) else RELOAD
+        return "none" if self.digest in shown and _fingerprint(shown) == files.text(LOADED) else RELOAD
 
     def proven(self) -> None:
         """Note what the kernel shows."""
@@ -110,11 +111,3 @@ def _shown() -> str:
 
 def _fingerprint(shown: str) -> str:
     return hashlib.sha256(shown.encode("utf-8")).hexdigest()
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read()
-    except OSError:
-        return ""

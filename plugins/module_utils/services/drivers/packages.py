@@ -10,18 +10,20 @@ import shlex
 import time
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
+
 
 def read(root: str = "/") -> dict[str, t.Any]:
     """Return what the module ``packages_info`` returns.
 
     :param root: where the host's files are.
     """
-    system = fields(_text(os.path.join(root, "etc/os-release")))
+    system = fields(files.text(os.path.join(root, "etc/os-release")))
     return {
         "system": system.get("ID", ""),
         "release": system.get("VERSION_ID", ""),
         "system_name": system.get("PRETTY_NAME", ""),
-        "packages": installed(_text(os.path.join(root, "var/lib/dpkg/status"))),
+        "packages": installed(files.text(os.path.join(root, "var/lib/dpkg/status"))),
         "index_age": _index_age(os.path.join(root, "var/lib/apt/lists")),
     }
 
@@ -58,11 +60,3 @@ def _index_age(lists: str) -> int | None:
     except OSError:
         return None
     return int(age) if glob.glob(os.path.join(glob.escape(lists), "*_Packages*")) else None
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services import pgbouncer
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import Driver
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import NONE, RELOAD, RESTART
 
@@ -59,7 +60,7 @@ def read(databases: t.Sequence[str], server_port: int, port: int | None = None) 
 
     :param port: of the pooler; None for the one that its configuration on the disk has.
     """
-    config = console(port if port is not None else ini_of(_text(CONFIGURATION)).port, "SHOW CONFIG")
+    config = console(port if port is not None else ini_of(files.text(CONFIGURATION)).port, "SHOW CONFIG")
     return {
         "user": has_user(),
         "server": server(server_port, databases),
@@ -163,7 +164,7 @@ class PgBouncer(Driver):
 
     def drift(self) -> str:
         """Say what the pooler has to do to run with the settings and the pools of its file."""
-        ini = ini_of(_text(CONFIGURATION))
+        ini = ini_of(files.text(CONFIGURATION))
         config = console(ini.port, "SHOW CONFIG").rows
         in_force = settings_of(config)
         if pgbouncer.needs_restart(ini.settings, in_force, fixed_of(config)):
@@ -173,7 +174,7 @@ class PgBouncer(Driver):
 
     def ailments(self) -> list[str]:
         """Say what keeps clients from their databases."""
-        ini = ini_of(_text(CONFIGURATION))
+        ini = ini_of(files.text(CONFIGURATION))
         config = console(ini.port, "SHOW CONFIG")
         if not config.rows:
             return super().ailments() or [f"PgBouncer does not answer ({config.reason})"]
@@ -213,11 +214,3 @@ class PgBouncer(Driver):
             return False
         words = ["ss", "--no-header", "--listening", "--tcp", "--numeric", "--extended"]
         return listens(places, owner, run([*words, "sport", "=", f":{port}"]).output)
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
 from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK
 
@@ -52,7 +53,7 @@ def read(version: int, port: int) -> dict[str, t.Any]:
 
     :param version: PostgreSQL's major version; 0 for that of the host's release.
     """
-    release = release_of(_text(OS_RELEASE))
+    release = release_of(files.text(OS_RELEASE))
     version = version or VERSIONS.get(release["id"], 0)
     data, own = f"{HOME}/{version}/main", f"{CONFIGURATIONS}/{version}/main/postgresql.conf"
     server = ask(port)
@@ -61,7 +62,7 @@ def read(version: int, port: int) -> dict[str, t.Any]:
         "version": version,
         "release": release["name"],
         "configured": os.path.exists(own),
-        "foreign_hba": foreign(_text(f"{CONFIGURATIONS}/{version}/main/pg_hba.conf")),
+        "foreign_hba": foreign(files.text(f"{CONFIGURATIONS}/{version}/main/pg_hba.conf")),
         "initialised": os.path.exists(f"{data}/PG_VERSION"),
         "standby_signal": os.path.exists(f"{data}/standby.signal"),
         "ever_started": os.path.exists(f"{data}/postmaster.opts"),
@@ -70,7 +71,7 @@ def read(version: int, port: int) -> dict[str, t.Any]:
         "settings_saved": os.path.exists(f"{data}.settings"),
         "others": others(CONFIGURATIONS, port, f"{version}/main"),
         "server": server,
-        "last_words": "" if server else last_words(_text(log)),
+        "last_words": "" if server else last_words(files.text(log)),
     }
 
 
@@ -89,8 +90,8 @@ def foreign(hba: str) -> bool:
 
 def used(data: str) -> bool:
     """Whether the data directory holds anything of a user."""
-    for directory, _folders, files in os.walk(os.path.join(data, "base")):
-        if directory != os.path.join(data, "base") and any(_number_of(name) >= FIRST_OF_USERS for name in files):
+    for directory, _folders, inside in os.walk(os.path.join(data, "base")):
+        if directory != os.path.join(data, "base") and any(_number_of(name) >= FIRST_OF_USERS for name in inside):
             return True
         if _number_of(os.path.basename(directory)) >= FIRST_OF_USERS:
             return True
@@ -102,7 +103,7 @@ def others(folder: str, port: int, own: str) -> list[str]:
     found = []
     for version in sorted(_names(folder)):
         for cluster in sorted(_names(os.path.join(folder, version))):
-            text = _text(os.path.join(folder, version, cluster, "postgresql.conf"))
+            text = files.text(os.path.join(folder, version, cluster, "postgresql.conf"))
             # As the server reads it: the last line counts.
             ports = _PORT.findall(text)
             if ports and int(ports[-1]) == port and f"{version}/{cluster}" != own:
@@ -145,11 +146,3 @@ def _names(folder: str) -> list[str]:
         return os.listdir(folder)
     except OSError:
         return []
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -21,6 +21,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils import host as machine
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
     Driver,
@@ -99,7 +100,7 @@ def _listening_on(port: int) -> list[str]:
     """Return the addresses, as the kernel writes them, on which something listens; see proc(5)."""
     found = []
     for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in (_read(path) or "").splitlines()[1:]:
+        for line in files.text(path).splitlines()[1:]:
             words = line.split()
             address, _colon, number = words[1].rpartition(":")
             if words[3] == _LISTENING and int(number, 16) == port:
@@ -107,19 +108,11 @@ def _listening_on(port: int) -> list[str]:
     return found
 
 
-def _read(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
 def state() -> dict[str, t.Any]:
     """Return what a role has to know of this host before it writes a configuration."""
-    whole = re.search(r"^MemTotal:\s+(\d+) kB", _read("/proc/meminfo") or "", re.MULTILINE)
+    whole = re.search(r"^MemTotal:\s+(\d+) kB", files.text("/proc/meminfo"), re.MULTILINE)
     # The first process' group is the container's; that of a login may be smaller.
-    seen = machine.look(_read, os.cpu_count() or 1, pid=1)
+    seen = machine.look(files.found, os.cpu_count() or 1, pid=1)
     limited = whole and seen and seen.memory < int(whole.group(1))
     unit = states([UNIT])[0]
     return {

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils import host, journal
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services import redis_conf
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
     states,
@@ -308,7 +309,7 @@ def _write_append_only(server: Server, timeout: float, mark: Mark) -> str:
 
 def look() -> dict[str, t.Any]:
     """Return what decides which instances the host may have."""
-    here = host.look(_read, 1)
+    here = host.look(files.found, 1)
     return {
         "memory": here.memory * 1024 if here else 0,
         "overcommit": _overcommit(),
@@ -317,21 +318,15 @@ def look() -> dict[str, t.Any]:
     }
 
 
-def _read(path: str) -> str | None:
-    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as stream:
-        return stream.read()
-    return None
-
-
 def _overcommit() -> str:
-    if (_read(_OVERCOMMIT) or "1").strip() == "1":
+    if (files.found(_OVERCOMMIT) or "1").strip() == "1":
         return "allowed"
     return "refused" if os.access(_OVERCOMMIT, os.W_OK) else "fixed"
 
 
 def _package_server() -> dict[str, t.Any] | None:
     state = states([PACKAGE_UNIT])[0]
-    text = _read(PACKAGE_CONFIGURATION)
+    text = files.found(PACKAGE_CONFIGURATION)
     if text is None or not (state.active or (state.known and state.enabled)):
         return None
     directory = directory_of(text)
@@ -349,5 +344,5 @@ def _package_server() -> dict[str, t.Any] | None:
 
 def _own_instances() -> t.Iterator[str]:
     for path in glob.glob("/etc/redis/redis-*.conf"):
-        if (_read(path) or "").startswith(OWN):
+        if files.text(path).startswith(OWN):
             yield os.path.basename(path)[len("redis-") : -len(".conf")]

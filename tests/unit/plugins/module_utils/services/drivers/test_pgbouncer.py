@@ -92,7 +92,7 @@ def _pooler(monkeypatch):
         return pgbouncer.Rows([], rows) if isinstance(rows, str) else pgbouncer.Rows(rows, "")
 
     monkeypatch.setattr(pgbouncer, "query", query)
-    monkeypatch.setattr(pgbouncer, "_text", lambda _path: INI)
+    monkeypatch.setattr(pgbouncer.files, "text", lambda _path: INI)
     monkeypatch.setattr(
         pgbouncer.PgBouncer, "_listens", lambda _self, address, _port: listening.here or address == "127.0.0.1"
     )
