@@ -8,7 +8,7 @@ CI_ROLES := app
 LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
+.PHONY: help up trio smoke autoscale autoscale-test down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
   molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production applications upgrade soak-hosts soak-kills
 
 help: ## this list
@@ -22,6 +22,9 @@ trio: ## the same for the trio: three VMs, each with every role
 
 smoke: env ## real requests through nginx, each row looked up in the shard and the replica where it belongs
 	@ansible-playbook playbooks/smoke.yml
+
+autoscale: env ## the control loop on the lab (SCALEOUT_LAB=trio: on the trio), a line a cycle, until Ctrl-C
+	@$(LAB) autoscale $${SCALEOUT_LAB:-lab}
 
 down: ## remove the VMs and networks of the lab and the trio
 	@$(LAB) down
@@ -104,6 +107,10 @@ production: ## the production example as it stands, on VMs of its own: from bare
 applications: ## Kinto and an application of Node beside the reference API, on a trio of its own
 	@$(LAB) prepare
 	$(TIMED) applications pytest -q -s --durations=8 tests/applications
+
+autoscale-test: ## the control loop on a trio of its own: a pool grows under load and shrinks back, with kills and a brake
+	@$(LAB) prepare
+	$(TIMED) autoscale pytest -q -s --durations=8 tests/autoscale
 
 upgrade: ## a platform of release 0.1.0, on Debian 12, is taken over under load
 	@$(LAB) prepare bookworm

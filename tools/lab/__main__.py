@@ -7,7 +7,7 @@ import concurrent.futures
 import sys
 import time
 
-from . import engine, environment, image, kernel, known_hosts, phases, secrets
+from . import engine, environment, image, kernel, known_hosts, loop, phases, secrets
 from .labs import LABS, RELEASE, Lab
 from .paths import KNOWN_HOSTS, LAB, PHASES, ROOT
 from .shell import NeedsHelp, as_root, succeeds
@@ -76,12 +76,17 @@ def main() -> int:
     prepared.add_argument("release", nargs="?", default=RELEASE, help="the Debian release of the image")
     verbs.add_parser("up", help="a lab").add_argument("lab", choices=LABS, default="lab", nargs="?")
     verbs.add_parser("down", help="remove a lab, else all").add_argument("lab", choices=LABS, nargs="?")
+    autoscale = verbs.add_parser("autoscale", help="the control loop in the foreground")
+    autoscale.add_argument("lab", choices=LABS, default="lab", nargs="?")
+    autoscale.add_argument("interval", type=float, default=30.0, nargs="?", help="seconds from one cycle to the next")
     options = parser.parse_args()
     try:
         if options.verb == "env":
             phases.timed("environment", environment.ensure)
         elif options.verb == "prepare":
             prepare(options.release)
+        elif options.verb == "autoscale":
+            return loop.run(LABS[options.lab], options.interval)
         elif options.verb == "up":
             return up(LABS[options.lab])
         else:

@@ -44,7 +44,8 @@ def test_p7_h2_the_list_of_units_is_whole() -> None:
     found = {
         (path.parts[-3], path.name)
         for path in ROLES.glob("*/templates/*.j2")
-        if "[Service]" in path.read_text() and path.parts[-3] != "fleet"
+        # A cycle of the role control is started again by its timer.
+        if "[Service]" in path.read_text() and path.parts[-3] not in ("fleet", "control")
     }
     assert found == set(TEMPLATES)
 
