@@ -11,7 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"a\nb", "a\nb"), (b"", ""), (b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}"), (None, None)],
+    [(b"a\nb", "a\nb"), (b"", ""), (b"a\xe9", "a\N{REPLACEMENT CHARACTER}"), (None, None)],
 )
 def test_what_cannot_be_read_is_told_apart_from_what_is_empty(tmp_path, content, found):
     path = tmp_path / "file"
