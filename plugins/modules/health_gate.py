@@ -49,6 +49,13 @@ options:
     description: Seconds to wait.
     type: float
     default: 60.0
+  healthy_for:
+    description:
+      - Seconds that a healthy service is then watched. It has to answer all that time, and neither its process nor one
+        of O(workers) may end; that systemd starts it again does not count.
+    type: float
+    default: 0.0
+    version_added: 0.2.0
   journal_lines:
     description: How many of the last lines in the journal are added to the message of a failure.
     type: int
@@ -121,6 +128,7 @@ def main() -> None:
             "workers": {"type": "list", "elements": "str", "default": []},
             "steady_time": {"type": "float", "default": 3.0},
             "timeout": {"type": "float", "default": 60.0},
+            "healthy_for": {"type": "float", "default": 0.0},
             "journal_lines": {"type": "int", "default": 10},
             "hide": {"type": "list", "elements": "str", "default": [], "no_log": True},
         },

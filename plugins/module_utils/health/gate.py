@@ -71,6 +71,23 @@ class Readiness:
     reason: str
 
 
+def stays(seen: Observation, path: str, restarts_before: int, seconds: float) -> Readiness:
+    """Judge one look at a service that was healthy and is watched. One that ends is not forgiven a restart.
+
+    :param restarts_before: ``restarts`` when the watch began.
+    :param seconds: for how long it has been watched.
+    """
+    judged = judge(seen, path, restarts_before)
+    ended = seen.answer is None or seen.restarts > restarts_before
+    if judged.ready and not ended:
+        return judged
+    reason = judged.reason
+    if judged.ready or (seen.answer is None and not judged.hopeless):
+        clean = seen.result == "success" and not seen.status
+        reason = "its process ended" + ("" if clean else f" ({seen.result}, status {seen.status})")
+    return Readiness(False, ended, f"{reason}, after it had been healthy for {seconds:.0f} s")
+
+
 def judge(seen: Observation, path: str, restarts_before: int = 0) -> Readiness:
     """Judge one observation.
 

@@ -18,12 +18,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.health.gate impo
     Observation,
     Readiness,
     judge,
+    stays,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.process import NO_ANSWER, NO_PROGRAM, run
 
 #: Seconds between the first two looks and, by and by, between the last; a service may write a line for each.
 _FIRST_PAUSE = 0.25
 _LAST_PAUSE = 2.0
+#: Seconds between two looks at a service that is healthy and watched; systemd starts it again after a second.
+_WATCH_PAUSE = 0.5
 #: Seconds that the health path may take to answer one look.
 _PATIENCE = 5.0
 #: Seconds that systemd may take to answer; a large journal on a slow disk takes some.
@@ -105,6 +108,24 @@ class Service:
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, _LAST_PAUSE)
             seen = self.look(min(self._patience, max(1.0, left)))
+
+    def watch(self, seconds: float) -> tuple[Observation, Readiness]:
+        """Look for so long whether a service that is healthy stays that.
+
+        A process that ends is noticed even if another one has taken its place; of answers, it takes :data:`PASSES` bad
+        ones in a row, as load balancers do.
+        """
+        begin = time.monotonic()
+        seen = self.look(self._patience)
+        restarts, misses = seen.restarts, 0
+        while True:
+            passed = time.monotonic() - begin
+            readiness = stays(seen, self._path, restarts, passed)
+            misses = 0 if readiness.ready else misses + 1
+            if readiness.hopeless or misses == PASSES or (readiness.ready and passed >= seconds):
+                return seen, readiness
+            time.sleep(_WATCH_PAUSE)
+            seen = self.look(self._patience)
 
     def last_words(self, lines: int) -> list[str]:
         """Return what the last process wrote last to the journal, oldest line first, without its log of our looking.
@@ -201,6 +222,22 @@ def examine(service: Service, workers: t.Sequence[Worker], timeout: float) -> He
         "idle_workers": idle,
     }
     return Health(facts, blamed)
+
+
+def watch(service: Service, workers: t.Sequence[Worker], seconds: float) -> tuple[str, Service]:
+    """Watch a healthy service and its workers for so many seconds.
+
+    :return: why one does not stay healthy, empty where all do; and which, or the service.
+    """
+    _seen, readiness = service.watch(seconds)
+    if not readiness.ready:
+        return readiness.reason, service
+    for worker in workers:
+        # They were watched by systemd meanwhile: one that ended has not run for long enough.
+        _seen, readiness = Worker(worker.unit, seconds).wait(0)
+        if not readiness.ready:
+            return f"its worker {worker.unit}: {readiness.reason}", worker
+    return "", service
 
 
 def _output(command: list[str]) -> str:

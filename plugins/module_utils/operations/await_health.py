@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service, Worker, examine
+from ansible_collections.scaleout.platform.plugins.module_utils.health.server import Service, Worker, examine, watch
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
 
@@ -23,6 +23,8 @@ class AwaitHealth(Task):
             raise InvalidInput("port", params["port"], "must be between 1 and 65535")
         if not params["path"].startswith("/"):
             raise InvalidInput("path", params["path"], "must begin with a slash")
+        if params["healthy_for"] < 0:
+            raise InvalidInput("healthy_for", params["healthy_for"], "is less than 0")
         self._params = params
         self._service = Service(params["unit"], params["port"], params["path"], params["host"], params["check_timeout"])
         self._workers = [Worker(unit, params["steady_time"]) for unit in params["workers"]]
@@ -36,6 +38,15 @@ class AwaitHealth(Task):
                 code="not_healthy",
                 journal=seen.blamed.last_words(self._params["journal_lines"]),
                 **seen.facts,
+            )
+        seconds = self._params["healthy_for"]
+        reason, blamed = watch(self._service, self._workers, seconds) if seconds > 0 else ("", self._service)
+        if reason:
+            raise Refused(
+                f"{self._params['unit']} did not stay healthy for {seconds:g} s: {reason}.",
+                code="not_steady",
+                journal=blamed.last_words(self._params["journal_lines"]),
+                **{**seen.facts, "ready": False, "reason": reason},
             )
         return Plan(before={}, after={}, result=seen.facts)
 

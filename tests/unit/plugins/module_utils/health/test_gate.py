@@ -8,7 +8,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.health.gate import Answer, Observation, judge
+from ansible_collections.scaleout.platform.plugins.module_utils.health.gate import Answer, Observation, judge, stays
 
 HEALTHY = Observation("active", True, answer=Answer(200, "ok"))
 READY, WAIT, HOPELESS = (True, False), (False, False), (False, True)
@@ -59,3 +59,22 @@ def test_a_worker_has_no_path_to_speak_of():
         "active",
         "activating",
     ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "readiness", "reason"),
+    [
+        ({}, READY, ""),
+        ({"answer": Answer(500, "no database")}, WAIT, "/healthz answered 500 (no database)"),
+        # systemd has started it again by the time of the look, and its new process answers.
+        ({"restarts": 8}, HOPELESS, "its process ended"),
+        ({"restarts": 8, "result": "oom-kill", "status": 9}, HOPELESS, "its process ended (oom-kill, status 9)"),
+        ({"active": "activating", "answer": None, "status": 4, "result": "exit-code"}, HOPELESS, "its process ended ("),
+        ({"active": "failed", "answer": None}, HOPELESS, "it is not running: its process ended"),
+    ],
+)
+def test_what_is_watched_is_not_forgiven_a_restart(facts, readiness, reason):
+    judged = stays(dataclasses.replace(HEALTHY, restarts=facts.pop("restarts", 7), **facts), "/healthz", 7, 3.2)
+    assert (judged.ready, judged.hopeless) == readiness
+    assert judged.reason.startswith(reason)
+    assert judged.ready or judged.reason.endswith(", after it had been healthy for 3 s")
