@@ -26,10 +26,11 @@ class ActionModule(ActionBase):
                 "name": {"type": "str", "required": True},
                 "state": {"type": "str", "choices": ["taken", "done", "failed"], "default": "taken"},
                 "alone": {"type": "bool", "default": False},
+                "batch": {"type": "str", "default": ""},
             }
         )
         host = str((task_vars or {})["inventory_hostname"])
-        with Turn(run.FOLDER, options["group"]) as turn:
+        with Turn(run.FOLDER, options["group"], options["batch"]) as turn:
             if options["state"] != "taken":
                 (turn.fail if options["state"] == "failed" else turn.end)(host)
                 return {**result, "changed": False}

@@ -35,6 +35,10 @@ options:
       - A host that is lost before that holds the others.
     type: bool
     default: false
+  batch:
+    description: With O(alone), the batch of the host. Those of the same batch have their turn together.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info

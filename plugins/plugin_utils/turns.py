@@ -24,11 +24,13 @@ class Turn:
 
     :param folder: what all forks of this run share, such as ``C.DEFAULT_LOCAL_TMP``.
     :param group: those who take turns; none for a host that waits for no other.
+    :param batch: those who have theirs together, within the group; none for a host that has it alone.
     """
 
-    def __init__(self, folder: str, group: str) -> None:
+    def __init__(self, folder: str, group: str, batch: str = "") -> None:
         name = hashlib.sha256(group.encode()).hexdigest()[:16]
         self._group = group
+        self._batch = "".join(batch.split())
         self._path = os.path.join(folder, f"scaleout-turn-{name}")
         self._stream: t.IO[str] | None = None
         #: The host that failed before, or that never came back from its turn; None where all went well.
@@ -39,7 +41,7 @@ class Turn:
             self._stream = open(self._path, "a+", encoding="utf-8")
             fcntl.flock(self._stream, fcntl.LOCK_EX)
             self._stream.seek(0)
-            self.broken_by = _broken_by(line.split() for line in self._stream)
+            self.broken_by = _broken_by((line.split() for line in self._stream), self._batch)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -62,9 +64,19 @@ class Turn:
         """Hold the rest of the group from now on."""
         self._note(_FAILED, host)
 
+    def outcome(self) -> dict[str, tuple[str, ...]]:
+        """Return what each host of the group has noted, oldest first: ``begun``, ``ended`` and ``failed``."""
+        found: dict[str, tuple[str, ...]] = {}
+        if self._stream:
+            self._stream.seek(0)
+            for line in self._stream:
+                what, host = line.split()[:2]
+                found[host] = (*found.get(host, ()), what)
+        return found
+
     def _note(self, what: str, host: str) -> None:
         if self._stream:
-            self._stream.write(f"{what} {host}\n")
+            self._stream.write(f"{what} {host} {self._batch}\n")
             self._stream.flush()
 
     @contextlib.contextmanager
@@ -81,13 +93,14 @@ class Turn:
                 self.fail(host)
 
 
-def _broken_by(notes: t.Iterable[t.Sequence[str]]) -> str | None:
+def _broken_by(notes: t.Iterable[t.Sequence[str]], own: str) -> str | None:
     begun: dict[str, None] = {}
-    for what, host in notes:
+    for what, host, *batch in notes:
         if what == _FAILED:
             return host
         if what == _BEGUN:
-            begun[host] = None
+            if not own or batch != [own]:
+                begun[host] = None
         else:
             begun.pop(host, None)
     return next(iter(begun), None)

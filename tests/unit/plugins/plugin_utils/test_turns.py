@@ -117,3 +117,24 @@ def test_the_ledger_keeps_the_lines_of_all_forks(tmp_path):
         process.join(20)
     assert sorted(entry["host"] for entry in ledger.entries()) == sorted(f"h{n}" for n in range(20))
     assert {(entry["kind"], entry["service"]) for entry in ledger.entries()} == {("held", "x")}
+
+
+def test_those_of_a_batch_have_their_turns_together(tmp_path):
+    for host in ("a", "b"):
+        with Turn(str(tmp_path), "shop", "2") as turn:
+            assert turn.holds(host) is None
+            turn.begin(host)
+    with Turn(str(tmp_path), "shop", "2") as turn:
+        turn.end("a")
+    # b was lost in its turn.
+    with Turn(str(tmp_path), "shop", "3") as turn:
+        assert turn.holds("c") == "b"
+        assert turn.outcome() == {"a": ("begun", "ended"), "b": ("begun",)}
+
+
+def test_a_failure_holds_its_own_batch_too(tmp_path):
+    with Turn(str(tmp_path), "shop", "2") as turn:
+        turn.begin("a")
+        turn.fail("a")
+    with Turn(str(tmp_path), "shop", "2") as turn:
+        assert turn.holds("b") == "a"
