@@ -24,6 +24,7 @@ options:
     required: true
   state:
     description:
+      - With V(shown) nothing is changed; RV(releases) are those that are there.
       - With V(staged) the release is unpacked when it is missing, and files that differ are laid beside those in
         force. RV(pending) tells whether V(active) and a restart have to follow.
       - With V(prepared) O(command) is run as the process itself would be, unless that has succeeded before for this
@@ -34,7 +35,7 @@ options:
       - With V(reverted) what was in force before V(active) is put back.
       - With V(absent) releases, link, environment, secrets and unit are removed.
     type: str
-    choices: [staged, prepared, active, confirmed, reverted, absent]
+    choices: [shown, staged, prepared, active, confirmed, reverted, absent]
     default: staged
   version:
     description:
@@ -70,6 +71,22 @@ options:
     description: Environment variables that no one else may see; they have a file of their own that only root can read.
     type: dict
     default: {}
+  schema_serves:
+    description:
+      - The oldest version whose schema the release's own still serves, as dotted numbers such as V(1.4). It is noted
+        with the release, and a version that is older cannot be gone back to.
+      - A release that makes its own way back impossible is staged with a warning.
+    type: str
+    default: ""
+  facts:
+    description: What else is to be known of the release once only its directory is there, such as how an image is run.
+    type: dict
+    default: {}
+  registration:
+    description:
+      - File in which Consul's agent reads the service. V(active) keeps what it says, V(reverted) puts that back and has
+        the agent read it.
+    type: path
   unit:
     description: Text of the systemd unit. C(systemd-analyze verify) checks it before it is staged.
     type: str
@@ -108,7 +125,7 @@ options:
         type: dict
         default: {}
   health:
-    description: Read the state of the application once, with V(staged); see RV(health) and RV(turn).
+    description: Read the state of the application once, with V(staged) or V(shown); see RV(health) and RV(turn).
     type: dict
     suboptions:
       port:
@@ -221,6 +238,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+releases:
+  description: The releases that are there, each with its C(digest), when it was C(noted), and what was noted of it.
+  returned: O(state=shown)
+  type: dict
+  sample: {"1.4": {"digest": "8f434346648f6b96", "noted": 1764385200.0, "schema_serves": "1.3"}}
+unconfirmed:
+  description: Whether a change is neither confirmed nor reverted. RV(fallback) is what it goes back to.
+  returned: O(state=shown)
+  type: bool
 pending:
   description: Whether what is in force, or what a run that was cut short left behind, is not yet what is wanted.
   returned: O(state=staged)
@@ -231,7 +257,7 @@ missing:
   type: bool
 fallback:
   description: The version that V(reverted) would go back to after V(active), or none.
-  returned: O(state=staged) or O(state=reverted)
+  returned: O(state=staged), O(state=shown) or O(state=reverted)
   type: str
   sample: 0e5751c026e5
 fallback_workers:
@@ -275,7 +301,7 @@ path:
   sample: /srv/shop/releases/8f434346648f
 health:
   description: How the application is, as M(scaleout.platform.health_gate) returns it.
-  returned: O(state=staged) with O(health)
+  returned: O(state=staged) or O(state=shown) with O(health)
   type: dict
   sample: {active: true, enabled: true, idle_workers: [], ready: true, reason: ""}
 turn:
@@ -323,6 +349,9 @@ def main() -> None:
             "environment": {"type": "dict", "default": {}},
             "default_environment": {"type": "dict", "default": {}},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "schema_serves": {"type": "str", "default": ""},
+            "facts": {"type": "dict", "default": {}},
+            "registration": {"type": "path"},
             "unit": {"type": "str"},
             "limits": {"type": "dict", "default": {}},
             "workers": {

@@ -14,15 +14,17 @@ import os
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import journal
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.health import server as health
 from ansible_collections.scaleout.platform.plugins.module_utils.limits import settings
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
-from ansible_collections.scaleout.platform.plugins.module_utils.releases import prepare, server
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import prepare, schema, server
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.environment import environment_file
-from ansible_collections.scaleout.platform.plugins.module_utils.releases.server import Host, Places
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.places import Places
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.server import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import states
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}\Z")
@@ -30,6 +32,8 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 
 #: Seconds; a process may take as long to end as its unit lets it, and systemd holds it to that.
 _UNIT_TIMEOUT = 3600
+#: Seconds that Consul's agent may take to be told.
+_RELOAD_TIMEOUT = 30
 #: What systemctl ends with for a unit that it does not know.
 _UNKNOWN_UNIT = 5
 
@@ -49,6 +53,7 @@ def places_of(params: t.Mapping[str, t.Any]) -> Places:
         unit=params["unit_path"] or f"/etc/systemd/system/{name}.service",
         state=params["state_path"] or f"/var/lib/{name}",
         account=name if params["account"] else "",
+        transactions=journal.ROOT,
     )
 
 
@@ -84,6 +89,13 @@ class Release(Task):
     def _links(present: planner.Present) -> dict[str, t.Any]:
         return {"current": present.current, "previous": present.previous}
 
+    def _look(self, workers: t.Iterable[str]) -> dict[str, t.Any]:
+        """Look once how the application and these workers are."""
+        asked = self._params["health"]
+        service = health.Service(self._unit, asked["port"], asked["path"], asked["host"], asked["check_timeout"])
+        units = map(self._worker_unit, workers)
+        return health.examine(service, [health.Worker(unit, asked["steady_time"]) for unit in units], 0).facts
+
     # Units
 
     def _units(self, workers: t.Iterable[str]) -> list[str]:
@@ -116,6 +128,24 @@ class Release(Task):
         run(["systemctl", "restart" if verb == RERUN else "start", *units], _UNIT_TIMEOUT)
 
 
+class Shown(Release):
+    """Reads which releases are there, and what is known of them."""
+
+    def _decide(self, present: planner.Present) -> Plan:
+        found = {each.version: {"digest": each.digest, "noted": each.noted, **each.note} for each in present.releases}
+        facts: dict[str, t.Any] = {
+            "releases": found,
+            "fallback": present.fallback,
+            "unconfirmed": present.journal is not None,
+        }
+        if self._params["health"]:
+            facts["health"] = self._look(present.workers)
+        return Plan("", "", (), facts)
+
+    def _carry_out(self, action: t.Any) -> None:
+        """Nothing is ever planned."""
+
+
 class Staged(Release):
     """Brings the release and its files onto the host, beside what is in force."""
 
@@ -138,7 +168,9 @@ class Staged(Release):
             own_environment, own_unit = planner.worker_files(worker["name"])
             texts[own_environment] = environment_file(option, worker["environment"] or {})
             texts[own_unit] = _unit_text(worker["unit"], option, worker["limits"] or {})
-        self._wanted = planner.Wanted(self._version, params["digest"], texts)
+        serves = params["schema_serves"]
+        note = {**params["facts"], **({"schema_serves": serves} if serves else {})}
+        self._wanted = planner.Wanted(self._version, params["digest"], texts, note)
 
     def _decide(self, present: planner.Present) -> Plan:
         plan = planner.stage(present, self._wanted)
@@ -146,19 +178,18 @@ class Staged(Release):
             "path": self._places.release(self._version),
             "account_missing": self._host.account_missing(),
             "prepared": os.path.exists(self._places.prepared(self._version)),
-            **self._look(plan),
+            **(self._part(plan) if self._params["health"] else {}),
         }
-        return dataclasses.replace(plan, result={**plan.result, **facts})
+        warning = schema.warning(self._version, present.fallback, present.releases, self._wanted.note)
+        return dataclasses.replace(
+            plan, result={**plan.result, **facts}, warnings=(warning,) if warning and plan.result["pending"] else ()
+        )
 
-    def _look(self, plan: Plan) -> dict[str, t.Any]:
-        """Look how the application is, where that is asked for, and which part the host takes in the rollout."""
-        asked = self._params["health"]
-        if not asked:
-            return {}
-        workers = [self._worker_unit(worker["name"]) for worker in self._params["workers"]]
-        service = health.Service(self._unit, asked["port"], asked["path"], asked["host"], asked["check_timeout"])
-        seen = health.examine(service, [health.Worker(unit, asked["steady_time"]) for unit in workers], 0).facts
-        turn = planner.turn(plan.changed, plan.result["pending"], seen["active"], seen["enabled"], seen["idle_workers"])
+    def _part(self, plan: Plan) -> dict[str, t.Any]:
+        """Look how the application is, and which part the host takes in the rollout."""
+        seen = self._look(worker["name"] for worker in self._params["workers"])
+        staged = any(action != planner.NOTE for action in plan.actions)
+        turn = planner.turn(staged, plan.result["pending"], seen["active"], seen["enabled"], seen["idle_workers"])
         return {"health": seen, "turn": turn}
 
     def _carry_out(self, action: str) -> None:
@@ -168,6 +199,8 @@ class Staged(Release):
             self._host.unpack(self._archive, self._version, self._wanted.digest)
         elif action == planner.REPAIR:
             self._host.repair(self._archive, self._version, self._wanted.digest)
+        elif action == planner.NOTE:
+            self._host.note(self._version, self._wanted.note)
         elif action == planner.STAGE:
             self._host.stage(self._wanted.files, self._version)
         elif action == planner.UNSTAGE:
@@ -244,7 +277,8 @@ class Active(Release):
 
     def _carry_out(self, action: t.Any) -> None:
         if action == planner.JOURNAL:
-            self._host.write_journal(self._present)
+            registration = self._params["registration"]
+            self._host.write_journal(self._present, [registration] if registration else [])
         elif action == planner.EXCHANGE:
             self._host.exchange(self._version)
         elif action == planner.LINK:
@@ -275,6 +309,9 @@ class Reverted(Release):
     def _carry_out(self, action: t.Any) -> None:
         if action == planner.RESTORE:
             self._host.restore(t.cast(planner.Journal, self._present.journal))
+            if self._params["registration"]:
+                # Consul's agent reads its files again; a signal needs no token.
+                run(["systemctl", "reload", "consul.service"], _RELOAD_TIMEOUT)
         elif action == planner.UNSTAGE:
             self._host.unstage()
         else:
@@ -314,6 +351,7 @@ class Absent(Release):
 
 
 STATES: dict[str, type[Release]] = {
+    "shown": Shown,
     "staged": Staged,
     "prepared": Prepared,
     "active": Active,

@@ -27,9 +27,10 @@ FILES = (ENVIRONMENT, SECRETS, UNIT)
 
 _MODES = {ENVIRONMENT: 0o600, SECRETS: 0o600, UNIT: 0o644}
 
-# Actions of a plan. UNPACK, REPAIR, PREPARE and STAGE leave what is in force alone.
+# Actions of a plan. UNPACK, NOTE, REPAIR, PREPARE and STAGE leave what is in force alone.
 MAKE = "make"  # the directories
 UNPACK = "unpack"  # the release, which is missing
+NOTE = "note"  # write down what is to be known of the release later
 REPAIR = "repair"  # unpack it again, to replace the one that was edited
 STAGE = "stage"  # write the wanted files beside those in force
 UNSTAGE = "unstage"  # forget files that were staged and are not wanted
@@ -78,12 +79,16 @@ class Release:
     :param digest: what was unpacked, as noted then; empty when the note is missing.
     :param found: the digest of what is there now; empty when it was not looked up.
     :param used: when it was unpacked or last put in force, seconds since the epoch.
+    :param note: what a deployment noted of it, as :attr:`Wanted.note`.
+    :param noted: when it did, seconds since the epoch.
     """
 
     version: str
     digest: str
     found: str = ""
     used: float = 0.0
+    note: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    noted: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,11 +156,14 @@ class Wanted:
     :param version: name of the release.
     :param digest: digest of its contents.
     :param files: text of each file, by name.
+    :param note: what is to be known of the release when it is gone back to: ``schema_serves``, and of an image how it
+        is run; empty where there is nothing to know.
     """
 
     version: str
     digest: str
     files: t.Mapping[str, str]
+    note: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
 
 def stage(present: Present, wanted: Wanted) -> Plan:
@@ -190,6 +198,8 @@ def stage(present: Present, wanted: Wanted) -> Plan:
         actions.append(UNPACK)
     elif edited:
         actions.append(REPAIR)
+    if dict(wanted.note) != (dict(release.note) if release is not None else {}):
+        actions.append(NOTE)
     if pending:
         actions.append(STAGE)
     elif present.staged:

@@ -10,7 +10,6 @@ in force is touched.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import glob
 import json
 import os
@@ -27,94 +26,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.host import look
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import files, plan
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.archive import digest
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.places import Places
 
 #: Seconds that systemd-analyze may take over a unit.
 _CHECK_TIMEOUT = 60.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """Where an application lives.
-
-    :param root: its releases and links, such as ``/srv/shop``.
-    :param config: its environment and secrets, such as ``/etc/shop``.
-    :param unit: its systemd unit, such as ``/etc/systemd/system/shop.service``.
-    :param state: what it writes itself, such as ``/var/lib/shop``, the home of its account.
-    :param account: the name of the account that is its own, or empty when it uses another's.
-    :param transactions: where the host keeps its transactions.
-    """
-
-    root: str
-    config: str
-    unit: str
-    state: str
-    account: str
-    transactions: str = transactions.ROOT
-
-    @property
-    def releases(self) -> str:
-        return os.path.join(self.root, "releases")
-
-    @property
-    def current(self) -> str:
-        return os.path.join(self.root, "current")
-
-    @property
-    def previous(self) -> str:
-        return os.path.join(self.root, "previous")
-
-    @property
-    def staged(self) -> str:
-        return os.path.join(self.config, "staged")
-
-    @property
-    def old_journal(self) -> str:
-        """Where version 0.1.0 kept what was in force; a run of it may have been cut short."""
-        return os.path.join(self.config, "journal")
-
-    def release(self, version: str) -> str:
-        return os.path.join(self.releases, version)
-
-    def repaired(self, version: str) -> str:
-        """Where a release waits that is to replace one that was edited."""
-        return os.path.join(self.releases, f".repaired-{version}")
-
-    def note(self, version: str) -> str:
-        """Where a release's digest is noted."""
-        return os.path.join(self.releases, f".digest-{version}")
-
-    def prepared(self, version: str) -> str:
-        """The mark that the prepare command has succeeded for a release on this host."""
-        return os.path.join(self.releases, f".prepared-{version}")
-
-    def in_force(self, name: str) -> str:
-        return self._unit(name) or os.path.join(self.config, name)
-
-    def waiting(self, name: str) -> str:
-        # systemd-analyze goes by a unit's name.
-        return os.path.join(self.staged, os.path.basename(self._unit(name) or name))
-
-    def _unit(self, name: str) -> str:
-        """The unit of that name in force, or nothing when it is another file's name."""
-        worker, _dot, kind = name.rpartition(".")
-        return (self.worker_unit(worker) if worker else self.unit) if kind == plan.UNIT else ""
-
-    def worker_unit(self, worker: str) -> str:
-        stem, suffix = os.path.splitext(self.unit)
-        return f"{stem}-{worker}{suffix}"
-
-    def workers_by_unit(self) -> list[str]:
-        """The workers whose units are there and read this application's environment."""
-        stem, suffix = os.path.splitext(self.unit)
-        return [
-            path[len(stem) + 1 : -len(suffix)]
-            for path in glob.glob(f"{glob.escape(stem)}-*{suffix}")
-            if self.owns(path)
-        ]
-
-    def owns(self, unit: str) -> bool:
-        file = _file(unit)
-        return file is not None and f"EnvironmentFile={self.config}/{plan.ENVIRONMENT}\n" in file.text
 
 
 class Host:
@@ -152,8 +67,21 @@ class Host:
         """Name the files that are in force, or should be."""
         return plan.in_order(
             _worker_files_in(self.places.config),
-            (file for worker in self.places.workers_by_unit() for file in plan.worker_files(worker)),
+            (file for worker in self._workers_by_unit() for file in plan.worker_files(worker)),
         )
+
+    def _workers_by_unit(self) -> list[str]:
+        """The workers whose units are there and read this application's environment."""
+        stem, suffix = os.path.splitext(self.places.unit)
+        return [
+            path[len(stem) + 1 : -len(suffix)]
+            for path in glob.glob(f"{glob.escape(stem)}-*{suffix}")
+            if self._owns(path)
+        ]
+
+    def _owns(self, unit: str) -> bool:
+        file = _file(unit)
+        return file is not None and f"EnvironmentFile={self.places.config}/{plan.ENVIRONMENT}\n" in file.text
 
     def _foreign(self) -> t.Iterator[str]:
         """Find what an application of the name ``ssh`` or ``backup`` would take from its owner."""
@@ -169,7 +97,7 @@ class Host:
         notes = {places.worker_unit(worker): worker in names for worker in self._workers}
         notes[places.unit] = os.path.exists(places.in_force(plan.ENVIRONMENT)) or journal is not None
         for unit, noted in notes.items():
-            if os.path.exists(unit) and not noted and not places.owns(unit):
+            if os.path.exists(unit) and not noted and not self._owns(unit):
                 yield f"with {unit}"
             for directory in ("/usr/lib/systemd/system", "/lib/systemd/system", "/run/systemd/system"):
                 vendor = os.path.join(directory, os.path.basename(unit))
@@ -205,7 +133,19 @@ class Host:
         directory = self.places.release(version)
         note = _file(self.places.note(version))
         noted = note.text.strip() if note is not None else ""
-        return plan.Release(version, noted, self._digest(directory) if check else "", os.stat(directory).st_mtime)
+        facts, since = self._facts(version)
+        found = self._digest(directory) if check else ""
+        return plan.Release(version, noted, found, os.stat(directory).st_mtime, facts, since)
+
+    def _facts(self, version: str) -> tuple[dict[str, t.Any], float]:
+        """Return what was noted of a release, and when; what cannot be read is as good as none."""
+        path = self.places.facts(version)
+        try:
+            with open(path, encoding="utf-8") as stream:
+                found = json.load(stream)
+            return (found, os.stat(path).st_mtime) if isinstance(found, dict) else ({}, 0.0)
+        except (OSError, ValueError):
+            return {}, 0.0
 
     def _digest(self, directory: str) -> str:
         try:
@@ -242,6 +182,13 @@ class Host:
         files.remove_tree(self.places.repaired(version))
         files.unpack(archive, self.places.repaired(version), expected)
         _write(self.places.note(version), expected + "\n", 0o644)
+
+    def note(self, version: str, facts: t.Mapping[str, t.Any]) -> None:
+        """Note what is to be known of a release."""
+        if facts:
+            _write(self.places.facts(version), json.dumps(dict(facts), sort_keys=True) + "\n", 0o644)
+        else:
+            files.remove_tree(self.places.facts(version))
 
     def stage(self, texts: t.Mapping[str, str], version: str) -> None:
         """Lay the files beside those in force, once systemd has judged the unit."""
@@ -292,15 +239,18 @@ class Host:
         """Forget what was staged."""
         files.remove_tree(self.places.staged)
 
-    def write_journal(self, present: plan.Present) -> None:
-        """Keep what is in force, so that it can be put back; what an earlier run has kept stays."""
+    def write_journal(self, present: plan.Present, also: t.Sequence[str] = ()) -> None:
+        """Keep what is in force, so that it can be put back; what an earlier run has kept stays.
+
+        :param also: paths of files that go back with it.
+        """
         if self._old_journal() is not None:
             # What was proven is put where it is kept from.
             self._restore_old(t.cast(plan.Journal, present.journal))
         names = plan.in_order(self._names(), _worker_files_in(self.places.staged))
         there = present.files if present.journal is None else present.journal.files
         note = {"current": present.fallback, "files": sorted(there)}
-        self._transaction.begin([self.places.in_force(name) for name in names], note)
+        self._transaction.begin([*(self.places.in_force(name) for name in names), *also], note)
         files.remove_tree(self.places.old_journal)
 
     def _read_journal(self) -> plan.Journal | None:
@@ -372,8 +322,9 @@ class Host:
     def prune(self, version: str) -> None:
         """Remove a release and the notes about it."""
         files.remove_tree(self.places.release(version))
-        for path in (self.places.note(version), self.places.prepared(version), self.places.repaired(version)):
-            files.remove_tree(path)
+        places = self.places
+        for path in (places.note, places.facts, places.prepared, places.repaired):
+            files.remove_tree(path(version))
 
     def remove(self) -> None:
         """Remove all of it."""

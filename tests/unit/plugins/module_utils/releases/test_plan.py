@@ -17,6 +17,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan im
     JOURNAL,
     LINK,
     MAKE,
+    NOTE,
     PRUNE,
     REPAIR,
     RESTORE,
@@ -237,3 +238,60 @@ def test_the_diff_of_a_worker():
 def test_removing_tells_who_may_be_running():
     present = settled(files={**FILES, **RELAY_FILES}, journal=Journal("one", ("mailer.unit",)))
     assert planner.remove(present).result["surplus_workers"] == ["mailer", "relay"]
+
+
+def test_what_is_noted_of_a_release_is_no_reason_to_put_it_in_force():
+    wanted = dataclasses.replace(WANTED, note={"schema_serves": "one"})
+    plan = planner.stage(SETTLED, wanted)
+    assert (plan.actions, plan.result["pending"]) == ((NOTE,), False)
+    noted = settled(releases=(ONE, dataclasses.replace(TWO, note={"schema_serves": "one"}, noted=1.0)))
+    assert planner.stage(noted, wanted).actions == ()
+    assert planner.stage(BARE, wanted).actions == (MAKE, UNPACK, NOTE, STAGE)
+
+
+#: A rolling update from one to two was killed. Each host is as it was left: untouched, with the release staged, put in
+#: force and not proven, put back and not confirmed, or confirmed.
+KILLED = {
+    "untouched": settled(releases=(ONE,), current="one", previous=None),
+    "staged": settled(current="one", previous=None, staged=True),
+    "in force": settled(previous=None, journal=Journal("one")),
+    "put back": settled(current="one", previous=None, journal=Journal("one")),
+    "confirmed": SETTLED,
+}
+
+
+@pytest.mark.parametrize(
+    ("left", "version", "pending", "fallback"),
+    [
+        # The next run goes forward to what it is told, and each host still has its way back to what was proven.
+        ("untouched", "two", True, "one"),
+        ("staged", "two", True, "one"),
+        ("in force", "two", True, "one"),
+        ("put back", "two", True, "one"),
+        ("confirmed", "two", False, "two"),
+        # Told to go back, only those that had been changed are.
+        ("untouched", "one", False, "one"),
+        ("staged", "one", False, "one"),
+        ("in force", "one", True, "one"),
+        ("put back", "one", True, "one"),
+        ("confirmed", "one", True, "two"),
+        # And so with a third release.
+        ("in force", "three", True, "one"),
+        ("confirmed", "three", True, "two"),
+    ],
+)
+def test_the_run_after_a_rolling_update_that_was_killed(left, version, pending, fallback):
+    wanted = Wanted(version, {"one": "digest-1", "two": "digest-2"}.get(version, "digest-3"), TEXTS)
+    present = KILLED[left]
+    looked = dataclasses.replace(
+        present, releases=tuple(dataclasses.replace(each, found=each.digest) for each in present.releases)
+    )
+    plan = planner.stage(looked, wanted)
+    assert (plan.result["pending"], plan.result["fallback"]) == (pending, fallback)
+    # Staged and exchanged, a failure takes it to what was proven, and a success makes that the one before.
+    journal = looked.journal or Journal(looked.current)
+    exchanged = dataclasses.replace(looked, current=version, journal=journal)
+    if pending:
+        assert planner.revert(exchanged).actions == (RESTORE, *((UNSTAGE,) if looked.staged else ()))
+        assert exchanged.fallback == fallback
+        assert planner.CONFIRM in planner.confirm(exchanged, keep=5).actions

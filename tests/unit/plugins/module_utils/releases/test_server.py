@@ -135,3 +135,36 @@ def test_a_worker_and_an_application_of_the_same_unit(host, tmp_path):
 
 def test_the_memory_of_this_host():
     assert server.memory() > 1 << 20
+
+
+def test_what_is_noted_of_a_release_stays_with_it(host, tmp_path):
+    shop = host()
+    (tmp_path / "srv/shop/releases/one").mkdir()
+    assert shop.present().release("one").note == {}
+    shop.note("one", {"schema_serves": "0.9"})
+    noted = shop.present().release("one")
+    assert noted.note == {"schema_serves": "0.9"}
+    assert noted.noted > 0
+    (tmp_path / "srv/shop/releases/.facts-one").write_text("[]")
+    assert shop.present().release("one").note == {}
+    shop.note("one", {})
+    assert not (tmp_path / "srv/shop/releases/.facts-one").exists()
+    shop.note("one", {"schema_serves": "0.9"})
+    shop.prune("one")
+    assert not list((tmp_path / "srv/shop/releases").iterdir())
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_what_consul_reads_goes_back_with_the_release(host, tmp_path, was_there):
+    registration = tmp_path / "service_shop.json"
+    if was_there:
+        registration.write_text("port 1")
+    shop = host()
+    exchange(shop)
+    shop.stage(texts(shop.places, value="2"), "one")
+    shop.write_journal(shop.present(), [str(registration)])
+    shop.exchange("one")
+    registration.write_text("port 2")
+    assert shop.present().journal.files == ("environment", "secrets", "unit")
+    shop.restore(shop.present().journal)
+    assert (registration.read_text() if was_there else registration.exists()) == ("port 1" if was_there else False)
