@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils import limits
 from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, nginx
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 
 #: The module ``release`` looks at the host, once it knows which release is wanted.
@@ -38,6 +38,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _VERSION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")
+#: A version that can be compared with another one.
+_NUMBER = re.compile(r"v?\d{1,9}(\.\d{1,9}){0,7}")
 _PATH = re.compile(r"/[!-~]*")
 # A name as a Host header has it, perhaps with a port.
 _HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -196,6 +198,15 @@ def _sources(app: _Application) -> t.Iterator[Problem]:
             "letters, digits and ._+-, no dot first",
         )
 
+    if app.text("schema_serves"):
+        for name in ("schema_serves", "version"):
+            if not _NUMBER.fullmatch(app.text(name)):
+                yield app.problem(
+                    "bad_value",
+                    f"{app.called(name)} is {json.dumps(app[name])}; {app.called('schema_serves')} and "
+                    f"{app.called('version')} are compared, so both must be numbers with dots, such as 1.4",
+                )
+
 
 def _values(app: _Application) -> t.Iterator[Problem]:
     if not _PATH.fullmatch(app.text("health_path")):
@@ -299,6 +310,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
             "checks": [check],
         },
         "check_timeout": check_timeout or _GATE_TIMEOUT,
+        "registration": consul.service_file(name),
         "balancers": _balancers(platform, app, service),
         # A server's line in an upstream, for grep -E and for Python alike.
         "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{bracketed(address)}:{port}')}([^0-9]|$)",

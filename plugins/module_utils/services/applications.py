@@ -34,6 +34,7 @@ OWN: dict[str, t.Any] = {
     "command": [],
     "packages": [],
     "version": "",
+    "schema_serves": "",
     "environment": {},
     "prepare_command": [],
     "workers": [],

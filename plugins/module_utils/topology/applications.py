@@ -44,6 +44,7 @@ APP_KEYS = (
     "packages",
     "user",
     "version",
+    "schema_serves",
     "exclude",
     "keep_releases",
     "environment",

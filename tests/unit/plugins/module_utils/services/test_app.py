@@ -91,6 +91,18 @@ def platform(**changes) -> Platform:
             "first",
         ),
         (
+            {"schema_serves": "1.3", "version": ""},
+            "bad_value",
+            'app_version is ""; app_schema_serves and app_version are compared, so both must be numbers with dots, '
+            "such as 1.4",
+        ),
+        (
+            {"schema_serves": "one", "version": "1.4"},
+            "bad_value",
+            'app_schema_serves is "one"; app_schema_serves and app_version are compared, so both must be numbers with '
+            "dots, such as 1.4",
+        ),
+        (
             {"health_path": "healthz"},
             "bad_path",
             'app_health_path is "healthz"; it must begin with a slash and be free of spaces',
@@ -186,6 +198,7 @@ def test_what_the_role_works_from():
         "source": "/src/shop",
         "kind": "directory",
         "is_image": False,
+        "registration": "/etc/consul.d/service_shop.json",
         "balancers": [],
         "programs": ["/usr/bin/relay", "bin/migrate"],
         "environment": {"PORT": 8000, "SERVICE_NAME": "shop", "SERVICE_TAGS": "blue,green"},

@@ -1,0 +1,191 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action behind ``plugins/modules/rollout.py``: decides from what the hosts said, and touches none of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import roll_out
+from ansible_collections.scaleout.platform.plugins.module_utils.releases import rollout
+from ansible_collections.scaleout.platform.plugins.module_utils.services import applications
+from ansible_collections.scaleout.platform.plugins.plugin_utils import run
+from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
+from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, Turn
+
+_STATES = ("asked", "chosen", "planned", "staged", "judged", "shown")
+
+Result = dict[str, t.Any]
+
+
+class ActionModule(ActionBase):
+    """One step of a rolling update or of a rollback. What the later steps need of it stands in the run's ledger."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        result: Result = super().run(tmp, task_vars)
+        self._vars = task_vars or {}
+        _validation, options = self.validate_argument_spec(
+            {
+                "state": {"type": "str", "choices": list(_STATES), "required": True},
+                "kind": {"type": "str", "choices": ["update", "rollback"], "default": "update"},
+            }
+        )
+        self._back = options["kind"] == "rollback"
+        self._platform = platform_of(self._vars, self._templar)
+        self._ledger = Ledger(run.FOLDER)
+        try:
+            given = load_extra_vars(self._loader)
+            self._request = rollout.read(list(self._platform.applications), given, self._back)
+            answer: Result = getattr(self, f"_{options['state']}")(given)
+        except ScaleoutError as error:
+            self._ledger.note("rollout", "", step="refused", document=error.result())
+            return {**result, "failed": True, **error.result()}
+        return {**result, "changed": False, **answer}
+
+    def _asked(self, given: Result) -> Result:
+        return roll_out.asked(self._platform, given, self._back)
+
+    def _chosen(self, _given: Result) -> Result:
+        hosts = self._playing
+        there = {host: said for host in hosts for said in [self._said(host, "__app_there")] if "releases" in said}
+        roll_out.refuse_unread(hosts, there, self._failures)
+        if self._back:
+            chosen = roll_out.for_rollback(self._request, self._settings, there)
+        else:
+            packed = self._said(hosts[0], "__app_packed")
+            chosen = roll_out.for_update(self._request, packed, self._settings, there)
+        self._note("chosen", dataclasses.asdict(chosen))
+        return {"release": chosen.document()}
+
+    def _planned(self, _given: Result) -> Result:
+        if self._step("chosen") is None:
+            return {"hosts": [], "batches": [], "told": [self._step("refused")["msg"]]}
+        hosts = self._playing
+        there = {host: self._said(host, "__app_there") for host in hosts}
+        predicted = {host: said for host in hosts for said in [self._said(host, "__app_release")] if "turn" in said}
+        roll_out.refuse_unread(hosts, predicted, self._failures)
+        pool = roll_out.servers(self._platform, hosts, there, predicted)
+        plan = roll_out.plan(self._platform, self._request, self._chosen_release, pool)
+        self._note("planned", {"pool": [dataclasses.asdict(server) for server in pool], "batches": plan["batches"]})
+        due = [] if self._task.check_mode else [host for batch in plan["batches"] for host in batch["hosts"]]
+        return {**plan, "hosts": due}
+
+    def _staged(self, _given: Result) -> Result:
+        """Nothing is put in force anywhere unless the release lies ready, and is prepared, everywhere."""
+        playing, failed = self._playing, self._group("platform_failed")
+        ready = [
+            host
+            for host in self._due
+            if host in playing and host not in failed and not self._said(host, "__app_prepared").get("held")
+        ]
+        lacking = [host for host in self._due if host not in ready]
+        if lacking:
+            error = Refused(
+                f"Release {self._chosen_release.version} was put in force nowhere, for it does not lie ready on "
+                f"{', '.join(lacking)}.",
+                code="incomplete",
+            )
+            self._note("refused", error.result())
+            return {"batches": []}
+        return {"batches": self._step("planned")["batches"]}
+
+    def _judged(self, _given: Result) -> Result:
+        outcome = self._outcome
+        kept = [host for host in outcome.updated if host not in (*outcome.back, *outcome.failed)]
+        return {"back": list(outcome.back), "kept": kept}
+
+    def _shown(self, _given: Result) -> Result:
+        refused = self._step("refused")
+        if self._step("planned") is None:
+            return {"failed": True, **(refused or {"code": "incomplete", "msg": "Nothing was changed; see above."})}
+        if self._task.check_mode:
+            return {"lines": []}
+        name = self._request.application
+        now = {host: said["current"] for host in self._due for said in [self._said(host, "__app_confirmed")] if said}
+        with Turn(run.FOLDER, f"{self._group_of_turns} back") as turn:
+            back = turn.outcome()
+        lines, troubles = roll_out.summary(
+            name, self._chosen_release, self._outcome, self._pool, now, back, self._failures
+        )
+        if refused:
+            troubles.insert(0, str(refused["msg"]))
+        if self._back and not troubles:
+            lines.append(
+                f"The entry of {name} says what it said before. Set it to {self._chosen_release.version}, or the next "
+                "site.yml deploys the other release again."
+            )
+        for line in lines:
+            self._display.display(line)
+        if not troubles:
+            return {"lines": lines, "troubles": []}
+        text = "\n".join([f"{name} does not serve {self._chosen_release.version} everywhere:", *troubles])
+        gone_back = self._outcome.broken and not self._chosen_release.one_way
+        code = "rolled_back" if gone_back else "incomplete"
+        return {"failed": True, "code": code, "lines": lines, "troubles": troubles, "msg": text}
+
+    # What the steps have in common
+
+    @property
+    def _playing(self) -> list[str]:
+        return [str(host) for host in self._vars["ansible_play_hosts"]]
+
+    @property
+    def _failures(self) -> list[Result]:
+        return self._ledger.entries()
+
+    def _group(self, name: str) -> list[str]:
+        return [str(host) for host in self._vars["groups"].get(name, ())]
+
+    def _said(self, host: str, name: str) -> Result:
+        """Return what a task of the role app said on a host; empty where it did not run there, or failed."""
+        said = self._vars["hostvars"][host].get(name) or {}
+        return {} if said.get("failed") or said.get("skipped") else dict(said)
+
+    def _note(self, step: str, document: t.Mapping[str, t.Any]) -> None:
+        self._ledger.note("rollout", "", step=step, document=document)
+
+    def _step(self, name: str) -> t.Any:
+        """Return what an earlier step noted; None where it did not get there."""
+        found = [one["document"] for one in self._failures if one["kind"] == "rollout" and one["step"] == name]
+        return found[-1] if found else None
+
+    @property
+    def _settings(self) -> Result:
+        """The variables of the role app; none for an application with a role of its own."""
+        application = self._platform.applications[self._request.application]
+        if application.role != applications.ROLE:
+            return {}
+        return applications.settings(self._platform, self._playing[0], application, os.getcwd())
+
+    @property
+    def _chosen_release(self) -> roll_out.Chosen:
+        return roll_out.Chosen(**self._step("chosen"))
+
+    @property
+    def _pool(self) -> dict[str, rollout.Server]:
+        return {server["host"]: rollout.Server(**server) for server in self._step("planned")["pool"]}
+
+    @property
+    def _due(self) -> list[str]:
+        return [host for batch in self._step("planned")["batches"] for host in batch["hosts"]]
+
+    @property
+    def _group_of_turns(self) -> str:
+        return f"{self._request.application} {self._chosen_release.version}"
+
+    @property
+    def _outcome(self) -> rollout.Outcome:
+        with Turn(run.FOLDER, self._group_of_turns) as turn:
+            notes = turn.outcome()
+        pool, one_way = self._pool, bool(self._chosen_release.one_way)
+        outcome = rollout.judge(notes, self._due, one_way)
+        return dataclasses.replace(outcome, back=tuple(host for host in outcome.back if pool[host].before))
