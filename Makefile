@@ -9,7 +9,7 @@ LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke autoscale autoscale-test down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production applications upgrade soak-hosts soak-kills
+  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ applications: ## Kinto and an application of Node beside the reference API, on a
 autoscale-test: ## the control loop on a trio of its own: a pool grows under load and shrinks back, with kills and a brake
 	@$(LAB) prepare
 	$(TIMED) autoscale pytest -q -s --durations=8 tests/autoscale
+
+rolling: ## rolling updates under load, sound and broken ones, and the way back, on a trio of its own
+	@$(LAB) prepare
+	$(TIMED) rolling pytest -q -s --durations=8 tests/rolling
 
 upgrade: ## a platform of release 0.1.0, on Debian 12, is taken over under load
 	@$(LAB) prepare bookworm
