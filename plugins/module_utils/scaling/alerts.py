@@ -97,7 +97,7 @@ def _of_members(look: Look) -> list[Alert]:
     for metric in dict.fromkeys(one.metric for one in policy.desires):
         for member in look.roll.eligible:
             if member.name not in quiet and _is_without(look, metric, member.name, member.since):
-                text = f"{member.name} reports, and {metric} is not among it; the pool cannot shrink."
+                text = f"{member.name} reports no {metric}, so the pool cannot shrink."
                 found.append(_alert("missing", member.name, text, metric, metric=metric))
     return found
 
@@ -106,7 +106,8 @@ def _is_without(look: Look, metric: str, name: str, since: float | None) -> bool
     one = span(look.readings.series(name, metric), look.now, 0, look.policy.interval)
     if one.fault is None:
         return False
-    newest = one.series.times[one.last - 1] if one.last else -math.inf
+    # A rate needs two samples, so who has only just been heard of lacks nothing yet.
+    newest = one.series.times[one.last - 1] if one.last else look.readings.oldest(name)
     return reached(look.now - max(newest, since or -math.inf), look.policy.silent_after)
 
 

@@ -146,6 +146,11 @@ class Readings:
         """Return all that ever reported, by name."""
         return sorted(self._series)
 
+    def oldest(self, instance: str) -> float:
+        """Return when an instance first reported, of what is kept; infinity where it never did."""
+        seen = self._seen.get(instance)
+        return seen.times[0] if seen and seen.times else math.inf
+
     def newest(self, instance: str, now: float) -> float | None:
         """Return when an instance last reported; what comes from the future is left out."""
         seen = self._seen.get(instance)

@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Series
 
 #: Why a window proves nothing.
-NONE, STALE, SHORT, SPARSE, GAP = "no sample", "stale", "too short", "too few samples", "a gap"
+NONE, STALE, SHORT, SPARSE, GAP = "no sample", "no fresh sample", "too short a time", "too few samples", "a gap"
 
 #: Of the expected samples, in hundredths.
 _SHARE = 80

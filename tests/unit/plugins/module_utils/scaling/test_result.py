@@ -74,6 +74,11 @@ def keys(*arguments, **keywords):
             id="B2-a-metric-that-never-comes",
         ),
         case(
+            {"policy": policy_of(rules=[{"metric": "requests", "threshold": 9}]), "readings": samples(299)},
+            [],
+            id="B2-a-metric-that-may-come-yet",
+        ),
+        case(
             {"readings": [*samples(), {"instance": "a", "at": NOW + 6, "values": {"cpu": 1}}]},
             ["clock:a"],
             id="B5-clock",
