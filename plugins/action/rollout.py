@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
 
     def _chosen(self, _given: Result) -> Result:
         hosts = self._playing
-        there = {host: said for host in hosts for said in [self._said(host, "__app_there")] if "releases" in said}
+        there = self._read("__app_there", "releases")
         roll_out.refuse_unread(hosts, there, self._failures)
         if self._back:
             chosen = roll_out.for_rollback(self._request, self._settings, there)
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
             return {"hosts": [], "batches": [], "told": [self._step("refused")["msg"]]}
         hosts = self._playing
         there = {host: self._said(host, "__app_there") for host in hosts}
-        predicted = {host: said for host in hosts for said in [self._said(host, "__app_release")] if "turn" in said}
+        predicted = self._read("__app_release", "turn")
         roll_out.refuse_unread(hosts, predicted, self._failures)
         pool = roll_out.servers(self._platform, hosts, there, predicted)
         plan = roll_out.plan(self._platform, self._request, self._chosen_release, pool)
@@ -114,10 +114,15 @@ class ActionModule(ActionBase):
         with Turn(run.FOLDER, f"{self._group_of_turns} back") as turn:
             back = turn.outcome()
         lines, troubles = roll_out.summary(
-            name, self._chosen_release, self._outcome, self._pool, now, back, self._failures
+            name,
+            self._chosen_release,
+            self._outcome,
+            self._pool,
+            now,
+            back,
+            self._failures,
+            (refused or {}).get("msg", ""),
         )
-        if refused:
-            troubles.insert(0, str(refused["msg"]))
         if self._back and not troubles:
             lines.append(
                 f"The entry of {name} says what it said before. Set it to {self._chosen_release.version}, or the next "
@@ -149,6 +154,11 @@ class ActionModule(ActionBase):
         """Return what a task of the role app said on a host; empty where it did not run there, or failed."""
         said = self._vars["hostvars"][host].get(name) or {}
         return {} if said.get("failed") or said.get("skipped") else dict(said)
+
+    def _read(self, name: str, key: str) -> dict[str, Result]:
+        """Return what a task said on each host that has not failed, where it said that much."""
+        hosts = [host for host in self._playing if host not in self._group("platform_failed")]
+        return {host: said for host in hosts for said in [self._said(host, name)] if key in said}
 
     def _note(self, step: str, document: t.Mapping[str, t.Any]) -> None:
         self._ledger.note("rollout", "", step=step, document=document)

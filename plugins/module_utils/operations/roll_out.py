@@ -100,8 +100,9 @@ def for_rollback(request: rollout.Asked, settings: Host, there: t.Mapping[str, H
     lacking = [host for host, found in there.items() if version not in _releases(found)]
     if lacking:
         on_all = set.intersection(*(set(_releases(found)) for found in there.values()))
+        known = ", ".join(sorted(on_all)) or "none"
         raise Refused(
-            f"Release {version} is not on {', '.join(lacking)}; on all hosts there is {_or(on_all)}.",
+            f"Release {version} is not on {', '.join(lacking)}; on all hosts there is {known}.",
             code="no_release",
             version=version,
         )
@@ -140,10 +141,6 @@ def for_rollback(request: rollout.Asked, settings: Host, there: t.Mapping[str, H
 
 def _releases(found: Host) -> t.Mapping[str, Host]:
     return t.cast("t.Mapping[str, Host]", found.get("releases") or {})
-
-
-def _or(versions: t.Iterable[str]) -> str:
-    return " and ".join(sorted(versions)) or "none"
 
 
 def _refuse_below(version: str, there: t.Mapping[str, Host]) -> None:
@@ -292,6 +289,7 @@ def summary(
     now: t.Mapping[str, str],
     back: t.Mapping[str, t.Sequence[str]],
     failures: t.Sequence[Host],
+    refused: str = "",
 ) -> tuple[list[str], list[str]]:
     """Return who serves which release, and what is not as it was asked.
 
@@ -299,26 +297,34 @@ def summary(
     :param now: the release that each host was last confirmed with; one that is not there was not confirmed.
     :param back: what each host noted of its turn to go back.
     :param failures: entries of the run's ledger.
+    :param refused: why no host had its turn; empty where they had.
     """
     gone_back = [host for host in outcome.back if "ended" in back.get(host, ())]
+    noted = [entry for entry in failures if entry["kind"] == "failed" and entry["service"] in (application, "SSH")]
+    # One that failed, and was lost while it went back, could not say so any more.
+    said = {*now, *(entry["host"] for entry in noted)}
+    lost = [*outcome.lost, *(host for host in outcome.failed if host not in said and host not in outcome.updated)]
     lines, serving = [], collections.defaultdict(list)
     for host, server in pool.items():
-        unconfirmed = host in (*outcome.updated, *outcome.lost)
+        unconfirmed = host in (*outcome.updated, *lost)
         serves = f"{chosen.version}, not confirmed" if unconfirmed else server.before or "none"
         serving[now.get(host) or serves].append(host)
     lines += [f"{version}: {', '.join(hosts)}" for version, hosts in sorted(serving.items())]
     if gone_back:
         lines.append(f"taken back: {', '.join(gone_back)}")
-    troubles = [
-        f"{entry['host']} failed: {entry.get('reason') or 'see above'}"
-        for entry in failures
-        if entry["kind"] == "failed" and entry["service"] in (application, "SSH")
-    ]
-    troubles += [f"{host} was lost in its turn; the next run finishes it." for host in outcome.lost]
+    troubles = [refused] * bool(refused)
+    troubles += [f"{entry['host']} failed: {entry.get('reason') or 'see above'}" for entry in noted]
+    troubles += [f"{host} was lost in its turn; the next run finishes it." for host in lost]
     for host in outcome.back:
         if host not in gone_back:
             troubles.append(f"{host} could not be taken back: it may still serve {chosen.version}, not confirmed.")
     if outcome.broken and chosen.one_way:
         kept = ", ".join(outcome.updated) or "none"
         troubles.append(f"Nothing was taken back, since that was accepted; {chosen.version} stays on: {kept}.")
+    if not outcome.broken and not refused:
+        due = [host for host, server in pool.items() if server.due]
+        troubles += [f"{host} did not get {chosen.version}." for host in due if host not in outcome.updated]
+        troubles += [
+            f"{host} was lost before {chosen.version} was confirmed." for host in outcome.updated if host not in now
+        ]
     return lines, troubles

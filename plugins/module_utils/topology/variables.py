@@ -27,6 +27,7 @@ DECLARED = (
     "fleet_not_members",
     "fleet_static_members",
     "platform_failure_domain",
+    "platform_lease",
     OWN,
     "scale_address_range",
     "scale_applications",

@@ -274,6 +274,23 @@ def failed(host):
                 "vm1 could not be taken back: it may still serve 2.0, not confirmed.",
             ],
         ),
+        # It failed, and was lost while it put itself back.
+        (
+            Outcome(("vm1",), ("vm2",), (), ("vm1",)),
+            {"vm1": "1.9"},
+            ENDED,
+            [],
+            ["1.9: vm1, vm3", "2.0, not confirmed: vm2", "taken back: vm1"],
+            ["vm2 was lost in its turn; the next run finishes it."],
+        ),
+        (
+            Outcome(("vm1", "vm2")),
+            {"vm1": "2.0"},
+            {},
+            [],
+            ["1.9: vm3", "2.0: vm1", "2.0, not confirmed: vm2"],
+            ["vm3 did not get 2.0.", "vm2 was lost before 2.0 was confirmed."],
+        ),
     ],
 )
 def test_the_summary(outcome, now, back, failures, lines, troubles):
@@ -283,5 +300,11 @@ def test_the_summary(outcome, now, back, failures, lines, troubles):
 def test_the_summary_of_an_update_without_a_way_back():
     outcome = Outcome(("vm1",), ("vm2",))
     chosen = Chosen("2.0", one_way="It is so.")
-    _lines, troubles = roll_out.summary("shop", chosen, outcome, POOL, {"vm1": "2.0"}, {}, [])
+    _lines, troubles = roll_out.summary("shop", chosen, outcome, POOL, {"vm1": "2.0", "vm2": "1.9"}, {}, [])
     assert troubles == ["Nothing was taken back, since that was accepted; 2.0 stays on: vm1."]
+
+
+def test_the_summary_where_no_host_had_its_turn():
+    lines, troubles = roll_out.summary("shop", Chosen("2.0"), Outcome(), POOL, {}, {}, [failed("vm2")], "Not ready.")
+    assert lines == ["1.9: vm1, vm2, vm3"]
+    assert troubles == ["Not ready.", "vm2 failed: it died"]
