@@ -55,6 +55,12 @@ COUNTER = {
 }
 ADDRESSES = {"vm1": 11, "vm2": 12, "vm3": 13, "spare1": 201}
 PUSHES = {"ANSIBLE_CALLBACKS_ENABLED": "scaleout.platform.push_metrics"}
+#: A VM has no other client of HTTP.
+_ASK = (
+    "python3 -c 'from urllib.request import Request, urlopen; "
+    'print(urlopen(Request("http://127.0.0.1:8500/v1/{1}", headers={{"X-Consul-Token": "{0}"}})).read().decode())'
+    "'"
+)
 _LINE = re.compile(r"^\d\d:\d\d:\d\d (web: .*)$", re.MULTILINE)
 
 
@@ -151,16 +157,13 @@ class Platform:
 
     def consul(self, path: str) -> Any:
         """Ask Consul."""
-        token = self.secrets["consul_management_token"]
-        text = VMS.ssh(self.address("vm1"), f"curl -sf -H 'X-Consul-Token: {token}' 'http://127.0.0.1:8500/v1/{path}'")
-        return json.loads(text)
+        return json.loads(VMS.ssh(self.address("vm1"), _ASK.format(self.secrets["consul_management_token"], path)))
 
     def members(self) -> dict[str, str]:
         """The members of the record with their states; those of the inventory before there is one."""
-        try:
-            record = self.consul("kv/scaleout/members/web?raw")
-        except AssertionError:
+        if "scaleout/members/web" not in self.consul("kv/?keys"):
             return {"vm1": "member", "vm2": "member"}
+        record = self.consul("kv/scaleout/members/web?raw")
         return {one["name"]: one["state"] for one in record["members"]}
 
     def journal(self) -> dict[str, Any]:
@@ -186,10 +189,12 @@ class Traffic:
         self.first: dict[str, float] = {}
         self._balancers = balancers
         self._rate = 2.0
+        self._began = 0.0
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(self.THREADS)]
 
     def __enter__(self) -> Traffic:
+        self._began = time.monotonic()
         for thread in self._threads:
             thread.start()
         return self
@@ -198,6 +203,7 @@ class Traffic:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self.seen.seconds = time.monotonic() - self._began
 
     def at(self, rate: float) -> float:
         """Send so many requests a second from now on; returns when that was."""
