@@ -38,9 +38,10 @@ class Settings:
     timeout: float = 5.0
 
 
-def read(given: t.Any, secret: t.Any = None, environment: Mapping[str, str] = os.environ) -> Settings | None:
+def read(given: t.Any, secret: t.Any = None, environment: Mapping[str, str] | None = None) -> Settings | None:
     """Read the variables; None where alerts go nowhere.
 
+    :param environment: of this process, if it is not given.
     :raises InvalidInput: they cannot be.
     """
     if not given:
@@ -57,7 +58,8 @@ def read(given: t.Any, secret: t.Any = None, environment: Mapping[str, str] = os
     sink_http.check(f"{VARIABLE}.url", url)
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 60:
         raise InvalidInput(f"{VARIABLE}.timeout", timeout, "is not a number of seconds from 0 to 60")
-    secret = str(secret or environment.get(ENVIRONMENT) or "")
+    known = os.environ if environment is None else environment
+    secret = str(secret or known.get(ENVIRONMENT) or "")
     if kind == WEBHOOK and not secret:
         raise InvalidInput(SECRET, "", f"is not set, and the webhook's body is signed with it; or set {ENVIRONMENT}")
     return Settings(kind, url, secret, str(given.get("ca_file") or ""), float(timeout))

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "ansible-galaxy collection install": "needs Galaxy; tools/ci/artifact installs what is built",
     "ansible-galaxy collection build": "tools/ci/artifact builds it",
     "ansible-playbook -i inventories/production scaleout.platform.site": "needs hosts: tests/end_to_end",
+    "ansible-playbook -i inventories/production scaleout.platform.rollback": "needs hosts: tests/rolling",
     "ansible-playbook -i inventories/mine playbooks/site.yml": "needs hosts: tests/applications",
     "make trio": "makes VMs: tests/end_to_end",
     ". .venv/bin/activate": "the environment of these tests is one",

@@ -44,11 +44,12 @@ def interrupt(*after):
 
 def test_a_cycle_follows_the_other_until_ctrl_c(cycles, capfd):
     marks = cycles(0)
+    before = signal.getsignal(signal.SIGINT)
     interrupt(1.5)
     assert loop.run(LABS["lab"], 0.3) == 0
     assert 2 <= marks.read_text().count("x.") <= 6
     assert capfd.readouterr().out.endswith("The loop has ended.\n")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_ctrl_c_lets_the_cycle_end(cycles, capfd):
