@@ -140,8 +140,8 @@ def test_a_cycle_decides_less_often():
 def test_it_tells_who_asked_and_what_it_saw():
     candidate = Candidate(parsed(rules=[CPU]))
     simulate(trace(50, 90, 90, 90, 90), candidate, SETUP)
-    (at,) = candidate.asked
-    asked = candidate.asked[at]
+    assert len(candidate.asked) == 1
+    at, asked = next(iter(candidate.asked.items()))
     assert (at - START, asked.by) == (240.0, "rule cpu > 70")
     assert asked.why.startswith("cpu 90 % a server (90 % to 90 % in 120 s; 3 samples of 1 of 1 members)")
 
