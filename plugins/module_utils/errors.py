@@ -13,6 +13,19 @@ from __future__ import annotations
 
 import typing as t
 
+#: So much of a value that cannot be is repeated.
+_LONGEST = 200
+
+
+def told(value: t.Any) -> str:
+    """Return a value as a message repeats it: what is long is cut, and what cannot be written is named by its type."""
+    try:
+        text = repr(value)
+    # Of what is nested too deeply, and of an integer of thousands of digits.
+    except (RecursionError, ValueError):
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
 
 class ScaleoutError(Exception):
     """Base of all errors that a user is meant to read.
@@ -50,7 +63,7 @@ class InvalidInput(ScaleoutError):
     CODE = "invalid_input"
 
     def __init__(self, option: str, value: t.Any, reason: str) -> None:
-        super().__init__(f"{option}: {value!r} {reason}.", option=option)
+        super().__init__(f"{option}: {told(value)} {reason}.", option=option)
 
 
 class MissingLibrary(ScaleoutError):

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError, told
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import LARGEST
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _UNIT = re.compile(r"[+-]?\d+(\.\d+)?\s*[A-Za-z]+")
-#: Numbers above it are typing errors, and would make a float imprecise.
-_LARGEST = 1e15
+#: Numbers above it are typing errors, and would make a float imprecise; so are those that are closer to zero than this.
+_LARGEST = LARGEST
+_SMALLEST = 1e-9
 
 Default = t.TypeVar("Default")
 
@@ -48,7 +49,8 @@ def fault_of_number(value: t.Any) -> str | None:
         if isinstance(value, str) and _UNIT.fullmatch(value.strip()):
             return "has a unit; write a plain number, for a time the seconds, such as 300"
         return "is not a number"
-    if not math.isfinite(value) or abs(value) > _LARGEST:
+    # A comparison with NaN is false, and an int may be too large for a float.
+    if not (value == 0 or _SMALLEST <= abs(value) <= _LARGEST):
         return "is not a number that can be reckoned with"
     return None
 
@@ -66,7 +68,7 @@ class Fields:
     def __init__(self, given: t.Any, place: str, faults: list[Fault]) -> None:
         self.place, self._faults, self._read = place, faults, set[str]()
         if not isinstance(given, dict):
-            faults.append(Fault(place, f"{given!r} is not a mapping."))
+            faults.append(Fault(place, f"{told(given)} is not a mapping."))
             given = {}
             self.is_mapping = False
         else:
@@ -119,7 +121,7 @@ class Fields:
                 fault = f"is not {what} {reach if high is None else f'from {low:g} to {high:g}'}"
             else:
                 return number
-        self.fault(name, f"{value!r} {fault}.")
+        self.fault(name, f"{told(value)} {fault}.")
         return default if default is not None else low
 
     def count(self, name: str, default: int | None = None, *, low: int = 1, hint: str = "") -> int:
@@ -134,7 +136,7 @@ class Fields:
             fault = f"is not a whole number of {low} or more{hint}"
         if fault is None:
             return int(float(value))
-        self.fault(name, f"{value!r} {fault}.")
+        self.fault(name, f"{told(value)} {fault}.")
         return low if default is None else default
 
     def flag(self, name: str, default: bool) -> bool:
@@ -142,7 +144,7 @@ class Fields:
         value = self.raw(name)
         if value is None or isinstance(value, bool):
             return default if value is None else value
-        self.fault(name, f"{value!r} is not true or false.")
+        self.fault(name, f"{told(value)} is not true or false.")
         return default
 
     def choice(self, name: str, choices: t.Collection[str], default: str | None = None, what: str = "") -> str:
@@ -156,7 +158,7 @@ class Fields:
         if value is None:
             self.missing(name, names)
         else:
-            self.fault(name, f"{value!r} is not {what or 'one that is known'}; there is {names}.")
+            self.fault(name, f"{told(value)} is not {what or 'one that is known'}; there is {names}.")
         return default or next(iter(choices))
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -165,7 +167,7 @@ class Fields:
         if isinstance(value, str) and value.strip():
             return value.strip()
         if value is not None:
-            self.fault(name, f"{value!r} is not a name.")
+            self.fault(name, f"{told(value)} is not a name.")
         elif default is None:
             self.missing(name)
         return default or ""
@@ -176,7 +178,7 @@ class Fields:
         if value is None:
             return None
         if not isinstance(value, (list, tuple)):
-            self.fault(name, f"{value!r} is not a list.")
+            self.fault(name, f"{told(value)} is not a list.")
             return []
         return [Fields(one, f"{self.place}.{name}[{at}]", self._faults) for at, one in enumerate(value)]
 

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError, told
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import AHEAD, DOWN, UP
 
 SUCCEEDED, FAILED, CALLED_OFF = "succeeded", "failed", "called_off"
@@ -60,12 +60,12 @@ class Action:
 
     def __post_init__(self) -> None:
         if self.direction not in (UP, DOWN):
-            raise InvalidAction(f"Its direction is {self.direction!r}, not up or down.")
+            raise InvalidAction(f"Its direction is {told(self.direction)}, not up or down.")
         for name, size in (("from", self.before), ("to", self.after)):
             if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= _LARGEST:
-                raise InvalidAction(f"Its {name} is {size!r}, which is no size of a pool.")
+                raise InvalidAction(f"Its {name} is {told(size)}, which is no size of a pool.")
         if not isinstance(self.replaced, tuple) or not all(isinstance(name, str) for name in self.replaced):
-            raise InvalidAction(f"Its replaced is {self.replaced!r}, not a list of names.")
+            raise InvalidAction(f"Its replaced is {told(self.replaced)}, not a list of names.")
         if not all(isinstance(text, str) for text in (self.by, self.why)):
             raise InvalidAction("Its by or its why is not a text.")
         self._check_sizes()
@@ -82,11 +82,11 @@ class Action:
             if time is None and name == "finished":
                 continue
             if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 < time < 1e11:
-                raise InvalidAction(f"Its {name} is {time!r}, which is no time in seconds since 1970.")
+                raise InvalidAction(f"Its {name} is {told(time)}, which is no time in seconds since 1970.")
         if (self.finished is None) != (self.outcome is None):
             raise InvalidAction("It has one of finished and outcome without the other.")
         if self.outcome is not None and self.outcome not in OUTCOMES:
-            raise InvalidAction(f"Its outcome is {self.outcome!r}, not succeeded, failed or called_off.")
+            raise InvalidAction(f"Its outcome is {told(self.outcome)}, not succeeded, failed or called_off.")
         if self.finished is not None and self.finished < self.started:
             raise InvalidAction("It finished before it started.")
 
@@ -111,7 +111,7 @@ def read(document: t.Any) -> Action:
     :raises InvalidAction: it is not understood, or does not hold together.
     """
     if not isinstance(document, dict):
-        raise InvalidAction(f"{document!r} is not a mapping.")
+        raise InvalidAction(f"{told(document)} is not a mapping.")
     names = {str(name) for name in document}
     if not names >= _REQUIRED:
         raise InvalidAction(f"It has no {' and no '.join(sorted(_REQUIRED - names))}.")
@@ -148,7 +148,7 @@ class History:
         self.faults: list[str] = []
         actions: list[Action] = []
         if not isinstance(documents, (list, tuple)):
-            self.faults.append(f"The history is not a list: {documents!r}.")
+            self.faults.append(f"The history is not a list: {told(documents)}.")
             documents = ()
         for place, document in enumerate(documents, 1):
             if isinstance(document, dict) and set(document) == {_FAULT}:

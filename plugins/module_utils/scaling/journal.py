@@ -15,7 +15,12 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    InvalidInput,
+    Refused,
+    ScaleoutError,
+    told,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import FAILED, Action, History, fault
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import InvalidAction as Invalid
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import read as read_action
@@ -256,14 +261,14 @@ def read(document: t.Any, group: str) -> Journal:
     if not isinstance(document, dict):
         raise InvalidJournal("It is not an object.")
     if document.get("version") != VERSION or isinstance(document["version"], bool):
-        raise InvalidJournal(f"Its version is {document.get('version')!r}, and {VERSION} is the one known here.")
+        raise InvalidJournal(f"Its version is {told(document.get('version'))}, and {VERSION} is the one known here.")
     lacking, unknown = sorted(_FIELDS - set(document)), sorted(set(document) - _FIELDS)
     if lacking:
         raise InvalidJournal(f"It lacks the field {lacking[0]}.")
     if unknown:
-        raise InvalidJournal(f"It has a field that is not known here: {unknown[0]!r}.")
+        raise InvalidJournal(f"It has a field that is not known here: {told(unknown[0])}.")
     if document["group"] != group:
-        raise InvalidJournal(f"It is of the group {document['group']!r}, not of {group}.")
+        raise InvalidJournal(f"It is of the group {told(document['group'])}, not of {group}.")
     if not isinstance(document["history"], list) or not isinstance(document["alerts"], dict):
         raise InvalidJournal("Its history is not a list, or its alerts are not an object.")
     broken: list[Broken] = []
@@ -321,7 +326,7 @@ def _read_past(value: t.Any) -> Action:
 
 def _read_started(value: t.Any) -> Started:
     if not isinstance(value, dict):
-        raise Invalid(f"{value!r} is not an object.")
+        raise Invalid(f"{told(value)} is not an object.")
     run = value.get("run")
     if not isinstance(run, str) or not run:
         raise Invalid("It does not say which run it is of.")

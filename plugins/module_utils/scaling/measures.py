@@ -22,6 +22,10 @@ TICK = 1e-6
 AHEAD = 5.0
 
 
+#: What is above it no server does, and no sum of it is exact.
+LARGEST = 1e15
+
+
 class Measure(t.NamedTuple):
     """A metric.
 
@@ -70,7 +74,7 @@ def is_sound(metric: str, value: t.Any) -> bool:
         return False
     highest = _ALL[metric].highest if metric in _ALL else None
     # A comparison with NaN is false, and an int may be too large for a float.
-    return 0 <= value <= (highest if highest is not None else 1e300)
+    return 0 <= value <= (highest if highest is not None else LARGEST)
 
 
 def shown(metric: str, value: float) -> str:

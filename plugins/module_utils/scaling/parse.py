@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import told
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import policy as wanted
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import schedule
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.fields import Fault, Fields
@@ -113,7 +114,7 @@ class _Parser:
         seen: set[str] = set()
         for item, one in zip([item for item in items if item.is_mapping], found):
             if one.name in seen:
-                item.fault("name", f"{one.name!r} is there twice; give each a name of its own.")
+                item.fault("name", f"{told(one.name)} is there twice; give each a name of its own.")
             seen.add(one.name)
         return tuple(found)
 
@@ -245,7 +246,7 @@ def _step(given: Fields, name: str, size: int | None, cooldown: float) -> Step |
     if value is True or value is None:
         return Step(size, cooldown)
     if not isinstance(value, dict):
-        given.fault(name, f"{value!r} is not false or a mapping with step and cooldown.")
+        given.fault(name, f"{told(value)} is not false or a mapping with step and cooldown.")
         return Step(size, cooldown)
     inner = given.inner(name)
     wants = inner.count("step", size, hint=_NO_STEP) if size or "step" in inner else inner.raw("step")

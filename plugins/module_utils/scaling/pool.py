@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import told
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.fields import Fault, Fields
 
 _FLAGS = {"healthy": False, "in_rotation": False, "protected": False, "failed": False, "reached": False}
@@ -80,7 +81,7 @@ def parse(given: t.Any, faults: list[Fault]) -> Pool:
     for item in items or ():
         member = _member(item)
         if member.name in seen and item.is_mapping:
-            item.fault("name", f"{member.name!r} is there twice.")
+            item.fault("name", f"{told(member.name)} is there twice.")
         seen.add(member.name)
         members.append(member)
     paused = running = None

@@ -14,6 +14,7 @@ import re
 import typing as t
 import zoneinfo
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import told
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.fields import Fields
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -142,7 +143,7 @@ def _days(given: Fields) -> frozenset[int]:
         return frozenset(range(7))
     wrong = not isinstance(named, (list, tuple)) or not named or any(day not in DAYS for day in named)
     if wrong:
-        given.fault("days", f"{named!r} is not a list of days; there is {', '.join(DAYS)}.")
+        given.fault("days", f"{told(named)} is not a list of days; there is {', '.join(DAYS)}.")
         return frozenset(range(7))
     return frozenset(DAYS.index(day) for day in named)
 
@@ -159,7 +160,7 @@ def _clock(given: Fields, name: str, latest: int) -> int | None:
     if value is None:
         given.missing(name, '"08:00"')
     else:
-        given.fault(name, f'{value!r} is not a time of the day, such as "08:00".')
+        given.fault(name, f'{told(value)} is not a time of the day, such as "08:00".')
     return None
 
 
@@ -171,5 +172,5 @@ def _zone(given: Fields) -> str:
             return name
     # What is no zone is a folder, a path out of the data, or a file of something else.
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        given.fault("time_zone", f"{name!r} is not a time zone that this host knows, such as Europe/Vienna or UTC.")
+        given.fault("time_zone", f"{told(name)} is not a time zone that this host knows, such as Europe/Vienna or UTC.")
     return "UTC"

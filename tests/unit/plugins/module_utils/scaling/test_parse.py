@@ -65,6 +65,14 @@ def parsed(**keys):
             policy_of(rules=[{**CPU, "duration": 29}]), "policy.rules[0].duration", id="B3-shorter-than-two-intervals"
         ),
         case(policy_of(stabilization=0), "policy.stabilization", id="B3-no-stabilization"),
+        *(
+            case(policy_of(**{name: value}), f"policy.{name}", id=f"P1-{name}-of-{title}")
+            for name in ("interval", "max", "stabilization")
+            for title, value in [("400-digits", 10**400), ("400-digits-in-quotes", "1" * 400), ("next-to-0", 1e-320)]
+        ),
+        case(
+            policy_of(targets=[{"metric": "cpu", "target": 1e-320}]), "policy.targets[0].target", id="P1-target-of-dust"
+        ),
         case(policy_of(dead_after=299), "policy.dead_after", id="B2-dead-before-silent"),
         case(policy_of(triggers=[{**TRIGGER, "condition": "ge"}]), "policy.triggers[0].condition", id="P1-condition"),
         case(policy_of(triggers=[{**TRIGGER, "action": "grow"}]), "policy.triggers[0].action", id="P1-unknown-action"),
@@ -114,6 +122,26 @@ def parsed(**keys):
 )
 def test_what_is_refused(policy, option):
     assert list(faults(policy)) == [option]
+
+
+def _deep(levels=5000):
+    value = []
+    for _each in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 10_000, "9" * 5000, _deep(), ["x" * 100] * 100], ids=lambda v: type(v).__name__
+)
+@pytest.mark.parametrize("name", ["interval", "min", "rules", "schedule", "enforce_maximum", "nonsense"])
+def test_a_message_repeats_no_more_of_a_value_than_a_person_reads(name, value):
+    """P1: one clear sentence each, whatever was written."""
+    with pytest.raises(InvalidPolicy) as caught:
+        read(policy_of(**{name: value}), pool_of(), NOW)
+    lines = caught.value.message.splitlines()
+    assert any(line.startswith(f"- policy.{name}") for line in lines)
+    assert max(map(len, lines)) < 400
 
 
 def test_all_faults_at_once():

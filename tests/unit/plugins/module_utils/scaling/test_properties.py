@@ -160,3 +160,24 @@ def test_a_simulation_may_share_one_series():
     documents = [decide_on(policy, one, pool, History(), NOW).document() for one in (readings, shared)]
     assert documents[0] == documents[1]
     assert documents[0]["to"] == 4
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.one_of(st.floats(), st.floats(1e200, 1.7e308), st.integers(2**1000)), min_size=3, max_size=3),
+    st.sampled_from(["server", "total"]),
+)
+def test_no_number_is_too_large_for_a_decision(values, scope):
+    """J3: what no server does is garbage, also where members are measured at different times and their sum counts."""
+    policy = policy_of(
+        rules=[{"metric": "requests", "threshold": 1, "scope": scope}], targets=[{"metric": "requests", "target": 1e-9}]
+    )
+    readings = [
+        {"instance": name, "at": NOW - age - late, "values": {"requests": value}}
+        for late, (name, value) in enumerate(zip("abc", values, strict=True))
+        for age in range(0, 300, 15)
+    ]
+    choice = decision(policy, readings).choice
+    sound = [value for value in values if 0 <= value <= 1e15]
+    assert choice.after <= 10
+    assert choice.outcome != "scale" or len(sound) > 1
