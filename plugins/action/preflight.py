@@ -11,6 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.names import FLEET_PROVIDERS
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_sources import DIRECTORY, FILE
@@ -72,6 +73,7 @@ class ActionModule(ActionBase):
             "changed": False,
             "topology": topology,
             "services": {host: chosen(platform, host, *tags, os.getcwd()) for host in platform.hosts},
+            "sampled": sampling.of(platform, platform.applications, scaling_policy.policies(platform)),
             "description": describe(platform),
             "warnings": [str(warning) for warning in warnings],
         }

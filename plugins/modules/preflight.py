@@ -79,6 +79,15 @@ services:
   type: dict
   sample:
     lb1: {services: [{name: nginx, role: scaleout.platform.nginx}], first_aid: [], applications: [], settings: {}}
+sampled:
+  description:
+    - What C(collect.yml) samples on each host, for each application its C(name) and its C(port); and on a database
+      server that a guard of its policy looks at, the C(pooler_port) and the C(pooler_databases).
+  returned: success
+  type: dict
+  sample:
+    api1: [{name: shop, port: 8000, pooler_port: null, pooler_databases: []}]
+    pg1: [{name: shop, port: null, pooler_port: 6432, pooler_databases: [shop]}]
 description:
   description: The platform in a few lines for a person.
   returned: success

@@ -17,7 +17,8 @@ description:
   - What cannot be measured is missing from RV(sample), is never zero, and is named in RV(problems).
   - Counters are returned as they are. The rate of requests over a minute is the difference of two samples. For what a
     single sample can say by itself, the module looks twice, O(look) seconds apart.
-  - Keeps nothing on the host. Needs no rights of root, unless C(/proc) is mounted with C(hidepid).
+  - Keeps nothing on the host. Needs no rights of root, unless C(/proc) is mounted with C(hidepid) or O(pooler_port) is
+    given.
 options:
   service:
     description: Name of the application.
@@ -104,6 +105,24 @@ options:
       - http_request_duration_seconds
       - http_server_request_duration_seconds
       - http_server_requests_seconds
+  shard_errors_metrics:
+    description:
+      - Which counters count the requests that were answered with 503 because of a shard; otherwise as
+        O(requests_metrics).
+      - An application that has none of the default ones has no shards, and lacks nothing.
+    type: list
+    elements: str
+    default: [reference_api_shard_errors_total, shard_errors_total]
+  pooler_port:
+    description:
+      - Port of the PgBouncer on this host, which is asked how long its clients wait. It needs root then.
+      - Without it, no pooler is asked.
+    type: int
+  pooler_databases:
+    description: The databases whose pools count; all of them without any.
+    type: list
+    elements: str
+    default: []
   unit:
     description:
       - Name of the application's systemd unit, with its suffix. Its processors and memory are measured beside those of
@@ -146,6 +165,14 @@ EXAMPLES = r"""
 - name: Show what a decision would judge, and what it cost
   ansible.builtin.debug:
     msg: "{{ sampled.reading['values'] }}, measured in {{ sampled.seconds }} s"
+
+- name: Sample a database server, and how long clients wait for its PgBouncer
+  scaleout.platform.service_metrics_info:
+    service: shop
+    instance: "{{ inventory_hostname }}"
+    pooler_port: 6432
+    pooler_databases: [shop]
+  become: true
 
 - name: Sample an application with names of its own, as fast as possible
   scaleout.platform.service_metrics_info:
@@ -214,8 +241,9 @@ sample:
 reading:
   description:
     - What a decision would judge if it had this sample only. C(values) has C(cpu) and C(memory) in per cent,
-      C(memory_free) in MB of 1024² bytes, C(requests), C(application) (the same) and C(errors) per second, C(network)
-      in bytes per second, and C(latency), the percentile 99 in milliseconds.
+      C(memory_free) in MB of 1024² bytes, C(requests), C(application) (the same), C(errors) and C(shard_errors)
+      per second, C(network) in bytes per second, C(latency), the percentile 99 in milliseconds, and C(pooler_wait), the
+      seconds that the client has waited that waits longest for PgBouncer.
     - Rates are those of O(look) seconds.
   returned: success
   type: dict
@@ -242,7 +270,12 @@ seconds:
   sample: 0.5183
 """
 
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec import ERRORS, LATENCY, REQUESTS
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec import (
+    ERRORS,
+    LATENCY,
+    REQUESTS,
+    SHARD_ERRORS,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.sample_service import SampleService
 
@@ -259,6 +292,9 @@ ARGUMENTS = {
     "requests_metrics": {"type": "list", "elements": "str", "default": list(REQUESTS)},
     "errors_metrics": {"type": "list", "elements": "str", "default": list(ERRORS)},
     "latency_metrics": {"type": "list", "elements": "str", "default": list(LATENCY)},
+    "shard_errors_metrics": {"type": "list", "elements": "str", "default": list(SHARD_ERRORS)},
+    "pooler_port": {"type": "int"},
+    "pooler_databases": {"type": "list", "elements": "str", "default": []},
     "unit": {"type": "str"},
     "interfaces": {"type": "list", "elements": "str", "default": []},
     "look": {"type": "float", "default": 0.5},

@@ -47,6 +47,7 @@ _COUNTERS: frozenset[Path] = frozenset(
         ("metrics", "network", "tx_bytes"),
         ("metrics", "application", "requests"),
         ("metrics", "application", "errors"),
+        ("metrics", "application", "shard_errors"),
     ]
 )
 

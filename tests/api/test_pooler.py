@@ -26,6 +26,7 @@ def test_requests_go_through_the_pooler_and_migrations_do_not(lab: Lab, user: st
     lab.poolers["pg2"].stop()
     try:
         until(lambda: lab.a.patch(user, {"name": "x"}).code == "shard_unavailable", PATIENCE, "the loss is noticed")
+        assert 'reference_api_shard_errors_total{code="shard_unavailable",shard="2"}' in lab.a.get("/metrics").body
         migration = run("reference_api.migrate", environment(lab.consul.address))
         assert (migration.returncode, migration.stderr) == (0, "")
     finally:

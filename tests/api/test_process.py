@@ -104,6 +104,7 @@ def test_its_metrics(lab: Lab) -> None:
         'reference_api_replica_in_use{server="pg1r",shard="0"}',
         'reference_api_replica_age_seconds{server="pg1r",shard="0"}',
         'reference_api_reads_total{role="replica"}',
+        "# TYPE reference_api_shard_errors_total counter",
     ):
         assert line in metrics
     assert user_id not in metrics

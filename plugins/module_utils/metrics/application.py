@@ -46,7 +46,7 @@ class Told:
 def read(spec: Spec, body: bytes) -> Told:
     """Read an application's answer. What is wrong with one number does not cost the others."""
     durations = [name for selector in spec.latency for name in latency.names(selector)]
-    counters = [selector.name for selector in (*spec.requests, *spec.errors)]
+    counters = [selector.name for selector in (*spec.requests, *spec.errors, *spec.shard_errors)]
     try:
         scrape = exposition.parse(body, {*counters, *durations, _STARTED})
     except BadMetrics as error:
@@ -54,10 +54,12 @@ def read(spec: Spec, body: bytes) -> Told:
     reading = _Reading(scrape)
     requests = reading.total("requests", spec.requests)
     errors = reading.total("errors", spec.errors)
+    # Few applications have shards, so one that counts no such errors lacks nothing, unless it was named.
+    shard_errors = reading.total("shard_errors", spec.shard_errors, lacks=spec.names_shard_errors)
     histogram, quantiles = reading.latency(spec.latency)
     started = [value for _labels, value in scrape.series.get(_STARTED, ()) if 0 < value < _LAST]
     return Told(
-        Application(requests, errors, quantiles),
+        Application(requests, errors, quantiles, shard_errors),
         histogram,
         started[0] if len(started) == 1 else None,
         digest(reading.chosen),
@@ -78,14 +80,15 @@ class _Reading:
         self.chosen: list[str] = []
         self.lacks: list[ScaleoutError] = []
 
-    def total(self, what: str, selectors: t.Sequence[Selector]) -> float | None:
+    def total(self, what: str, selectors: t.Sequence[Selector], lacks: bool = True) -> float | None:
         try:
             for selector in selectors:
                 found = exposition.total(self._scrape, selector)
                 if found is not None:
                     self._choose(what, selector)
                     return found
-            self._none(what, selectors)
+            if lacks:
+                self._none(what, selectors)
         except BadMetrics as error:
             self.lacks.append(error)
         return None

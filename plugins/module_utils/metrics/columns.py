@@ -24,6 +24,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample i
     Histogram,
     Memory,
     Network,
+    Pooler,
     Sample,
     is_name,
 )
@@ -166,6 +167,7 @@ def _samples(service: str, times: Column, instances: Column, columns: _Columns) 
         columns.numbers(*app, "requests"),
         columns.numbers(*app, "errors"),
         columns.series(*app, "latency", rising=True),
+        columns.numbers(*app, "shard_errors"),
     )
     counters = _made(
         Counters,
@@ -177,9 +179,10 @@ def _samples(service: str, times: Column, instances: Column, columns: _Columns) 
         columns.texts("counters", "chosen"),
         columns.texts("counters", "interfaces"),
     )
+    poolers = _made(Pooler, columns.numbers("metrics", "pooler", "wait"))
     columns.finish()
     services = itertools.repeat(service)
-    parts = (cpus, memories, networks, applications, unit_cpus, unit_memories, counters)
+    parts = (cpus, memories, networks, applications, unit_cpus, unit_memories, counters, poolers)
     return list(map(Sample, times, services, instances, *parts))
 
 

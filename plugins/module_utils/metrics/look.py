@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.host import Read
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics import application, cgroup, proc
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics import application, cgroup, pooler, proc
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.application import Told, digest
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
     Counters,
@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample i
     Group,
     Memory,
     Network,
+    Pooler,
     Sample,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec import Spec
@@ -27,6 +28,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec imp
 _BOOT = "/proc/sys/kernel/random/boot_id"
 
 Value = t.TypeVar("Value")
+Pools = t.Union[t.Sequence[t.Sequence[str]], ScaleoutError, None]
 Clock = t.Callable[[], "tuple[float, float]"]
 """Gives the seconds since 1970, and those since the machine booted."""
 
@@ -63,12 +65,15 @@ class Look:
         self.problems: list[ScaleoutError] = []
         self.failed: list[ScaleoutError] = []
 
-    def sample(self, clock: Clock, unit: Unit | None, body: bytes | ScaleoutError | None) -> Sample:
+    def sample(
+        self, clock: Clock, unit: Unit | None, body: bytes | ScaleoutError | None, pools: Pools = None
+    ) -> Sample:
         """Return what there is to see.
 
         :param clock: asked when the counters of the processors are read.
         :param unit: None where none was asked for.
         :param body: what the application answered; None where it was not asked.
+        :param pools: what PgBouncer answered to ``SHOW POOLS``; None where it was not asked.
         """
         mounts = self._read("/proc/self/mountinfo") or ""
         groups = cgroup.of_host(self._read, self._read("/proc/1/cgroup") or "", mounts)
@@ -101,7 +106,13 @@ class Look:
                 chosen=told.chosen,
                 interfaces=digest(moved.interfaces) if moved else "",
             ),
+            pooler=Pooler(self._try(None, lambda: self._wait(pools))),
         )
+
+    def _wait(self, pools: Pools) -> float | None:
+        if isinstance(pools, ScaleoutError):
+            raise pools
+        return None if pools is None else pooler.longest_wait(pools, self._spec.pooler_databases)
 
     def _text(self, path: str) -> str:
         text = self._read(path)

@@ -23,7 +23,7 @@ import operator
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.latency import QUANTILES, between, quantiles
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Cpu, Group, Sample
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Cpu, Group, Pooler, Sample
 
 HOST = "host"
 UNIT = "unit"
@@ -89,11 +89,13 @@ def reading(before: Sample | None, after: Sample, longest: float | None = None, 
         if _same_counters(before, after):
             values["requests"] = _rate(before.application.requests, after.application.requests, seconds)
             values["errors"] = _rate(before.application.errors, after.application.errors, seconds)
+            values["shard_errors"] = _rate(before.application.shard_errors, after.application.shard_errors, seconds)
             latency = quantiles(between(before.counters.latency, after.counters.latency), _JUDGED) or latency
     if values.get("cpu") is None:
         values["cpu"] = cpu.usage
     values["application"] = values.get("requests")
     values["latency"] = latency[-1] if latency else None
+    values["pooler_wait"] = after.pooler.wait
     if memory.free is not None:
         values["memory_free"] = memory.free / _MB
         if memory.total:
@@ -115,7 +117,9 @@ def looked(before: Sample, after: Sample) -> Sample:
     if _same_counters(before, after):
         latency = quantiles(between(before.counters.latency, after.counters.latency))
         application = dataclasses.replace(application, latency=latency or application.latency)
-    return dataclasses.replace(after, cpu=cpu, unit_cpu=unit_cpu, application=application)
+    waits = [one.pooler.wait for one in (before, after) if one.pooler.wait is not None]
+    pooler = Pooler(max(waits, default=None))
+    return dataclasses.replace(after, cpu=cpu, unit_cpu=unit_cpu, application=application, pooler=pooler)
 
 
 def usage(before: Group, after: Group, seconds: float) -> float | None:

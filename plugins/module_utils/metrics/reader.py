@@ -20,7 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.look import Look, NotMeasured, Unit
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.look import Look, NotMeasured, Pools, Unit
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Sample
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec import Endpoint, Spec
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
@@ -57,10 +57,14 @@ class Seen(t.NamedTuple):
 
 
 class Reader:
-    """Looks at the host on which it runs."""
+    """Looks at the host on which it runs.
 
-    def __init__(self, spec: Spec) -> None:
+    :param ask_pooler: asks the PgBouncer at a port of this host for its pools.
+    """
+
+    def __init__(self, spec: Spec, ask_pooler: t.Callable[[int], Pools] = lambda _port: None) -> None:
         self._spec = spec
+        self._ask_pooler = ask_pooler
         self._ticks = os.sysconf("SC_CLK_TCK")
         self._unit: Unit | ScaleoutError | None = None
         self._failure: ScaleoutError | None = None
@@ -75,7 +79,8 @@ class Reader:
         shown = self._unit if isinstance(self._unit, Unit) else None
         # The kernel's counters come last and the clock with them, so that a slow answer is no part of their interval.
         body = self._body()
-        sample = look.sample(_now, shown, body)
+        pools = self._ask_pooler(self._spec.pooler_port) if self._spec.pooler_port else None
+        sample = look.sample(_now, shown, body, pools)
         return Seen(sample, look.problems, look.failed)
 
     def _body(self) -> bytes | ScaleoutError | None:

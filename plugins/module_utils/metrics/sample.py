@@ -78,11 +78,23 @@ class Application:
     :param requests: answered, a counter.
     :param errors: of them, those that failed, a counter.
     :param latency: p50, p95 and p99 in milliseconds over the short look, or empty.
+    :param shard_errors: answered with 503 because of a shard, a counter.
     """
 
     requests: float | None = None
     errors: float | None = None
     latency: tuple[float, ...] = ()
+    shard_errors: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pooler:
+    """The PgBouncer of a database server.
+
+    :param wait: seconds that the client has waited that has waited longest.
+    """
+
+    wait: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,6 +168,7 @@ class Sample:
     unit_cpu: Cpu = Cpu()
     unit_memory: Memory = Memory()
     counters: Counters = Counters()
+    pooler: Pooler = Pooler()
 
 
 def is_name(text: t.Any) -> bool:
@@ -173,7 +186,7 @@ def parse(document: t.Any) -> Sample:
     for key in ("timestamp", "service", "instance", "metrics"):
         if key not in top:
             reader.wrong(key, "is missing")
-    metrics = reader.part(top, "metrics", "", ("cpu", "memory", "network", "application", "unit"))
+    metrics = reader.part(top, "metrics", "", ("cpu", "memory", "network", "application", "pooler", "unit"))
     unit = reader.part(metrics, "unit", "metrics.", ("cpu", "memory"))
     timestamp = reader.number(top, "timestamp", "", _LAST_TIMESTAMP)
     if timestamp == 0:
@@ -189,6 +202,7 @@ def parse(document: t.Any) -> Sample:
         unit_cpu=_cpu(reader, unit, "metrics.unit."),
         unit_memory=_memory(reader, unit, "metrics.unit."),
         counters=_counters(reader, top),
+        pooler=Pooler(**reader.numbers(metrics, "pooler", "metrics.", ("wait",))),
     )
     if reader.reasons:
         raise BadSample(f"It is not a sample: {'; '.join(reader.reasons)}.", reasons=reader.reasons)
@@ -203,6 +217,7 @@ def render(sample: Sample) -> dict[str, t.Any]:
         "memory": _shown(sample.memory),
         "network": _shown(sample.network),
         "application": _shown(sample.application),
+        "pooler": _shown(sample.pooler),
         "unit": {"cpu": _shown(sample.unit_cpu), "memory": _shown(sample.unit_memory)},
     }
     metrics = _filled(metrics)
@@ -255,11 +270,12 @@ def _memory(reader: _Reader, metrics: Mapping[str, t.Any], path: str) -> Memory:
 
 def _application(reader: _Reader, metrics: Mapping[str, t.Any]) -> Application:
     path = "metrics.application."
-    part = reader.part(metrics, "application", "metrics.", ("requests", "errors", "latency"))
+    part = reader.part(metrics, "application", "metrics.", ("requests", "errors", "latency", "shard_errors"))
     latency = reader.series(part, "latency", path)
     if latency and (len(latency) != 3 or list(latency) != sorted(latency)):
         reader.wrong(f"{path}latency", "is not three numbers that rise")
-    return Application(reader.number(part, "requests", path), reader.number(part, "errors", path), latency)
+    requests, errors, shard_errors = (reader.number(part, key, path) for key in ("requests", "errors", "shard_errors"))
+    return Application(requests, errors, latency, shard_errors)
 
 
 def _counters(reader: _Reader, top: Mapping[str, t.Any]) -> Counters:

@@ -44,6 +44,8 @@ LATENCY = (
     "http_server_request_duration_seconds",
     "http_server_requests_seconds",
 )
+#: Counters of requests that a shard is to blame for: the reference API's, then what an application may count itself.
+SHARD_ERRORS = ("reference_api_shard_errors_total", "shard_errors_total")
 LONGEST_LOOK = 10.0
 LONGEST_ANSWER = 60.0
 _UNIT = re.compile(r"[A-Za-z0-9:_.@\\-]{1,249}\.(?:service|slice|scope)")
@@ -80,6 +82,9 @@ class Spec:
     :param interfaces: whose traffic counts; empty for those that carry the host's own.
     :param look: seconds between the two looks that make one sample; 0 for a single one.
     :param timeout: seconds that one answer of the application may take in all.
+    :param pooler_port: PgBouncer's on this host; None for a host whose pooler is not asked.
+    :param pooler_databases: whose pools count; empty for all.
+    :param names_shard_errors: whether someone has named the counters, so that they have to be there.
     """
 
     service: str
@@ -95,6 +100,10 @@ class Spec:
     requests: tuple[Selector, ...]
     errors: tuple[Selector, ...]
     latency: tuple[Selector, ...]
+    shard_errors: tuple[Selector, ...] = ()
+    pooler_port: int | None = None
+    pooler_databases: tuple[str, ...] = ()
+    names_shard_errors: bool = False
 
 
 def read(params: t.Mapping[str, t.Any]) -> Spec:
@@ -117,7 +126,13 @@ def read(params: t.Mapping[str, t.Any]) -> Spec:
         requests=options.selectors("requests_metrics"),
         errors=options.selectors("errors_metrics"),
         latency=options.selectors("latency_metrics"),
+        shard_errors=options.selectors("shard_errors_metrics"),
+        pooler_port=params["pooler_port"],
+        pooler_databases=tuple(params["pooler_databases"]),
+        names_shard_errors=tuple(params["shard_errors_metrics"]) != SHARD_ERRORS,
     )
+    pooler = spec.pooler_port
+    options.check("pooler_port", pooler is None or 1 <= pooler <= 65535, "is not a port; a port is between 1 and 65535")
     look = f"must be 0, or 0.1 to {LONGEST_LOOK:g} seconds"
     options.check("look", spec.look == 0 or 0.1 <= spec.look <= LONGEST_LOOK, look)
     options.check(

@@ -17,7 +17,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import DEAD, SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import JOINING, LEAVING, MEMBER, natural
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import scaling_policy
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import projection
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, NONE, SCALE, Reason
@@ -108,13 +108,9 @@ def pools(platform: Platform, application: str | None = None) -> dict[str, dict[
 
 
 def sampled(platform: Platform, wanted: t.Mapping[str, t.Mapping[str, Policy]]) -> dict[str, list[dict[str, t.Any]]]:
-    """Return what is sampled on each host: its applications that are scaled, each with its name and port."""
-    found: dict[str, list[dict[str, t.Any]]] = {}
-    for group, policies in wanted.items():
-        for host in platform.members(group):
-            for name in policies:
-                found.setdefault(host, []).append({"name": name, "port": platform.applications[name].port})
-    return found
+    """Return what is sampled on each host for the applications that are scaled, and for their guards."""
+    policies = {name: policy for of_group in wanted.values() for name, policy in of_group.items()}
+    return sampling.of(platform, policies, policies)
 
 
 def judge(platform: Platform, group: str, policies: t.Mapping[str, Policy], seen: Seen, now: float) -> Judged:

@@ -8,10 +8,12 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics import rates, spec
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics import pooler, rates, spec
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.look import NotMeasured, Pools
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.reader import Reader
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import render
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import pgbouncer
 
 
 class SampleService(Task):
@@ -27,7 +29,7 @@ class SampleService(Task):
 
     def plan(self) -> Plan:
         started = time.monotonic()
-        reader = Reader(self._spec)
+        reader = Reader(self._spec, pools)
         first = reader.look() if self._spec.look else None
         time.sleep(max(self._spec.look - (time.monotonic() - started), 0.0))
         seen = reader.look()
@@ -45,3 +47,9 @@ class SampleService(Task):
 
     def apply(self, _plan: Plan) -> None:
         """Nothing ever changes."""
+
+
+def pools(port: int) -> Pools:
+    """Return the pools of this host's PgBouncer, the names of the columns first; or why it does not say."""
+    answer = pgbouncer.console(port, pooler.COMMAND, header=True)
+    return NotMeasured(f"PgBouncer at port {port} does not answer: {answer.reason}.") if answer.reason else answer.rows

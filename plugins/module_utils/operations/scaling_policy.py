@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.members import asked
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import connections
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import connections, sampling
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import parse
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.fields import Fault, InvalidPolicy
@@ -29,8 +29,9 @@ def problems(platform: Platform) -> list[Problem]:
         for _name, _policy, faults in _read(platform)
         for fault in faults
     ]
-    most = {name: largest(policy) for name, policy in policies(platform).items()}
-    return found + list(connections.problems(platform, most))
+    sound = policies(platform)
+    most = {name: largest(policy) for name, policy in sound.items()}
+    return found + list(sampling.problems(platform, sound)) + list(connections.problems(platform, most))
 
 
 def warnings(platform: Platform) -> list[Problem]:

@@ -62,6 +62,7 @@ def find(look: Look) -> Alerts:
     """Return all that is wrong with a pool."""
     found, unknown = _of_metrics(look)
     found += _of_members(look)
+    found += _of_guards(look)
     found += _of_readings(look)
     found += _of_actions(look)
     return Alerts(tuple(found), frozenset(unknown))
@@ -99,6 +100,26 @@ def _of_members(look: Look) -> list[Alert]:
             if member.name not in quiet and _is_without(look, metric, member.name, member.since):
                 text = f"{member.name} reports no {metric}, so the pool cannot shrink."
                 found.append(_alert("missing", member.name, text, metric, metric=metric))
+    return found
+
+
+def _of_guards(look: Look) -> list[Alert]:
+    """Name the guards that see nothing: what no one reports cannot hold growth (W3)."""
+    found, readings = [], look.readings
+    instances = readings.instances()
+    oldest = min(map(readings.oldest, instances), default=math.inf)
+    for guard in look.policy.guards:
+        newest = [
+            one.series.times[one.last - 1]
+            for one in (
+                span(readings.series(each, guard.metric), look.now, 0, look.policy.interval) for each in instances
+            )
+            if one.last
+        ]
+        # A rate needs two samples, so what has only just begun to be sampled lacks nothing yet.
+        if reached(look.now - max(newest, default=oldest), look.policy.silent_after):
+            text = f"No one reports {guard.metric}, so the guard {guard.name} holds nothing."
+            found.append(_alert("missing", "", text, f"guard {guard.name}", metric=guard.metric))
     return found
 
 

@@ -44,9 +44,13 @@ class Rows(t.NamedTuple):
     reason: str
 
 
-def query(user: str, host: str, port: int, database: str, sql: str) -> Rows:
-    """Ask over a unix socket, as the user of the operating system and of the database of that name."""
-    psql = ["psql", "--no-psqlrc", "--no-password", "--no-align", "--tuples-only", "--field-separator", SEPARATOR]
+def query(user: str, host: str, port: int, database: str, sql: str, header: bool = False) -> Rows:
+    """Ask over a unix socket, as the user of the operating system and of the database of that name.
+
+    :param header: whether the names of the columns come first.
+    """
+    psql = ["psql", "--no-psqlrc", "--no-password", "--no-align", "--field-separator", SEPARATOR]
+    psql += ["--pset", "footer=off"] if header else ["--tuples-only"]
     command = [*psql, f"--host={host}", f"--port={port}", f"--username={user}", "--command", sql]
     environment = {"PGDATABASE": database, "PGCONNECT_TIMEOUT": "5"}
     done = run(["runuser", f"--user={user}", "--", *command], 10, "", environment)
@@ -70,9 +74,9 @@ def read(databases: t.Sequence[str], server_port: int, port: int | None = None) 
     }
 
 
-def console(port: int, command: str) -> Rows:
+def console(port: int, command: str, header: bool = False) -> Rows:
     """Ask PgBouncer itself."""
-    return query(USER, SOCKETS, port, "pgbouncer", command)
+    return query(USER, SOCKETS, port, "pgbouncer", command, header)
 
 
 def settings_of(rows: t.Iterable[t.Sequence[str]]) -> dict[str, str]:

@@ -112,6 +112,9 @@ def install(app: FastAPI) -> None:
         return JSONResponse(content, status, headers=dict(headers or {}))
 
     async def on_api_error(request: Request, error: ApiError) -> JSONResponse:
+        if error.status == 503 and "shard" in error.extra:
+            # More servers would make it worse: growth of the pool holds while there are too many of them.
+            request.app.state.metrics.shard_errors.labels(error.extra["shard"], error.code).inc()
         return answer(request, error.status, error.code, error.message, error.headers, **error.extra)
 
     async def on_http_error(request: Request, error: HTTPException) -> JSONResponse:

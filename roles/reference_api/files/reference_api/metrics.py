@@ -32,6 +32,12 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self.shard_errors = Counter(
+            "reference_api_shard_errors",
+            "Requests answered with 503 because of a shard, by the code of the error.",
+            ["shard", "code"],
+            registry=self.registry,
+        )
         self.reads = Counter(
             "reference_api_reads", "Reads that a database answered, by its role.", ["role"], registry=self.registry
         )

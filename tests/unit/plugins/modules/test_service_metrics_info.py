@@ -126,3 +126,41 @@ def test_a_play_takes_it_as_a_task(tmp_path, options):
     command += [f"ansible_python_interpreter={sys.executable}", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+#: What PgBouncer 1.18 answered while one client held the only connection of a pool, and another one waited.
+POOLS = """database\x1fuser\x1fcl_active\x1fcl_waiting\x1fmaxwait\x1fmaxwait_us\x1fpool_mode
+analytics\x1fshop\x1f0\x1f0\x1f0\x1f0\x1ftransaction
+shop\x1fshop\x1f1\x1f1\x1f1\x1f411985\x1ftransaction
+"""
+
+
+def console(folder, monkeypatch, script):
+    """Put a program in the place of the one that asks PgBouncer as its own user."""
+    program = folder / "runuser"
+    program.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_w3_it_asks_the_pooler_how_long_clients_wait(capsys, tmp_path, monkeypatch):
+    (tmp_path / "answer").write_text(POOLS)
+    console(tmp_path, monkeypatch, f"cat {tmp_path}/answer")
+    result = run(capsys, look=0, pooler_port=6432, pooler_databases=["shop"])
+    assert result["sample"]["metrics"]["pooler"] == {"wait": 1.411985}
+    assert result["reading"]["values"]["pooler_wait"] == 1.411985
+    assert result["problems"] == []
+    asked = (tmp_path / "asked").read_text()
+    assert asked.startswith("--user=pgbouncer -- psql --no-psqlrc --no-password")
+    assert asked.endswith("--port=6432 --username=pgbouncer --command SHOW POOLS\n")
+    assert run(capsys, look=0, pooler_port=6432)["reading"]["values"]["pooler_wait"] == 1.411985
+
+
+def test_a_pooler_that_does_not_answer_is_said_and_fails_nothing(capsys, tmp_path, monkeypatch):
+    console(tmp_path, monkeypatch, "echo connection refused >&2; exit 2")
+    result = run(capsys, look=0, pooler_port=6432, application_required=True)
+    assert not result.get("failed")
+    assert result["problems"] == [
+        {"code": "not_measured", "text": "PgBouncer at port 6432 does not answer: connection refused."}
+    ]
+    assert "pooler" not in result["sample"]["metrics"]

@@ -384,3 +384,42 @@ def test_the_store_is_reached_as_the_callback_reaches_it(tmp_path):
     assert done.returncode == 0, done.stderr
     said = [Settings(**one) if isinstance(one, dict) else one for one in json.loads(done.stdout)]
     assert said == [row[2] for row in ROWS]
+
+
+def errors_of(instance, at, errors):
+    found = counted(instance, at)
+    found["metrics"]["application"]["shard_errors"] = errors
+    return found
+
+
+@pytest.mark.parametrize(
+    ("guards", "wait", "errors", "held"),
+    [
+        ([("pooler_wait", 1)], 1.5, 0, ["The guard pooler_wait > 1 sees 1.5 s on pg1."]),
+        ([("pooler_wait", 1)], 0.0, 0, []),
+        ([("shard_errors", 5)], 0.0, 300, [f"The guard shard_errors > 5 sees 20/s on shop{n}." for n in (1, 2)]),
+        ([("shard_errors", 5)], 0.0, 30, []),
+        ([("pooler_wait", 1), ("shard_errors", 5)], None, None, []),
+    ],
+)
+def test_w3_guards_judge_what_lies_in_the_store(server, store, guards, wait, errors, held):
+    """From the samples of a database server and of the members to a growth that is held, or not."""
+    for age in range(600, -1, -15):
+        taken = [errors_of(name, NOW - age, errors and errors * (600 - age) / 15) for name in ("shop1", "shop2")]
+        taken = [{**one, "metrics": {**one["metrics"], "cpu": {"usage": 95.0}}} for one in taken]
+        if wait is not None:
+            taken.append(document("pg1", NOW - age, pooler={"wait": wait}))
+        put(server, *taken)
+    members = [{"name": name, "healthy": True, "in_rotation": True} for name in ("shop1", "shop2")]
+    watches = [{"metric": metric, "condition": "gt", "threshold": threshold} for metric, threshold in guards]
+    rules = [{"metric": "cpu", "threshold": 70}]
+    asked = {"min": 1, "max": 4, "interval": 15, "rules": rules, "guards": watches}
+    policy, pool = read_policy(asked, {"desired": 2, "members": members}, NOW)
+    found = read(store, [Want.by("shop", policy, NOW)], NOW)
+    made = decide_on(policy, Readings(found.readings["shop"]), pool, History([]), NOW)
+    assert found.problems == []
+    assert (made.choice.direction, made.choice.outcome) == ("up", "hold" if held else "scale")
+    assert [reason.text for reason in made.choice.reasons] == held
+    # A guard that sees nothing holds nothing, and says so.
+    unseen = [f"missing:guard {metric} > {threshold}" for metric, threshold in guards] if wait is None else []
+    assert [alert.key for alert in made.alerts.now if alert.kind == "missing"] == unseen

@@ -24,7 +24,8 @@ FULL = {
         "cpu": {"usage": 50.0, "load": [1.0, 0.5, 0.25]},
         "memory": {"used": 3 * GB, "free": 5 * GB, "cached": GB, "total": 8 * GB},
         "network": {"rx_bytes": 10, "tx_bytes": 20, "connections": 3},
-        "application": {"requests": 7, "errors": 1, "latency": [1.0, 2.0, 2.0]},
+        "application": {"requests": 7, "errors": 1, "latency": [1.0, 2.0, 2.0], "shard_errors": 2},
+        "pooler": {"wait": 0.5},
         "unit": {"cpu": {"usage": 5, "load": []}, "memory": {"used": 1, "free": 1, "total": 2}},
     },
     "counters": {

@@ -183,3 +183,45 @@ def test_what_is_not_asked_for_is_no_problem():
     options = {"requests_metrics": ["orders_total"], "errors_metrics": [], "latency_metrics": []}
     sample, problems = look(body=b"orders_total 5\n", **options)
     assert (sample.application, problems) == (Application(5), [])
+
+
+@pytest.mark.parametrize(
+    ("body", "options", "expected"),
+    [
+        (
+            b'reference_api_shard_errors_total{shard="1",code="a"} 2\nreference_api_shard_errors_total{shard="2"} 3\n',
+            {},
+            5,
+        ),
+        (b"# TYPE reference_api_shard_errors_total counter\n", {}, 0),
+        (b"shard_errors_total 4\n", {}, 4),
+        # Few applications have shards.
+        (b"", {}, None),
+        (b"lost_shards 7\n", {"shard_errors_metrics": ["lost_shards"]}, 7),
+    ],
+)
+def test_w3_errors_of_shards_are_counted_where_there_are_any(body, options, expected):
+    options = {"requests_metrics": [], "errors_metrics": [], "latency_metrics": [], **options}
+    sample, problems = look(body=body, **options)
+    assert (sample.application.shard_errors, problems) == (expected, [])
+
+
+def test_counters_of_shards_that_are_named_have_to_be_there():
+    options = {"requests_metrics": [], "errors_metrics": [], "latency_metrics": []}
+    assert look(body=b"", shard_errors_metrics=["lost_shards"], **options)[1] == ["no_metric"]
+
+
+def test_w3_how_long_clients_wait_for_the_pooler():
+    rows = [["database", "maxwait", "maxwait_us"], ["shop", "1", "500000"], ["other", "9", "0"]]
+    looked = Look(FILES.get, 100, spec.read({**PARAMS, "pooler_port": 6432, "pooler_databases": ["shop"]}))
+    sample = looked.sample(lambda: (1790000000.0, 43960.45), None, None, rows)
+    assert parse(render(sample)) == sample
+    assert (sample.pooler.wait, looked.problems) == (1.5, [])
+
+
+def test_b4_a_pooler_that_does_not_answer_is_said_and_is_no_wait_of_zero():
+    looked = Look(FILES.get, 100, spec.read({**PARAMS, "pooler_port": 6432}))
+    sample = looked.sample(lambda: (1790000000.0, 43960.45), None, None, Unreachable("PgBouncer", "pg1", 6432, "gone"))
+    assert sample.pooler.wait is None
+    assert [problem.code for problem in looked.problems] == ["unreachable"]
+    assert looked.failed == []

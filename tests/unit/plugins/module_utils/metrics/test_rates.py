@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample i
     Histogram,
     Memory,
     Network,
+    Pooler,
     Sample,
     parse,
     render,
@@ -233,3 +234,31 @@ def test_the_readings_of_a_week_take_a_moment():
     week = [sample(at=60.0 * number, requests=number * 600.0) for number in range(7 * 1440)]
     random.Random(1).shuffle(week)
     assert {one["values"].get("requests") for one in rates.readings(week)} == {None, 10.0}
+
+
+def counted(at, errors, wait=None, **more):
+    return dataclasses.replace(sample(at, **more), application=Application(0.0, 0.0, (), errors), pooler=Pooler(wait))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (counted(0, 5.0), counted(10, 25.0), {"shard_errors": 2.0}),
+        (counted(0, 5.0), counted(10, 5.0), {"shard_errors": 0.0}),
+        (counted(0, 5.0), counted(10, 4.0), {}),
+        (counted(0, 5.0), counted(10, 9.0, started=9.0), {}),
+        (counted(0, None), counted(10, 9.0), {}),
+        # A wait is what is seen now, so that it needs no interval.
+        (None, counted(10, None, 1.5), {"pooler_wait": 1.5}),
+        (counted(0, None, 9.0), counted(10, None, 0.0), {"pooler_wait": 0.0}),
+        (counted(0, None, 9.0), counted(10, None), {}),
+    ],
+)
+def test_w3_what_guards_judge(before, after, expected):
+    values = rates.reading(before, after)["values"]
+    assert {key: values[key] for key in ("shard_errors", "pooler_wait") if key in values} == expected
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), [(2.0, 0.5, 2.0), (None, 0.5, 0.5), (1.0, None, 1.0)])
+def test_of_two_looks_the_longer_wait_counts(first, second, expected):
+    assert rates.looked(counted(0, 0.0, first), counted(0.5, 0.0, second)).pooler.wait == expected

@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample i
     Histogram,
     Memory,
     Network,
+    Pooler,
     Sample,
     parse,
     render,
@@ -158,8 +159,13 @@ SAMPLES = st.builds(
     ),
     st.builds(Network, NUMBERS, NUMBERS, NUMBERS),
     st.builds(
-        Application, NUMBERS, NUMBERS, st.lists(st.floats(0, 1e9), min_size=3, max_size=3).map(sorted).map(tuple)
+        Application,
+        NUMBERS,
+        NUMBERS,
+        st.lists(st.floats(0, 1e9), min_size=3, max_size=3).map(sorted).map(tuple),
+        NUMBERS,
     ),
+    pooler=st.builds(Pooler, NUMBERS),
 )
 
 

@@ -296,7 +296,9 @@ def test_only_pools_with_a_policy_are_looked_at_and_sampled():
     of = platform(POLICY, None)
     pools = autoscale.pools(of)
     assert list(pools["web"]) == ["shop"]
-    assert autoscale.sampled(of, pools)["vm1"] == [{"name": "shop", "port": 8000}]
+    assert autoscale.sampled(of, pools)["vm1"] == [
+        {"name": "shop", "port": 8000, "pooler_port": None, "pooler_databases": []}
+    ]
     assert list(autoscale.pools(of, "search")) == ["web"], "its hosts are scaled by the other's policy"
     assert autoscale.pools(platform(None)) == {}
     with pytest.raises(ScaleoutError, match="interval: is required"):

@@ -16,6 +16,12 @@ from .world import NOW, action, case, decision, policy_of, pool_of, samples
 CPU_ALERT = {"metric": "cpu", "condition": "gt", "threshold": 90}
 ALERTS = policy_of(alerts=[CPU_ALERT])
 
+WAIT = {"metric": "pooler_wait", "condition": "gt", "threshold": 1}
+
+
+def waits(ago, instance="pg1"):
+    return {"instance": instance, "at": NOW - ago, "values": {"pooler_wait": 0}}
+
 
 def keys(*arguments, **keywords):
     return [alert.key for alert in decision(*arguments, **keywords).alerts.now]
@@ -99,6 +105,20 @@ def keys(*arguments, **keywords):
             id="A4-not-in-a-row",
         ),
         case({"history": [{}]}, ["history:0"], id="A7-a-broken-entry"),
+        *(
+            case(
+                {"policy": policy_of(guards=[WAIT]), "readings": [*samples(seconds), *pooler]},
+                expected,
+                id=f"W3-{name}",
+            )
+            for seconds, pooler, expected, name in (
+                (300, [], ["missing:guard pooler_wait > 1"], "a-guard-that-sees-nothing"),
+                (299, [], [], "a-guard-that-may-see-something-yet"),
+                (600, [waits(299)], [], "a-guard-that-has-just-seen-something"),
+                (600, [waits(300)], ["missing:guard pooler_wait > 1"], "a-guard-that-sees-nothing-any-more"),
+                (600, [waits(0), waits(600, "pg2")], [], "one-pooler-is-enough"),
+            )
+        ),
     ],
 )
 def test_alerts(given, expected):
