@@ -82,7 +82,8 @@ class Unreachable(ScaleoutError):
     CODE = "unreachable"
 
     def __init__(self, what: str, host: str, port: int, reason: str) -> None:
-        super().__init__(f"Cannot reach {what} at {host}:{port}: {reason}.", host=host, port=port)
+        place = f"[{host}]" if ":" in host else host
+        super().__init__(f"Cannot reach {what} at {place}:{port}: {reason}.", host=host, port=port)
 
 
 class Denied(Unreachable):

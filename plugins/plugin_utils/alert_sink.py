@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.plugin_utils import sink_http, sink_webhook
+from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import within
 
 WEBHOOK, ALERTMANAGER = "webhook", "alertmanager"
 #: The variable that says where alerts go, and where its secret is from if it is no variable.
@@ -62,6 +63,8 @@ def read(given: t.Any, secret: t.Any = None, environment: Mapping[str, str] | No
     secret = str(secret or known.get(ENVIRONMENT) or "")
     if kind == WEBHOOK and not secret:
         raise InvalidInput(SECRET, "", f"is not set, and the webhook's body is signed with it; or set {ENVIRONMENT}")
+    if kind == ALERTMANAGER and secret:
+        sink_http.check_token(SECRET, secret)
     return Settings(kind, url, secret, str(given.get("ca_file") or ""), float(timeout))
 
 
@@ -85,7 +88,8 @@ def send(to: Settings, firing: Sequence[Mapping[str, t.Any]], cleared: Sequence[
         document = {"event": "scaling_alerts", "at": round(now, 3), "firing": list(firing), "cleared": list(cleared)}
         body = json.dumps(document, sort_keys=True).encode()
         headers[sink_webhook.HEADER] = sink_webhook.signature(body, to.secret)
-    sink_http.post(target, body, headers)
+    # A time-out of a socket counts from byte to byte, and who waits here has the lease.
+    within(2 * to.timeout, f"Telling {target.what}", lambda: sink_http.post(target, body, headers))
 
 
 def _url(to: Settings) -> str:

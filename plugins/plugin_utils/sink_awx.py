@@ -23,6 +23,7 @@ def check(options: Options) -> None:
         raise InvalidInput("awx_template", options.awx_template, "is not the id or the name of a job template")
     if not options.awx_token:
         raise InvalidInput("awx_token", "", "is not set; set SCALEOUT_AWX_TOKEN in the environment")
+    sink_http.check_token("awx_token", options.awx_token)
 
 
 def send(event: Event, options: Options) -> str:
@@ -37,7 +38,7 @@ def send(event: Event, options: Options) -> str:
     target = sink_http.Target("AWX", url, options.ca_file, options.timeout)
     answer: t.Any = sink_http.post(target, body, {"Authorization": f"Bearer {options.awx_token}"})
     job = answer.get("job", answer.get("id")) if isinstance(answer, dict) else None
-    if not isinstance(job, int):
+    if isinstance(job, bool) or not isinstance(job, int):
         parts = urllib.parse.urlsplit(url)
         raise Stranger("AWX", str(parts.hostname), parts.port or 443, "what answers is not AWX: it names no job")
     return f"job {job} of AWX"

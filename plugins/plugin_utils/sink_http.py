@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Denied,
     InvalidInput,
+    ScaleoutError,
     Stranger,
     UnexpectedAnswer,
     Unreachable,
@@ -42,15 +43,28 @@ def check(option: str, url: str) -> None:
 
     :raises InvalidInput: it is neither HTTPS nor on this machine.
     """
-    parts = urllib.parse.urlsplit(url)
     try:
+        parts = urllib.parse.urlsplit(url)
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        # A request has no other characters, and a name has no labels that are empty or longer than 63 of them.
+        usable = usable and url.isascii() and url.isprintable() and " " not in url
+        str(parts.hostname).encode("idna")
     except ValueError:
         usable = False
     if not usable or parts.username is not None or parts.scheme not in ("http", "https"):
         raise InvalidInput(option, _shown(url), "is not a URL such as https://awx.example.com")
     if parts.scheme == "http" and not _is_here(str(parts.hostname)):
         raise InvalidInput(option, _shown(url), "begins with http://, which anyone on the way can read; use https://")
+
+
+def check_token(option: str, token: str) -> None:
+    """Refuse a token that no header can hold: an error of the library that sends it would repeat it.
+
+    :raises InvalidInput: it is empty, or has a space, the end of a line or another such character.
+    """
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        text = f"{option}: is no token; it is empty, or has a space, the end of a line or a letter beyond ASCII."
+        raise ScaleoutError(text, code=InvalidInput.CODE, option=option)
 
 
 def _shown(url: str) -> str:
@@ -104,5 +118,5 @@ def post(target: Target, body: bytes, headers: Mapping[str, str]) -> t.Any:
         raise UnexpectedAnswer(*where, f"it answered HTTP {status} to POST {path.partition('?')[0]}")
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

@@ -17,7 +17,7 @@ HEADER = "X-Hub-Signature-256"
 
 def signature(body: bytes, secret: str) -> str:
     """Return the signature of a body: its HMAC-SHA256 in hexadecimal digits, after ``sha256=``."""
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return "sha256=" + hmac.new(secret.encode("utf-8", "surrogateescape"), body, hashlib.sha256).hexdigest()
 
 
 def check(options: Options) -> None:

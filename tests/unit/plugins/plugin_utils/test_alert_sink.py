@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.plugin_utils import alert_sink, sink_webhook
+from tests.unit import redis_server
 
 NOW = 1_767_225_600.0
 ALERT = {"key": "shop:silent:shop2", "kind": "silent", "member": "shop2", "text": "shop2 has been silent for 320 s."}
@@ -97,6 +99,31 @@ def test_p1_what_cannot_be(given, secret, sentence):
     with pytest.raises(InvalidInput) as refused:
         alert_sink.read(given, secret, {})
     assert sentence in refused.value.message
+
+
+@pytest.mark.parametrize("token", ["s3cret\n", "s3cret\r\nX: y", "s3cr\u20act", "s3cret\udcff"])
+def test_a_token_that_no_header_holds_is_refused_without_a_word_of_it(token):
+    with pytest.raises(ScaleoutError) as refused:
+        alert_sink.read({"url": "https://x", "kind": "alertmanager"}, token, {})
+    assert (refused.value.code, refused.value.facts) == ("invalid_input", {"option": "autoscale_alerts_secret"})
+    assert "s3c" not in refused.value.message
+
+
+def test_a_receiver_that_trickles_is_given_up():
+    """Who waits for it has the lease of the run."""
+    with redis_server.answering(b"HTTP/1.1 200 OK\r\nX: ", trickle=0.05) as port:
+        to = alert_sink.Settings("webhook", f"http://127.0.0.1:{port}/", "s3cret", timeout=0.2)
+        began = time.monotonic()
+        with pytest.raises(ScaleoutError, match=r"longer than 0\.4 s") as given_up:
+            alert_sink.send(to, [ALERT], [], NOW)
+    assert given_up.value.code == "timeout"
+    assert time.monotonic() - began < 2
+
+
+def test_an_answer_that_is_nested_too_deeply_is_an_answer():
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000
+    with redis_server.answering(answer) as port:
+        alert_sink.send(alert_sink.Settings("webhook", f"http://127.0.0.1:{port}/", "s"), [ALERT], [], NOW)
 
 
 @pytest.mark.parametrize("given", [None, "", {}])

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 import time
@@ -11,8 +13,8 @@ import time
 import pytest
 import yaml
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
-from ansible_collections.scaleout.platform.plugins.plugin_utils import hand_over, sink_http, sink_webhook
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.plugin_utils import hand_over, sink_awx, sink_http, sink_webhook
 from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import TooSlow, within
 from ansible_collections.scaleout.platform.plugins.plugin_utils.run_log import task_of
 from tests.unit.redis_server import ROOT
@@ -61,6 +63,13 @@ def test_the_signature_is_the_one_that_github_documents():
         ("https://:443/", "is not a URL"),
         ("https://awx.example.com:x/", "is not a URL"),
         ("https://me:sesame@awx.example.com/", "is not a URL"),
+        ("http://[::1", "is not a URL"),
+        ("https://me:sesame@[::1", "is not a URL"),
+        ("https://awx.example.com/ü", "is not a URL"),
+        ("https://awx.example.com/a b", "is not a URL"),
+        ("https://awx.example.com/a\nb", "is not a URL"),
+        ("https://awx..example.com/", "is not a URL"),
+        (f"https://{'a' * 64}.example.com/", "is not a URL"),
         ("http://awx.example.com", "use https"),
         ("http://127.0.0.1.example.com", "use https"),
         ("https://awx.example.com/api/v2", None),
@@ -76,6 +85,22 @@ def test_a_secret_goes_where_no_one_else_reads_it(url, reason):
     with pytest.raises(InvalidInput, match=reason) as raised:
         sink_http.check("awx_url", url)
     assert "sesame" not in str(raised.value)
+
+
+@pytest.mark.parametrize("token", ["sesame\n", "ses\r\name", "ses ame", "s\u00e9same", "sesame\udcff", "sesame\0", ""])
+def test_a_token_that_no_header_holds_is_refused_without_a_word_of_it(token):
+    """The library that sends it would raise an error whose text repeats it."""
+    options = hand_over.Options(awx_url="https://awx.example.com/api/v2", awx_template="7", awx_token=token)
+    with pytest.raises(ScaleoutError) as refused:
+        sink_awx.check(options)
+    assert refused.value.code == "invalid_input"
+    assert "ame" not in refused.value.message
+
+
+def test_a_secret_of_any_bytes_signs():
+    """The environment may hold what is not UTF-8; its bytes are what whoever receives the event has."""
+    expected = hmac.new(b"sesame\xff", b"{}", hashlib.sha256).hexdigest()
+    assert sink_webhook.signature(b"{}", "sesame\udcff") == f"sha256={expected}"
 
 
 @pytest.mark.parametrize(
