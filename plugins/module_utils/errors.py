@@ -66,6 +66,14 @@ class InvalidInput(ScaleoutError):
         super().__init__(f"{option}: {told(value)} {reason}.", option=option)
 
 
+def all_of(faults: t.Sequence[InvalidInput]) -> ScaleoutError:
+    """Return the error for options of which at least one cannot be: its own, or one that has a line for each."""
+    if len(faults) == 1:
+        return faults[0]
+    text = "\n".join(["Several options cannot be:", *(f"- {fault.message}" for fault in faults)])
+    return ScaleoutError(text, code=InvalidInput.CODE, problems=[fault.message for fault in faults])
+
+
 class MissingLibrary(ScaleoutError):
     """A Python library that the module needs and the host lacks; ``library`` is its name."""
 

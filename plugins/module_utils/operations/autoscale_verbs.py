@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, all_of
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.journal import EVERYONE, parse_duration
 
@@ -63,7 +63,7 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Verb:
     elif why:
         faults.append(InvalidInput("why", why, "is the reason of a pause, and there is no pause: -e pause=2h"))
     if faults:
-        raise _all_of(faults)
+        raise all_of(faults)
     name = PAUSE if pauses else RESUME if resumes else CYCLE
     return Verb(name, application, group, str(given.get("pause") or ""), why)
 
@@ -86,10 +86,3 @@ def _flag(name: str, value: t.Any, faults: list[InvalidInput]) -> bool:
     if text not in (*_TRUE, *_FALSE):
         faults.append(InvalidInput(name, value, "is not true or false"))
     return text in _TRUE
-
-
-def _all_of(faults: t.Sequence[InvalidInput]) -> ScaleoutError:
-    if len(faults) == 1:
-        return faults[0]
-    text = "\n".join(["Several options cannot be:", *(f"- {fault.message}" for fault in faults)])
-    return ScaleoutError(text, code=InvalidInput.CODE, problems=[fault.message for fault in faults])

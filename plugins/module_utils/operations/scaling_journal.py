@@ -10,11 +10,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
-    InvalidInput,
-    Refused,
-    ScaleoutError,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, all_of
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import fault_of_group
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
@@ -130,11 +126,8 @@ def _change(params: t.Mapping[str, t.Any]) -> Change:
     if state in _FENCED and not run:
         faults.append(InvalidInput("run", run, f"is not a run, and {state} is only for the one with the lease"))
     change = _CHANGES[state](params, run, faults)
-    if len(faults) == 1:
-        raise faults[0]
     if faults:
-        lines = "\n".join(["Several options cannot be:", *(f"- {fault.message}" for fault in faults)])
-        raise ScaleoutError(lines, code=InvalidInput.CODE, problems=[fault.message for fault in faults])
+        raise all_of(faults)
     return change
 
 
