@@ -169,8 +169,7 @@ class ActionModule(PoolAction):
 
     def _see(self, group: str, policies: t.Mapping[str, t.Any], read: t.Any = None) -> autoscale.Seen | Unread:
         """Ask Consul about a pool: its record, who serves, and what was done to it."""
-        applications = tuple(one.name for one in self._platform.applications.values() if one.group == group)
-        options = self._options(requests.Asked(group, applications, None))
+        options = self._options(requests.Asked(group, self._platform.pools[group], None))
         looked = self._members({**options, "minimum": 1, "maximum": None}, check=True)
         journal = looked if looked.get("failed") else self._module("scaling_journal", {"group": group})
         if journal.get("failed"):

@@ -241,7 +241,7 @@ class ActionModule(PoolAction):
     def _written_off(self) -> Result:
         host = scale_pool.lost_host(self._platform, self._given)
         answers = {}
-        for group in scale_pool.pools(self._platform):
+        for group in self._platform.pools:
             options = self._options(requests.Asked(group, (), None))
             wanted = {name: options[name] for name in ("group", "services", "static_members", "provider")}
             wanted = {**wanted, "state": "written_off", "left": [host]}

@@ -226,6 +226,19 @@ class Platform:
     applications: t.Mapping[str, Application] = dataclasses.field(default_factory=dict)
     playing: t.Collection[str] = ()
 
+    @property
+    def pools(self) -> dict[str, tuple[str, ...]]:
+        """The names of the applications that run on the hosts of each group, by the group's name."""
+        found: dict[str, tuple[str, ...]] = {}
+        for one in self.applications.values():
+            found[one.group] = (*found.get(one.group, ()), one.name)
+        return found
+
+    @property
+    def pool_names(self) -> dict[str, str]:
+        """The group of each pool, by what a person may call it: the group itself, or one of its applications."""
+        return {**{group: group for group in self.pools}, **{one.name: one.group for one in self.applications.values()}}
+
     def members(self, group: str) -> list[str]:
         """Return the hosts of a group in the order of the inventory; none where there is no such group."""
         return [host for host in self.groups.get(group, ()) if host in self.hosts]

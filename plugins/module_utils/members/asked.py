@@ -90,10 +90,7 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Asked:
     :raises InvalidInput: they do not say it, or contradict each other.
     :raises Refused: the group is none that grows by a number.
     """
-    pools: dict[str, list[str]] = {}
-    for application in platform.applications.values():
-        pools.setdefault(application.group, []).append(application.name)
-    names = {**{name: name for name in pools}, **{one.name: one.group for one in platform.applications.values()}}
+    names = platform.pool_names
     option, name, count = _named(given, names, platform)
     if name not in names:
         raise _other(option, name, names, platform)
@@ -105,7 +102,7 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Asked:
     if number is not None:
         minimum, maximum = bounds(platform, group)
         check_bounds(group, number, minimum, maximum)
-    return Asked(group, tuple(pools[group]), number, leave)
+    return Asked(group, platform.pools[group], number, leave)
 
 
 def bounds(platform: Platform, group: str) -> tuple[int, int | None]:

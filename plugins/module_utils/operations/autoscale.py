@@ -211,7 +211,7 @@ def _request(platform: Platform, group: str, decision: Decision, seen: Seen) -> 
     choice, look = decision.choice, decision.look
     by = choice.winner.title if choice.winner else ""
     why = choice.winner.why if choice.winner else ""
-    applications = tuple(one.name for one in platform.applications.values() if one.group == group)
+    applications = platform.pools[group]
     if choice.direction == UP:
         return Asked(group, applications, choice.after, choice.replaced, by, why, choice.replaced)
     first = list(choice.leave_first)
@@ -243,7 +243,7 @@ def clean_up(platform: Platform, group: str, seen: Seen, now: float) -> Asked | 
     members = seen.names(MEMBER)
     if not members or not (joining or young):
         return None
-    applications = tuple(one.name for one in platform.applications.values() if one.group == group)
+    applications = platform.pools[group]
     why = f"{', '.join([*joining, *(str(one['name']) for one in leaving)])} of an action that broke off"
     return Asked(group, applications, len(members), tuple(joining), CLEAN_UP, why)
 

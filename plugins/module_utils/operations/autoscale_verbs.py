@@ -41,9 +41,7 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Verb:
     application = str(given.get("application") or "")
     group = EVERYONE
     if application:
-        groups = {**{one.group: one.group for one in platform.applications.values()}}
-        groups.update({one.name: one.group for one in platform.applications.values()})
-        group = groups.get(application, "")
+        group = platform.pool_names.get(application, "")
         if not group:
             names = " or ".join(sorted(platform.applications)) or "none"
             faults.append(InvalidInput("application", application, f"is not an application; there is {names}"))

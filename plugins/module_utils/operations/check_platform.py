@@ -85,7 +85,7 @@ def is_idle(platform: Platform, host: str) -> bool:
 
 def is_needed(platform: Platform, host: str, group: str) -> bool:
     """Whether a host that leaves a pool goes on working for another group: a service's, Consul's, or another pool's."""
-    working = working_groups(one.group for one in platform.applications.values()) - {group}
+    working = working_groups(platform.pools) - {group}
     return any(host in platform.groups.get(name, ()) for name in working)
 
 

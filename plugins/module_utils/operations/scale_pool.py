@@ -284,11 +284,6 @@ def refuse_alive(host: str, seen: Planned) -> None:
         )
 
 
-def pools(platform: Platform) -> list[str]:
-    """Return the groups that hosts come to and go from."""
-    return list(dict.fromkeys(one.group for one in platform.applications.values()))
-
-
 def written_off(host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequence[str]) -> list[str]:
     """Return what was done about a host that is lost, for a person.
 

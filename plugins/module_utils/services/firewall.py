@@ -200,8 +200,7 @@ def _hosts(platform: Platform) -> list[str]:
 
 
 def _application_hosts(platform: Platform) -> list[str]:
-    groups = dict.fromkeys(one.group for one in platform.applications.values())
-    return [host for group in groups for host in platform.members(group)]
+    return [host for group in platform.pools for host in platform.members(group)]
 
 
 def _from(platform: Platform, host: str, hosts: t.Iterable[str], networks: t.Sequence[str] = ()) -> tuple[str, ...]:
