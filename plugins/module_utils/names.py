@@ -17,6 +17,9 @@ FLEET_PROVIDERS = ("docker", "static")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _ADDRESS = re.compile(r"[A-Za-z0-9:]([A-Za-z0-9.:_-]{0,251}[A-Za-z0-9])?")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$-]*")
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+#: A release without a name of its own is called by twelve digits of its digest, which are no number here.
+_VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,7})")
 _NOT_IN_SLOT = re.compile(r"[^a-z0-9_]")
 #: How near a name is that may be meant, by the ratio of difflib.
 _NEAR = 0.7
@@ -46,6 +49,26 @@ def fault_of_address(address: t.Any) -> str | None:
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
         return "is not an address or a host name"
     return None
+
+
+def is_release(version: str) -> bool:
+    """Whether a release may have this name, which becomes a directory."""
+    return _RELEASE.fullmatch(version) is not None
+
+
+def version_number(version: str) -> tuple[int, ...] | None:
+    """Return a version as numbers that compare, such as ``1.4``; None for any other name.
+
+    >>> version_number("v1.4.0") == version_number("1.4")
+    True
+    """
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return None
+    parts = [int(part) for part in found[1].split(".")]
+    while len(parts) > 1 and parts[-1] == 0:
+        parts.pop()
+    return tuple(parts)
 
 
 def fault_of_identifier(name: t.Any) -> str | None:

@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils import journal
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.health import server as health
 from ansible_collections.scaleout.platform.plugins.module_utils.limits import settings
+from ansible_collections.scaleout.platform.plugins.module_utils.names import is_release
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import plan as planner
@@ -28,7 +29,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.server 
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import states
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}\Z")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 
 #: Seconds; a process may take as long to end as its unit lets it, and systemd holds it to that.
 _UNIT_TIMEOUT = 3600
@@ -374,7 +374,7 @@ def task_of(params: t.Mapping[str, t.Any]) -> Release:
     """
     if not _NAME.match(params["name"]):
         raise InvalidInput("name", params["name"], "must be 1 to 31 of a-z, 0-9, _ and -, beginning with a letter")
-    if params["version"] and not _VERSION.match(params["version"]):
+    if params["version"] and not is_release(params["version"]):
         raise InvalidInput("version", params["version"], "must be 1 to 64 letters, digits and ._+-, no dot first")
     names = [worker["name"] for worker in params["workers"]]
     for name in names:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.names import version_number
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import rollout, schema
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan import Release
@@ -70,7 +71,7 @@ def for_update(
     """
     version = request.version or str(settings.get("version") or "") or str(packed.get("version") or unnamed)
     stated = str(settings.get("schema_serves") or "")
-    if stated and schema.number(version) is None:
+    if stated and version_number(version) is None:
         reason = f"is compared with schema_serves ({stated}), so it must be a number with dots, such as 1.4"
         raise InvalidInput("version", version, reason)
     accept = request.accept_no_rollback
@@ -153,10 +154,10 @@ def _refuse_below(version: str, there: t.Mapping[str, Host]) -> None:
         )
         for found in there.values()
     } - {""}
-    floor = max(stated, key=lambda one: schema.number(one) or (), default="")
+    floor = max(stated, key=lambda one: version_number(one) or (), default="")
     is_there = any(version in _releases(found) for found in there.values())
     # A name that cannot be compared is an older release if it is on the hosts, and a new one if it is not.
-    if schema.serves(floor, version) or (schema.number(version) is None and not is_there):
+    if schema.serves(floor, version) or (version_number(version) is None and not is_there):
         return
     raise Refused(
         f"The schema of the database serves {floor} and later, and a rollback does not migrate; release {version} "

@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import is_release
 
 #: What a rolling update asks for where the command line says nothing.
 PARALLELISM = "1"
@@ -23,7 +24,6 @@ MINIMUM_HEALTHY_TIME = 10.0
 _LONGEST = 3600.0
 
 _SHARE = re.compile(r"(\d{1,4})(%?)")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read(known: t.Collection[str], given: t.Mapping[str, t.Any], back: bool = Fa
         there = " or ".join(sorted(known)) or "none"
         reason = f"is not an application; there is {there}" if application else f"is not set; there is {there}"
         faults.append(InvalidInput("application", given.get("application"), reason))
-    if version and not _VERSION.fullmatch(version):
+    if version and not is_release(version):
         reason = "is no name of a release: 1 to 64 letters, digits and ._+-, no dot first"
         faults.append(InvalidInput("version", given["version"], reason))
     accept = str(given.get("accept_no_rollback") or "")

@@ -8,28 +8,10 @@ statement of the release that was deployed last counts, whichever release serves
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.names import version_number
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan import Release
-
-#: A release without a name of its own is called by twelve digits of its digest, which are no number here.
-_NUMBER = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,7})")
-
-
-def number(version: str) -> tuple[int, ...] | None:
-    """Return a version as numbers that compare, such as ``1.4``; None for any other name.
-
-    >>> number("v1.4.0") == number("1.4")
-    True
-    """
-    found = _NUMBER.fullmatch(version)
-    if found is None:
-        return None
-    parts = [int(part) for part in found[1].split(".")]
-    while len(parts) > 1 and parts[-1] == 0:
-        parts.pop()
-    return tuple(parts)
 
 
 def serves(oldest: str, version: str) -> bool:
@@ -39,7 +21,7 @@ def serves(oldest: str, version: str) -> bool:
     """
     if not oldest:
         return True
-    least, given = number(oldest), number(version)
+    least, given = version_number(oldest), version_number(version)
     return least is not None and given is not None and given >= least
 
 
@@ -78,6 +60,6 @@ def warning(version: str, before: str | None, releases: t.Iterable[Release], not
     """
     there = list(releases)
     floor = oldest_served(one for one in there if one.version != version)
-    if number(version) is not None and not serves(floor, version):
+    if version_number(version) is not None and not serves(floor, version):
         return f"Release {version} is older than {floor}, the oldest one that the schema of the database still serves."
     return no_way_back(version, str(note.get("schema_serves") or ""), "", before or "")

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import limits
-from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed, is_release, version_number
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, nginx
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
@@ -37,9 +37,6 @@ OWN_VARIABLES = ("PORT", "SERVICE_NAME", "SERVICE_TAGS", "SERVICE_RELEASE")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,30}")
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-_VERSION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+-]{0,63})?")
-#: A version that can be compared with another one.
-_NUMBER = re.compile(r"v?\d{1,9}(\.\d{1,9}){0,7}")
 _PATH = re.compile(r"/[!-~]*")
 # A name as a Host header has it, perhaps with a port.
 _HOST = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
@@ -191,7 +188,7 @@ def _sources(app: _Application) -> t.Iterator[Problem]:
             f"{app.called('strip_components')} is {app['strip_components']}; it is how many leading directories to drop"
         )
         yield app.problem("bad_value", text)
-    if not _VERSION.fullmatch(app.text("version")):
+    if app.text("version") and not is_release(app.text("version")):
         yield app.problem(
             "bad_name",
             f"{app.called('version')} is {json.dumps(app['version'])}; it becomes a directory, so it must be 1 to 64 "
@@ -200,7 +197,7 @@ def _sources(app: _Application) -> t.Iterator[Problem]:
 
     if app.text("schema_serves"):
         for name in ("schema_serves", "version"):
-            if not _NUMBER.fullmatch(app.text(name)):
+            if version_number(app.text(name)) is None:
                 yield app.problem(
                     "bad_value",
                     f"{app.called(name)} is {json.dumps(app[name])}; {app.called('schema_serves')} and "

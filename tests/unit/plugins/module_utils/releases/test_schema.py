@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.scaleout.platform.plugins.module_utils import names
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import schema
 from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan import Release
 
@@ -26,7 +27,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan im
     ],
 )
 def test_versions_as_numbers(version, number):
-    assert schema.number(version) == number
+    assert names.version_number(version) == number
 
 
 @pytest.mark.parametrize(
