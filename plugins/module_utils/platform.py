@@ -13,6 +13,8 @@ import types
 import typing as t
 
 _NOTHING: t.Mapping[str, t.Any] = types.MappingProxyType({})
+#: A variable may be given on the command line, or come out of a template, and is a text then.
+_TRUE, _FALSE = ("true", "yes", "on", "1", "y", "t"), ("false", "no", "off", "0", "n", "f")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +43,12 @@ def plain(value: t.Any) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
     return value
+
+
+def truth(value: t.Any) -> bool | None:
+    """Return what a variable says that is to be true or false, as Ansible reads it; None where it says neither."""
+    text = str(value).strip().lower()
+    return True if text in _TRUE else False if text in _FALSE else None
 
 
 @dataclasses.dataclass(frozen=True)

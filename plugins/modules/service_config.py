@@ -168,6 +168,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.module import Ta
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.configure import Configuration
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.drivers import DRIVERS
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import truth
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import File, marked
 
 if t.TYPE_CHECKING:
@@ -241,7 +242,7 @@ def _secrets_in(params: dict) -> set[str]:
     return {
         str(entry["content"])
         for entry in files
-        if isinstance(entry, dict) and entry.get("secret") in (True, "true", "yes", "True") and entry.get("content")
+        if isinstance(entry, dict) and truth(entry.get("secret")) and entry.get("content")
     } | {str(value) for value in (params.get("secrets") or {}).values() if value}
 
 

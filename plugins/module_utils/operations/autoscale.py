@@ -18,7 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.asked im
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import DEAD, SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import JOINING, LEAVING, MEMBER, natural
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, truth
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import projection
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, NONE, SCALE, Reason
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Look
@@ -32,7 +32,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.result i
 #: How many seconds a host that could not be cleaned is tried again by itself; then a person has to look at it.
 PATIENCE = 900.0
 _SINCE = "%Y-%m-%dT%H:%M:%SZ"
-_TRUE = (True, "true", "yes", "True", "Yes")
 
 Document = t.Mapping[str, t.Any]
 
@@ -168,7 +167,7 @@ def pool_of(platform: Platform, seen: Seen) -> Pool:
                     healthy=serves,
                     in_rotation=name not in maintenance,
                     since=_seconds(one.get("since")),
-                    protected=platform.value(name, "scale_protected", False) in _TRUE,
+                    protected=truth(platform.value(name, "scale_protected")) is True,
                     failed=health.get(name) == DEAD,
                     reached=serves and name not in maintenance,
                 )

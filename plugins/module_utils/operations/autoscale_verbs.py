@@ -8,11 +8,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, all_of
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, truth
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.journal import EVERYONE, parse_duration
 
 CYCLE, PAUSE, RESUME = "cycle", "pause", "resume"
-_TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0", "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +79,7 @@ def told(verb: Verb, journal: t.Mapping[str, t.Any], now: float) -> str:
 
 
 def _flag(name: str, value: t.Any, faults: list[InvalidInput]) -> bool:
-    text = "" if value is None else str(value).lower()
-    if text not in (*_TRUE, *_FALSE):
+    found = False if value in (None, "") else truth(value)
+    if found is None:
         faults.append(InvalidInput(name, value, "is not true or false"))
-    return text in _TRUE
+    return found is True

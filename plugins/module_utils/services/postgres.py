@@ -13,6 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Problem,
     leader_of,
     standbys_of,
+    truth,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.versions import NOT_BELOW_PRIMARY
 from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres_hba, postgres_roles
@@ -285,7 +286,7 @@ def _clone(platform: Platform, host: str, cluster: Cluster, state: State) -> boo
     """
     if host == leader_of(cluster).name:
         return False
-    if _truth(platform.value(host, "postgres_reclone", False)) or _interrupted(state):
+    if truth(platform.value(host, "postgres_reclone")) or _interrupted(state):
         return True
     holds = bool(state.get("initialised")) and bool(state.get("used"))
     return not (state.get("standby_signal") or holds)
@@ -364,7 +365,7 @@ def _of_standby(
 ) -> t.Iterator[tuple[str, str]]:
     again = _AGAIN
     leader = leader_of(cluster).name
-    reclone = _truth(platform.value(host, "postgres_reclone", False))
+    reclone = truth(platform.value(host, "postgres_reclone")) is True
     if state["configured"] and not state["initialised"] and not state["cloning"] and not reclone:
         # Else a base backup of everything would go to the disk below the mount point.
         yield (
@@ -417,7 +418,3 @@ def _int(value: t.Any) -> int | None:
         return None
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _truth(value: t.Any) -> bool:
-    return str(value).strip().lower() in ("1", "true", "yes", "on", "y", "t")

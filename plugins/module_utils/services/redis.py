@@ -9,7 +9,7 @@ import json
 import re
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem, truth
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 from ansible_collections.scaleout.platform.plugins.module_utils.services.redis_conf import size
 
@@ -144,9 +144,8 @@ def instances(platform: Platform, host: str) -> list[Instance]:
 
 def _yes_no(value: t.Any) -> t.Any:
     """Return the boolean that a template may have made text of; anything else as it is."""
-    if isinstance(value, str) and value.lower() in ("yes", "true", "on", "no", "false", "off"):
-        return value.lower() in ("yes", "true", "on")
-    return value
+    found = truth(value) if isinstance(value, str) else None
+    return value if found is None else found
 
 
 def _no(value: t.Any) -> t.Any:
