@@ -8,12 +8,11 @@ keeps the most capacity wins (W1): the pool grows when one asks for it, and shri
 
 from __future__ import annotations
 
-import calendar
 import dataclasses
 import math
-import time
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import DEAD, SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import JOINING, LEAVING, MEMBER, natural
@@ -31,7 +30,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.result i
 
 #: How many seconds a host that could not be cleaned is tried again by itself; then a person has to look at it.
 PATIENCE = 900.0
-_SINCE = "%Y-%m-%dT%H:%M:%SZ"
 
 Document = t.Mapping[str, t.Any]
 
@@ -166,7 +164,7 @@ def pool_of(platform: Platform, seen: Seen) -> Pool:
                     name,
                     healthy=serves,
                     in_rotation=name not in maintenance,
-                    since=_seconds(one.get("since")),
+                    since=moments.seconds(one.get("since")),
                     protected=truth(platform.value(name, "scale_protected")) is True,
                     failed=health.get(name) == DEAD,
                     reached=serves and name not in maintenance,
@@ -221,7 +219,7 @@ def _request(platform: Platform, group: str, decision: Decision, seen: Seen) -> 
 
 def fewest_connections(names: t.Sequence[str], seen: Seen) -> list[str]:
     """Return members in the order in which they leave: the fewest connections, who was added last, the highest name."""
-    since = {str(one["name"]): _seconds(one.get("since")) or 0.0 for one in seen.members}
+    since = {str(one["name"]): moments.seconds(one.get("since")) or 0.0 for one in seen.members}
     latest = sorted(names, key=lambda name: (since.get(name, 0.0), natural(name)), reverse=True)
     return sorted(latest, key=lambda name: seen.connections.get(name, math.inf))
 
@@ -238,7 +236,7 @@ def clean_up(platform: Platform, group: str, seen: Seen, now: float) -> Asked | 
     """
     joining = seen.names(JOINING)
     leaving = [one for one in seen.members if one["state"] == LEAVING]
-    young = [one for one in leaving if now - (_seconds(one.get("since")) or 0.0) < PATIENCE]
+    young = [one for one in leaving if now - (moments.seconds(one.get("since")) or 0.0) < PATIENCE]
     members = seen.names(MEMBER)
     if not members or not (joining or young):
         return None
@@ -276,7 +274,7 @@ def _alerts(group: str, decisions: t.Mapping[str, Decision], seen: Seen, now: fl
         for alert in decision.alerts.now
     ]
     for one in seen.members:
-        since = _seconds(one.get("since"))
+        since = moments.seconds(one.get("since"))
         if one["state"] == LEAVING and since is not None and now - since >= PATIENCE:
             name = str(one["name"])
             text = (
@@ -319,11 +317,3 @@ def _line(
         text += f"; {seen.problems[0]}"
     count = sum(len(one.alerts.now) for one in decisions.values())
     return f"{group}: {text}" + (f" ({count} alert{'' if count == 1 else 's'})" if count else "")
-
-
-def _seconds(since: t.Any) -> float | None:
-    """Return a time of the record in seconds since the epoch; None for a host of the inventory from the beginning."""
-    try:
-        return float(calendar.timegm(time.strptime(since, _SINCE)))
-    except (TypeError, ValueError):
-        return None

@@ -12,6 +12,7 @@ import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
@@ -249,7 +250,7 @@ def _write_cache(question: Question, answer: Answer, seen: str) -> None:
         return
     content = {
         "inventory": question.inventory,
-        "seen": seen or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seen": seen or moments.text(time.time()),
         "records": {group: record.document() for group, record in answer.records.items()},
     }
     try:

@@ -9,6 +9,7 @@ import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
@@ -94,7 +95,7 @@ class ScaleGroup(Task):
             raise InvalidInput("group", group, fault)
         if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
             raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        now = moments.text(time.time())
         decide = {"scaled": _scaled, "settled": _settled, "written_off": _written_off}[params["state"]](params, now)
         run = params.get("run") if acts else None
         return cls(Consul.from_options(params), prefix, group, decide, params.get("services"), run)

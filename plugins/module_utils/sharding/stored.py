@@ -9,10 +9,10 @@ publication, in seconds since 1970, as its flags.
 
 from __future__ import annotations
 
-import datetime
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import map as shard_maps
 
@@ -100,7 +100,6 @@ def archive(kept: t.Iterable[int], replaced: int | None, planned: int, keep: int
 def published_at(flags: int) -> str | None:
     """Return the time that the flags of a version hold, in UTC; None where they hold none."""
     try:
-        moment = datetime.datetime.fromtimestamp(flags, datetime.timezone.utc)
+        return moments.text(flags) if flags else None
     except (OverflowError, ValueError, OSError):
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if flags else None
