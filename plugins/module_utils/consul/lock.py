@@ -119,16 +119,15 @@ def fence(consul: Consul, key: str, ours: t.Callable[[Holder], bool], now: float
         raise LeaseLost(f"No one holds the lock {key}, and nothing is written without it.", holder={})
     if not ours(found["holder"]):
         raise LeaseLost(
-            f"The lock {key} is another's, {', '.join(f'{name} {value}' for name, value in found['holder'].items())}, "
-            "and nothing is written without it.",
+            f"The lock {key} is another's, {_named(found['holder'])}, and nothing is written without it.",
             holder=found["holder"],
             since=found["since"],
             renewed=found["renewed"],
         )
-    if now - found["renewed"] > found["patience"]:
+    overdue = _overdue(found, now)
+    if overdue > 0:
         raise LeaseLost(
-            f"The lock {key} expired {now - found['renewed'] - found['patience']:.0f} s ago, and nothing is written "
-            "without it.",
+            f"The lock {key} expired {overdue:.0f} s ago, and nothing is written without it.",
             holder={},
             since=found["since"],
             renewed=found["renewed"],
@@ -146,15 +145,24 @@ def _look(
     document = documents.read(consul, key)
     found = None if document is None else _fields(document)
     ours = found is not None and found["holder"] == dict(holder)
-    if found and not ours and now - found["renewed"] <= found["patience"] and not gone(found["holder"]):
+    if found and not ours and _overdue(found, now) <= 0 and not gone(found["holder"]):
         raise Held(
-            f"The lock {key} is held by {', '.join(f'{name} {value}' for name, value in found['holder'].items())}.",
+            f"The lock {key} is held by {_named(found['holder'])}.",
             holder=found["holder"],
             since=found["since"],
             renewed=found["renewed"],
             until=found["renewed"] + found["patience"],
         )
     return document, found
+
+
+def _named(holder: Holder) -> str:
+    return ", ".join(f"{name} {value}" for name, value in holder.items())
+
+
+def _overdue(found: dict[str, t.Any], now: float) -> float:
+    """Return for how many seconds a lock has been expired; negative, or zero, for one that counts."""
+    return float(now - found["renewed"] - found["patience"])
 
 
 def _fields(document: documents.Document) -> dict[str, t.Any]:
