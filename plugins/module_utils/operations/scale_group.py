@@ -30,8 +30,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
     decode,
     fault_of_group,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.fenced import FencedDocument, fault_of_prefix
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +58,8 @@ Decide = t.Callable[[Seen], Scaling]
 """From what Consul says to what becomes of the group."""
 
 
-class ScaleGroup(Task):
-    """Reads the records, plans the next one of a group, and writes it unless another client has written since.
-
-    :param run: which run this is, which has to hold the lease then (A5); none for a dry run.
-    """
+class ScaleGroup(FencedDocument):
+    """Reads the records, plans the next one of a group, and writes it unless another client has written since."""
 
     def __init__(
         self,
@@ -73,14 +70,9 @@ class ScaleGroup(Task):
         services: t.Sequence[str] | None = None,
         run: str | None = None,
     ) -> None:
-        self._consul = consul
-        self._prefix = prefix
-        self._group = group
-        self._key = f"{prefix}/{group}"
+        super().__init__(consul, prefix, group, run)
         self._decide = decide
         self._services = services
-        self._run = run
-        self._seen: documents.Document | None = None
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any], acts: bool = True) -> ScaleGroup:
@@ -93,8 +85,9 @@ class ScaleGroup(Task):
         fault = fault_of_group(group)
         if fault:
             raise InvalidInput("group", group, fault)
-        if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
-            raise InvalidInput("prefix", prefix, "is not a folder of Consul's KV")
+        fault = fault_of_prefix(prefix)
+        if fault:
+            raise InvalidInput("prefix", prefix, fault)
         now = moments.text(time.time())
         decide = {"scaled": _scaled, "settled": _settled, "written_off": _written_off}[params["state"]](params, now)
         run = params.get("run") if acts else None
@@ -119,18 +112,6 @@ class ScaleGroup(Task):
                 "record": scaling.after.document() if scaling.after else None,
             },
         )
-
-    def apply(self, plan: Plan) -> Plan:
-        return documents.applied(self._key, plan, self.plan, self._write)
-
-    def close(self) -> None:
-        self._consul.close()
-
-    def _write(self, record: Record) -> None:
-        documents.write(self._consul, self._key, record.document(), self._seen, fence=self._fence())
-
-    def _fence(self) -> documents.Fence | None:
-        return lease.fence(self._consul, self._run, time.time()) if self._run else None
 
     def _read(self) -> Seen:
         found = documents.read_folder(self._consul, self._prefix)

@@ -12,8 +12,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.consul import do
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, all_of
 from ansible_collections.scaleout.platform.plugins.module_utils.members.record import fault_of_group
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
-from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.fenced import FencedDocument, fault_of_prefix
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import history, journal
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.journal import EVERYONE, Journal
 
@@ -26,20 +26,12 @@ Change = t.Callable[[Journal, float], Journal]
 """From what is remembered, and the time, to what is to be."""
 
 
-class KeepJournal(Task):
-    """Reads the journal of a pool and that of all pools, and writes the next one unless another client has written.
-
-    :param run: which run this is, which has to hold the lease then; none for a dry run and for one that only looks.
-    """
+class KeepJournal(FencedDocument):
+    """Reads the journal of a pool and that of all pools, and writes the next one unless another client has written."""
 
     def __init__(self, consul: Consul, prefix: str, group: str, change: Change, run: str | None) -> None:
-        self._consul = consul
-        self._prefix = prefix
-        self._group = group
-        self._key = f"{prefix}/{group}"
+        super().__init__(consul, prefix, group, run)
         self._change = change
-        self._run = run
-        self._seen: documents.Document | None = None
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any], acts: bool) -> KeepJournal:
@@ -78,18 +70,6 @@ class KeepJournal(Task):
             },
         )
 
-    def apply(self, plan: Plan) -> Plan:
-        return documents.applied(self._key, plan, self.plan, self._write)
-
-    def close(self) -> None:
-        self._consul.close()
-
-    def _write(self, after: Journal) -> None:
-        documents.write(self._consul, self._key, after.document(), self._seen, fence=self._fence())
-
-    def _fence(self) -> documents.Fence | None:
-        return lease.fence(self._consul, self._run, time.time()) if self._run else None
-
     def _read(self, group: str) -> Journal:
         key = f"{self._prefix}/{group}"
         found = documents.read(self._consul, key)
@@ -121,8 +101,9 @@ def _change(params: t.Mapping[str, t.Any]) -> Change:
     elif group == EVERYONE and state not in _OF_ALL:
         faults.append(InvalidInput("group", group, f"is all pools, and {state} is of one"))
     prefix = params["prefix"]
-    if not prefix.isprintable() or not prefix or prefix != prefix.strip("/ "):
-        faults.append(InvalidInput("prefix", prefix, "is not a folder of Consul's KV"))
+    fault = fault_of_prefix(prefix)
+    if fault:
+        faults.append(InvalidInput("prefix", prefix, fault))
     if state in _FENCED and not run:
         faults.append(InvalidInput("run", run, f"is not a run, and {state} is only for the one with the lease"))
     change = _CHANGES[state](params, run, faults)
