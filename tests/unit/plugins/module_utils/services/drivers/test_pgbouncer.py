@@ -87,7 +87,7 @@ def _pooler(monkeypatch):
     answers = {"SHOW CONFIG": CONFIG, "SHOW DATABASES": [["shard_1"], ["app"], ["pgbouncer"]], pgbouncer.PROBE: [["0"]]}
     listening = types.SimpleNamespace(here=True, answers=answers)
 
-    def query(_user, _host, _port, _database, sql, _header):
+    def query(_user, _host, _port, _database, sql, _header=False):
         rows = answers[sql]
         return pgbouncer.Rows([], rows) if isinstance(rows, str) else pgbouncer.Rows(rows, "")
 
