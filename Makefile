@@ -45,12 +45,7 @@ test: env ## what CI runs, in at most 35 minutes
 	@$(MAKE) --no-print-directory end-to-end
 
 test-all: ## and the newest ansible-core, the API, all roles, the lab, applications, Debian 12: at most 120 minutes
-	@$(MAKE) --no-print-directory test
-	@$(LAB) down trio
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target molecule-long api cores
-	@$(MAKE) --no-print-directory end-to-end-lab
-	@$(LAB) down lab
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target production upgrade applications
+	@tools/ci/test_all
 
 unit: env ## planners: tables and properties
 	$(TIMED) unit pytest -q tests/unit

@@ -10,6 +10,7 @@ tests as ``requirements.txt`` pins them; it is built again when either file chan
 from __future__ import annotations
 
 import glob
+import importlib.metadata
 import os
 import pathlib
 import re
@@ -24,8 +25,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # This collection, and those that the pinned package ``ansible`` brings: playbooks need both.
 COLLECTIONS = f"{ROOT / '.ansible/collections'}{os.pathsep}{sysconfig.get_path('purelib')}"
 CORES = pathlib.Path(__file__).with_name("cores.toml")
-# What the unit tests import, beside ansible-core.
-NEEDED = ("ansible-runner", "hypothesis", "import-linter", "jmespath", "psycopg2-binary", "pytest", "redis")
+# What the unit tests run or reach through ansible-core; what they import is found in their files.
+NEEDED = ("ansible-runner", "import-linter", "jmespath", "pytest")
+IMPORTING = ("plugins", "tests/unit")
 
 
 def cores() -> dict[str, dict[str, str]]:
@@ -46,6 +48,21 @@ def pinned(requirements: str, names: tuple[str, ...]) -> list[str]:
     return [by_name[name] for name in names]
 
 
+def imported(root: pathlib.Path) -> set[str]:
+    """Return the distributions, by normalized name, that the plugins and the unit tests below a folder import."""
+    files = (path for folder in IMPORTING for path in (root / folder).rglob("*.py"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    modules = set(re.findall(r"(?m)^\s*(?:from|import) (\w+)", code))
+    found = importlib.metadata.packages_distributions()
+    return {re.sub(r"[-_.]+", "-", name).lower() for module in modules for name in found.get(module, ())}
+
+
+def needed(requirements: str, root: pathlib.Path) -> tuple[str, ...]:
+    """Return the pinned packages that unit tests need beside a core, which brings packages of its own."""
+    pins = set(re.findall(r"(?m)^([A-Za-z0-9_.-]+)==", requirements)) - {"ansible", "ansible-core"}
+    return tuple(sorted({*NEEDED, *(pins & imported(root))}))
+
+
 def interpreter(least: str) -> str | None:
     """Return a Python of at least this minor version that starts, the oldest first; None when there is none."""
     minor = int(least.partition(".")[2])
@@ -61,7 +78,8 @@ def interpreter(least: str) -> str | None:
 def environment(version: str, python: str) -> pathlib.Path:
     """Return the virtual environment of a core, built if need be."""
     venv = ROOT / ".cache/cores" / version
-    packages = [f"ansible-core=={version}", *pinned((ROOT / "requirements.txt").read_text(encoding="utf-8"), NEEDED)]
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    packages = [f"ansible-core=={version}", *pinned(requirements, needed(requirements, ROOT))]
     stamp = venv / "stamp"
     wanted = "\n".join([python, *packages])
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:

@@ -46,6 +46,21 @@ def test_a_package_that_is_not_pinned():
         cores.pinned("# b==1\na==1\n", ("a", "b", "c"))
 
 
+def test_what_the_tests_import_comes_along(tmp_path):
+    (tmp_path / "tests/unit").mkdir(parents=True)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "tests/unit/test_a.py").write_text("import json, ansible\nfrom prometheus_client import parser\n")
+    (tmp_path / "plugins/b.py").write_text("try:\n    import psycopg2\nexcept ImportError:\n    pass\n")
+    assert cores.needed(read("requirements.txt"), tmp_path) == (
+        "ansible-runner",
+        "import-linter",
+        "jmespath",
+        "prometheus-client",
+        "psycopg2-binary",
+        "pytest",
+    )
+
+
 def test_an_interpreter_that_does_not_start_is_none(tmp_path, monkeypatch):
     shim = tmp_path / "python3.12"
     shim.write_text("#!/bin/sh\nexit 127\n")
