@@ -182,10 +182,11 @@ import time
 import typing as t
 
 from ansible import context
+from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.plugin_utils import (
     hand_over,
     metric_codec,
@@ -194,7 +195,7 @@ from ansible_collections.scaleout.platform.plugins.plugin_utils import (
     sink_local,
     sink_webhook,
 )
-from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import within
+from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import check, within
 from ansible_collections.scaleout.platform.plugins.plugin_utils.run_log import RunLog, task_of
 
 #: The key of a result that holds a sample.
@@ -355,6 +356,7 @@ class CallbackModule(CallbackBase):
             self._display.v(f"push_metrics: nothing is handed over, as {reason}")
             return
         sink, options = _SINKS[kind], self._handover_options()
+        check("handover_timeout", options.timeout)
         sink.check(options)
         services = [document["service"] for document in self._samples]
         event = hand_over.Event.of(run, time.time(), services, len(self._samples))
@@ -390,7 +392,12 @@ class CallbackModule(CallbackBase):
         if ours:
             templar = Templar(loader=self._play.get_loader(), variables=known)
             values = {name: templar.template(value) for name, value in ours.items()}
-            self.set_options(var_options={name: metric_codec.plain(value) for name, value in values.items()})
+            try:
+                self.set_options(var_options={name: metric_codec.plain(value) for name, value in values.items()})
+            except (AnsibleError, metric_codec.Garbage):
+                # Its text repeats the value, which may be a password in the wrong place.
+                names = ", ".join(sorted(ours))
+                raise InvalidInput("push_metrics", names, "has a value that cannot be; nothing is pushed") from None
 
 
 def _data(result: t.Any) -> t.Mapping[str, t.Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 
 T = t.TypeVar("T")
 
@@ -16,6 +16,19 @@ class TooSlow(ScaleoutError):
     """It took longer than it may."""
 
     CODE = "timeout"
+
+
+#: Seconds; what may take longer holds up a run.
+LONGEST = 60.0
+
+
+def check(option: str, seconds: float) -> None:
+    """Refuse a time that nothing can be waited for.
+
+    :raises InvalidInput: it is not above 0, longer than a minute, or no number.
+    """
+    if not 0 < seconds <= LONGEST:
+        raise InvalidInput(option, seconds, f"is not a number of seconds above 0, and at most {LONGEST:g}")
 
 
 def within(seconds: float, what: str, work: t.Callable[[], T]) -> T:

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Denied,
+    InvalidInput,
     MissingLibrary,
     Refused,
     ScaleoutError,
@@ -33,6 +34,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import check
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_codec import (
     Document,
     Garbage,
@@ -91,12 +93,17 @@ def configure(option: Callable[[str], t.Any], share: float = 1.0) -> Settings | 
 
     :param option: gives the value of an option by its name, such as ``store_host``.
     :param share: of ``store_timeout``, for each answer.
+    :raises InvalidInput: the port or the time cannot be.
     """
     if not option("store_host"):
         return None
+    check("store_timeout", option("store_timeout"))
+    if not 0 < option("store_port") < 65536:
+        raise InvalidInput("store_port", option("store_port"), "is not a port from 1 to 65535")
     files = {name: os.path.expanduser(option(f"store_{name}")) for name in ("ca_file", "cert_file", "key_file")}
     return Settings(
-        host=option("store_host"),
+        # An address of IPv6 is in brackets where people write it with a port.
+        host=option("store_host").strip("[]"),
         port=option("store_port"),
         user=option("store_user"),
         password=option("store_password"),
@@ -149,7 +156,11 @@ class Store:
         now = self._seconds(clock)
         for service, oldest in zip(by_service, answers[1::2]):
             if not isinstance(oldest, Exception):
-                self._compact(service, oldest, now, full)
+                try:
+                    self._compact(service, oldest, now, full)
+                except (TypeError, ValueError):
+                    # What is not a page of a stream.
+                    raise self._stranger() from None
         if failed:
             raise self._refusal(failed[0])
 
@@ -264,6 +275,9 @@ class Store:
         except OSError as error:
             # A file of TLS that cannot be read.
             raise self._unreachable(error.strerror or type(error).__name__) from None
+        except UnicodeError:
+            # A label of its name is empty or too long.
+            raise self._unreachable("this cannot be the name of a host") from None
         except ValueError:
             # An answer that is no answer of Redis.
             raise self._stranger() from None

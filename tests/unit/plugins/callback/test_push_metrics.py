@@ -331,6 +331,21 @@ def test_a_callback_that_is_enabled_and_knows_no_store_says_so(tmp_path):
     assert (run.status, run.warnings) == (0, ["[invalid_input] store_host is not set, so nothing is pushed."])
 
 
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"push_metrics_store_port": SECRET}, "push_metrics: 'push_metrics_store_port' has a value that cannot be"),
+        ({"push_metrics_store_timeout": 0}, "store_timeout: 0.0 is not a number of seconds above 0"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named(tmp_path, port, variables, says):
+    run = Project(tmp_path, port).play(COLLECT, "-e", json.dumps(variables))
+    assert run.status == 0
+    (warning,) = run.warnings
+    assert warning.startswith(f"[invalid_input] {says}")
+    assert SECRET not in warning
+
+
 def test_what_is_no_sample_is_counted_and_breaks_nothing(tmp_path, port, stored):
     run = Project(tmp_path, port).play(
         COLLECT + "    - debug: var=sample\n      vars: {sample: {cpu: 5}}\n    - debug: var=sample\n"

@@ -11,13 +11,20 @@ import time
 import pytest
 import redis
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Denied, Stranger, Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Denied,
+    InvalidInput,
+    Stranger,
+    Unreachable,
+)
 from ansible_collections.scaleout.platform.plugins.plugin_utils import metric_codec, metric_store
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store, StoreFull
 from tests.unit import redis_server
 from tests.unit.plugins.plugin_utils.samples import document
 
 DAY = 24 * 3600
+OPTIONS = {"store_host": "192.0.2.1", "store_port": 6380, "store_timeout": 2.0, "store_tls": False}
+OPTIONS |= dict.fromkeys(["store_user", "store_password", "store_ca_file", "store_cert_file", "store_key_file"], "")
 
 
 @pytest.fixture(scope="module", name="port")
@@ -244,6 +251,33 @@ def test_a_closed_port():
     assert str(error_of(port)) == f"Cannot reach the metric store at 127.0.0.1:{port}: Connection refused."
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"store_timeout": float("nan")}, "store_timeout: nan is not"),
+        ({"store_timeout": float("inf")}, "store_timeout: inf is not"),
+        ({"store_timeout": 0.0}, r"store_timeout: 0\.0 is not"),
+        ({"store_timeout": -1.0}, r"store_timeout: -1\.0 is not"),
+        ({"store_port": 0}, "store_port: 0 is not a port"),
+        ({"store_port": 65536}, "store_port: 65536 is not a port"),
+    ],
+)
+def test_options_that_cannot_be(options, says):
+    with pytest.raises(InvalidInput, match=says):
+        metric_store.configure({**OPTIONS, **options}.get)
+
+
+@pytest.mark.parametrize(("written", "host"), [("::1", "::1"), ("[::1]", "::1"), ("192.0.2.1", "192.0.2.1")])
+def test_an_address_may_be_in_brackets(written, host):
+    assert metric_store.configure({**OPTIONS, "store_host": written}.get).host == host
+
+
+@pytest.mark.parametrize("host", ["x" * 300, "a..b"])
+def test_a_name_that_no_host_has(host):
+    with contextlib.closing(Store(Settings(host))) as store, pytest.raises(Unreachable, match="name of a host"):
+        store.push([])
+
+
 @pytest.mark.parametrize("password", ["", "wrong"])
 def test_a_store_that_refuses_the_login(server, port, password):
     error = error_of(port, password=password)
@@ -257,6 +291,13 @@ def test_what_is_not_redis(answer):
     with redis_server.answering(answer) as port:
         error = error_of(port, timeout=0.5)
         assert isinstance(error, Stranger) or "no answer" in str(error), repr(error)
+
+
+@pytest.mark.parametrize("page", [b":7\r\n", b"*1\r\n:7\r\n", b"*1\r\n*2\r\n$3\r\none\r\n*0\r\n"])
+def test_what_answers_like_redis_and_has_no_pages(page):
+    answers = b"*2\r\n$10\r\n1800000000\r\n$1\r\n1\r\n" + b"$3\r\n1-0\r\n" + page
+    with redis_server.answering(answers) as port, pytest.raises(Stranger):
+        Store(Settings("127.0.0.1", port, timeout=1.0)).push(samples(document()))
 
 
 def test_silence_takes_as_long_as_it_may():
