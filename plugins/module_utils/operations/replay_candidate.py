@@ -11,12 +11,11 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.simulate import Policy as Decider
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.simulate import Setup, simulate
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import HOUR, START, Trace
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling import pool as pools
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, SCALE, Choice, look_at
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import Action, History, read
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import UP
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import SUCCEEDED, Action, History, read
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, UP
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Pool
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Member, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.voices import UNPROVEN, Voice
 
@@ -25,8 +24,6 @@ Document = dict[str, t.Any]
 #: What a decision came to, beside the codes of the reasons that hold growth.
 GROWS, RUNNING, WAITS, CALM = "grows", "running", "waits", "calm"
 
-#: Actions that a decision is shown; no rule looks back further than an hour and the last few.
-_ACTIONS = 200
 #: Samples between two times at which old ones are dropped.
 _KEPT = 1000
 _LEADER = "member1"
@@ -81,7 +78,7 @@ class Candidate:
             return None
         # The simulation makes a document of its pool only when something has changed; so does the history.
         if pool is not self._seen or self._pool is None:
-            self._seen, self._pool, self._history = pool, pools.parse(pool, []), self._remember(history)
+            self._seen, self._pool, self._history = pool, _pool_of(pool), self._remember(now, history)
         _look, voices, choice = look_at(self._policy, self._readings, self._pool, self._history, now)
         self.said.append(_word(choice, voices))
         if choice.outcome != SCALE:
@@ -90,11 +87,19 @@ class Candidate:
         self.asked[now] = Asked(winner.title, winner.why) if winner else Asked("", "")
         return choice.after
 
-    def _remember(self, history: list[Document]) -> History:
-        """Return the last actions; those that have finished are read once."""
+    def _remember(self, now: float, history: list[Document]) -> History:
+        """Return the last actions; those that have finished are read once.
+
+        No rule looks back further than an hour, to the last success in each direction, and to the action before these.
+        """
         while len(self._finished) < len(history) and history[len(self._finished)]["finished"] is not None:
             self._finished.append(read(history[len(self._finished)]))
-        return History([*self._finished[-_ACTIONS:], *history[len(self._finished) :]])
+        start, unseen = len(self._finished), {UP, DOWN}
+        while start and (unseen or now - (self._finished[start].finished or 0.0) <= HOUR):
+            start -= 1
+            if self._finished[start].outcome == SUCCEEDED:
+                unseen.discard(self._finished[start].direction)
+        return History([*self._finished[max(0, start - 1) :], *history[len(self._finished) :]])
 
     def _collect(self, readings: list[Document], desired: int) -> None:
         """Keep what was measured: all members serve the same load, so that one series is enough for them."""
@@ -113,6 +118,11 @@ class Candidate:
         self._added += 1
         if self._added % _KEPT == 0:
             self._readings.forget(first["at"] - self._policy.horizon)
+
+
+def _pool_of(document: Document) -> Pool:
+    """Return the pool of a simulation: its document is sound, and nothing of it runs when a decision is due."""
+    return Pool(document["desired"], tuple(Member(**one) for one in document["members"]))
 
 
 def _word(choice: Choice, voices: list[Voice]) -> str:

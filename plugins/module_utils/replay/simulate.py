@@ -10,6 +10,7 @@ is refused before it, so its processor and its rate stop at their limits, as the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing as t
 
@@ -223,6 +224,7 @@ class _Pool:
             self.actions[number].update(finished=now, outcome=outcome)
 
 
+@functools.cache
 def _name(number: int) -> str:
     return f"member{number + 1}"
 

@@ -144,7 +144,7 @@ def _down(look: Look, voice: Voice, enforced: bool = False) -> Choice:
 def _as_far_as_it_fits(look: Look, voice: Voice, most: int, enforced: bool) -> Choice:
     """Shrink by the largest step that protected members and the projection allow."""
     size, gone = look.pool.desired, len(look.roll.gone)
-    free = sum(not member.protected for member in look.pool.members)
+    free = look.pool.free
     if not free:
         return _held(look, DOWN, voice, [Reason("protected", "Every member is protected.")])
     against: list[str] = []

@@ -34,20 +34,25 @@ class Roll(t.NamedTuple):
 
 def roll(policy: Policy, readings: Readings, pool: Pool, now: float) -> Roll:
     """Sort the members of a pool."""
-    heard = {member.name: readings.newest(member.name, now) for member in pool.members}
-    fresh = 2 * policy.interval + TICK
+    newest, fresh = readings.newest, 2 * policy.interval + TICK
+    heard = {member.name: newest(member.name, now) for member in pool.members}
     quiet = {name for name, at in heard.items() if at is None or now - at > fresh}
     silent = _silent(policy, pool, heard, quiet, now) if quiet else {}
-    dead = _dead(policy, readings, pool, heard, silent, now)
+    dead = _dead(policy, readings, pool, heard, silent, now) if quiet or pool.has_failed else ()
     lost = {member.name for member in dead}
-    living = [member for member in pool.members if member.name not in lost]
     # The end of a warm-up belongs to the time after it.
     limit = policy.warm_up - TICK
-    warming = tuple(one for one in living if one.since is not None and now - one.since < limit)
-    cold = {one.name for one in warming}
+    warming, eligible = [], []
+    for one in pool.members:
+        if one.name in lost:
+            continue
+        if one.since is not None and now - one.since < limit:
+            warming.append(one)
+        elif one.healthy and one.in_rotation:
+            eligible.append(one)
     return Roll(
-        tuple(one for one in living if one.healthy and one.in_rotation and one.name not in cold),
-        warming,
+        tuple(eligible),
+        tuple(warming),
         dead,
         tuple(member for member in dead if not member.protected),
         tuple(sorted(quiet - lost)),

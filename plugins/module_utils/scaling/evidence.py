@@ -50,11 +50,12 @@ class Evidence(t.NamedTuple):
             return False
         if self.is_enough_to_grow and breaches(self.means, condition, threshold, self.factor(total)):
             return True
+        if not self.reached:
+            return False
         # In an overload the collector's way fails first: who is reached and silent counts as one of those who breach.
         heard = len(self.spans) + self.reached
         return (
             not total
-            and self.reached > 0
             and 2 * heard > self.warm
             and all(breaches(means([one]), condition, threshold) for one in self.spans)
         )
@@ -93,6 +94,7 @@ class Look:
         self._alike = self._sort()
         #: How many servers carry the load.
         self.serving = len(self.roll.eligible)
+        self._most = min(self.serving, self.living)
 
     @property
     def pause(self) -> Pause | None:
@@ -102,7 +104,7 @@ class Look:
 
     def remaining(self, leaving: int) -> int:
         """Return how many servers carry the load when so many living members have left; not fewer than 0."""
-        return max(0, min(self.serving, self.living) - leaving)
+        return max(0, self._most - leaving)
 
     def evidence(self, metric: str, duration: float) -> Evidence:
         """Return what the eligible members show."""
@@ -110,8 +112,9 @@ class Look:
         found = self._found.get(key)
         if found is None:
             same = stored(metric)
-            found = self._look(metric, duration) if same == metric else self.evidence(same, duration)
-            self._found[key] = found = found._replace(metric=metric)
+            alike = same == metric
+            found = self._look(metric, duration) if alike else self.evidence(same, duration)._replace(metric=metric)
+            self._found[key] = found
         return found
 
     def _sort(self) -> list[tuple[float, list[Member]]]:
@@ -123,17 +126,22 @@ class Look:
         # No window reaches further back, so that all who are older are alike.
         floor = max(self.history.last_success, self.now - self.policy.window)
         alike: dict[tuple[int, float], list[Member]] = {}
+        last: tuple[int, float] | None = None
+        members: list[Member] = []
         for member in self.roll.eligible:
-            since = floor if member.since is None else max(floor, member.since + warm_up)
-            alike.setdefault((track(member.name), since), []).append(member)
+            since = member.since
+            key = (track(member.name), floor if since is None or since + warm_up < floor else since + warm_up)
+            if key != last:
+                last, members = key, alike.setdefault(key, [])
+            members.append(member)
         return [(since, members) for (_track, since), members in alike.items()]
 
     def _look(self, metric: str, duration: float) -> Evidence:
         spans: list[Span] = []
         lacking, reached = {}, 0
+        now, interval, series = self.now, self.policy.interval, self.readings.series
         for since, members in self._alike:
-            series = self.readings.series(members[0].name, metric)
-            one = span(series, self.now, duration, self.policy.interval, since)
+            one = span(series(members[0].name, metric), now, duration, interval, since)
             if one.fault is None:
                 spans += [one] * len(members)
                 continue

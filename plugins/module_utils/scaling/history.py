@@ -197,7 +197,8 @@ class History:
 
     def flapping(self, now: float) -> str | None:
         """Say that the pool flaps; None when it does not (A1)."""
-        if len(self.changes(now)) <= CHANGES:
+        # The first of the last five is within the hour, and then all of them are.
+        if len(self._changes) <= CHANGES or now - self._changes[-CHANGES - 1] >= HOUR:
             return None
         return f"The direction changed more than {CHANGES} times within an hour."
 
@@ -220,7 +221,7 @@ class History:
     @staticmethod
     def _turns(ended: t.Sequence[Action]) -> list[float]:
         done = [one for one in ended if one.outcome == SUCCEEDED]
-        return [one.finished or 0.0 for before, one in zip(done, done[1:]) if before.direction != one.direction]
+        return sorted(one.finished or 0.0 for before, one in zip(done, done[1:]) if before.direction != one.direction)
 
 
 def _latest(actions: t.Iterable[Action]) -> float:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import told
@@ -67,6 +68,16 @@ class Pool:
     members: tuple[Member, ...] = ()
     paused: Pause | None = None
     running: Running | None = None
+
+    @functools.cached_property
+    def has_failed(self) -> bool:
+        """Whether Consul has declared a member failed."""
+        return any(member.failed for member in self.members)
+
+    @functools.cached_property
+    def free(self) -> int:
+        """How many members may leave."""
+        return sum(not member.protected for member in self.members)
 
 
 def parse(given: t.Any, faults: list[Fault]) -> Pool:

@@ -50,8 +50,7 @@ def of(look: Look, one: Rule | Trigger, leaving: int, seconds: float) -> Project
     low, high = evidence.means.low * factor, evidence.means.high * factor
     condition = one.condition if isinstance(one, Trigger) else GT
     value = low if condition == LT else high
-    fits = math.isfinite(value) and _is_calm(condition, low, high, one.threshold)
-    if fits:
+    if math.isfinite(value) and _is_calm(condition, low, high, one.threshold):
         return Projection(value, True)
 
     def why() -> str:

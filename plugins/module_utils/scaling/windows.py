@@ -59,11 +59,15 @@ def span(series: Series | None, now: float, duration: float, interval: float, si
     if series is None:
         return Span(Series(), 0, 0, NONE)
     times = series.times
-    last = bisect.bisect_right(times, now + AHEAD)
+    last = len(times)
+    # Nearly always nothing comes from the future.
+    if last and times[-1] > now + AHEAD:
+        last = bisect.bisect_right(times, now + AHEAD)
     floor = bisect.bisect_left(times, since - TICK, 0, last)
     if last == floor:
         return Span(series, last, last, NONE)
-    fresh = now - times[last - 1] <= _FRESH * interval + TICK
+    newest = times[last - 1]
+    fresh = now - newest <= _FRESH * interval + TICK
     if not duration:
         return Span(series, last - 1, last, None if fresh else STALE)
     first = bisect.bisect_right(times, now - duration + TICK, floor, last) - 1
@@ -76,10 +80,7 @@ def span(series: Series | None, now: float, duration: float, interval: float, si
         return Span(series, first, last, SPARSE)
     most = _GAP * interval + TICK
     # A window that is no longer than a gap has none.
-    if (
-        times[last - 1] - times[first] > most
-        and max(map(operator.sub, times[first + 1 : last], times[first : last - 1])) > most
-    ):
+    if newest - times[first] > most and max(map(operator.sub, times[first + 1 : last], times[first : last - 1])) > most:
         return Span(series, first, last, GAP)
     return Span(series, first, last, None)
 
@@ -107,18 +108,16 @@ def means(spans: t.Sequence[Span]) -> Means:
     An instant is a time at which any of them was measured; the others count with their newest value then.
     """
     head = spans[0]
-    times = head.times
     if spans.count(head) == len(spans):
-        return _of(head.low, head.high, times)
+        series, first, last = head.series, head.first, head.last
+        low, high = series.low[first:last], series.high[first:last]
+        return Means(min(low), max(high), (low[-1] + high[-1]) / 2, series.times[last - 1], last - first)
+    times = head.times
     if all(one.times == times for one in spans):
-        low = [math.fsum(column) / len(spans) for column in zip(*(one.low for one in spans))]
-        high = [math.fsum(column) / len(spans) for column in zip(*(one.high for one in spans))]
-        return _of(low, high, times)
+        lows = [math.fsum(column) / len(spans) for column in zip(*(one.low for one in spans))]
+        highs = [math.fsum(column) / len(spans) for column in zip(*(one.high for one in spans))]
+        return Means(min(lows), max(highs), (lows[-1] + highs[-1]) / 2, times[-1], len(times))
     return _stepped(spans)
-
-
-def _of(low: t.Sequence[float], high: t.Sequence[float], times: t.Sequence[float]) -> Means:
-    return Means(min(low), max(high), (low[-1] + high[-1]) / 2, times[-1], len(times))
 
 
 #: Sums of values are kept as whole numbers of 2**-60, so that they do not depend on the order in which they are made.

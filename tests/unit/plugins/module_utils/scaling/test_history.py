@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import history
 
@@ -60,3 +62,11 @@ def test_an_entry_is_written_as_it_was_read(entry):
 def test_an_action_that_is_told_twice_is_one():
     """A1, A4: 100 duplicates of one event are no flapping and no row of failures."""
     assert history.History([action(outcome="failed")] * 100).failures == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(["up", "down"]), st.floats(1, 4000), st.floats(0, 500)), max_size=12))
+def test_a1_flapping_is_more_than_four_changes_of_direction_within_an_hour(given):
+    """Also where actions overlap, so that they do not finish in the order in which they began."""
+    entries = [{**action(way), "started": NOW - ago - took, "finished": NOW - ago} for way, ago, took in given]
+    found = history.History(entries)
+    assert (found.flapping(NOW) is not None) == (len(found.changes(NOW)) > history.CHANGES)

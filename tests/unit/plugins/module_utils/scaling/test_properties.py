@@ -180,4 +180,5 @@ def test_no_number_is_too_large_for_a_decision(values, scope):
     choice = decision(policy, readings).choice
     sound = [value for value in values if 0 <= value <= 1e15]
     assert choice.after <= 10
-    assert choice.outcome != "scale" or len(sound) > 1
+    # Two that are reached and silent count as breaching like the third; a sum is none without them (B2).
+    assert choice.outcome != "scale" or len(sound) > (scope == "total")
