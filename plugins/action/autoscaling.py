@@ -37,6 +37,19 @@ class Unread(t.NamedTuple):
     text: str
 
 
+class Measured(t.NamedTuple):
+    """What was measured of all pools of a step.
+
+    :param readings: by application.
+    :param connections: of each host, by its newest sample.
+    :param problems: why there may be fewer readings than there should be, a sentence each.
+    """
+
+    readings: dict[str, list[metric_source.Reading]]
+    connections: dict[str, float]
+    problems: tuple[str, ...] = ()
+
+
 class ActionModule(PoolAction):
     """One step of autoscale.yml."""
 
@@ -75,7 +88,7 @@ class ActionModule(PoolAction):
             where = f"of {self._verb.application} " if self._verb.application else ""
             self._say(f"no pool {where}is scaled by itself, since no application of it has scaling")
             return {"writes": False, "lines": []}
-        judged, unread = self._judge(pools)
+        judged, unread = self._judge(pools, self._measure(pools))
         lines = [one.line for one in judged.values()]
         if any(one.writes for one in judged.values()):
             # It is shown once the lease has been asked for.
@@ -91,13 +104,14 @@ class ActionModule(PoolAction):
             # Who has the lease, the task before has said.
             return self._not_acting("nothing is done, since this is a dry run.")
         pools = self._pools()
-        judged, unread = self._judge(pools)
+        measured = self._measure(pools)
+        judged, unread = self._judge(pools, measured)
         # Who holds the lease knows that no other run works, so what one of them began has broken off.
         broken = {group: pools[group] for group, one in judged.items() if one.running}
         for group in broken:
             self._journal(group, "broken_off")
         if broken:
-            again, lost = self._judge(broken)
+            again, lost = self._judge(broken, measured)
             judged, unread = {**judged, **again}, {**unread, **lost}
         warnings = [text for group, one in judged.items() for text in self._alert(group, one)]
         asked = [one.request.document() for one in judged.values() if one.request]
@@ -113,28 +127,34 @@ class ActionModule(PoolAction):
         """Look once more at those that stay while others have drained, and let these stay where the load is back."""
         kept: dict[str, list[str]] = {}
         hosts: list[Result] = []
-        pools = self._pools()
-        for pool in self._vars["scale_plan"]["pools"]:
-            if pool.get("failed"):
-                continue
-            request = requests.of(pool["request"])
-            drained = [name for name in request.leave if name in self._group(scale_pool.DRAINING)]
-            if not drained or request.group not in pools:
-                continue
-            seen = self._see(request.group, pools[request.group])
+        drained, scaled = self._drained(), self._pools()
+        pools = {group: scaled[group] for group in drained if group in scaled}
+        measured = self._measure(pools)
+        for group, policies in pools.items():
+            names = drained[group]
+            seen = self._see(group, measured)
             if isinstance(seen, Unread):
                 reasons = [seen.text]
             else:
-                reasons = autoscale.comes_back(self._platform, pools[request.group], seen, self._now)
+                reasons = autoscale.comes_back(self._platform, policies, seen, self._now)
             if not reasons:
                 continue
-            answer = self._members({"group": request.group, "state": "settled", "kept": drained})
+            answer = self._members({"group": group, "state": "settled", "kept": names})
             if answer.get("failed"):
                 return answer
-            self._say(f"{request.group}: {', '.join(drained)} stay after all: {'; '.join(reasons)}")
-            kept[request.group] = drained
-            hosts += [{"name": name, "groups": [scale_pool.STAYING]} for name in drained]
+            self._say(f"{group}: {', '.join(names)} stay after all: {'; '.join(reasons)}")
+            kept[group] = names
+            hosts += [{"name": name, "groups": [scale_pool.STAYING]} for name in names]
         return {"kept": kept, "hosts": hosts}
+
+    def _drained(self) -> dict[str, list[str]]:
+        """Return those that have drained and have not left yet, by pool."""
+        draining, found = self._group(scale_pool.DRAINING), {}
+        for pool in self._vars["scale_plan"]["pools"]:
+            if not pool.get("failed"):
+                request = requests.of(pool["request"])
+                found[request.group] = [name for name in request.leave if name in draining]
+        return {group: names for group, names in found.items() if names}
 
     # The brake
 
@@ -156,29 +176,28 @@ class ActionModule(PoolAction):
     def _pools(self) -> Policies:
         return autoscale.pools(self._platform, self._verb.application or None)
 
-    def _judge(self, pools: Policies) -> tuple[dict[str, autoscale.Judged], dict[str, Unread]]:
+    def _judge(self, pools: Policies, measured: Measured) -> tuple[dict[str, autoscale.Judged], dict[str, Unread]]:
         judged, unread = {}, {}
-        found, problems = self._readings(pools)
         for group, policies in pools.items():
-            seen = self._see(group, policies, (found, problems))
+            seen = self._see(group, measured)
             if isinstance(seen, Unread):
                 unread[group] = seen
             else:
                 judged[group] = autoscale.judge(self._platform, group, policies, seen, self._now)
         return judged, unread
 
-    def _see(self, group: str, policies: t.Mapping[str, t.Any], read: t.Any = None) -> autoscale.Seen | Unread:
+    def _see(self, group: str, measured: Measured) -> autoscale.Seen | Unread:
         """Ask Consul about a pool: its record, who serves, and what was done to it."""
         options = self._options(requests.Asked(group, self._platform.pools[group], None))
         looked = self._members({**options, "minimum": 1, "maximum": None}, check=True)
         journal = looked if looked.get("failed") else self._module("scaling_journal", {"group": group})
         if journal.get("failed"):
             return Unread(str(journal.get("code") or "failed"), str(journal.get("msg") or "Consul does not say."))
-        found, problems = read or self._readings({group: dict(policies)})
-        return autoscale.Seen(looked, journal, found, self._connections(), tuple(problems))
+        return autoscale.Seen(looked, journal, *measured)
 
-    def _readings(self, pools: Policies) -> tuple[dict[str, list[t.Any]], list[str]]:
+    def _measure(self, pools: Policies) -> Measured:
         """Read the store, and add this run's own samples."""
+        own = self._own()
         wants = [
             metric_source.Want.by(name, policy, self._now)
             for policies in pools.values()
@@ -192,8 +211,9 @@ class ActionModule(PoolAction):
         except InvalidInput as error:
             store = None
             problems.append(error.message)
-        found = metric_source.read(store, wants, self._now, self._own())
-        return found.readings, problems + [error.message for error in found.problems]
+        found = metric_source.read(store, wants, self._now, own)
+        problems += [error.message for error in found.problems]
+        return Measured(found.readings, autoscale.connections(own), tuple(problems))
 
     def _own(self) -> list[t.Any]:
         """Return the samples that this run has taken."""
@@ -204,16 +224,6 @@ class ActionModule(PoolAction):
                 results = (variables.get(name) or {}).get("results") or ()
                 found += [one["sample"] for one in results if isinstance(one, dict) and one.get("sample")]
         return found
-
-    def _connections(self) -> dict[str, float]:
-        """Return the connections of each host by its newest sample."""
-        found: dict[str, tuple[float, float]] = {}
-        for sample in self._own():
-            count = ((sample.get("metrics") or {}).get("network") or {}).get("connections")
-            at = sample.get("timestamp") or 0.0
-            if isinstance(count, (int, float)) and at >= found.get(sample["instance"], (0.0, 0.0))[0]:
-                found[sample["instance"]] = (at, float(count))
-        return {host: count for host, (_at, count) in found.items()}
 
     # What is told
 

@@ -217,6 +217,20 @@ def _request(platform: Platform, group: str, decision: Decision, seen: Seen) -> 
     return Asked(group, applications, choice.after, tuple(leave), by, why)
 
 
+def connections(samples: t.Iterable[Document]) -> dict[str, float]:
+    """Return the connections of each host by its newest sample.
+
+    :param samples: as the module ``service_metrics_info`` returned them.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for sample in samples:
+        count = ((sample.get("metrics") or {}).get("network") or {}).get("connections")
+        at = sample.get("timestamp") or 0.0
+        if isinstance(count, (int, float)) and at >= found.get(sample["instance"], (0.0, 0.0))[0]:
+            found[sample["instance"]] = (at, float(count))
+    return {host: count for host, (_at, count) in found.items()}
+
+
 def fewest_connections(names: t.Sequence[str], seen: Seen) -> list[str]:
     """Return members in the order in which they leave: the fewest connections, who was added last, the highest name."""
     since = {str(one["name"]): moments.seconds(one.get("since")) or 0.0 for one in seen.members}

@@ -83,7 +83,7 @@ class World:
         shop = Application("shop", "web", "scaleout.platform.app", "shop", 8000, pool=Pool(2, 4), scaling=self.policy)
         return Platform(hosts, groups, applications={"shop": shop})
 
-    def _readings(self, _pools):
+    def _measured(self, _pools):
         now = time.time()
         found = [
             {"instance": name, "at": now - age, "values": {"cpu": self.cpu}}
@@ -91,7 +91,7 @@ class World:
             for name in NAMES[:3]
             if self.cpu is not None and name not in self.dead
         ]
-        return {"shop": found}, list(self.problems)
+        return autoscaling.Measured({"shop": found}, {}, tuple(self.problems))
 
     def _module(self, made):
         def module(name, options):
@@ -126,8 +126,7 @@ class World:
         made._platform, made._now, made._verb = self._platform(), time.time(), verb or Verb("cycle")
         made._vars = {"groups": {"all": list(NAMES)}, "inventory_hostname": "consul1", **variables}
         self.monkeypatch.setattr(made, "_module", self._module(made))
-        self.monkeypatch.setattr(made, "_readings", self._readings, raising=False)
-        self.monkeypatch.setattr(made, "_own", list, raising=False)
+        self.monkeypatch.setattr(made, "_measure", self._measured, raising=False)
         self.monkeypatch.setattr(made, "_say", self.said.append, raising=False)
         return getattr(made, f"_{state}")()
 

@@ -180,6 +180,17 @@ def test_w1_a_growth_that_is_held_keeps_the_pool():
     assert (one.outcome, [reason.code for reason in one.reasons]) == ("hold", ["guard"])
 
 
+def test_connections_are_those_of_the_newest_sample_of_each_host():
+    samples = [
+        {"instance": "vm1", "timestamp": NOW, "metrics": {"network": {"connections": 7}}},
+        {"instance": "vm1", "timestamp": NOW - 15, "metrics": {"network": {"connections": 9}}},
+        {"instance": "vm2", "timestamp": NOW, "metrics": {"network": {}}},
+        {"instance": "vm3", "metrics": {"network": {"connections": 0}}},
+        {"instance": "vm4"},
+    ]
+    assert autoscale.connections(samples) == {"vm1": 7.0, "vm3": 0.0}
+
+
 @pytest.mark.parametrize(
     ("connections", "protected", "leaves"),
     [
