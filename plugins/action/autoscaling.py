@@ -8,8 +8,6 @@ import getpass
 import time
 import typing as t
 
-from ansible.utils.vars import load_extra_vars
-
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members import asked as requests
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import (
@@ -18,10 +16,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations impor
     scale_pool,
 )
 from ansible_collections.scaleout.platform.plugins.plugin_utils import alert_sink, metric_source
-from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import PoolAction, Result
 
-_STATES = ("asked", "looked", "decided", "watched")
 #: The variables under which a run's own samples are registered.
 _SAMPLES = ("autoscale_sample", "autoscale_again")
 #: A group of the run, where there is one if a pool is changed.
@@ -53,24 +49,12 @@ class Measured(t.NamedTuple):
 class ActionModule(PoolAction):
     """One step of autoscale.yml."""
 
-    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
-        result: Result = super().run(tmp, task_vars)
-        self._vars = task_vars or {}
-        _validation, options = self.validate_argument_spec(
-            {
-                "state": {"type": "str", "choices": list(_STATES), "required": True},
-                "consul_token": {"type": "str", "no_log": True},
-            }
-        )
-        self._token = options["consul_token"]
-        self._platform = platform_of(self._vars, self._templar)
+    STATES = ("asked", "looked", "decided", "watched")
+
+    def _prepare(self, options: Result) -> None:
+        super()._prepare(options)
         self._now = time.time()
-        try:
-            self._verb = autoscale_verbs.read(self._platform, load_extra_vars(self._loader))
-            answer: Result = getattr(self, f"_{options['state']}")()
-        except ScaleoutError as error:
-            return {**result, "failed": True, **error.result()}
-        return {**result, "changed": False, **answer}
+        self._verb = autoscale_verbs.read(self._platform, self._given)
 
     def _asked(self) -> Result:
         """Say what is sampled where; a brake needs no samples."""

@@ -8,53 +8,36 @@ import dataclasses
 import os
 import typing as t
 
-from ansible.plugins.action import ActionBase
-from ansible.utils.vars import load_extra_vars
-
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import roll_out
 from ansible_collections.scaleout.platform.plugins.module_utils.releases import rollout
 from ansible_collections.scaleout.platform.plugins.module_utils.services import applications
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
-from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
+from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import Options, Result, StepAction
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, Turn
 
-_STATES = ("asked", "chosen", "planned", "staged", "judged", "shown")
 
-Result = dict[str, t.Any]
-
-
-class ActionModule(ActionBase):
+class ActionModule(StepAction):
     """One step of a rolling update or of a rollback. What the later steps need of it stands in the run's ledger."""
 
-    TRANSFERS_FILES = False
+    STATES = ("asked", "chosen", "planned", "staged", "judged", "shown")
+    OPTIONS: t.ClassVar[Options] = {"kind": {"type": "str", "choices": ["update", "rollback"], "default": "update"}}
+
     _requires_connection = False
 
-    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
-        result: Result = super().run(tmp, task_vars)
-        self._vars = task_vars or {}
-        _validation, options = self.validate_argument_spec(
-            {
-                "state": {"type": "str", "choices": list(_STATES), "required": True},
-                "kind": {"type": "str", "choices": ["update", "rollback"], "default": "update"},
-            }
-        )
+    def _prepare(self, options: Result) -> None:
         self._back = options["kind"] == "rollback"
-        self._platform = platform_of(self._vars, self._templar)
         self._ledger = Ledger(run.FOLDER)
-        try:
-            given = load_extra_vars(self._loader)
-            self._request = rollout.read(list(self._platform.applications), given, self._back)
-            answer: Result = getattr(self, f"_{options['state']}")(given)
-        except ScaleoutError as error:
-            self._ledger.note("rollout", "", step="refused", document=error.result())
-            return {**result, "failed": True, **error.result()}
-        return {**result, "changed": False, **answer}
+        self._request = rollout.read(list(self._platform.applications), self._given, self._back)
 
-    def _asked(self, given: Result) -> Result:
-        return roll_out.asked(self._platform, given, self._back)
+    def _refused(self, error: ScaleoutError) -> Result:
+        self._note("refused", error.result())
+        return error.result()
 
-    def _chosen(self, _given: Result) -> Result:
+    def _asked(self) -> Result:
+        return roll_out.asked(self._platform, self._request)
+
+    def _chosen(self) -> Result:
         hosts = self._playing
         there = self._read("__app_there", "releases")
         roll_out.refuse_unread(hosts, there, self._failures)
@@ -66,7 +49,7 @@ class ActionModule(ActionBase):
         self._note("chosen", dataclasses.asdict(chosen))
         return {"release": chosen.document()}
 
-    def _planned(self, _given: Result) -> Result:
+    def _planned(self) -> Result:
         if self._step("chosen") is None:
             return {"hosts": [], "batches": [], "told": [self._step("refused")["msg"]]}
         hosts = self._playing
@@ -79,7 +62,7 @@ class ActionModule(ActionBase):
         due = [] if self._task.check_mode else [host for batch in plan["batches"] for host in batch["hosts"]]
         return {**plan, "hosts": due}
 
-    def _staged(self, _given: Result) -> Result:
+    def _staged(self) -> Result:
         """Nothing is put in force anywhere unless the release lies ready, and is prepared, everywhere."""
         playing, failed = self._playing, self._group("platform_failed")
         ready = [
@@ -98,12 +81,12 @@ class ActionModule(ActionBase):
             return {"batches": []}
         return {"batches": self._step("planned")["batches"]}
 
-    def _judged(self, _given: Result) -> Result:
+    def _judged(self) -> Result:
         outcome = self._outcome
         kept = [host for host in outcome.updated if host not in (*outcome.back, *outcome.failed)]
         return {"back": list(outcome.back), "kept": kept}
 
-    def _shown(self, _given: Result) -> Result:
+    def _shown(self) -> Result:
         refused = self._step("refused")
         if self._step("planned") is None:
             return {"failed": True, **(refused or {"code": "incomplete", "msg": "Nothing was changed; see above."})}
@@ -146,9 +129,6 @@ class ActionModule(ActionBase):
     @property
     def _failures(self) -> list[Result]:
         return self._ledger.entries()
-
-    def _group(self, name: str) -> list[str]:
-        return [str(host) for host in self._vars["groups"].get(name, ())]
 
     def _said(self, host: str, name: str) -> Result:
         """Return what a task of the role app said on a host; empty where it did not run there, or failed."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 import getpass
 import typing as t
 
-from ansible.utils.vars import load_extra_vars
-
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.members import asked as requests
 from ansible_collections.scaleout.platform.plugins.module_utils.members import outcome
@@ -17,42 +15,25 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations impor
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import FAILED
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.journal import MANUAL_PAUSE
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
-from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
-from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import PoolAction, Result
+from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import Options, PoolAction, Result
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
-_STATES = ("asked", "planned", "joined", "lost", "left", "shown", "written_off")
 _KINDS = ("joining", "leaving")
 
 
 class ActionModule(PoolAction):
     """One step of scale.yml, and of autoscale.yml once it has decided."""
 
-    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
-        result: Result = super().run(tmp, task_vars)
-        self._vars = task_vars or {}
-        _validation, options = self.validate_argument_spec(
-            {
-                "state": {"type": "str", "choices": list(_STATES), "required": True},
-                "requests": {"type": "list", "elements": "dict"},
-                "consul_token": {"type": "str", "no_log": True},
-            }
-        )
-        self._token = options["consul_token"]
-        self._platform = platform_of(self._vars, self._templar)
-        try:
-            self._given = load_extra_vars(self._loader)
-            if options["state"] in ("asked", "planned"):
-                asked = options["requests"]
-                self._requests = (
-                    [requests.read(self._platform, self._given)]
-                    if asked is None
-                    else [requests.of(one) for one in asked]
-                )
-            answer: Result = getattr(self, f"_{options['state']}")()
-        except ScaleoutError as error:
-            return {**result, "failed": True, **error.result()}
-        return {**result, "changed": False, **answer}
+    STATES = ("asked", "planned", "joined", "lost", "left", "shown", "written_off")
+    OPTIONS: t.ClassVar[Options] = {**PoolAction.OPTIONS, "requests": {"type": "list", "elements": "dict"}}
+
+    def _prepare(self, options: Result) -> None:
+        super()._prepare(options)
+        if options["state"] in ("asked", "planned"):
+            asked = options["requests"]
+            self._requests = (
+                [requests.read(self._platform, self._given)] if asked is None else [requests.of(one) for one in asked]
+            )
 
     def _asked(self) -> Result:
         """All that can be wrong has been said when the request was read."""

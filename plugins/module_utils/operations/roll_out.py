@@ -43,13 +43,8 @@ class Chosen:
         return {**found, "archive": dict(self.archive)} if self.archive is not None else found
 
 
-def asked(platform: Platform, given: t.Mapping[str, t.Any], back: bool) -> dict[str, t.Any]:
-    """Return what a run is about.
-
-    :param given: the variables of the command line.
-    :raises ScaleoutError: all that is wrong with them.
-    """
-    request = rollout.read(list(platform.applications), given, back)
+def asked(platform: Platform, request: rollout.Asked) -> dict[str, t.Any]:
+    """Return what a run is about."""
     application = platform.applications[request.application]
     return {
         "application": {"name": application.name, "role": application.role},

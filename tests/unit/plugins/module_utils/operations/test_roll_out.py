@@ -10,7 +10,13 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import roll_out
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.roll_out import Chosen
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Pool
-from ansible_collections.scaleout.platform.plugins.module_utils.releases.rollout import Asked, Outcome, Server, Share
+from ansible_collections.scaleout.platform.plugins.module_utils.releases.rollout import (
+    Asked,
+    Outcome,
+    Server,
+    Share,
+    read,
+)
 
 PLATFORM = Platform(
     hosts={"vm1": {"platform_failure_domain": "x"}, "vm2": {}, "vm3": {}},
@@ -31,7 +37,8 @@ def there(fallback="1.9", previous="1.8", versions="1.8 1.9", unconfirmed=False,
 
 
 def test_what_a_run_is_about():
-    assert roll_out.asked(PLATFORM, {"application": "shop", "batch_delay": 3}, back=False) == {
+    request = read(["shop"], {"application": "shop", "batch_delay": 3})
+    assert roll_out.asked(PLATFORM, request) == {
         "application": {"name": "shop", "role": "scaleout.platform.app"},
         "hosts": ["vm1", "vm2", "vm3"],
         "delay": 3.0,
