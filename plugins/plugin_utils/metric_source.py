@@ -101,17 +101,6 @@ def configured(variables: Mapping[str, t.Any]) -> Settings | None:
         raise InvalidInput("push_metrics", names, "do not say how the metric store is reached") from None
 
 
-def readings(
-    store: Settings | None,
-    services: Iterable[str],
-    since: float,
-    until: float,
-    own: Iterable[t.Any] = (),
-) -> Found:
-    """Return all readings of services, with the values of all the time; :func:`read` says the rest."""
-    return read(store, [Want(service, since) for service in services], until, own)
-
-
 def read(store: Settings | None, wants: Sequence[Want], until: float, own: Iterable[t.Any] = ()) -> Found:
     """Return the readings of services, from the store and from the run's own samples.
 

@@ -58,7 +58,6 @@ _LATEST_PUSH = 2 * 3600
 _SKEW = 60
 #: Entries that are read in one round trip.
 _PAGE = 500
-_MOST_NAMED = 20
 _MICRO = 1_000_000
 
 
@@ -111,20 +110,6 @@ def configure(option: Callable[[str], t.Any], share: float = 1.0) -> Settings | 
         tls=option("store_tls"),
         **files,
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """What was read.
-
-    :param samples: by time, each once.
-    :param garbage: what was skipped, each with its place and the reason; at most 20 of them.
-    :param skipped: how many that were.
-    """
-
-    samples: list[Document]
-    garbage: list[str]
-    skipped: int
 
 
 class Store:
@@ -187,7 +172,7 @@ class Store:
             return
         commands: list[tuple[t.Any, ...]] = [("XREVRANGE", minutes_key(service), "+", "-", "COUNT", 1)]
         for entries in groups:
-            means = minute_means(one for _id, fields in entries for one in _samples_of(fields)[0])
+            means = minute_means(one for _id, fields in entries for one in _samples_of(fields))
             if means:
                 aged = ("MINID", "=", _id_at(now - AGE))
                 commands.append(("XADD", minutes_key(service), *aged, entries[-1][0], "z", encode(means)))
@@ -196,20 +181,6 @@ class Store:
         # Another writer may have done the same just now. Its means have these ids already, and Redis refuses ours.
         if failed and (isinstance(newest, Exception) or not newest or _order(newest[0][0]) < _order(last)):
             raise self._refusal(failed[0])
-
-    def read(self, service: str, since: float, until: float) -> Found:
-        """Return the samples of a service between two times, both included, in seconds since 1970.
-
-        :raises ScaleoutError: the store does not answer. What is wrong with an entry is no reason.
-        """
-        entries, garbage = self.entries(service, since, until)
-        samples: list[Document] = []
-        for place, entry in entries:
-            try:
-                samples += (one for one in decode(entry) if since <= one["timestamp"] <= until)
-            except Garbage as error:
-                garbage.append(f"{place} {error}")
-        return Found(distinct(samples), garbage[:_MOST_NAMED], len(garbage))
 
     def entries(self, service: str, since: float, until: float) -> tuple[list[tuple[str, bytes]], list[str]]:
         """Return the entries in which samples of a time may be, each with its place; and what is none.
@@ -365,12 +336,12 @@ def due(entries: t.Any, now: float) -> list[list[tuple[str, t.Any]]]:
     return [groups[minute] for minute in sorted(groups)]
 
 
-def _samples_of(fields: t.Any) -> tuple[list[Document], str]:
-    """Return the samples of an entry, or none and what is wrong with it."""
+def _samples_of(fields: t.Any) -> list[Document]:
+    """Return the samples of an entry; none where it is garbage."""
     try:
-        return decode(_packed(fields)), ""
-    except Garbage as error:
-        return [], str(error)
+        return decode(_packed(fields))
+    except Garbage:
+        return []
 
 
 def _packed(fields: t.Any) -> bytes:

@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.metrics import s
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store
 from tests.unit import redis_server
 from tests.unit.plugins.callback.runs import Project
+from tests.unit.plugins.plugin_utils.samples import samples_in
 
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 AWAY = {"ansible_ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes", "ansible_port": 9}
@@ -77,7 +78,7 @@ def test_it_samples_the_pools_and_passes_over_a_host_that_is_not_there(tmp_path,
         assert run.warnings == []
         assert "changed=0" in run.said
         with contextlib.closing(Store(Settings("127.0.0.1", port, password=redis_server.PASSWORD))) as store:
-            found = store.read("shop", time.time() - 60, time.time()).samples
+            found = samples_in(store, "shop", time.time() - 60, time.time())[0]
             (told,) = store.runs()
     assert sorted(one["instance"] for one in found) == ["shop1", "shop2"]
     assert [sample.parse(one).application.requests for one in found] == [90, 90]

@@ -22,6 +22,7 @@ import redis
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store
 from tests.unit import redis_server
 from tests.unit.plugins.callback.runs import COLLECT, Project
+from tests.unit.plugins.plugin_utils.samples import samples_in
 
 SECRET = "s3same-0pen"  # in no other text of these tests
 
@@ -42,7 +43,7 @@ def _stored(port):
 
 
 def instances(store, service="shop"):
-    return sorted(one["instance"] for one in store.read(service, time.time() - 600, time.time()).samples)
+    return sorted(one["instance"] for one in samples_in(store, service, time.time() - 600, time.time())[0])
 
 
 def everything(port):

@@ -27,7 +27,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.result import decide_on
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.result import read as read_policy
 from ansible_collections.scaleout.platform.plugins.plugin_utils import metric_codec, metric_source
-from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_source import Want, read, readings
+from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_source import Want, read
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store
 from tests.unit import redis_server
 from tests.unit.plugins.callback.runs import COLLECTIONS
@@ -60,6 +60,11 @@ def put(server, *documents, at=None, service="shop"):
     at = max(one["timestamp"] for one in documents) if at is None else at
     packed = metric_codec.encode([metric_codec.sample(one) for one in documents])
     server.xadd(f"scaleout:metrics:{service}:raw", {"z": packed}, id=f"{int(at * 1000)}-{next(COUNT)}")
+
+
+def readings(store, services, since, until, own=()):
+    """All readings of services, with the values of all the time."""
+    return read(store, [Want(service, since) for service in services], until, own)
 
 
 def rates_of(found, service="shop", metric="requests"):

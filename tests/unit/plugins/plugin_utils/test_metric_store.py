@@ -20,7 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 from ansible_collections.scaleout.platform.plugins.plugin_utils import metric_codec, metric_store
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store, StoreFull
 from tests.unit import redis_server
-from tests.unit.plugins.plugin_utils.samples import document
+from tests.unit.plugins.plugin_utils.samples import document, samples_in
 
 DAY = 24 * 3600
 OPTIONS = {"store_host": "192.0.2.1", "store_port": 6380, "store_timeout": 2.0, "store_tls": False}
@@ -62,11 +62,9 @@ def test_what_is_pushed_is_read(store):
     now = int(time.time())
     pushed = samples(document("shop1", now), document("shop2", now - 20), document("x", now, service="other"))
     store.push(pushed, {"run": "a"})
-    found = store.read("shop", now - 60, now)
-    assert found.samples == [pushed[1], pushed[0]]
-    assert (found.garbage, found.skipped) == ([], 0)
-    assert store.read("shop", now - 10, now).samples == [pushed[0]]
-    assert store.read("nothing", now - 60, now).samples == []
+    assert samples_in(store, "shop", now - 60, now) == ([pushed[1], pushed[0]], [])
+    assert samples_in(store, "shop", now - 10, now)[0] == [pushed[0]]
+    assert samples_in(store, "nothing", now - 60, now)[0] == []
     assert store.runs() == [{"run": "a"}]
 
 
@@ -84,7 +82,7 @@ def test_duplicates_are_harmless(store):
     pushed = samples(document("shop1", now))
     for _time in range(3):
         store.push(pushed * 2)
-    assert store.read("shop", now - 1, now + 1).samples == pushed
+    assert samples_in(store, "shop", now - 1, now + 1)[0] == pushed
 
 
 def test_more_than_a_page_is_read(store, server, monkeypatch):
@@ -92,7 +90,7 @@ def test_more_than_a_page_is_read(store, server, monkeypatch):
     now = int(time.time())
     for number in range(7):
         raw_entry(server, [document("shop1", now - 100 + number)], now - 100 + number)
-    assert len(store.read("shop", now - 200, now).samples) == 7
+    assert len(samples_in(store, "shop", now - 200, now)[0]) == 7
 
 
 def test_a_minute_that_is_a_day_old_becomes_one_sample(store, server):
@@ -102,7 +100,7 @@ def test_a_minute_that_is_a_day_old_becomes_one_sample(store, server):
         raw_entry(server, [document("shop1", minute + second, cpu={"usage": usage})], minute + second + 1)
     raw_entry(server, [document("shop1", now - DAY + 120)], now - DAY + 120)
     store.push(samples(document("shop1", now)))
-    found = store.read("shop", now - 2 * DAY, now).samples
+    found = samples_in(store, "shop", now - 2 * DAY, now)[0]
     assert [one["metrics"]["cpu"]["usage"] for one in found] == [30.0, 50.0, 50.0]
     assert found[0]["timestamp"] == minute + 45
     assert server.xlen("scaleout:metrics:shop:raw") == 2
@@ -137,7 +135,7 @@ def test_a_writer_that_dies_before_it_has_written_the_means_loses_nothing(store,
     with pytest.raises(KeyboardInterrupt):
         dying.push(samples(document("shop1", now)))
     store.push(samples(document("shop1", now)))
-    assert len(store.read("shop", now - 2 * DAY, now).samples) == 2
+    assert len(samples_in(store, "shop", now - 2 * DAY, now)[0]) == 2
 
 
 def test_a_push_after_a_long_silence_does_a_bounded_amount_of_work(store, server):
@@ -150,7 +148,7 @@ def test_a_push_after_a_long_silence_does_a_bounded_amount_of_work(store, server
         store.push(samples(document("shop1", now + second)))
         lengths.append(server.xlen("scaleout:metrics:shop:raw"))
     assert lengths == [23, 16, 9, 4, 5]
-    assert len(store.read("shop", now - 4 * DAY, now + 10).samples) == 35
+    assert len(samples_in(store, "shop", now - 4 * DAY, now + 10)[0]) == 35
 
 
 def test_nothing_is_older_than_seven_days(store, server):
@@ -158,7 +156,7 @@ def test_nothing_is_older_than_seven_days(store, server):
     for days in (8, 7.1, 6.9, 2):
         raw_entry(server, [document("shop1", now - days * DAY)], now - days * DAY)
     store.push(samples(document("shop1", now)))
-    ages = [round((now - one["timestamp"]) / DAY, 1) for one in store.read("shop", 0, now).samples]
+    ages = [round((now - one["timestamp"]) / DAY, 1) for one in samples_in(store, "shop", 0, now)[0]]
     assert ages == [6.9, 2.0, 0.0]
 
 
@@ -177,14 +175,14 @@ def test_garbage_is_skipped_and_named(store, server):
     server.xadd(key, {"z": b"\xff\x00garbage"})
     server.xadd(key, {"other": "field"})
     server.set("scaleout:metrics:shop:minutes", "a text")
-    found = store.read("shop", now - 60, now + 60)
-    assert len(found.samples) == 1
-    assert found.skipped == 3
-    assert sorted(one.partition(" ")[0] for one in found.garbage) == [
+    found, garbage = samples_in(store, "shop", now - 60, now + 60)
+    assert len(found) == 1
+    assert len(garbage) == 3
+    assert sorted(one.partition(" ")[0] for one in garbage) == [
         "scaleout:metrics:shop:minutes",
         *[key] * 2,
     ]
-    assert [one for one in found.garbage if one.endswith(("is not compressed JSON", "has no field z", "(WRONGTYPE)"))]
+    assert [one for one in garbage if one.endswith(("is not compressed JSON", "has no field z", "(WRONGTYPE)"))]
 
 
 def test_old_garbage_is_removed_with_the_rest(store, server):
