@@ -20,6 +20,9 @@ import typing as t
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.columns import are_numbers
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import LAST_TIMESTAMP
+
 Document = dict[str, t.Any]
 Path = tuple[str, ...]
 
@@ -38,8 +41,6 @@ _LARGEST_NUMBER = 2**64
 _KEYS = ("timestamp", "service", "instance", "metrics")
 _SERVICE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,126}[A-Za-z0-9])?")
 _LONGEST_INSTANCE = 253
-#: Seconds since 1970 beyond which a timestamp is one in milliseconds.
-_LAST_TIMESTAMP = 1e11
 #: Numbers of ``metrics`` that only rise. All of ``counters`` belongs to them.
 _COUNTERS: frozenset[Path] = frozenset(
     [
@@ -118,14 +119,11 @@ def sample(value: t.Any) -> Document:
 
 
 def _is_time(value: t.Any) -> bool:
-    return _is_number(value) and 0 < value < _LAST_TIMESTAMP
+    return _is_number(value) and 0 < value <= LAST_TIMESTAMP
 
 
 def _are_times(values: list[t.Any]) -> bool:
-    if not {int, float}.issuperset(map(type, values)):
-        return False
-    # A NaN that is the first of them fails the comparisons, and any other one the sum.
-    return not values or (min(values) > 0 and max(values) < _LAST_TIMESTAMP and not math.isnan(sum(values)))
+    return are_numbers(values, LAST_TIMESTAMP) and all(values)
 
 
 def _is_instance(value: t.Any) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
     LARGEST,
+    LAST_TIMESTAMP,
     MOST_BUCKETS,
     Application,
     Counters,
@@ -33,7 +34,6 @@ Path = tuple[str, ...]
 Column = Sequence[t.Any]
 
 _NUMBERS = frozenset((int, float))
-_LAST_TIME = 1e11
 _PERCENT = 100.0
 
 
@@ -122,11 +122,16 @@ class _Columns:
             raise _Unsound
 
 
-def _judge_numbers(column: Column, most: float = LARGEST) -> None:
+def are_numbers(column: Column, most: float = LARGEST) -> bool:
+    """Whether all of a column are numbers from 0 to the largest."""
     if not _NUMBERS.issuperset(map(type, column)):
-        raise _Unsound
+        return False
     # A NaN that is the first of them fails the comparisons, and any other one the sum.
-    if column and not (min(column) >= 0 and max(column) <= most and not math.isnan(sum(column))):
+    return not column or (min(column) >= 0 and max(column) <= most and not math.isnan(sum(column)))
+
+
+def _judge_numbers(column: Column, most: float = LARGEST) -> None:
+    if not are_numbers(column, most):
         raise _Unsound
 
 
@@ -148,7 +153,7 @@ def _rises(numbers: tuple[t.Any, ...]) -> bool:
 
 
 def _samples(service: str, times: Column, instances: Column, columns: _Columns) -> list[Sample]:
-    _judge_numbers(times, _LAST_TIME)
+    _judge_numbers(times, LAST_TIMESTAMP)
     if not all(times) or not is_name(service):
         raise _Unsound
     _judge_texts(instances)
@@ -174,7 +179,7 @@ def _samples(service: str, times: Column, instances: Column, columns: _Columns) 
         columns.texts("counters", "boot"),
         columns.numbers("counters", "uptime"),
         *(_groups(columns, scope) for scope in ("host", "unit")),
-        columns.numbers("counters", "started", most=_LAST_TIME),
+        columns.numbers("counters", "started", most=LAST_TIMESTAMP),
         columns.histograms("counters", "latency"),
         columns.texts("counters", "chosen"),
         columns.texts("counters", "interfaces"),
