@@ -23,6 +23,9 @@ HPA = "hpa"
 POLICIES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "target": {"targets": [{"metric": "cpu", "target": 70, "up": {"cooldown": 0}}]},
+    "crowd": {
+        "targets": [{"metric": "cpu", "target": 70, "duration": 0, "up": {"cooldown": 0}, "down": {"cooldown": 300}}]
+    },
 }
 TITLES = ("demand", "policy", "too few", "member-hours", "actions", "doubles 10 in", "not as good as the HPA in")
 WORDS = {"tau_u": "time with too few", "member_hours": "member-hours", "actions": "actions"}

@@ -10,9 +10,10 @@ Sources:
 
 - Herbst, Bauer, Kounev et al., Quantifying Cloud Performance and Dependability: Taxonomy, Metric Design, and Emerging
   Challenges, ACM TOMPECS 3(4), 2018, article 19 (SPEC RG Cloud; before it, Ready for Rain?, SPEC-RG-2016-01): theta,
-  tau and upsilon. Both accuracies are relative to the demand.
+  tau and upsilon. Both accuracies are relative to the demand. Its text was not at hand: theta is confirmed by another's
+  implementation only, and upsilon by none.
 - Herbst, Kounev, Weber and Groenda, BUNGEE: An Elasticity Benchmark for Self-Adaptive IaaS Cloud Environments, SEAMS
-  2015: the accuracies in members.
+  2015: the accuracies in members and the time shares, as its code has them (github.com/NikolasHerbst/BUNGEE, 7adf3ab).
 
 Others divide what is too much by the supply, such as Ilyushkin, Ali-Eldin, Herbst et al., An Experimental Performance
 Evaluation of Autoscalers for Complex Workflows, ACM TOMPECS 3(2), 2018. Their figures and these do not compare.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.report import CAUSES
 from ansible_collections.scaleout.platform.plugins.module_utils.replay.traces import HEADER, KINDS, parse
@@ -44,10 +45,20 @@ def test_each_word_for_what_held_the_pool_is_explained():
     assert all(f"`{kind}`" in text_of(PAGE) for kind in KINDS)
 
 
-@pytest.mark.parametrize(("kind", "name"), [("step", "defaults"), ("saw", "target")])
+@pytest.mark.parametrize(("kind", "name"), [("step", "defaults"), ("saw", "target"), ("flash", "crowd")])
 def test_the_table_is_what_the_bench_computes(kind, name):
     found = replay.replay(kind, replay.POLICIES[name], replay.DAYS, 60, [replay.HPA])
     cells = replay.row(kind, name, found["runs"][0], found["worse"], replay.DAYS)
     page = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text_of(PAGE).splitlines() if "|" in line]
     (shown,) = [row for row in page if row[:2] == [kind, name]]
     assert [re.sub(r"^4\.033 h$", "4.0 h", cell) for cell in cells] == shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_policy_for_crowds_is_the_one_of_the_table(kind):
+    """docs/autoscaling.md repeats three columns of the table, for the policy that it shows."""
+    shown = [yaml.safe_load(code)["scaling"] for code in blocks("docs/autoscaling.md", "yaml") if "targets:" in code]
+    assert [one["targets"] for one in shown] == [replay.POLICIES["crowd"]["targets"]]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text_of(PAGE).splitlines() if "|" in line]
+    expected = [", ".join(row[2:5]) for name in ("defaults", "crowd", "hpa") for row in rows if row[:2] == [kind, name]]
+    assert f"| {kind} | {' | '.join(expected)} |" in text_of("docs/autoscaling.md")

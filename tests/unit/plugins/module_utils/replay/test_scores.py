@@ -39,6 +39,19 @@ TABLE = {
     # Nothing is needed, and both of two members are too many, relative to the one that a pool has to have.
     "no-demand": ([0, 0], [2, 2], 0, 2, 0, 200, 0, 100, 0),
     "no-supply": ([2, 2], [0, 0], 2, 0, 100, 0, 100, 0, 0),
+    # The series of the tests of BUNGEE, one step a millisecond, with what it has for them: 13/20 missing, 16/20 too
+    # many, for 6/20 and 8/20 of the time. Relative to the demand: missing 2 of 5 twice, 3 of 5 twice, 1 of 3, 2 of 4.
+    "bungee": (
+        [1] * 7 + [5] * 9 + [3] + [2] * 2 + [4],
+        [1, 1, 2, 1, 1, 3, 3, 3, 3, 7, 7, 6, 8, 8, 2, 2, 2, 2, 2, 2],
+        13 / 20,
+        16 / 20,
+        100 / 20 * (2 * 2 / 5 + 2 * 3 / 5 + 1 / 3 + 2 / 4),
+        100 / 20 * (1 + 2 * 2 + 2 * 2 / 5 + 1 / 5 + 2 * 3 / 5),
+        100 / 20 * 6,
+        100 / 20 * 8,
+        100 / 19 * 11,
+    ),
     "one-step": ([3], [2], 1, 0, 100 / 3, 0, 100, 0, 0),
     "nothing": ([], [], 0, 0, 0, 0, 0, 0, 0),
 }
