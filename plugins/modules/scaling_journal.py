@@ -86,6 +86,7 @@ options:
     description:
       - The reason of a pause, which it has to have.
       - Or what there is to say of the outcome, when O(state=finished).
+      - It is kept as one line of 400 characters at most.
     type: str
   by:
     description: Who pauses the pool.

@@ -40,7 +40,14 @@ def parse(text: bytes | str) -> t.Any:
 
 
 def render(value: t.Any) -> bytes:
-    """Return the text of a value; its objects keep the order of their names."""
+    """Return the text of a value; its objects keep the order of their names.
+
+    :raises NotJson: no text stands for it that :func:`parse` would read, so it must not be written.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except ValueError:
+        raise NotJson("What is to be written has half of a surrogate pair, or a number that is none.") from None
     return json.dumps(value, allow_nan=False).encode("ascii")
 
 

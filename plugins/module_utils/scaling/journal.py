@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import math
 import re
 import typing as t
 
@@ -42,6 +41,10 @@ MANUAL_PAUSE = 900.0
 #: What became of an action whose run ended without a word about it.
 BROKE_OFF = "broke off"
 
+#: Of a journal in bytes; older actions make room, for a key of Consul holds twice as much at most.
+LARGEST = 256 * 1024
+#: A reason, and who gave it, are cut after so many characters.
+LONGEST_TEXT = 400
 #: What cannot be may be anything; so much of it is told.
 _LONGEST_FAULT = 300
 _FIELDS = {"version", "group", "paused", "running", "history", "alerts"}
@@ -146,7 +149,7 @@ class Journal:
         unreadable = any(one.place == _PAUSED for one in self.broken)
         if keep_longer and (unreadable or (self.pause and self.pause.until >= until)):
             return self
-        return self._without(_PAUSED, pause=Pause(until, why, by, now))
+        return self._without(_PAUSED, pause=Pause(until, line(why), line(by), now))
 
     def resumed(self) -> Journal:
         """Return the journal without a pause."""
@@ -157,12 +160,13 @@ class Journal:
 
         :raises ActionRuns: another one runs, or one that cannot be read.
         """
-        started = dataclasses.replace(action, started=now, finished=None, outcome=None)
+        told = dataclasses.replace(action, by=line(action.by), why=line(action.why))
+        started = dataclasses.replace(told, started=now, finished=None, outcome=None)
         found = self.running
         if found and found.run == run and dataclasses.replace(found.action, started=now) == started:
             return self
         if found or any(one.place == _RUNNING for one in self.broken):
-            what = f"The action {_step(found.action)} of the run {found.run}" if found else "One that cannot be read"
+            what = f"The action {_of_run(found)}" if found else "One that cannot be read"
             raise ActionRuns(f"{what} has not been finished, so {self.group} begins no other action.")
         return dataclasses.replace(self, running=Started(started, run))
 
@@ -176,15 +180,16 @@ class Journal:
         if self.running is None:
             return self
         if run and self.running.run != run:
-            raise ActionRuns(
-                f"The action {_step(self.running.action)} is of the run {self.running.run}; {run} cannot finish it."
-            )
+            raise ActionRuns(f"An action is {_of_run(self.running)}; {run} cannot finish it.")
         action = self.running.action
         # The clocks of two hosts may differ by a little.
-        why = "; ".join(text for text in (action.why, why.strip()) if text)
+        why = line("; ".join(text for text in (action.why, why.strip()) if text))
         ended = dataclasses.replace(action, finished=max(now, action.started), outcome=outcome, why=why)
         kept = [one for one in self.actions if now - (one.finished or now) < LONGEST]
-        return dataclasses.replace(self, running=None, actions=(*kept, ended)[-MOST:])
+        after = dataclasses.replace(self, running=None, actions=(*kept, ended)[-MOST:])
+        while len(after.actions) > 1 and len(strict.render(after.document())) > LARGEST:
+            after = dataclasses.replace(after, actions=after.actions[1 + len(after.actions) // 8 :])
+        return after
 
     def broken_off(self, run: str, now: float) -> Journal:
         """Return the journal in which an action of another run has failed.
@@ -283,6 +288,12 @@ def read(document: t.Any, group: str) -> Journal:
     return Journal(group, pause, running, tuple(actions), alerts, tuple(broken))
 
 
+def line(text: str) -> str:
+    """Return a text in one line that can be written and shown anywhere, and no longer than a person reads."""
+    shown = "".join(one if one.isprintable() else "?" for one in " ".join(text.split()))
+    return shown if len(shown) <= LONGEST_TEXT else f"{shown[:LONGEST_TEXT]}..."
+
+
 def parse_duration(value: t.Any, option: str = "duration") -> float:
     """Return how many seconds a text or a number says: ``2h``, ``30m``, ``90s``, ``1d``, or plain seconds.
 
@@ -354,11 +365,16 @@ def _alert(value: t.Any) -> Alert | None:
 
 
 def _is_time(value: t.Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and 0 < value < 1e11
+    # A comparison with NaN is false, and an int may be too large for a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11
 
 
 def _step(action: Action) -> str:
     return f"{action.direction} from {action.before} to {action.after}"
+
+
+def _of_run(started: Started) -> str:
+    return f"{_step(started.action)} of the run {line(started.run)}"
 
 
 def _utc(seconds: float) -> str:

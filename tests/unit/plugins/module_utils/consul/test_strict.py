@@ -38,6 +38,7 @@ def test_what_is_not_json(text, says):
     assert (raised.value.message, raised.value.code) == (says, "not_json")
 
 
-def test_what_cannot_be_written_is_not():
-    with pytest.raises(ValueError, match="JSON compliant"):
-        strict.render(float("nan"))
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"why": "\udcff"}, {"\ud800": 1}])
+def test_what_could_not_be_read_is_not_written(value):
+    with pytest.raises(strict.NotJson, match="What is to be written"):
+        strict.render(value)

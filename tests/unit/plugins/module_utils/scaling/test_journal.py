@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import history, journal
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.journal import Alert, Journal
@@ -256,6 +257,47 @@ def test_another_duration_is_refused_in_one_sentence(value, said):
     with pytest.raises(InvalidInput) as raised:
         journal.parse_duration(value, "pause")
     assert raised.value.message == said
+
+
+@pytest.mark.parametrize(
+    ("why", "kept"),
+    [
+        case("sale", "sale", id="plain"),
+        case("a\nfatal: [api1]: FAILED!\r\n\tb", "a fatal: [api1]: FAILED! b", id="lines"),
+        case('it\'s "so" `now` {{ 1 / 0 }}', 'it\'s "so" `now` {{ 1 / 0 }}', id="quotes"),
+        case("a\udcff\x1b[31m\0\u202eb", "a??[31m??b", id="what-nothing-shows"),
+        case("é" * 10_000, "é" * 400 + "...", id="long"),
+    ],
+)
+def test_a2_a_reason_is_one_line_that_can_be_written_and_read_again(why, kept):
+    paused = EMPTY.paused(NOW + 9, why, why, NOW)
+    assert (paused.pause.why, paused.pause.by) == (kept, kept)
+    begun = EMPTY.begun(dataclasses.replace(UP, by=why, why=why), "r1", NOW)
+    assert (begun.running.action.by, begun.running.action.why) == (kept, kept)
+    # The same is not begun twice.
+    assert begun.begun(dataclasses.replace(UP, by=why, why=why), "r1", NOW + 1) == begun
+    for one in (paused, begun, begun.finished("failed", NOW + 1, why)):
+        assert journal.decode(strict.render(one.document()), "api") == one
+
+
+@pytest.mark.parametrize("text", ["Traceback " * 500, "Грунт " * 500, "\U0001f600" * 900])
+def test_whatever_fails_how_often_and_with_what_words_the_journal_stays_small_enough_for_a_key(text):
+    """What does not fit is not written, so an action could not finish any more."""
+    one = EMPTY
+    for tick in range(250):
+        one = one.begun(dataclasses.replace(UP, by=text, why=text), "r1", NOW + tick).finished(
+            "failed", NOW + tick, text
+        )
+    assert len(strict.render(one.document())) <= journal.LARGEST
+    assert 20 < len(one.actions) <= journal.MOST
+    assert one.actions[-1].started == NOW + 249
+
+
+@pytest.mark.parametrize("field", ["until", "since"])
+def test_a_time_that_no_float_holds_cannot_be(field):
+    pause = {**FULL.document()["paused"], field: 10**400}
+    assert journal.read({**FULL.document(), "paused": pause}, "api").faults
+    assert journal.read({**FULL.document(), "alerts": {"a": {"since": 10**400, "sent": None}}}, "api").alerts == {}
 
 
 def test_a_person_reads_it_in_lines():
