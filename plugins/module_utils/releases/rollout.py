@@ -92,7 +92,9 @@ def read(known: t.Collection[str], given: t.Mapping[str, t.Any], back: bool = Fa
         there = " or ".join(sorted(known)) or "none"
         reason = f"is not an application; there is {there}" if application else f"is not set; there is {there}"
         faults.append(InvalidInput("application", given.get("application"), reason))
-    if version and not is_release(version):
+    if isinstance(given.get("version"), (bool, float)):
+        faults.append(InvalidInput("version", given["version"], "is no text, and 1.10 would be 1.1; put it in quotes"))
+    elif version and not is_release(version):
         reason = "is no name of a release: 1 to 64 letters, digits and ._+-, no dot first"
         faults.append(InvalidInput("version", given["version"], reason))
     accept = str(given.get("accept_no_rollback") or "")
@@ -121,7 +123,7 @@ def _share(value: t.Any, faults: list[InvalidInput]) -> Share:
 def _seconds(option: str, value: t.Any, faults: list[InvalidInput]) -> float:
     try:
         found = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         found = math.nan
     if not 0 <= found <= _LONGEST:
         faults.append(InvalidInput(option, value, f"is not a number of seconds from 0 to {_LONGEST:g}"))

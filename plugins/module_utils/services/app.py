@@ -188,6 +188,14 @@ def _sources(app: _Application) -> t.Iterator[Problem]:
             f"{app.called('strip_components')} is {app['strip_components']}; it is how many leading directories to drop"
         )
         yield app.problem("bad_value", text)
+    yield from _names(app)
+
+
+def _names(app: _Application) -> t.Iterator[Problem]:
+    for name in ("version", "schema_serves"):
+        if isinstance(app[name], (bool, float)):
+            text = f"{app.called(name)} is {app[name]} without quotes, and YAML takes 1.10 for 1.1; put it in quotes"
+            yield app.problem("bad_value", text)
     if app.text("version") and not is_release(app.text("version")):
         yield app.problem(
             "bad_name",

@@ -90,6 +90,14 @@ def platform(**changes) -> Platform:
             'app_version is ".hidden"; it becomes a directory, so it must be 1 to 64 letters, digits and ._+-, no dot '
             "first",
         ),
+        *(
+            (
+                {"schema_serves": "1.3", "version": "1.4", name: 1.10},
+                "bad_value",
+                f"app_{name} is 1.1 without quotes, and YAML takes 1.10 for 1.1; put it in quotes",
+            )
+            for name in ("version", "schema_serves")
+        ),
         (
             {"schema_serves": "1.3", "version": ""},
             "bad_value",
