@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
-import subprocess
 import sys
 
 import pytest
@@ -26,27 +24,13 @@ PUBLIC = sorted(path.stem for path in ROOT.glob("playbooks/*.yml") if path.stem[
 
 
 @pytest.fixture(name="play")
-def _play(tmp_path):
+def _play(run_playbook):
     """A function that runs a playbook on an inventory without most groups, and returns what it printed."""
-    (tmp_path / "hosts.yml").write_text(INVENTORY.replace("PYTHON", sys.executable), encoding="utf-8")
 
     def run(playbook, *options):
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), str(playbook), *options],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-                "COLUMNS": "1000",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return re.sub(r"\s+", " ", done.stdout + done.stderr)
+        status, said = run_playbook(INVENTORY.replace("PYTHON", sys.executable), playbook, *options)
+        assert status == 0, said
+        return said
 
     return run
 

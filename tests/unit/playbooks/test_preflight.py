@@ -4,11 +4,7 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import re
-import subprocess
-import sys
 
 import pytest
 
@@ -30,34 +26,9 @@ all:
 
 
 @pytest.fixture(name="preflight")
-def _preflight(tmp_path):
+def _preflight(run_untouched):
     """A function that runs the playbook with one more variable of all hosts, and returns its status and its output."""
-
-    def run(more):
-        (tmp_path / "hosts.yml").write_text(INVENTORY.replace("MORE", more), encoding="utf-8")
-        called = tmp_path / "called"
-        ssh = tmp_path / "ssh"
-        ssh.write_text(f"#!/bin/sh\ntouch '{called}'\nexit 255\n", encoding="utf-8")
-        ssh.chmod(0o755)
-        command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), "playbooks/preflight.yml"]
-        done = subprocess.run(
-            [*command, "-e", f"ansible_ssh_executable={ssh}"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-                "COLUMNS": "1000",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert not called.exists()
-        return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
-
-    return run
+    return lambda more: run_untouched(INVENTORY.replace("MORE", more), "playbooks/preflight.yml")
 
 
 def test_the_inventory_is_described_and_warned_of(preflight):

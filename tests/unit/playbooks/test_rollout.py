@@ -4,15 +4,8 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import re
-import subprocess
-import sys
-
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[3]
 INVENTORY = """
 all:
   vars:
@@ -29,33 +22,12 @@ all:
 
 
 @pytest.fixture(name="play")
-def _play(tmp_path):
-    """A function that runs a playbook, and returns its status and its output; it must not have called SSH."""
+def _play(run_untouched):
+    """A function that runs a playbook, and returns its status and its output."""
 
     def run(playbook, *arguments, more="packages: []"):
-        (tmp_path / "hosts.yml").write_text(INVENTORY.replace("MORE", more), encoding="utf-8")
-        called = tmp_path / "called"
-        ssh = tmp_path / "ssh"
-        ssh.write_text(f"#!/bin/sh\ntouch '{called}'\nexit 255\n", encoding="utf-8")
-        ssh.chmod(0o755)
         options = [option for argument in arguments for option in ("-e", argument)]
-        command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), f"playbooks/{playbook}.yml", *options]
-        done = subprocess.run(
-            [*command, "-e", f"ansible_ssh_executable={ssh}"],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
-                "COLUMNS": "1000",
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert not called.exists()
-        return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+        return run_untouched(INVENTORY.replace("MORE", more), f"playbooks/{playbook}.yml", *options)
 
     return run
 
