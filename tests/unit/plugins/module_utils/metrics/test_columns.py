@@ -116,7 +116,9 @@ def test_columns_hold_what_their_documents_hold(changes):
 def test_each_number_is_judged_and_may_be_missing(path):
     missing = with_leaf(FULL, path, None)
     if path not in [("counters", "latency", key) for key in ("bounds", "counts")]:
-        assert of_columns([FULL, missing, FULL]) == of_parse([FULL, missing, FULL]) != None  # noqa: E711
+        several = of_columns([FULL, missing, FULL])
+        assert several is not None
+        assert several == of_parse([FULL, missing, FULL])
         assert of_columns([missing]) == of_parse([missing])
     assert of_columns([FULL, with_leaf(FULL, path, -1)]) is None
     assert of_columns([with_leaf(FULL, path, True)]) is None
