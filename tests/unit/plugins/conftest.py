@@ -1,14 +1,17 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Consul that is a dict, for tests of what is asked of Consul and not of how."""
+"""What several tests of plugins ask: a Consul that is a dict, where what is asked counts and not how; a real Redis."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+import redis
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Check, Delete, Entry, check_size
+from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings
+from tests.unit import redis_server
 
 
 class DictConsul:
@@ -67,3 +70,25 @@ class DictConsul:
 @pytest.fixture(name="consul")
 def _consul():
     return DictConsul()
+
+
+@pytest.fixture(scope="module", name="port")
+def _port(tmp_path_factory):
+    """That of a Redis, as the role configures the metric store."""
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
+        yield port
+
+
+@pytest.fixture(name="server")
+def _server(port):
+    """A client of its own, which looks at what the store did; the store is empty."""
+    with redis.Redis(port=port, password=redis_server.PASSWORD) as client:
+        client.flushall()
+        client.config_set("maxmemory", "0")
+        yield client
+
+
+@pytest.fixture(name="store_settings")
+def _store_settings(server, port):
+    """How that store is reached."""
+    return Settings("127.0.0.1", port, password=redis_server.PASSWORD)

@@ -34,12 +34,6 @@ SCALE = (
 )
 
 
-@pytest.fixture(scope="module", name="port")
-def _port(tmp_path_factory):
-    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
-        yield port
-
-
 @contextlib.contextmanager
 def served(answer):
     """A server on the loopback interface; yields its URL and what it was asked.

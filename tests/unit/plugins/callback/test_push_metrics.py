@@ -19,7 +19,7 @@ import zlib
 import pytest
 import redis
 
-from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store
+from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Store
 from tests.unit import redis_server
 from tests.unit.plugins.callback.runs import COLLECT, Project
 from tests.unit.plugins.plugin_utils.samples import samples_in
@@ -27,18 +27,10 @@ from tests.unit.plugins.plugin_utils.samples import samples_in
 SECRET = "s3same-0pen"  # in no other text of these tests
 
 
-@pytest.fixture(scope="module", name="port")
-def _port(tmp_path_factory):
-    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
-        yield port
-
-
 @pytest.fixture(name="stored")
-def _stored(port):
+def _stored(store_settings):
     """What is in the store, which is empty before."""
-    with redis.Redis(port=port, password=redis_server.PASSWORD) as client:
-        client.flushall()
-    with contextlib.closing(Store(Settings("127.0.0.1", port, password=redis_server.PASSWORD))) as store:
+    with contextlib.closing(Store(store_settings)) as store:
         yield store
 
 

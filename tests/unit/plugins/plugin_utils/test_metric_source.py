@@ -16,7 +16,6 @@ import sys
 import time
 
 import pytest
-import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,22 +36,9 @@ NOW = 1_800_000_000.0
 COUNT = itertools.count(1)
 
 
-@pytest.fixture(scope="module", name="port")
-def _port(tmp_path_factory):
-    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
-        yield port
-
-
-@pytest.fixture(name="server")
-def _server(port):
-    with redis.Redis(port=port, password=redis_server.PASSWORD) as client:
-        client.flushall()
-        yield client
-
-
 @pytest.fixture(name="store")
-def _store(server, port):
-    return Settings("127.0.0.1", port, password=redis_server.PASSWORD)
+def _store(store_settings):
+    return store_settings
 
 
 def put(server, *documents, at=None, service="shop"):

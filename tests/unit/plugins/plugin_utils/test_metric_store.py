@@ -9,7 +9,6 @@ import socket
 import time
 
 import pytest
-import redis
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Denied,
@@ -27,24 +26,9 @@ OPTIONS = {"store_host": "192.0.2.1", "store_port": 6380, "store_timeout": 2.0, 
 OPTIONS |= dict.fromkeys(["store_user", "store_password", "store_ca_file", "store_cert_file", "store_key_file"], "")
 
 
-@pytest.fixture(scope="module", name="port")
-def _port(tmp_path_factory):
-    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
-        yield port
-
-
-@pytest.fixture(name="server")
-def _server(port):
-    """A client of its own, which looks at what the store did."""
-    with redis.Redis(port=port, password=redis_server.PASSWORD) as client:
-        client.flushall()
-        client.config_set("maxmemory", "0")
-        yield client
-
-
 @pytest.fixture(name="store")
-def _store(server, port):
-    with contextlib.closing(Store(Settings("127.0.0.1", port, password=redis_server.PASSWORD))) as store:
+def _store(store_settings):
+    with contextlib.closing(Store(store_settings)) as store:
         yield store
 
 
@@ -109,16 +93,15 @@ def test_a_minute_that_is_a_day_old_becomes_one_sample(store, server):
     assert server.xlen("scaleout:metrics:shop:minutes") == 1
 
 
-def test_two_writers_make_one_mean(server, port):
+def test_two_writers_make_one_mean(server, store_settings):
     """Both have seen the same old entries before either of them removes any."""
     now = int(time.time())
     minute = (now - DAY - 600) // 60 * 60
     for second in (0, 30):
         raw_entry(server, [document("shop1", minute + second)], minute + second)
-    settings = Settings("127.0.0.1", port, password=redis_server.PASSWORD)
     oldest = [(number, [b"z", fields[b"z"]]) for number, fields in server.xrange("scaleout:metrics:shop:raw")]
     for _writer in range(2):
-        Store(settings)._compact("shop", oldest, now, False)
+        Store(store_settings)._compact("shop", oldest, now, False)
     assert server.xlen("scaleout:metrics:shop:minutes") == 1
     assert server.xlen("scaleout:metrics:shop:raw") == 0
 
@@ -127,10 +110,10 @@ def dies(*_arguments):
     raise KeyboardInterrupt
 
 
-def test_a_writer_that_dies_before_it_has_written_the_means_loses_nothing(store, server, port, monkeypatch):
+def test_a_writer_that_dies_before_it_has_written_the_means_loses_nothing(store, server, store_settings, monkeypatch):
     now = int(time.time())
     raw_entry(server, [document("shop1", now - DAY - 600)], now - DAY - 600)
-    dying = Store(Settings("127.0.0.1", port, password=redis_server.PASSWORD))
+    dying = Store(store_settings)
     monkeypatch.setattr(dying, "_compact", dies)
     with pytest.raises(KeyboardInterrupt):
         dying.push(samples(document("shop1", now)))
