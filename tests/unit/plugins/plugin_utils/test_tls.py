@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Stranger, Unreachable
 from ansible_collections.scaleout.platform.plugins.plugin_utils import hand_over, metric_codec, sink_awx, sink_webhook
-from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_source import readings
+from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_source import Want, read
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_store import Settings, Store
 from tests.unit import authority, redis_server
 from tests.unit.plugins.callback.runs import COLLECT, Project
@@ -37,12 +37,6 @@ def _made(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
-@pytest.fixture(scope="module", name="port")
-def _port(tmp_path_factory):
-    with redis_server.running(tmp_path_factory.mktemp("redis")) as port:
-        yield port
-
-
 #: A server's certificate, whether its authority is named, and what is said against it; empty where it is trusted.
 SERVERS = [
     ("good", True, ""),
@@ -62,7 +56,7 @@ def push(settings):
     now = float(int(time.time()))
     with contextlib.closing(Store(settings)) as store:
         store.push([metric_codec.sample(document("shop1", now))])
-    found = readings(settings, ["shop"], now - 60, now)
+    found = read(settings, [Want("shop", now - 60)], now)
     assert found.problems == []
     return found.readings["shop"]
 
@@ -77,7 +71,7 @@ def test_the_store_is_verified_before_anything_is_sent(made, port, certificate, 
             return
         with pytest.raises(Stranger, match=against):
             push(settings)
-        assert [problem.code for problem in readings(settings, ["shop"], 0, 1).problems] == ["stranger"]
+        assert [problem.code for problem in read(settings, [Want("shop", 0)], 1).problems] == ["stranger"]
         assert sent == b""
 
 
