@@ -22,7 +22,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling import p
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, NONE, SCALE, Reason
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Look
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, UP
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, LARGEST, UP
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Member, Pause, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
@@ -217,18 +217,29 @@ def _request(platform: Platform, group: str, decision: Decision, seen: Seen) -> 
     return Asked(group, applications, choice.after, tuple(leave), by, why)
 
 
-def connections(samples: t.Iterable[Document]) -> dict[str, float]:
+def connections(samples: t.Iterable[t.Any]) -> dict[str, float]:
     """Return the connections of each host by its newest sample.
 
-    :param samples: as the module ``service_metrics_info`` returned them.
+    :param samples: as hosts returned them; what is none says nothing.
     """
     found: dict[str, tuple[float, float]] = {}
     for sample in samples:
-        count = ((sample.get("metrics") or {}).get("network") or {}).get("connections")
-        at = sample.get("timestamp") or 0.0
-        if isinstance(count, (int, float)) and at >= found.get(sample["instance"], (0.0, 0.0))[0]:
-            found[sample["instance"]] = (at, float(count))
+        metrics = _part(_part(sample, "metrics"), "network")
+        host, at, count = _part(sample, "instance"), _part(sample, "timestamp") or 0.0, _part(metrics, "connections")
+        if not isinstance(host, str) or not (_is_count(at) and _is_count(count)):
+            continue
+        if at >= found.get(host, (0.0, 0.0))[0]:
+            found[host] = (at, float(count))
     return {host: count for host, (_at, count) in found.items()}
+
+
+def _part(document: t.Any, key: str) -> t.Any:
+    return document.get(key) if isinstance(document, dict) else None
+
+
+def _is_count(value: t.Any) -> bool:
+    # A comparison with NaN is false, and an int may be too large for a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 def fewest_connections(names: t.Sequence[str], seen: Seen) -> list[str]:

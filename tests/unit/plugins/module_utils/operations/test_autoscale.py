@@ -191,6 +191,26 @@ def test_connections_are_those_of_the_newest_sample_of_each_host():
     assert autoscale.connections(samples) == {"vm1": 7.0, "vm3": 0.0}
 
 
+GARBAGE = [None, "7", True, -1, float("nan"), 10**400, [7], {"connections": 7}]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "place", [(), ("instance",), ("metrics",), ("metrics", "network"), ("metrics", "network", "connections")]
+)
+def test_what_one_host_returns_stops_no_cycle(garbage, place):
+    document = {"instance": "vm1", "metrics": {"network": {"connections": 7}}}
+    part = document
+    for key in place[:-1]:
+        part = part[key]
+    if place:
+        part[place[-1]] = garbage
+    good = {"instance": "vm2", "metrics": {"network": {"connections": 3}}}
+    found = autoscale.connections([document if place else garbage, good, {**good, "timestamp": garbage}])
+    assert found.pop("vm2") == 3
+    assert set(found.values()) <= {7.0}
+
+
 @pytest.mark.parametrize(
     ("connections", "protected", "leaves"),
     [
