@@ -20,8 +20,8 @@ import typing as t
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.columns import are_numbers
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import LAST_TIMESTAMP
 
 Document = dict[str, t.Any]
 Path = tuple[str, ...]
@@ -102,7 +102,7 @@ def sample(value: t.Any) -> Document:
     missing = [key for key in _KEYS if key not in found]
     if missing:
         raise Garbage(f"lacks {', '.join(missing)}")
-    if not _is_time(found["timestamp"]):
+    if not moments.is_time(found["timestamp"]):
         raise Garbage("has a timestamp that is not seconds since 1970")
     if not is_service(found["service"]):
         raise Garbage("has a service that is not a name of letters, digits, dots, hyphens and underscores")
@@ -118,12 +118,8 @@ def sample(value: t.Any) -> Document:
     return found
 
 
-def _is_time(value: t.Any) -> bool:
-    return _is_number(value) and 0 < value <= LAST_TIMESTAMP
-
-
 def _are_times(values: list[t.Any]) -> bool:
-    return are_numbers(values, LAST_TIMESTAMP) and all(values)
+    return are_numbers(values, moments.LAST) and all(values)
 
 
 def _is_instance(value: t.Any) -> bool:

@@ -8,14 +8,11 @@ import dataclasses
 import hashlib
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics import exposition, latency
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.exposition import BadMetrics, Scrape, Selector
-from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
-    LAST_TIMESTAMP,
-    Application,
-    Histogram,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import Application, Histogram
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.spec import Spec
 
 #: When the application's process started; clients of Prometheus state it by themselves.
@@ -59,7 +56,7 @@ def read(spec: Spec, body: bytes) -> Told:
     # Few applications have shards, so one that counts no such errors lacks nothing, unless it was named.
     shard_errors = reading.total("shard_errors", spec.shard_errors, lacks=spec.names_shard_errors)
     histogram, quantiles = reading.latency(spec.latency)
-    started = [value for _labels, value in scrape.series.get(_STARTED, ()) if 0 < value <= LAST_TIMESTAMP]
+    started = [value for _labels, value in scrape.series.get(_STARTED, ()) if moments.is_time(value)]
     return Told(
         Application(requests, errors, quantiles, shard_errors),
         histogram,

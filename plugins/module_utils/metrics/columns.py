@@ -14,9 +14,9 @@ import math
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import (
     LARGEST,
-    LAST_TIMESTAMP,
     MOST_BUCKETS,
     Application,
     Counters,
@@ -153,7 +153,7 @@ def _rises(numbers: tuple[t.Any, ...]) -> bool:
 
 
 def _samples(service: str, times: Column, instances: Column, columns: _Columns) -> list[Sample]:
-    _judge_numbers(times, LAST_TIMESTAMP)
+    _judge_numbers(times, moments.LAST)
     if not all(times) or not is_name(service):
         raise _Unsound
     _judge_texts(instances)
@@ -179,7 +179,7 @@ def _samples(service: str, times: Column, instances: Column, columns: _Columns) 
         columns.texts("counters", "boot"),
         columns.numbers("counters", "uptime"),
         *(_groups(columns, scope) for scope in ("host", "unit")),
-        columns.numbers("counters", "started", most=LAST_TIMESTAMP),
+        columns.numbers("counters", "started", most=moments.LAST),
         columns.histograms("counters", "latency"),
         columns.texts("counters", "chosen"),
         columns.texts("counters", "interfaces"),

@@ -13,10 +13,9 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 
-#: Seconds since 1970 beyond which a timestamp is one in milliseconds (the year 5138).
-LAST_TIMESTAMP = 1e11
 #: More than any counter of the kernel holds.
 LARGEST = 2.0**64
 _LONGEST_NAME = 255
@@ -188,7 +187,7 @@ def parse(document: t.Any) -> Sample:
             reader.wrong(key, "is missing")
     metrics = reader.part(top, "metrics", "", ("cpu", "memory", "network", "application", "pooler", "unit"))
     unit = reader.part(metrics, "unit", "metrics.", ("cpu", "memory"))
-    timestamp = reader.number(top, "timestamp", "", LAST_TIMESTAMP)
+    timestamp = reader.number(top, "timestamp", "", moments.LAST)
     if timestamp == 0:
         reader.wrong("timestamp", "is 0")
     sample = Sample(
@@ -286,7 +285,7 @@ def _counters(reader: _Reader, top: Mapping[str, t.Any]) -> Counters:
         uptime=reader.number(part, "uptime", "counters."),
         host=_group(reader, part, "host"),
         unit=_group(reader, part, "unit"),
-        started=reader.number(part, "started", "counters.", LAST_TIMESTAMP),
+        started=reader.number(part, "started", "counters.", moments.LAST),
         latency=_histogram(reader, part),
         chosen=reader.text(part, "chosen", "counters."),
         interfaces=reader.text(part, "interfaces", "counters."),

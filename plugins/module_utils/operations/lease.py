@@ -9,9 +9,9 @@ of a run renews it.
 
 from __future__ import annotations
 
-import time
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents, lock
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 
@@ -73,7 +73,7 @@ def fence(consul: Consul, run: str, now: float) -> documents.Fence:
 def describe(holder: t.Mapping[str, t.Any], since: float) -> str:
     """Say who runs, and since when."""
     known = {name: holder.get(name, "unknown") for name in FIELDS}
-    return "{playbook} of {user} on {host} (process {pid})".format(**known) + f", since {_utc(since)}"
+    return "{playbook} of {user} on {host} (process {pid})".format(**known) + f", since {moments.shown(since)}"
 
 
 def _is(gone: str | None) -> t.Callable[[lock.Holder], bool]:
@@ -84,16 +84,9 @@ def _told(held: lock.Held, now: float) -> lock.Held:
     text = f"Another run changes this platform: {describe(held.facts['holder'], held.facts['since'])}. "
     if held.facts["until"] > now + EXPIRES + LATE:
         text += (
-            f"Its lease ends as late as {_utc(held.facts['until'])}, so a clock is wrong, or something else wrote the "
-            f"lease. It is respected. If no such run works any more, delete the key {KEY} in Consul."
+            f"Its lease ends as late as {moments.shown(held.facts['until'])}, so a clock is wrong, or something else "
+            f"wrote the lease. It is respected. If no such run works any more, delete the key {KEY} in Consul."
         )
     else:
         text += "Wait for its end, or stop it there."
     return lock.Held(text, **held.facts)
-
-
-def _utc(seconds: float) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:g} s after 1970"

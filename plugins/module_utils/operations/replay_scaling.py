@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.replay_candidate import (
     Asked,
     Candidate,
@@ -37,7 +38,6 @@ OURS, HPA, TRACKING = "policy", "hpa", "target_tracking"
 _SYNC = 15.0
 #: Times below it count from the beginning of a trace, not from 1970.
 _LONG_AGO = 1e9
-_FAR = 1e11
 #: Entries of each list of a result; scores count all.
 LISTED = 500
 _MEMBER = ("capacity", "starts_in", "memory", "memory_total", "request_bytes")
@@ -116,7 +116,7 @@ class ReplayScaling(Task):
         option = "trace.path" if self._shape is None else "trace.start"
         if trace.start < _LONG_AGO:
             trace = dataclasses.replace(trace, start=traces.START + trace.start)
-        if trace.start + trace.seconds >= _FAR:
+        if trace.start + trace.seconds >= moments.LAST:
             raise InvalidReplay([Fault(option, f"{trace.start:g} is no time in seconds since 1970.")])
         interval = self._policy.interval
         if trace.seconds / interval > traces.MOST:
@@ -195,7 +195,7 @@ def _faults_of_numbers(params: t.Mapping[str, t.Any]) -> list[Fault]:
     faults = []
     for name in ("cycle", "baseline_target"):
         value = params[name]
-        if value is not None and not 0 < value < _FAR:
+        if value is not None and not 0 < value < moments.LAST:
             faults.append(Fault(name, f"{value!r} is not a number above zero."))
     highest = MEASURES[params["baseline_metric"]].highest
     if highest and params["baseline_target"] > highest:

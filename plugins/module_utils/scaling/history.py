@@ -8,6 +8,7 @@ import dataclasses
 import math
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError, told
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import AHEAD, DOWN, UP
 
@@ -81,7 +82,7 @@ class Action:
         for name, time in (("started", self.started), ("finished", self.finished)):
             if time is None and name == "finished":
                 continue
-            if isinstance(time, bool) or not isinstance(time, (int, float)) or not 0 < time < 1e11:
+            if not moments.is_time(time):
                 raise InvalidAction(f"Its {name} is {told(time)}, which is no time in seconds since 1970.")
         if (self.finished is None) != (self.outcome is None):
             raise InvalidAction("It has one of finished and outcome without the other.")

@@ -9,10 +9,10 @@ refused. An entry that cannot be is kept as it is and named, so that the decisio
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import strict
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     InvalidInput,
@@ -233,11 +233,13 @@ class Journal:
         """Return the journal as a person reads it; ``--diff`` shows this."""
         lines = [f"cannot be: {text}" for text in self.faults]
         if self.pause:
-            lines.append(f"paused until {_utc(self.pause.until)}: {self.pause.why}")
+            lines.append(f"paused until {moments.shown(self.pause.until)}: {self.pause.why}")
         for one in self.actions:
-            lines.append(f"{_utc(one.started)} {_step(one)}: {one.outcome}; {one.by or 'by no one'}; {one.why}")
+            lines.append(
+                f"{moments.shown(one.started)} {_step(one)}: {one.outcome}; {one.by or 'by no one'}; {one.why}"
+            )
         if self.running:
-            lines.append(f"{_utc(self.running.action.started)} {_step(self.running.action)}: runs")
+            lines.append(f"{moments.shown(self.running.action.started)} {_step(self.running.action)}: runs")
         lines += [f"alert {key}{'' if alert.sent else ', not sent'}" for key, alert in self.alerts.items()]
         return "".join(f"{self.group}: {line}\n" for line in lines)
 
@@ -350,7 +352,7 @@ def _read_started(value: t.Any) -> Started:
 def _read_pause(value: t.Any) -> Pause:
     if not isinstance(value, dict) or set(value) != {"until", "why", "by", "since"}:
         raise Invalid("It does not have until, why, by and since, and nothing else.")
-    if not _is_time(value["until"]) or not _is_time(value["since"]):
+    if not moments.is_time(value["until"]) or not moments.is_time(value["since"]):
         raise Invalid("Its until or its since is no time in seconds since 1970.")
     if not isinstance(value["why"], str) or not value["why"].strip() or not isinstance(value["by"], str):
         raise Invalid("Its why or its by is not a text.")
@@ -359,14 +361,9 @@ def _read_pause(value: t.Any) -> Pause:
 
 def _alert(value: t.Any) -> Alert | None:
     """Read an alert; None for one that cannot be. It is sent again then, which does no harm."""
-    if not isinstance(value, dict) or set(value) != {"since", "sent"} or not _is_time(value["since"]):
+    if not isinstance(value, dict) or set(value) != {"since", "sent"} or not moments.is_time(value["since"]):
         return None
-    return Alert(**value) if value["sent"] is None or _is_time(value["sent"]) else None
-
-
-def _is_time(value: t.Any) -> bool:
-    # A comparison with NaN is false, and an int may be too large for a float.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e11
+    return Alert(**value) if value["sent"] is None or moments.is_time(value["sent"]) else None
 
 
 def _step(action: Action) -> str:
@@ -375,7 +372,3 @@ def _step(action: Action) -> str:
 
 def _of_run(started: Started) -> str:
     return f"{_step(started.action)} of the run {line(started.run)}"
-
-
-def _utc(seconds: float) -> str:
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -14,6 +14,7 @@ import bisect
 import math
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.moments import LAST
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import AHEAD, is_sound, stored
 
 
@@ -175,6 +176,5 @@ class Readings:
 
 
 def _time(value: t.Any) -> float | None:
-    # Milliseconds in the place of seconds are beyond it.
     number = not isinstance(value, bool) and isinstance(value, (int, float))
-    return float(value) if number and 0 <= value < 1e11 else None
+    return float(value) if number and 0 <= value <= LAST else None

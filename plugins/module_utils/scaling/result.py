@@ -8,6 +8,7 @@ import dataclasses
 import math
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import told
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import alerts as alarms
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import decide, parse, pool
@@ -126,7 +127,7 @@ def read(policy: t.Any, of: t.Any, now: t.Any) -> tuple[Policy, Pool]:
     faults: list[Fault] = []
     asked = parse.parse(policy, faults)
     found = pool.parse(of, faults)
-    if isinstance(now, bool) or not isinstance(now, (int, float)) or not 0 < now < 1e11:
+    if not moments.is_time(now):
         faults.append(Fault("now", f"{told(now)} is no time in seconds since 1970."))
     if faults:
         raise InvalidPolicy(faults)
