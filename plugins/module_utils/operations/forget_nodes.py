@@ -13,7 +13,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Re
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import known
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 
-DEREGISTERED, ABSENT = "deregistered", "absent"
+#: The state in which a host is not only out of the catalog, but no member any more.
+ABSENT = "absent"
 _PAUSE = 0.5
 
 

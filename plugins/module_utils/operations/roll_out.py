@@ -18,9 +18,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.releases.plan im
 Host = t.Mapping[str, t.Any]
 """What a task said of a host."""
 
-#: The groups of a run in which the playbook finds the pool, and those that are due, in their order.
-POOL, DUE = "rollout_pool", "rollout_due"
-
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
@@ -54,9 +51,7 @@ def asked(platform: Platform, request: rollout.Asked) -> dict[str, t.Any]:
     }
 
 
-def for_update(
-    request: rollout.Asked, packed: Host, settings: Host, there: t.Mapping[str, Host], unnamed: str = ""
-) -> Chosen:
+def for_update(request: rollout.Asked, packed: Host, settings: Host, there: t.Mapping[str, Host]) -> Chosen:
     """Choose the release of an update.
 
     :param packed: what ``release_archive`` said of the source.
@@ -64,7 +59,7 @@ def for_update(
     :param there: what is on each host, by ``release`` with ``state=shown``.
     :raises Refused: its schema serves not what a host would have to go back to, or no longer serves the release.
     """
-    version = request.version or str(settings.get("version") or "") or str(packed.get("version") or unnamed)
+    version = request.version or str(settings.get("version") or "") or str(packed.get("version") or "")
     stated = str(settings.get("schema_serves") or "")
     if stated and version_number(version) is None:
         reason = f"is compared with schema_serves ({stated}), so it must be a number with dots, such as 1.4"

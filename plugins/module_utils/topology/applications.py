@@ -97,13 +97,6 @@ def read(platform: Platform) -> tuple[dict[str, Application], list[Problem]]:
     return reader.applications(), reader.problems
 
 
-def entry_of(platform: Platform, host: str, name: str) -> Mapping[str, t.Any]:
-    """Return an application's entry as a host sees it; empty where the host has none."""
-    declared = platform.value(host, "applications")
-    entry = declared.get(name) if isinstance(declared, Mapping) else None
-    return entry if isinstance(entry, Mapping) else {}
-
-
 class _Applications(Reader):
     def applications(self) -> dict[str, Application]:
         stated = [host for host in self.platform.hosts if self.platform.value(host, "applications") is not None]

@@ -141,12 +141,6 @@ def test_what_playbooks_are_told():
     }
 
 
-def test_the_entry_of_a_host():
-    platform = Platform({"a": {"applications": {"shop": SHOP}}, "b": {}})
-    assert room.entry_of(platform, "a", "shop") == SHOP
-    assert room.entry_of(platform, "a", "blog") == room.entry_of(platform, "b", "shop") == {}
-
-
 def wrong(entry, code, text):
     """A row of the table: one application of this entry."""
     return {"shop": entry}, code, f"applications: shop{text}."
