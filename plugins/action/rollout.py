@@ -111,14 +111,9 @@ class ActionModule(StepAction):
                 f"The entry of {name} says what it said before. Set it to {self._chosen_release.version}, or the next "
                 "site.yml deploys the other release again."
             )
-        for line in lines:
-            self._display.display(line)
-        if not troubles:
-            return {"lines": lines, "troubles": []}
-        text = "\n".join([f"{name} does not serve {self._chosen_release.version} everywhere:", *troubles])
         gone_back = self._outcome.broken and not self._chosen_release.one_way
-        code = "rolled_back" if gone_back else "incomplete"
-        return {"failed": True, "code": code, "lines": lines, "troubles": troubles, "msg": text}
+        head = f"{name} does not serve {self._chosen_release.version} everywhere:"
+        return self._ended(lines, troubles, head, "rolled_back" if gone_back else "incomplete")
 
     # What the steps have in common
 

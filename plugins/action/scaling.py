@@ -118,7 +118,7 @@ class ActionModule(PoolAction):
 
     def _joined(self) -> Result:
         """Record who serves. What a decision wanted and does not serve leaves again; a person may try once more."""
-        serving = self._done("scale_joining")
+        serving = self._done(scale_pool.JOINING)
         back: dict[str, list[str]] = {}
         hosts: list[Result] = []
         for request, plan in self._plans():
@@ -191,12 +191,7 @@ class ActionModule(PoolAction):
             mark = f"{request.group}: " if len(pools) > 1 else ""
             lines += [f"{mark}{line}" for line in said["lines"]]
             troubles += said["troubles"]
-        for line in lines:
-            self._display.display(line)
-        if not troubles:
-            return {"lines": lines, "troubles": []}
-        text = "\n".join(["The pool is not as requested:", *dict.fromkeys(troubles)])
-        return {"failed": True, "code": "incomplete", "lines": lines, "troubles": troubles, "msg": text}
+        return self._ended(lines, troubles, "The pool is not as requested:")
 
     def _show(self, request: requests.Asked, plan: Result) -> Result:
         services = scale_pool.services_of(self._platform, request)
@@ -269,7 +264,7 @@ class ActionModule(PoolAction):
         return [host for host in self._group(group) if host in reached and host not in failed]
 
     def _departure(self, plan: Result) -> Departure:
-        return scale_pool.departure(plan, self._group("scale_unneeded"), self._done("scale_leaving"))
+        return scale_pool.departure(plan, self._group(scale_pool.UNNEEDED), self._done(scale_pool.LEAVING))
 
     def _settle(self, request: requests.Asked, **names: t.Sequence[str]) -> Result:
         if not any(names.values()):

@@ -60,6 +60,18 @@ class StepAction(ActionBase):  # type: ignore[misc]  # Ansible is not annotated
         """Return what a task that fails with an error returns."""
         return error.result()
 
+    def _ended(self, lines: t.Sequence[str], troubles: t.Sequence[str], head: str, code: str = "incomplete") -> Result:
+        """Show what a run came to; it fails where something is not as it was asked.
+
+        :param head: what the message begins with then.
+        """
+        for line in lines:
+            self._display.display(line)
+        told = {"lines": list(lines), "troubles": list(troubles)}
+        if not troubles:
+            return told
+        return {"failed": True, "code": code, **told, "msg": "\n".join([head, *dict.fromkeys(troubles)])}
+
     def _group(self, name: str) -> list[str]:
         return [str(host) for host in self._vars["groups"].get(name, ())]
 
