@@ -26,6 +26,8 @@ MEMBER = "member"
 LEAVING = "leaving"
 #: Written off: it does not answer, and may be alive elsewhere. Its name and its address are not given to another host.
 LOST = "lost"
+#: Of those that the group is to have.
+DESIRED = (JOINING, MEMBER)
 
 _GROUP = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -97,7 +99,7 @@ class Member:
     @property
     def is_desired(self) -> bool:
         """Whether the group is to have it: it is in it, or on its way."""
-        return self.state in (JOINING, MEMBER)
+        return self.state in DESIRED
 
     def document(self) -> dict[str, t.Any]:
         """Return the member as the record writes it."""

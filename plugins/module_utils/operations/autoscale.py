@@ -15,7 +15,13 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils import moments
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import DEAD, SERVING
-from ansible_collections.scaleout.platform.plugins.module_utils.members.record import JOINING, LEAVING, MEMBER, natural
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import (
+    DESIRED,
+    JOINING,
+    LEAVING,
+    MEMBER,
+    natural,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, truth
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import projection
@@ -96,11 +102,10 @@ class Judged:
 def pools(platform: Platform, application: str | None = None) -> dict[str, dict[str, Policy]]:
     """Return the policies of all pools that are scaled by themselves, by group and application.
 
-    :param application: the name of the only one whose pool is wanted; None for all.
+    :param application: what the only pool that is wanted is called, which there is; None for all.
     :raises InvalidPolicy: one of them cannot be.
     """
-    wanted = [one for one in platform.applications.values() if application in (None, one.name, one.group)]
-    groups = dict.fromkeys(one.group for one in wanted)
+    groups = platform.pools if application is None else [platform.pool_names[application]]
     return {group: found for group in groups if (found := scaling_policy.of_group(platform, group))}
 
 
@@ -172,7 +177,7 @@ def pool_of(platform: Platform, seen: Seen) -> Pool:
             )
     paused = seen.journal.get("paused")
     pause = Pause(paused["until"], paused["why"]) if paused else None
-    return Pool(len(seen.names(JOINING, MEMBER)), tuple(members), pause)
+    return Pool(len(seen.names(*DESIRED)), tuple(members), pause)
 
 
 def combined(decisions: t.Mapping[str, Decision]) -> tuple[str, str, tuple[Reason, ...]]:

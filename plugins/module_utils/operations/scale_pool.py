@@ -12,6 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.members.asked import CLEAN_UP, Asked, bounds
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import SERVING
 from ansible_collections.scaleout.platform.plugins.module_utils.members.outcome import Departure, Leaver, depart
+from ansible_collections.scaleout.platform.plugins.module_utils.members.record import DESIRED, MEMBER
 from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import is_idle, is_needed
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
@@ -162,7 +163,7 @@ def size(seen: Planned, static: t.Sequence[Host]) -> int:
     record = seen.get("record")
     if not record:
         return len(static)
-    return sum(member["state"] in ("joining", "member") for member in record["members"])
+    return sum(member["state"] in DESIRED for member in record["members"])
 
 
 def became(planned: Planned, record: t.Mapping[str, t.Any] | None, kept: t.Sequence[str]) -> tuple[str, str]:
@@ -173,7 +174,7 @@ def became(planned: Planned, record: t.Mapping[str, t.Any] | None, kept: t.Seque
     :param kept: those that were leaving and stay after all.
     """
     states = {member["name"]: member["state"] for member in (record or {}).get("members", ())}
-    lacking = [one["name"] for one in planned["joining"] if states.get(one["name"]) != "member"]
+    lacking = [one["name"] for one in planned["joining"] if states.get(one["name"]) != MEMBER]
     if lacking:
         return FAILED, f"{', '.join(lacking)} did not come to serve"
     if kept:

@@ -336,6 +336,15 @@ def test_only_pools_with_a_policy_are_looked_at_and_sampled():
         autoscale.pools(platform({}))
 
 
+def test_a_name_means_the_pool_of_the_application_before_a_group_of_that_name():
+    of = platform(POLICY, POLICY)
+    search = dataclasses.replace(of.applications["search"], group="shop")
+    of = dataclasses.replace(of, applications={**of.applications, "search": search})
+    assert list(autoscale.pools(of)) == ["web", "shop"]
+    assert list(autoscale.pools(of, "shop")) == ["web"]
+    assert list(autoscale.pools(of, "search")) == ["shop"]
+
+
 def case_of(draw):
     states = draw(st.lists(st.sampled_from(["", ":joining", ":leaving"]), min_size=1, max_size=6))
     members = " ".join(f"vm{at}{state}" for at, state in enumerate(states, 1))
