@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations impor
     autoscale_verbs,
     scale_pool,
 )
-from ansible_collections.scaleout.platform.plugins.plugin_utils import alert_sink, metric_source
+from ansible_collections.scaleout.platform.plugins.plugin_utils import alert_sink, groups, metric_source
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import PoolAction, Result
 
 #: The variables under which a run's own samples are registered.
@@ -100,8 +100,8 @@ class ActionModule(PoolAction):
         warnings = [text for group, one in judged.items() for text in self._alert(group, one)]
         asked = [one.request.document() for one in judged.values() if one.request]
         told = self._told([one.line for one in judged.values()], unread, len(pools))
-        groups = {"add_group": ACTING, "parent_groups": ["all"]} if asked else {}
-        return {**told, "requests": asked, "warnings": [*warnings, *told.get("warnings", ())], **groups}
+        acting = groups.join(self, ACTING, self._vars) if asked else {}
+        return {**told, "requests": asked, "warnings": [*warnings, *told.get("warnings", ())], **acting}
 
     def _not_acting(self, why: str) -> Result:
         lines = [*(self._vars["autoscale_look"].get("lines") or ()), why]

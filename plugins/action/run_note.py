@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.scaleout.platform.plugins.plugin_utils import run
+from ansible_collections.scaleout.platform.plugins.plugin_utils import groups, run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
 
@@ -32,5 +32,4 @@ class ActionModule(ActionBase):
         Ledger(run.FOLDER).note(
             "failed", host, service=options["service"], task=options["task"], reason=options["reason"]
         )
-        # What group_by returns; the strategy reads it.
-        return {**result, "changed": False, "add_group": options["group"], "parent_groups": ["all"]}
+        return {**result, "changed": False, **groups.join(self, options["group"], task_vars or {})}

@@ -16,7 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease, scale_group, scaling_journal
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.autoscale_verbs import Verb
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Application, Platform, Pool
-from ansible_collections.scaleout.platform.plugins.plugin_utils import run
+from ansible_collections.scaleout.platform.plugins.plugin_utils import groups, run
 
 NAMES = ("vm1", "vm2", "vm3", "vm4")
 POLICY = {"interval": 15, "rules": [{"metric": "cpu", "threshold": 70}], "alerts": []}
@@ -128,6 +128,8 @@ class World:
         self.monkeypatch.setattr(made, "_module", self._module(made))
         self.monkeypatch.setattr(made, "_measure", self._measured, raising=False)
         self.monkeypatch.setattr(made, "_say", self.said.append, raising=False)
+        # Only a real run has an inventory that a host can join a group of; tests/unit/playbooks has one.
+        self.monkeypatch.setattr(groups, "join", lambda _action, group, _vars: {"add_group": group})
         return getattr(made, f"_{state}")()
 
     def cycle(self, **variables):
