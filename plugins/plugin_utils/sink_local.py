@@ -31,8 +31,11 @@ def check(options: Options) -> None:
     :raises InvalidInput: one of them cannot.
     :raises Refused: the process would not outlive this run.
     """
-    if not options.playbook:
+    # What begins with a hyphen would be an option of ansible-playbook.
+    if not options.playbook or options.playbook.startswith("-"):
         raise InvalidInput("playbook", options.playbook, "is not the name or the path of a playbook")
+    if not options.log_path or options.log_path.endswith("/"):
+        raise InvalidInput("log_path", options.log_path, "is not the path of a file")
     if "AWX_PRIVATE_DATA_DIR" in os.environ:
         raise Refused("handover: local starts a process that ends with the job of AWX. Use handover: awx there.")
 

@@ -14,7 +14,13 @@ import pytest
 import yaml
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
-from ansible_collections.scaleout.platform.plugins.plugin_utils import hand_over, sink_awx, sink_http, sink_webhook
+from ansible_collections.scaleout.platform.plugins.plugin_utils import (
+    hand_over,
+    sink_awx,
+    sink_http,
+    sink_local,
+    sink_webhook,
+)
 from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import TooSlow, within
 from ansible_collections.scaleout.platform.plugins.plugin_utils.run_log import task_of
 from tests.unit.redis_server import ROOT
@@ -95,6 +101,17 @@ def test_a_token_that_no_header_holds_is_refused_without_a_word_of_it(token):
         sink_awx.check(options)
     assert refused.value.code == "invalid_input"
     assert "ame" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("playbook", ""), ("playbook", "--inventory=/tmp/x"), ("log_path", ""), ("log_path", "logs/")]
+)
+def test_what_is_started_here_is_a_playbook_and_has_a_log(option, value):
+    """Neither is it an option of ansible-playbook, nor is there a lock beside the folder that the run is in."""
+    options = {"playbook": OURS, "log_path": "x.log"}
+    sink_local.check(hand_over.Options(**options))
+    with pytest.raises(InvalidInput, match=f"{option}: "):
+        sink_local.check(hand_over.Options(**{**options, option: value}))
 
 
 def test_a_secret_of_any_bytes_signs():
