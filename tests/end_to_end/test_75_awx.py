@@ -6,6 +6,7 @@ imported, the secrets as injected variables, the key in an agent."""
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -123,6 +124,19 @@ def test_a_survey_reaches_scale_yml(awx):
     refused = awx.launch("scale.yml", api="many")
     assert refused.status == "failed"
     assert "api: 'many' is not how many" in refused.told
+
+
+def test_a_survey_pauses_autoscale_yml_and_a_scheduled_cycle_changes_nothing(awx):
+    """The pause ends by itself, before another test looks at the pool."""
+    size = len(lab.upstream())
+    paused = awx.launch("autoscale.yml", application="reference_api", pause="30s", why="A job")
+    assert paused.status == "successful", paused.told[-3000:]
+    assert re.search(r"api: paused for another \d+ s by \w+: A job", paused.told)
+    cycle = awx.launch("autoscale.yml")
+    assert (cycle.status, dict(cycle.changed)) == ("successful", {}), cycle.told[-3000:]
+    assert re.search(rf"api: (held at )?{size}, [^\n]*[Pp]aused for another \d+ s: A job", cycle.told)
+    assert len(lab.upstream()) == size
+    assert_tells_no_secret(cycle, awx.secrets)
 
 
 @lab.long_tier

@@ -72,15 +72,15 @@ class Awx:
             script.chmod(0o755)
         return status, said
 
-    def launches(self, playbook, values, **environment):
-        """Launch a job template; return its status and its output."""
+    def launches(self, playbook, values, survey=None, **environment):
+        """Launch a job template, its survey answered; return its status and its output."""
         # A job has a folder of its own; ansible-runner keeps what it finds in one.
         shutil.rmtree(self.folder / "env", ignore_errors=True)
         given = injected(values)
         job = {
             "private_data_dir": str(self.folder),
             "playbook": playbook,
-            "extravars": {name: value for name, value in given["extra_vars"].items() if value},
+            "extravars": {name: value for name, value in (given["extra_vars"] | (survey or {})).items() if value},
             "envvars": {**given["env"], **environment, "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True"},
         }
         done = subprocess.run(
@@ -182,3 +182,19 @@ def test_k3_a_relative_source_begins_at_the_project(awx):
     status, said = awx.launches("pack.yml", VALUES)
     assert status == "successful", said
     assert (awx.folder / "inventory" / "shop.tar.gz").exists()
+
+
+def test_the_survey_of_autoscale_yml_is_refused_before_a_host_is_asked(awx):
+    """All at once, as a survey has several fields."""
+    assert awx.updates() == (0, "")
+    status, said = awx.launches("autoscale.yml", VALUES, {"pause": "soon", "application": "shopp"})
+    assert status == "failed"
+    for sentence in (
+        "application: 'shopp' is not an application",
+        "pause: 'soon'",
+        "a pause needs one",
+    ):
+        assert sentence in said
+    assert "UNREACHABLE" not in said
+    # Two tasks, on the controller.
+    assert said.count("TASK [") == 2
