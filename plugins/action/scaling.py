@@ -232,7 +232,7 @@ class ActionModule(PoolAction):
         if answer.get("failed"):
             return answer
         changed = answer.get("changed") or any(one.get("changed") for one in answers.values())
-        lines = scale_pool.written_off(host, answers, answer.get("forgotten", ()))
+        lines = scale_pool.written_off(host, answers, answer.get("forgotten", ()), answer.get("revoked", ()))
         for line in lines:
             self._display.display(line)
         return {"changed": bool(changed), "lines": lines}

@@ -39,10 +39,12 @@ options:
 EXAMPLES = r"""
 - name: Write a configuration for a look at it
   ansible.builtin.copy:
-    content: "{{ checked.wanted | scaleout.platform.consul_configuration({}, consul_gossip_key, consul_agent_token,
+    content: "{{ checked.wanted | scaleout.platform.consul_configuration({}, consul_gossip_key, token,
       consul_management_token) | to_nice_json }}"
     dest: /root/consul.json
     mode: "0600"
+  vars:
+    token: "{{ consul_agent_token | scaleout.platform.consul_host_token(inventory_hostname) }}"
 """
 
 RETURN = r"""

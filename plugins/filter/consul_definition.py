@@ -33,7 +33,9 @@ EXAMPLES = r"""
 - name: Show how the shop would be registered
   ansible.builtin.debug:
     msg: "{{ {'name': 'shop', 'port': 8000, 'checks': [{'tcp': '127.0.0.1:8000'}]}
-      | scaleout.platform.consul_definition({'interval': '5s'}, consul_agent_token) }}"
+      | scaleout.platform.consul_definition({'interval': '5s'}, token) }}"
+  vars:
+    token: "{{ consul_agent_token | scaleout.platform.consul_host_token(inventory_hostname) }}"
 """
 
 RETURN = r"""

@@ -10,7 +10,8 @@ short_description: Have Consul forget hosts that are gone
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - Takes hosts out of Consul's catalog, with their services and checks, and out of its members.
+  - Takes hosts out of Consul's catalog, with their services and checks, and out of its members, and revokes their
+    tokens.
   - Waits until they are gone there, so that another host may have the name. What is said of the old one would hit the
     new one otherwise.
   - An agent that is alive comes back by itself; the module fails then, with the code C(still_known).
@@ -23,7 +24,8 @@ options:
   state:
     description:
       - With V(deregistered) they leave the catalog, which load balancers and clients read.
-      - With V(absent) they are no members any more either.
+      - With V(absent) they are no members any more either, and lose the tokens that
+        M(scaleout.platform.consul_tokens) gave them. An agent that comes back registers nothing then.
     type: str
     choices: [absent, deregistered]
     default: absent
@@ -37,6 +39,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes.action_group_consul
   - scaleout.platform.attributes.planned
 seealso:
+  - module: scaleout.platform.consul_tokens
   - module: scaleout.platform.members
 """
 
@@ -50,6 +53,12 @@ EXAMPLES = r"""
 RETURN = r"""
 forgotten:
   description: The hosts that Consul knew.
+  returned: success
+  type: list
+  elements: str
+  sample: [api2]
+revoked:
+  description: The hosts that had a token; C(scaleout-agent) for the one of all hosts, if nothing uses it any more.
   returned: success
   type: list
   elements: str

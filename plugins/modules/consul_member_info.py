@@ -19,6 +19,9 @@ options:
   gossip_key:
     description: The key that the cluster's gossip should be encrypted with.
     type: str
+  host_token:
+    description: The token that the host should have of its own.
+    type: str
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info
@@ -59,6 +62,13 @@ autopilot:
   returned: success
   type: dict
   sample: {CleanupDeadServers: false}
+host_token:
+  description:
+    - The description of O(host_token), which names what the host may register.
+    - Null where Consul does not know the token, or could not be asked.
+  returned: success
+  type: str
+  sample: "api1: shop"
 """
 
 import typing as t
@@ -70,12 +80,13 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "token": {"type": "str", "no_log": True},
     "gossip_key": {"type": "str", "no_log": True},
+    "host_token": {"type": "str", "no_log": True},
 }
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    module.exit_json(changed=False, **read_member(module.params["token"], module.params["gossip_key"]))
+    module.exit_json(changed=False, **read_member(**module.params))
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ options:
       - V(lost) removes hosts that could not be cleaned from Consul's catalog, and lists the hosts to give back.
       - V(left) makes Consul forget the hosts that are gone, and records it.
       - V(shown) shows who serves, and fails if that is not what was requested.
-      - V(written_off) is C(forget.yml). It records that the host C(-e host=NAME) is lost, and makes Consul forget it. A
-        host whose agent is alive is refused.
+      - V(written_off) is C(forget.yml). It records that the host C(-e host=NAME) is lost, makes Consul forget it, and
+        revokes its Consul token. A host whose agent is alive is refused.
     type: str
     choices: [asked, planned, joined, lost, left, shown, written_off]
     required: true

@@ -40,8 +40,17 @@ options:
     type: str
     default: http://127.0.0.1:8500
   token:
-    description: SecretID of a token that may write the service.
+    description:
+      - SecretID of a token that may write the service.
+      - If it is refused, the token in force is used, which the instance was registered with.
     type: str
+  when_revoked:
+    description:
+      - What to do if Consul knows neither O(token) nor the one in force, since the host was written off.
+      - With V(refuse) the task fails. With V(skip) it does nothing, since such a host has nothing in the catalog.
+    type: str
+    choices: [refuse, skip]
+    default: refuse
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.planned
@@ -54,13 +63,13 @@ EXAMPLES = r"""
   scaleout.platform.service_maintenance:
     id: shop
     address: "{{ platform_address }}"
-    token: "{{ consul_agent_token }}"
+    token: "{{ consul_agent_token | scaleout.platform.consul_host_token(inventory_hostname) }}"
 
 - name: Bring it back
   scaleout.platform.service_maintenance:
     id: shop
     state: absent
-    token: "{{ consul_agent_token }}"
+    token: "{{ consul_agent_token | scaleout.platform.consul_host_token(inventory_hostname) }}"
 """
 
 RETURN = r"""
@@ -85,7 +94,7 @@ code:
 """
 
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.maintenance import Maintenance
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.maintenance import REFUSE, SKIP, Maintenance
 
 
 def main() -> None:
@@ -99,6 +108,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
             "url": {"type": "str", "default": "http://127.0.0.1:8500"},
             "token": {"type": "str", "no_log": True},
+            "when_revoked": {"type": "str", "choices": [REFUSE, SKIP], "default": REFUSE},
         },
     )
 

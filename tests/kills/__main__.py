@@ -27,6 +27,10 @@ import time
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / ".ansible/collections"))
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul_tokens  # noqa: E402
+
+HOST = "kills1"
 ADDRESS = "172.29.88.11"
 FOLDER = "/opt/kills"
 #: So many cases are enough for CI.
@@ -244,7 +248,8 @@ def main(words: list[str]) -> int:
         return 2
     services = json.loads(pathlib.Path(os.environ["SCALEOUT_KILLS_ARGUMENTS"]).read_text(encoding="utf-8"))
     given = yaml.safe_load((ROOT / "inventories/lab/group_vars/all/secrets.yml").read_text(encoding="utf-8"))
-    tokens = {"agent": given["consul_agent_token"], "management": given["consul_management_token"]}
+    agent = consul_tokens.secret_of(given["consul_agent_token"], HOST)
+    tokens = {"agent": agent, "management": given["consul_management_token"]}
     vm = Vm(services, {"consul": tokens})
     vm.ship()
     bench = Bench(vm)

@@ -93,6 +93,11 @@ class Example:
         server = self.hosts("consul_server")[0]
         return self.ssh(server, f"CONSUL_HTTP_TOKEN={token} consul catalog nodes -service=shop")
 
+    def known(self) -> str:
+        """What Consul's catalog says of all hosts."""
+        token = self.secrets["consul_reader_token"]
+        return self.ssh(self.hosts("consul_server")[0], f"CONSUL_HTTP_TOKEN={token} consul catalog nodes")
+
     def without(self, host: str) -> None:
         """Take a host that is gone for good out of hosts.yml."""
         hosts = self.inventory / "hosts.yml"

@@ -135,13 +135,18 @@ def test_a_vm_that_is_lost_is_written_off(example, balancers):
     assert_kept(seen, balancers)
 
 
-def test_l3_a_vm_that_was_written_off_and_comes_back_gets_no_requests(example, balancers):
+def test_l3_a_vm_that_was_written_off_and_comes_back_registers_nothing_and_is_cleaned(example, balancers):
     with customers(balancers) as seen:
         lab.engine("start", f"{fleet.VMS.fleet}-{SPARE}")
-        assert lab.wait_for(lambda: SPARE in example.registered(), 60) is not None, "it did not come back"
-        for _second in range(10):
+        assert lab.wait_for(lambda: SPARE in example.known(), 60) is not None, "it did not come back"
+        for _second in range(20):
+            assert SPARE not in example.registered()
             assert upstream(example) == members(example)
             time.sleep(1)
+        # Its token is revoked; it is taken off all the same.
+        example.run("scale.yml", "-e", "shop=2", log="clean").succeeded()
+        assert example.ssh(SPARE, "ls -d /etc/consul.d /srv/shop 2>/dev/null || echo nothing") == "nothing"
+        assert lab.wait_for(lambda: SPARE not in example.known(), 60) is not None, "Consul still knows it"
         lab.engine("kill", f"{fleet.VMS.fleet}-{SPARE}")
     seen.tell("a VM that was written off comes back")
     assert not seen.failed

@@ -226,12 +226,15 @@ class Consul:
             return None
         raise self._answered(status, "; ".join(errors))
 
-    def ask(self, path: str) -> t.Any:
+    def ask(self, path: str, nothing: t.Collection[int] = ()) -> t.Any:
         """Read anything else that is JSON, such as ``/v1/agent/members``.
 
+        :param nothing: further statuses of an answer that say that there is nothing, which None stands for.
         :raises Unreachable: as :meth:`get`.
         """
-        _status, body = self._send("GET", path, None)
+        status, body = self._send("GET", path, None, (200, *nothing))
+        if status in nothing:
+            return None
         try:
             return json.loads(body)
         except ValueError:
@@ -243,6 +246,13 @@ class Consul:
         :raises Unreachable: as :meth:`get`.
         """
         self._send("PUT", path, None if body is None else json.dumps(body).encode())
+
+    def remove(self, path: str) -> None:
+        """Remove anything else, such as ``/v1/acl/token/…``; what is not there is none the less removed.
+
+        :raises Unreachable: as :meth:`get`.
+        """
+        self._send("DELETE", path, None)
 
     def close(self) -> None:
         """Close the connection; the client can be used again."""

@@ -285,7 +285,9 @@ def refuse_alive(host: str, seen: Planned) -> None:
         )
 
 
-def written_off(host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequence[str]) -> list[str]:
+def written_off(
+    host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequence[str], revoked: t.Sequence[str] = ()
+) -> list[str]:
     """Return what was done about a host that is lost, for a person.
 
     :param answers: what the module ``members`` returned, by group.
@@ -294,6 +296,8 @@ def written_off(host: str, answers: t.Mapping[str, Planned], forgotten: t.Sequen
     lines = [f"{host} is written off in the record of {group}." for group in changed]
     if forgotten:
         lines.append(f"Consul has forgotten {host}, so that no load balancer sends requests there.")
+    if host in revoked:
+        lines.append(f"The Consul token of {host} is revoked, so that it registers nothing any more.")
     if not lines:
         return [f"{host} is in no pool's record and Consul does not know it. Nothing had to be done."]
     kept = [one["name"] for answer in answers.values() for one in (answer.get("record") or {}).get("members", ())]

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils import limits
 from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed, is_release, version_number
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
-from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, nginx
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul_agent, consul_hosts, nginx
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 
 #: The module ``release`` looks at the host, once it knows which release is wanted.
@@ -314,8 +314,9 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
             "tags": tags,
             "checks": [check],
         },
+        "token": consul_hosts.of_application(platform, host, service, app.text("state") != "absent"),
         "check_timeout": check_timeout or _GATE_TIMEOUT,
-        "registration": consul.service_file(name),
+        "registration": consul_agent.service_file(name),
         "balancers": _balancers(platform, app, service),
         # A server's line in an upstream, for grep -E and for Python alike.
         "upstream_pattern": f"(^|[^0-9A-Za-z.-]){re.escape(f'{bracketed(address)}:{port}')}([^0-9]|$)",

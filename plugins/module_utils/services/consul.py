@@ -11,19 +11,21 @@ import typing as t
 import uuid
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul_hosts
+from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_agent import (
+    API,
+    MEMBER_DIGEST,
+    SERVICE_DIGEST,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_tokens import (
+    FACT,
+    accessor_of,
+    secret_of,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_loopback
 from ansible_collections.scaleout.platform.plugins.module_utils.transaction import DIGEST_MARK
 
 STATE_MODULE = "scaleout.platform.consul_member_info"
-
-API = "http://127.0.0.1:8500"
-FOLDER = "/etc/consul.d"
-
-#: A service's fact of this name says which file the agent read.
-SERVICE_DIGEST = "scaleout-digest"
-
-#: An agent's fact of this name says which configuration it runs with.
-MEMBER_DIGEST = "scaleout-config"
 
 SERVERS = "consul_server"
 MAKE_KEY = "python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"
@@ -42,13 +44,8 @@ _VERSION = re.compile(r"([0-9]+)\.([0-9]+)")
 _UNTIMED = ("ttl", "alias_service", "alias_node")
 
 
-def service_file(instance: str) -> str:
-    """Return the file that registers an instance."""
-    return f"{FOLDER}/service_{instance}.json"
-
-
 def definition(service: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any], token: str) -> dict[str, t.Any]:
-    """Return the definition of a service as Consul reads it.
+    """Return the definition of a service as Consul reads it, with the fact that says which token registers it.
 
     :param service: with Consul's own names.
     :param defaults: what its checks have unless they say otherwise; those without an interval take none of it.
@@ -61,33 +58,8 @@ def definition(service: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any], 
     given = {name: value for name, value in service.items() if value is not None}
     # The name of a port in a template makes text of it.
     ports = {"port": int(given["port"])} if "port" in given else {}
-    return {**given, **ports, "token": token, "checks": checks, "meta": {**facts, SERVICE_DIGEST: DIGEST_MARK}}
-
-
-def fault_of_registration(wanted: t.Mapping[str, t.Any] | None, status: int, known: t.Any) -> str:
-    """Say how the agent has a service otherwise than its file does, as a clause; empty when it does not.
-
-    :param wanted: what the file holds; None where there is none.
-    :param status: of the agent's answer to the question for this instance; 0 for no answer.
-    :param known: the answer.
-    """
-    if not status:
-        return "the agent does not answer" if wanted is not None else ""
-    if status == 403:
-        return "the agent does not accept consul_agent_token"
-    if status == 404:
-        return "" if wanted is None else "the agent does not have the service"
-    if status != 200:
-        return f"the agent answers {status}"
-    if wanted is None:
-        return "the agent still has the service"
-    digest = _digest_of(wanted.get("service"), "meta")
-    return "" if digest and digest == _digest_of(known, "Meta") else "the agent has another definition of the service"
-
-
-def _digest_of(entry: t.Any, meta: str) -> str:
-    facts = entry.get(meta) if isinstance(entry, t.Mapping) else None
-    return str(facts.get(SERVICE_DIGEST, "")) if isinstance(facts, t.Mapping) else ""
+    own = {FACT: accessor_of(token), SERVICE_DIGEST: DIGEST_MARK}
+    return {**given, **ports, "token": token, "checks": checks, "meta": {**facts, **own}}
 
 
 # The inventory
@@ -249,12 +221,19 @@ def listens(platform: Platform, host: str) -> list[Listen]:
 
 def look(platform: Platform, host: str) -> dict[str, t.Any]:
     """Return what the state's module asks for."""
-    if not leads(platform, host):
-        return {}
-    return {
-        "token": platform.value(host, "consul_management_token"),
-        "gossip_key": platform.value(host, "consul_gossip_key"),
-    }
+    if leads(platform, host):
+        return {
+            "token": platform.value(host, "consul_management_token"),
+            "gossip_key": platform.value(host, "consul_gossip_key"),
+        }
+    shared = platform.value(host, "consul_agent_token")
+    return {"host_token": secret_of(str(shared), host)} if shared and _asks(platform, host) else {}
+
+
+def _asks(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[str]:
+    """Return the servers to ask for the host's token."""
+    description = (state or {}).get("host_token")
+    return consul_hosts.servers_to_ask(platform, host, None if description is None else str(description))
 
 
 def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[str]:
@@ -315,6 +294,8 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "management": ("initial_management" if version >= (1, 11) else "master") if server else "",
         # Before the first run there is nothing to ask, and the configuration says all of it.
         "defines_tokens": first,
+        "hosts": consul_hosts.hosts_of(platform) if first else [consul_hosts.described_host(platform, host)],
+        "token_servers": _asks(platform, host, state),
         "moves_gossip_key": first and state.get("gossip_key_in_use") is False,
         "autopilot": _autopilot(platform, host, state.get("autopilot") or {}) if first else {},
     }
@@ -353,76 +334,13 @@ def merged(base: t.Mapping[str, t.Any], over: t.Mapping[str, t.Any]) -> dict[str
 def configuration(
     told: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any], gossip_key: str, agent_token: str, management_token: str
 ) -> dict[str, t.Any]:
-    """Return the whole configuration, with its secrets.
+    """Return the whole configuration, with its secrets, and with the fact that says which token registers the member.
 
     :param told: what :func:`wanted` returned.
     :param own: settings of the user's, which win.
     """
     tokens = {"agent": agent_token, **({told["management"]: management_token} if told["management"] else {})}
     secret = merged(told["settings"], {"encrypt": gossip_key, "acl": {"tokens": tokens}})
-    return merged(merged(secret, own), {"node_meta": {MEMBER_DIGEST: DIGEST_MARK}})
-
-
-# The running cluster
-
-
-def version_in(text: str) -> str:
-    """Return the version that ``consul version`` prints, such as ``1.8.7``; empty for anything else."""
-    match = re.search(r"^Consul v([0-9][0-9.]*)", text, re.MULTILINE)
-    return match.group(1).rstrip(".") if match else ""
-
-
-def keys_of(rings: t.Any) -> set[str]:
-    """Return the gossip keys of all pools and datacenters; they have the same ones unless a change broke off."""
-    rings = rings if isinstance(rings, list) else []
-    return {str(key) for ring in rings if isinstance(ring, t.Mapping) for key in ring.get("Keys") or ()}
-
-
-def fault_of_answer(status: int) -> str:
-    """Say what an answer's status means, as a clause; empty for a good one."""
-    if status == 200:
-        return ""
-    if not status:
-        return f"nothing answers on {API}"
-    return {403: "its token is not accepted", 500: "it does not know a leader"}.get(status, f"it answers {status}")
-
-
-def fault_of_server(node: str, health: t.Any) -> str:
-    """Say what a server lacks to be one that the others can count on; empty for nothing.
-
-    :param health: what the leader's autopilot says about all servers.
-    """
-    known = [one for one in _members(health) if one.get("Name") == node]
-    if not known:
-        return "the leader does not know it as a server"
-    if not known[0].get("Voter"):
-        return "it has no vote yet"
-    return "" if known[0].get("Healthy") else "the leader does not find it healthy"
-
-
-def needed(node: str, expected: int, health: t.Any) -> str:
-    """Say why a server must not stop, as a clause; empty when the others keep the quorum without it.
-
-    One server alone may stop, and of two servers each may: such a cluster cannot do without any.
-
-    :param expected: how many servers there should be.
-    """
-    known = _members(health)
-    if len(known) == 1:
-        return ""
-    voteless = [str(one.get("Name")) for one in known if not one.get("Voter") and one.get("SerfStatus") == "alive"]
-    if voteless:
-        return f"{', '.join(sorted(voteless))} has no vote yet"
-    voters = [one for one in known if one.get("Voter")]
-    if all(one.get("Name") != node for one in voters):
-        return ""
-    size = max(expected, len(voters))
-    healthy = sum(1 for one in voters if one.get("Healthy") and one.get("Name") != node)
-    if healthy >= min(size // 2 + 1, size - 1):
-        return ""
-    return f"of the other {size - 1} servers {healthy} can vote, which is no quorum"
-
-
-def _members(health: t.Any) -> list[t.Mapping[str, t.Any]]:
-    listed = health.get("Servers") if isinstance(health, t.Mapping) else None
-    return [one for one in listed or () if isinstance(one, t.Mapping)]
+    whole = merged(secret, own)
+    facts = {FACT: accessor_of(str(whole["acl"]["tokens"]["agent"])), MEMBER_DIGEST: DIGEST_MARK}
+    return merged(whole, {"node_meta": facts})

@@ -15,7 +15,7 @@ import urllib.parse
 
 from ansible_collections.scaleout.platform.plugins.module_utils import journal
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
-from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul_agent as consul
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import (
     ACTIVATE_TIMEOUT,
     Driver,
@@ -64,20 +64,32 @@ CONFIGURATION = f"{consul.FOLDER}/scaleout.json"
 _GUARD_TIMEOUT = 30
 #: So often systemd may have started a unit again before there is no hope.
 _HOPELESS_RESTARTS = 3
+#: The status of an answer to a token that Consul does not know, or that may not do this.
+_REFUSED = 403
 
 
 class Api:
     """The agent on this host.
 
-    :param token: the ACL token; it travels as a header and stands in no message.
+    :param tokens: ACL tokens, of which the first one that is accepted is used; they travel as a header and stand in no
+        message. While a token is replaced, Consul may know only the one that is in force.
     """
 
-    def __init__(self, token: str) -> None:
-        self._headers = {"X-Consul-Token": token}
+    def __init__(self, *tokens: str) -> None:
+        self._tokens = list(dict.fromkeys(tokens)) or [""]
 
     def send(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Return the status and the text of an answer; 0 and the reason where there is none."""
-        return ask(consul.API + path, method, self._headers, timeout=5)
+        for token in self._tokens:
+            status, text = ask(consul.API + path, method, {"X-Consul-Token": token}, timeout=5)
+            if status != _REFUSED:
+                break
+        return status, text
+
+    def revoked(self) -> bool:
+        """Whether Consul knows none of the tokens: each that it knows may read itself."""
+        own = "/v1/acl/token/self"
+        return all(ask(consul.API + own, headers={"X-Consul-Token": one})[0] == _REFUSED for one in self._tokens)
 
     def get(self, path: str) -> tuple[int, t.Any]:
         """Return the status of an answer and what it holds; None for what is no JSON."""
@@ -89,7 +101,7 @@ class Api:
 
 
 class Registration(Driver):
-    """A service of this host as its agent knows it; the file on the disk says how it should.
+    """A service of this host as its agent and the catalog know it; the file on the disk says how they should.
 
     ``options``: ``id``, the instance. ``secrets``: ``token``, one that may register services and reload the agent.
     The agent is the business of another transaction: this one has no units.
@@ -98,7 +110,9 @@ class Registration(Driver):
     def __init__(self, *arguments: t.Any) -> None:
         super().__init__(*arguments)
         self._id = str(self.options["id"])
-        self._api = Api(str(self.secrets["token"]))
+        configuration = _document(CONFIGURATION) or {}
+        self._node = str(configuration.get("node_name") or "")
+        self._api = Api(str(self.secrets["token"]), *_tokens(configuration, "agent"))
 
     def validate(self, staged: t.Mapping[str, str]) -> str:
         """Have Consul check the definition together with all others."""
@@ -108,7 +122,15 @@ class Registration(Driver):
         """Return the status of the agent's answer, and what is wrong with it."""
         wanted = _document(consul.service_file(self._id))
         status, known = self._api.get(f"/v1/agent/service/{urllib.parse.quote(self._id, safe='')}")
-        return status, consul.fault_of_registration(wanted, status, known)
+        revoked = status == _REFUSED and wanted is None and self._api.revoked()
+        return status, consul.fault_of_registration(wanted, status, known, revoked)
+
+    def _catalog_fault(self, status: int) -> str:
+        """Say how the catalog has the service otherwise; without rights there is nothing of this host in it."""
+        if not self._node or status in (0, _REFUSED):
+            return ""
+        answer, known = self._api.get(f"/v1/catalog/node/{urllib.parse.quote(self._node, safe='')}")
+        return consul.fault_of_catalog(_document(consul.service_file(self._id)), self._id, answer, known)
 
     def drift(self) -> str:
         """Say that a reload is due where the agent has the service otherwise.
@@ -129,8 +151,9 @@ class Registration(Driver):
         return " ".join(text.split())[:300]
 
     def ailments(self) -> list[str]:
-        """Say how the agent has the service otherwise than its file."""
-        fault = self._judge()[1]
+        """Say how the agent, or then the catalog, has the service otherwise than its file."""
+        status, fault = self._judge()
+        fault = fault or self._catalog_fault(status)
         return [fault] if fault else []
 
     def last_words(self) -> str:
@@ -148,19 +171,17 @@ class Member(Driver):
 
     def __init__(self, *arguments: t.Any) -> None:
         super().__init__(*arguments)
+        configuration = _document(CONFIGURATION) or {}
         self._agent = Api(str(self.secrets["agent"]))
         # While a token is replaced the cluster may know only the one that the configuration in force has.
-        tokens = [self.secrets.get("management"), *_management_tokens(_document(CONFIGURATION) or {})]
-        self._management = [Api(token) for token in dict.fromkeys(str(token) for token in tokens if token)]
+        self._leaver = Api(str(self.secrets["agent"]), *_tokens(configuration, "agent"))
+        own = str(self.secrets.get("management") or "")
+        management = [*([own] if own else []), *_tokens(configuration, "initial_management", "master")]
+        self._operator = Api(*management) if management else self._agent
 
     def _ask(self, path: str) -> tuple[int, t.Any]:
         """Ask what needs permissions, with the first token that has them."""
-        status, document = 0, None
-        for api in self._management or [self._agent]:
-            status, document = api.get(path)
-            if status != 403:
-                break
-        return status, document
+        return self._operator.get(path)
 
     def validate(self, staged: t.Mapping[str, str]) -> str:
         """Have Consul check its whole folder as it is going to be."""
@@ -250,9 +271,10 @@ class Member(Driver):
     def absent(self) -> str:
         """Leave the cluster, so that the leader takes the host and its services out of the catalog at once, and stop.
 
-        An agent that does not run is no member; the one that forgets it is the leader.
+        An agent that does not run is no member; the one that forgets it is the leader. One whose token was revoked may
+        not leave: it stops, and is a lost member until it is forgotten.
         """
-        self._agent.send("/v1/agent/leave", "PUT")
+        self._leaver.send("/v1/agent/leave", "PUT")
         reason = super().absent()
         if not reason:
             for folder in glob.glob(os.path.join(glob.escape(journal.ROOT), "consul-service-*")):
@@ -260,17 +282,26 @@ class Member(Driver):
         return reason
 
 
-def _management_tokens(document: t.Mapping[str, t.Any]) -> list[t.Any]:
-    acl = document.get("acl")
+def _tokens(configuration: t.Mapping[str, t.Any], *names: str) -> list[str]:
+    """Return the tokens of a configuration that have these names there."""
+    acl = configuration.get("acl")
     tokens = acl.get("tokens") if isinstance(acl, dict) else None
-    return [tokens.get(name) for name in ("initial_management", "master")] if isinstance(tokens, dict) else []
+    return [str(tokens[name]) for name in names if tokens.get(name)] if isinstance(tokens, dict) else []
 
 
-def read_member(token: str | None, gossip_key: str | None) -> dict[str, t.Any]:
+def in_force(instance: str) -> list[str]:
+    """Return the token that registers a service of this host, by its file, and else the agent's."""
+    service = (_document(consul.service_file(instance)) or {}).get("service")
+    own = service.get("token") if isinstance(service, dict) else None
+    return [*([str(own)] if own else []), *_tokens(_document(CONFIGURATION) or {}, "agent")]
+
+
+def read_member(token: str | None, gossip_key: str | None, host_token: str | None = None) -> dict[str, t.Any]:
     """Look at Consul on this host.
 
     :param token: the management token; without it, what needs permissions is left out.
     :param gossip_key: the one that the cluster should use.
+    :param host_token: the token that this host should have.
     """
     api = Api(token or "")
     status, leader = api.get("/v1/status/leader")
@@ -280,7 +311,12 @@ def read_member(token: str | None, gossip_key: str | None) -> dict[str, t.Any]:
         "leader": str(leader or "") if status == 200 else "",
         "gossip_key_in_use": None,
         "autopilot": {},
+        "host_token": None,
     }
+    if host_token and found["leader"]:
+        status, own = Api(host_token).get("/v1/acl/token/self")
+        if status == 200 and isinstance(own, dict):
+            found["host_token"] = str(own.get("Description") or "")
     if token and found["leader"]:
         status, rings = api.get("/v1/operator/keyring")
         if status == 200 and gossip_key:

@@ -18,12 +18,20 @@ SHARDS = {
 GROUP = {"group": "api", "count": 1, "provider": "static"}
 RELEASE = {"name": "shop", "version": "1", "digest": "d", "unit": "u"}
 SAMPLED = {"service": "shop", "instance": "shop1", "look": 0}
+TOKENS = {"agent_token": "6f1c2a54-93c0-4d57-8a58-0f6f0c7f1f02", "consul_port": 1}
 NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
 
 
 @pytest.mark.parametrize(
     ("module", "options", "code", "says"),
     [
+        (
+            "consul_tokens",
+            {"hosts": [{"name": "a"}], **TOKENS, "consul_port": 0},
+            "invalid_input",
+            "consul_port: 0 is not",
+        ),
+        ("consul_tokens", {"hosts": [{"name": "a"}], **TOKENS}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
         ("health_gate", {"unit": "a.service", "port": 0}, "invalid_input", "port: 0 must be between 1 and 65535."),
         ("members", {**GROUP, "group": "a-b"}, "invalid_input", "group: 'a-b' is not the name of a group"),
         ("members", {**GROUP, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),

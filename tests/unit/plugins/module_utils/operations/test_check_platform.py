@@ -183,6 +183,8 @@ def test_the_table_of_the_playbook_says_the_same():
         for play in yaml.safe_load((ROOT / "playbooks/site.yml").read_text(encoding="utf-8"))
         if play.get("import_playbook", play.get("ansible.builtin.import_playbook")) == "_service.yml"
     ]
+    # The last one comes back to the tokens, once all services have theirs.
+    assert rows.pop() == {"service": "consul", "members": "consul_server", "part": "host_tokens"}
     assert [row["service"] for row in rows] == list(check_platform.GROUPS)
     members = {row["service"]: tuple(part for part in row["members"].split(":") if part[0] != "!") for row in rows}
     assert members == check_platform.GROUPS

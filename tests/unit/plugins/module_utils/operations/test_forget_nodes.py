@@ -11,15 +11,34 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.forge
 
 
 class Members:
-    """Consul with members and a catalog; one that is in ``alive`` comes back."""
+    """Consul with members, a catalog and tokens; one that is in ``alive`` comes back.
 
-    def __init__(self, members="", nodes="", alive=""):
+    ``holders`` have a token of their own. ``shared`` says that there is the one of all, which the nodes use.
+    """
+
+    def __init__(self, members="", nodes="", alive="", holders="", shared=False, acls=True):
         self.members, self.nodes, self.alive, self.told = set(members.split()), set(nodes.split()), alive.split(), []
+        names = [f"scaleout-host-{name}" for name in holders.split()] + ["scaleout-agent"] * shared
+        self.links, self.acls = {f"of {name}": name for name in names}, acls
 
-    def ask(self, path):
+    def ask(self, path, nothing=()):
         if path == "/v1/agent/members":
             return [{"Name": name, "Status": 4} for name in sorted(self.members)]
+        if path == "/v1/acl/tokens":
+            tokens = [
+                {"AccessorID": accessor, "Description": "scaleout-agent", "Policies": [{"Name": name}]}
+                for accessor, name in self.links.items()
+            ]
+            return tokens if self.acls else None
+        if path == "/v1/acl/policies":
+            return [{"ID": f"policy {name}", "Name": name} for name in set(self.links.values())]
+        if path == "/v1/catalog/services":
+            return {}
         return [{"Node": name} for name in sorted(self.nodes)]
+
+    def remove(self, path):
+        self.told.append(path)
+        self.links.pop(path.split("/")[-1], None)
 
     def tell(self, path, body=None):
         self.told.append(path)
@@ -64,3 +83,40 @@ def test_s11_it_is_waited_until_the_name_is_free():
     with pytest.raises(Refused, match="Consul still knows api4 after 2 s: an agent of that name is alive") as refused:
         forget(Members("api4", "api4", alive="api4"))
     assert refused.value.code == "still_known"
+
+
+def test_l3_a_host_loses_its_token_before_it_leaves_the_catalog():
+    consul = Members("api4", "api4", holders="api1 api4")
+    assert forget(consul) == (["api4"], [])
+    assert consul.told == [
+        "/v1/acl/token/of scaleout-host-api4",
+        "/v1/acl/policy/policy scaleout-host-api4",
+        "/v1/agent/force-leave/api4?prune=true",
+        "/v1/catalog/deregister",
+    ]
+    assert list(consul.links) == ["of scaleout-host-api1"]
+
+
+def test_l3_a_token_goes_though_consul_knows_nothing_else_of_the_host():
+    consul = Members(holders="api4")
+    assert forget(consul) == ([], [])
+    assert not consul.links
+
+
+def test_a_host_that_only_leaves_the_catalog_keeps_its_token():
+    consul = Members("api4", "api4", holders="api4")
+    forget(consul, "deregistered")
+    assert list(consul.links) == ["of scaleout-host-api4"]
+
+
+@pytest.mark.parametrize(("nodes", "left"), [("api4", []), ("api1 api4", ["of scaleout-agent"])])
+def test_the_token_of_all_goes_with_the_last_host_that_uses_it(nodes, left):
+    consul = Members("api4", nodes, shared=True)
+    forget(consul)
+    assert list(consul.links) == left
+
+
+def test_a_consul_without_acls_has_no_tokens():
+    consul = Members("api4", "api4", acls=False)
+    assert forget(consul) == (["api4"], [])
+    assert consul.told == ["/v1/agent/force-leave/api4?prune=true", "/v1/catalog/deregister"]

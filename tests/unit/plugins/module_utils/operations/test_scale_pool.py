@@ -272,6 +272,12 @@ def test_l3_what_was_done_and_what_a_fence_is_worth(changed, forgotten, told):
     assert lines[-1].startswith("If it comes back, no load balancer" if told else "api2 is in no pool's record")
 
 
+def test_l3_it_says_that_the_token_is_revoked():
+    record = {"members": [{"name": "api2"}]}
+    lines = scale_pool.written_off("api2", {"api": {"changed": False, "record": record}}, [], ["api2"])
+    assert lines[0] == "The Consul token of api2 is revoked, so that it registers nothing any more."
+
+
 def test_l3_what_a_provider_made_is_not_waited_for():
     lines = scale_pool.written_off("api4", {"api": {"changed": True, "record": {"members": []}}}, ["api4"])
     assert lines[-1] == "Its provider makes another one when the pool grows. Remove what is left of it there."

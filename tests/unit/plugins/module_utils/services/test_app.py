@@ -218,6 +218,8 @@ def test_what_the_role_works_from():
             "tags": ["blue", "green"],
             "checks": [{"http": "http://127.0.0.1:8000/healthz"}],
         },
+        # The inventory of this test has no servers and no applications.
+        "token": {"servers": [], "hosts": [{"name": "api1", "node": "api1", "services": ["shop"]}]},
         "check_timeout": 5.0,
         "upstream_pattern": r"(^|[^0-9A-Za-z.-])192\.0\.2\.7:8000([^0-9]|$)",
     }

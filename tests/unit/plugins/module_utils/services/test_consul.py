@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Unevaluated
-from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, consul_agent
+from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_tokens import accessor_of, secret_of
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
 
 SECRETS = {
@@ -144,7 +145,7 @@ def test_no_sentence_has_a_secret_in_it(secret):
 def test_the_first_server_that_takes_part_acts_for_all(playing, first):
     told = platform(playing)
     assert [host for host in told.hosts if consul.leads(told, host)] == ([first] if first else [])
-    assert [host for host in told.hosts if consul.look(told, host)] == ([first] if first else [])
+    assert [host for host in told.hosts if "token" in consul.look(told, host)] == ([first] if first else [])
 
 
 def test_ports_are_those_of_the_role_and_of_the_settings():
@@ -192,8 +193,40 @@ def test_the_configuration_of_a_server():
         "autopilot": {"cleanup_dead_servers": False},
     }
     assert made["acl"]["tokens"] == {"agent": "agent", "master": "management", "default": "d"}
-    assert made["node_meta"] == {"rack": "1", "scaleout-config": "@scaleout-digest@"}
+    registers = accessor_of("agent")
+    assert made["node_meta"] == {"rack": "1", "scaleout-config": "@scaleout-digest@", "scaleout-token": registers}
     assert made["performance"] == {"raft_multiplier": 1, "leave_drain_time": "1s"}
+
+
+def test_a_token_of_the_users_own_is_the_one_that_the_member_says_it_has():
+    own = {"acl": {"tokens": {"agent": "mine"}}}
+    made = consul.configuration(consul.wanted(platform(), "app", {}), own, "key", "agent", "")
+    assert made["node_meta"]["scaleout-token"] == accessor_of("mine")
+
+
+@pytest.mark.parametrize(
+    ("playing", "description", "asks"),
+    [
+        pytest.param((), None, [], id="preflight"),
+        pytest.param(("app", "c2"), None, [], id="a server takes part"),
+        pytest.param(("app",), None, ["c1", "c2", "c3"], id="it has none"),
+        pytest.param(("app",), "app: ", ["c1", "c2", "c3"], id="it may not register its service"),
+        pytest.param(("app",), "app: other, shop", [], id="it may"),
+    ],
+)
+def test_a_host_without_its_token_asks_a_server(playing, description, asks):
+    told = platform(playing)
+    told.hosts["app"]["consul_services"] = ["shop"]
+    wanted = consul.wanted(told, "app", {"host_token": description})
+    assert wanted["token_servers"] == asks
+    assert wanted["hosts"] == [{"name": "app", "node": "app", "services": ["shop"]}]
+    asked_with = {"host_token": secret_of(SECRETS["consul_agent_token"], "app")} if playing == ("app",) else {}
+    assert consul.look(told, "app") == asked_with
+
+
+def test_the_leading_server_sees_to_all_hosts():
+    assert [host["name"] for host in consul.wanted(platform(), "c1", {})["hosts"]] == ["c1", "c2", "c3", "app"]
+    assert SECRETS["consul_agent_token"] not in repr(consul.wanted(platform(), "c1", {}))
 
 
 def test_an_agent_does_not_get_the_management_token():
@@ -261,12 +294,12 @@ DEAD = {"voter": True, "healthy": False, "serf": "failed"}
     ],
 )
 def test_a_server_stops_only_if_the_others_keep_the_quorum(expected, others, reason):
-    assert consul.needed("a", expected, {"Servers": [server("a"), *others]}) == reason
+    assert consul_agent.needed("a", expected, {"Servers": [server("a"), *others]}) == reason
 
 
 def test_one_that_does_not_vote_may_stop():
     servers = [server("a", voter=False, healthy=False, serf="failed"), server("b"), server("c", **DEAD)]
-    assert consul.needed("a", 3, {"Servers": servers}) == ""
+    assert consul_agent.needed("a", 3, {"Servers": servers}) == ""
 
 
 @pytest.mark.parametrize(
@@ -281,7 +314,7 @@ def test_one_that_does_not_vote_may_stop():
     ],
 )
 def test_a_server_counts_when_its_leader_says_so(health, fault):
-    assert consul.fault_of_server("a", health) == fault
+    assert consul_agent.fault_of_server("a", health) == fault
 
 
 @pytest.mark.parametrize(
@@ -295,7 +328,7 @@ def test_a_server_counts_when_its_leader_says_so(health, fault):
     ],
 )
 def test_a_status_is_said_in_words(status, fault):
-    assert consul.fault_of_answer(status) == fault
+    assert consul_agent.fault_of_answer(status) == fault
 
 
 @pytest.mark.parametrize(
@@ -315,7 +348,7 @@ def test_health_is_said_in_clauses(state, faults):
     [("Consul v1.8.7\nProtocol 2 spoken by default", "1.8.7"), ("Consul v1.20.1+ent\n", "1.20.1"), ("", "")],
 )
 def test_the_version_is_what_the_program_prints(text, version):
-    assert consul.version_in(text) == version
+    assert consul_agent.version_in(text) == version
 
 
 @pytest.mark.parametrize(
@@ -323,4 +356,4 @@ def test_the_version_is_what_the_program_prints(text, version):
     [([{"Keys": {"a": 3}}, {"Keys": {"a": 3, "b": 1}}], {"a", "b"}), ([{"Keys": None}], set()), ("no list", set())],
 )
 def test_keys_are_those_of_all_rings(rings, keys):
-    assert consul.keys_of(rings) == keys
+    assert consul_agent.keys_of(rings) == keys

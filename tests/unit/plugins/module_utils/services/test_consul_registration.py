@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul, consul_agent
+from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_tokens import accessor_of
 
 DEFAULTS = {"interval": "5s", "timeout": "1s"}
 
@@ -39,7 +40,7 @@ def test_a_definition_is_what_consul_reads():
         "port": 8000,
         "token": "secret",
         "checks": [],
-        "meta": {"since": "2026", "scaleout-digest": "@scaleout-digest@"},
+        "meta": {"since": "2026", "scaleout-digest": "@scaleout-digest@", "scaleout-token": accessor_of("secret")},
     }
 
 
@@ -53,8 +54,8 @@ FILE = {"service": {"name": "shop", "meta": {"scaleout-digest": "abc"}}}
         (None, 404, None, ""),
         (None, 0, None, ""),
         (FILE, 0, None, "the agent does not answer"),
-        (FILE, 403, None, "the agent does not accept consul_agent_token"),
-        (None, 403, None, "the agent does not accept consul_agent_token"),
+        (FILE, 403, None, "Consul does not accept the token of this host"),
+        (None, 403, None, "Consul does not accept the token of this host"),
         (FILE, 404, None, "the agent does not have the service"),
         (FILE, 500, None, "the agent answers 500"),
         (FILE, 200, {"Meta": {"scaleout-digest": "other"}}, "the agent has another definition of the service"),
@@ -65,4 +66,39 @@ FILE = {"service": {"name": "shop", "meta": {"scaleout-digest": "abc"}}}
     ],
 )
 def test_the_agent_has_the_service_as_its_file_says(wanted, status, known, fault):
-    assert consul.fault_of_registration(wanted, status, known) == fault
+    assert consul_agent.fault_of_registration(wanted, status, known) == fault
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fault"),
+    [
+        pytest.param(None, "", id="removed"),
+        pytest.param(FILE, "Consul does not accept the token of this host", id="to be registered"),
+    ],
+)
+def test_l3_a_host_whose_token_was_revoked_has_nothing_registered(wanted, fault):
+    assert consul_agent.fault_of_registration(wanted, 403, None, revoked=True) == fault
+
+
+NODE = {"Services": {"shop": {"Meta": {"scaleout-digest": "abc"}}}}
+REFUSED = (
+    "Consul's catalog does not have the service; if the host's token may not register shop, list it in "
+    "consul_services and run site.yml --tags consul"
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "known", "fault"),
+    [
+        pytest.param(FILE, 200, NODE, "", id="as it should be"),
+        pytest.param(FILE, 200, {"Services": {}}, REFUSED, id="not there"),
+        pytest.param(FILE, 200, None, REFUSED, id="not even the node"),
+        pytest.param(FILE, 200, {"Services": {"shop": {"Meta": None}}}, REFUSED, id="as it was before"),
+        pytest.param(FILE, 500, None, "Consul's catalog answers 500", id="no leader"),
+        pytest.param(FILE, 0, None, "the agent does not answer", id="no answer"),
+        pytest.param(None, 200, {"Services": None}, "", id="gone"),
+        pytest.param(None, 200, NODE, "Consul's catalog still has the service", id="still there"),
+    ],
+)
+def test_the_catalog_has_the_service_as_its_file_says(wanted, status, known, fault):
+    assert consul_agent.fault_of_catalog(wanted, "shop", status, known) == fault

@@ -11,7 +11,9 @@ import typing
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.services import consul
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.maintenance import Maintenance
+from ansible_collections.scaleout.platform.plugins.module_utils.services import consul_agent as consul
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import consul as drivers
 
 HEALTHY = {"Servers": [{"Name": "c1", "Voter": True, "Healthy": True, "SerfStatus": "alive"}]}
@@ -150,3 +152,87 @@ def test_a_registration_is_what_its_file_says(agent, monkeypatch, tmp_path, answ
     agent.answers = {"/v1/agent/service/shop": answer}
     driver = drivers.Registration("consul-service-shop", [], {"id": "shop"}, {"token": "agent"}, "")
     assert (driver.ailments(), driver.drift()) == (ailments, drift)
+
+
+DRAIN = {
+    "id": "shop",
+    "service": None,
+    "address": "192.0.2.1",
+    "state": "present",
+    "timeout": 1,
+    "token": "new",
+    "when_revoked": "refuse",
+}
+CATALOG = "/v1/catalog/node/c1"
+OWN = "/v1/acl/token/self"
+
+
+@pytest.mark.parametrize(
+    ("file", "unknown", "catalog", "ailments"),
+    [
+        pytest.param("abc", {}, (200, {"Services": {"shop": {"Meta": {"scaleout-digest": "abc"}}}}), [], id="in-force"),
+        pytest.param("abc", {}, (200, {"Services": {}}), ["Consul's catalog does not have"], id="not-allowed"),
+        pytest.param("abc", {"own"}, (200, {"Services": {}}), ["Consul's catalog does not have"], id="not-known-yet"),
+        pytest.param("abc", {"own", "old"}, (200, {}), ["Consul does not accept the token of this host"], id="revoked"),
+        pytest.param(None, {"own", "old"}, (200, {}), [], id="revoked-and-removed"),
+        pytest.param(None, {"own"}, (200, {"Services": {"shop": {}}}), ["Consul's catalog still"], id="still-there"),
+    ],
+)
+def test_l3_a_registration_is_in_the_catalog_or_the_token_is_revoked(
+    agent, monkeypatch, tmp_path, file, unknown, catalog, ailments
+):
+    path = tmp_path / "service_shop.json"
+    if file:
+        path.write_text(json.dumps({"service": {"meta": {"scaleout-digest": file}}}), encoding="utf-8")
+    configuration = tmp_path / "other.json"
+    configuration.write_text(json.dumps({"node_name": "c1", "acl": {"tokens": {"agent": "old"}}}), encoding="utf-8")
+    monkeypatch.setattr(drivers, "CONFIGURATION", str(configuration))
+    monkeypatch.setattr(consul, "service_file", lambda _instance: str(path))
+    known = (200, {"Meta": {"scaleout-digest": file}}) if file else (404, "")
+    agent.answers = {"/v1/agent/service/shop": known, CATALOG: catalog, OWN: (200, {})}
+    agent.unknown = set(unknown)
+    driver = drivers.Registration("consul-service-shop", [], {"id": "shop"}, {"token": "own"}, "")
+    found = driver.ailments()
+    assert len(found) == len(ailments)
+    assert all(one.startswith(start) for one, start in zip(found, ailments, strict=True))
+
+
+def test_a_service_is_drained_with_the_token_that_it_was_registered_with(agent, monkeypatch, tmp_path):
+    path = tmp_path / "service_shop.json"
+    path.write_text(json.dumps({"service": {"token": "registered"}}), encoding="utf-8")
+    monkeypatch.setattr(consul, "service_file", lambda _instance: str(path))
+    agent.answers = {
+        "/v1/agent/service/shop": (200, {}),
+        "/v1/agent/checks": (200, {}),
+        "/v1/health/service/shop": (200, [{"Service": {"Address": "192.0.2.2"}}]),
+    }
+    agent.unknown = {"new"}
+    plan = Maintenance({**DRAIN, "url": consul.API}).plan()
+    assert (plan.result["registered"], plan.result["others"], plan.actions) == (True, ["192.0.2.2"], ("maintain",))
+
+
+@pytest.mark.parametrize(("unknown", "skipped"), [({"new", "registered"}, True), ({"new"}, False)])
+def test_l3_a_host_whose_token_was_revoked_has_nothing_to_drain(agent, monkeypatch, tmp_path, unknown, skipped):
+    path = tmp_path / "service_shop.json"
+    path.write_text(json.dumps({"service": {"token": "registered"}}), encoding="utf-8")
+    monkeypatch.setattr(consul, "service_file", lambda _instance: str(path))
+    answers = {"/v1/agent/service/shop": (200, {}), "/v1/agent/checks": (200, {}), "/v1/health/service/shop": (200, [])}
+    agent.answers, agent.unknown = {**answers, OWN: (200, {})}, unknown
+    plan = Maintenance({**DRAIN, "url": consul.API, "when_revoked": "skip"}).plan()
+    assert plan.result["registered"] == (not skipped)
+    if skipped:
+        with pytest.raises(Refused, match="403"):
+            Maintenance({**DRAIN, "url": consul.API}).plan()
+
+
+@pytest.mark.parametrize(
+    ("answers", "unknown", "description"),
+    [
+        pytest.param({LEADER: (200, "c1"), OWN: (200, {"Description": "api1: shop"})}, set(), "api1: shop", id="known"),
+        pytest.param({LEADER: (200, "c1"), OWN: (200, {})}, {"own"}, None, id="unknown"),
+        pytest.param({LEADER: (200, "")}, set(), None, id="no-leader"),
+    ],
+)
+def test_a_host_learns_from_its_token_what_it_may_register(agent, answers, unknown, description):
+    agent.answers, agent.unknown = answers, unknown
+    assert drivers.read_member(None, None, "own")["host_token"] == description
