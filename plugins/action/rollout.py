@@ -113,7 +113,7 @@ class ActionModule(StepAction):
             )
         gone_back = self._outcome.broken and not self._chosen_release.one_way
         head = f"{name} does not serve {self._chosen_release.version} everywhere:"
-        return self._ended(lines, troubles, head, "rolled_back" if gone_back else "incomplete")
+        return self._ended(lines, troubles, head, code="rolled_back" if gone_back else "incomplete")
 
     # What the steps have in common
 
