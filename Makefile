@@ -66,7 +66,7 @@ molecule: ## one role by itself, with an application of its own
 	@$(LAB) prepare
 	$(TIMED) molecule tests/molecule $(CI_ROLES)
 
-molecule-long: # the other roles
+molecule-long: ## each of the other roles by itself
 	@$(LAB) prepare
 	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
 

@@ -45,6 +45,22 @@ def commands(page):
     ]
 
 
+def targets(page):
+    """The targets of make that a page names, in a line of code or between backticks."""
+    lines = re.findall(r"(?:^    |^|`)(?:[A-Z_]+=\S+ )?make ([a-z][a-z -]*[a-z])(?=`|  |$)", text_of(page), re.M)
+    return {target for line in lines for target in line.split()}
+
+
+def test_pages_name_targets_that_make_help_shows():
+    makefile = text_of("Makefile")
+    shown = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.M))
+    assert shown == set(re.findall(r"^([a-z-]+):(?!=)", makefile, re.M))
+    assert shown == set(re.search(r"^\.PHONY: ((?:.*\\\n)*.*)", makefile, re.M)[1].replace("\\", "").split())
+    named = {page: targets(page) for page in [*PAGES, "tests/api/README.md"]}
+    assert named["CONTRIBUTING.md"] > {"env", "lint", "test", "help", "test-all", "kills-all", "soak-kills"}
+    assert {page: names - shown for page, names in named.items() if names - shown} == {}
+
+
 @pytest.fixture(name="account")
 def _account(tmp_path):
     return Account(tmp_path)
