@@ -5,29 +5,18 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.end_to_end import playbooks
-from tests.vms import Vms, rewrite
-from tools.lab import secrets
-from tools.lab.paths import ROOT
+from tests.vms import OwnTrio, Vms
 
 VMS = Vms("scaleout-applications", "172.29.91.0/24")
-#: What of the trio is about other VMs.
-REPLACED = {
-    "scaleout-trio\n": f"{VMS.fleet}\n",
-    "172.29.85.": VMS.prefix,
-    "scale_minimum: 3": "scale_minimum: 2",
-}
 HERE = Path(__file__).parent
-HOSTS = ("vm1", "vm2", "vm3")
+HOSTS = OwnTrio.HOSTS
 #: The Python of the VMs' Debian, which is not the controller's.
 PYTHON = "3.13"
 
@@ -94,31 +83,14 @@ format = %(levelname)s %(name)s %(message)s
 STORAGE = "kinto.core.storage.postgresql"
 
 
-class Trio:
+class Trio(OwnTrio):
     """The inventory: the trio's, with other addresses and two more applications."""
 
     def __init__(self, folder: Path) -> None:
-        self.inventory = folder / "inventories/trio"
+        pools = {"kinto": HOSTS[:2], "notes": HOSTS[1:]}
+        own = {"kinto_hmac_secret": "only-of-this-test", "kinto_database_password": "only 'of' this %test"}
+        super().__init__(folder, "trio", VMS, pools, {"scale_minimum: 3": "scale_minimum: 2"}, **own)
         self.kinto = folder / "kinto"
-        shutil.copytree(ROOT / "inventories/trio", self.inventory, ignore=shutil.ignore_patterns("secrets.yml"))
-        (folder / ".lab").mkdir()
-        for path in ("group_vars/all/main.yml", "hosts.yml"):
-            rewrite(self.inventory / path, REPLACED)
-        hosts = self._read("hosts.yml")
-        hosts["all"]["children"].update(
-            kinto={"hosts": dict.fromkeys(HOSTS[:2])}, notes={"hosts": dict.fromkeys(HOSTS[1:])}
-        )
-        self._write("hosts.yml", hosts)
-        self._write("members.yml", {**self._read("members.yml"), "groups": ["api", "kinto", "notes"]})
-        self.secrets = secrets.make()
-        self.secrets.update(kinto_hmac_secret="only-of-this-test", kinto_database_password="only 'of' this %test")
-        self._write("group_vars/all/secrets.yml", self.secrets)
-
-    def _read(self, path: str) -> dict[str, Any]:
-        return yaml.safe_load((self.inventory / path).read_text())
-
-    def _write(self, path: str, document: Mapping[str, Any]) -> None:
-        (self.inventory / path).write_text(yaml.safe_dump(dict(document), sort_keys=False))
 
     def fetch_kinto(self) -> None:
         """Fetch Kinto and what it needs for the VMs' Python, as a release carries it."""
@@ -128,13 +100,13 @@ class Trio:
 
     def declare(self, kinto: Mapping[str, Any] | None, notes: Mapping[str, Any] | None) -> None:
         """Say in the one place what runs; None is an application that is not there."""
-        entries = self._read("group_vars/all/applications.yml")["applications"]
+        entries = self.read("group_vars/all/applications.yml")["applications"]
         wanted = {"reference_api": entries["reference_api"]}
         if kinto is not None:
             wanted["kinto"] = {**kinto, "source": str(self.kinto)}
         if notes is not None:
             wanted["notes"] = dict(notes)
-        self._write("group_vars/all/applications.yml", {"applications": wanted})
+        self.write("group_vars/all/applications.yml", {"applications": wanted})
 
     def configure_kinto(self, edition: str, storage: str = STORAGE) -> None:
         """Make another release of Kinto: it says its edition, or does not start when there is no such storage."""
@@ -146,19 +118,6 @@ class Trio:
         shown = f"{playbook.rsplit('/', 1)[-1]} {' '.join(arguments)}"
         print(f"\n{shown}: {made.seconds:.0f} s, {len(made.changed)} changed", flush=True)
         return made
-
-    def address(self, host: str) -> str:
-        """Where a host is."""
-        return self._read("hosts.yml")["all"]["children"]["loadbalancer"]["hosts"][host]["ansible_host"]
-
-    @property
-    def balancers(self) -> list[str]:
-        """Where the load balancers are."""
-        return [self.address(host) for host in HOSTS]
-
-    def ssh(self, host: str, command: str) -> str:
-        """Run a shell command as root, and return what it printed."""
-        return VMS.ssh(self.address(host), command)
 
     def services(self) -> list[str]:
         """The services that Consul knows."""

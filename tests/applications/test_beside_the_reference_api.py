@@ -27,13 +27,10 @@ def trio(tmp_path_factory):
     made = platform.Trio(tmp_path_factory.mktemp("applications"))
     made.fetch_kinto()
     made.declare(None, None)
-    platform.VMS.remove()
-    try:
+    with platform.VMS.for_a_while():
         made.run("fleet.yml", log="vms").succeeded()
         made.run("site.yml", log="site").succeeded()
         yield made
-    finally:
-        platform.VMS.remove()
 
 
 class Visited:

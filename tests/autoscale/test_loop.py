@@ -29,14 +29,11 @@ QUIET = 20
 def pool(tmp_path_factory):
     """The platform, with two servers."""
     made = platform.Platform(tmp_path_factory.mktemp("autoscale"))
-    platform.VMS.remove()
-    try:
+    with platform.VMS.for_a_while():
         made.run("fleet.yml", log="vms").succeeded()
         made.make_spare()
         made.run("site.yml", log="site").succeeded()
         yield made
-    finally:
-        platform.VMS.remove()
 
 
 @pytest.fixture(scope="module")

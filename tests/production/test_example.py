@@ -27,12 +27,9 @@ def example(tmp_path_factory):
     """VMs without anything, and the inventory."""
     folder = tmp_path_factory.mktemp("operator")
     made = fleet.Example(folder)
-    fleet.VMS.remove()
-    try:
+    with fleet.VMS.for_a_while():
         made.make_vms(folder)
         yield made
-    finally:
-        fleet.VMS.remove()
 
 
 @pytest.fixture

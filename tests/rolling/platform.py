@@ -12,21 +12,16 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.end_to_end import lab, playbooks
-from tests.vms import Vms, rewrite
-from tools.lab import secrets
+from tests.vms import OwnTrio, Vms
 from tools.lab.paths import ROOT
 
 VMS = Vms("scaleout-rolling", "172.29.93.0/24")
-REPLACED = {"scaleout-trio\n": f"{VMS.fleet}\n", "172.29.85.": VMS.prefix}
 HERE = Path(__file__).parent
-HOSTS = ("vm1", "vm2", "vm3")
+HOSTS = OwnTrio.HOSTS
 #: Ways in which a release can be broken.
 BROKEN = ("does not start", "answers 500", "dies", "leaks")
 #: Seconds, shorter than the defaults; what dies does so after three.
@@ -51,34 +46,13 @@ TILL = {
 APPLETS = ("sh", "httpd", "mkdir", "chmod", "cat", "sleep", "head", "tr")
 
 
-class Trio:
+class Trio(OwnTrio):
     """The inventory: the trio's, with other addresses and two more applications."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.inventory = folder / "inventories/rolling"
-        shutil.copytree(ROOT / "inventories/trio", self.inventory, ignore=shutil.ignore_patterns("secrets.yml"))
-        for link in ("containers.yml", "reference_api.yml"):
-            path = self.inventory / "group_vars/all" / link
-            path.unlink()
-            shutil.copy(ROOT / "inventories/lab/group_vars/all" / link, path)
-        (folder / ".lab").mkdir()
-        for name in ("group_vars/all/main.yml", "hosts.yml"):
-            rewrite(self.inventory / name, REPLACED)
-        hosts = self._read("hosts.yml")
-        hosts["all"]["children"].update({group: {"hosts": dict.fromkeys(HOSTS)} for group in ("shop", "till")})
-        self._write("hosts.yml", hosts)
-        self._write("members.yml", {**self._read("members.yml"), "groups": ["api", "shop", "till"]})
-        self.secrets = secrets.make()
-        self._write("group_vars/all/secrets.yml", self.secrets)
+        super().__init__(folder, "rolling", VMS, {"shop": HOSTS, "till": HOSTS})
         shutil.copytree(HERE / "shop", folder / "shop")
-        self._entries = self._read("group_vars/all/applications.yml")["applications"]
-
-    def _read(self, path: str) -> dict[str, Any]:
-        return yaml.safe_load((self.inventory / path).read_text())
-
-    def _write(self, path: str, document: Mapping[str, Any]) -> None:
-        (self.inventory / path).write_text(yaml.safe_dump(dict(document), sort_keys=False))
+        self._entries = self.read("group_vars/all/applications.yml")["applications"]
 
     def declare(self, name: str, mode: str, **more: Any) -> None:
         """Make a release of an application, sound or broken, and say in its entry what else it has."""
@@ -89,7 +63,7 @@ class Trio:
             path = self.folder / "till.tar"
             path.write_bytes(image((self.folder / "busybox").read_bytes(), mode))
             self._entries["till"] = {**TILL, "image_archive": str(path), **more}
-        self._write("group_vars/all/applications.yml", {"applications": self._entries})
+        self.write("group_vars/all/applications.yml", {"applications": self._entries})
 
     def fetch_busybox(self) -> None:
         """Fetch a static BusyBox, which is to be had as a package of Debian's."""
@@ -117,19 +91,6 @@ class Trio:
                 start_new_session=True,
                 env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
             )
-
-    def address(self, host: str) -> str:
-        """Where a host is."""
-        return VMS.prefix + str(10 + int(host[-1]))
-
-    @property
-    def balancers(self) -> list[str]:
-        """Where the load balancers are."""
-        return [self.address(host) for host in HOSTS]
-
-    def ssh(self, host: str, command: str) -> str:
-        """Run a shell command as root, and return what it printed."""
-        return VMS.ssh(self.address(host), command)
 
     def current(self, name: str) -> list[str]:
         """The release that each host has in force."""

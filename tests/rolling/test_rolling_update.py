@@ -22,16 +22,13 @@ NAMES = ("shop", "till")
 def trio(tmp_path_factory):
     """The trio with the reference API and both applications."""
     made = platform.Trio(tmp_path_factory.mktemp("rolling"))
-    platform.VMS.remove()
-    try:
+    with platform.VMS.for_a_while():
         made.run("fleet.yml", log="vms").succeeded()
         made.fetch_busybox()
         for name in NAMES:
             made.declare(name, "first")
         made.run("site.yml", log="site").succeeded()
         yield made
-    finally:
-        platform.VMS.remove()
 
 
 @contextlib.contextmanager

@@ -24,13 +24,10 @@ def both(tmp_path_factory):
     # The secrets of a lab have the same names in both.
     made = secrets.make()
     earlier, ours = releases.earlier(folder / "earlier", made), releases.ours(folder / "ours", made)
-    releases.VMS.remove()
-    try:
+    with releases.VMS.for_a_while():
         earlier.run("fleet.yml", log="vms").succeeded()
         earlier.run("site.yml", log="earlier").succeeded()
         yield earlier, ours
-    finally:
-        releases.VMS.remove()
 
 
 def test_an_inventory_of_0_1_0_is_refused_and_told_what_replaces_its_variables(both):
