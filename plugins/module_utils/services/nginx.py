@@ -20,6 +20,8 @@ STATE_MODULE = None
 
 CERTIFICATES = "/etc/nginx/certificates"
 WATCH = "/usr/local/sbin/nginx-upstream-watch"
+#: What the watch imports; Python finds it beside the program.
+WATCH_MODULE = "/usr/local/sbin/nginx_upstream.py"
 _LOGS = re.compile(r"^\s*(?:access_log|error_log)\s+\"?(/[^\s;\"]+)", re.MULTILINE)
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]")
@@ -340,6 +342,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         "listens": listens_on,
         "port": next((port for port in map(port_of, listens_on) if port), 80),
         "watch": WATCH,
+        "watch_module": WATCH_MODULE,
         "watch_options": options,
         "log_folders": sorted({posixpath.dirname(path) for path in files}),
         # Debian's own configuration rotates the others.

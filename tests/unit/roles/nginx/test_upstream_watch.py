@@ -20,16 +20,17 @@ from hypothesis import strategies as st
 ROLE = pathlib.Path(__file__).parents[4] / "roles" / "nginx"
 
 
-def _load():
-    spec = importlib.util.spec_from_file_location("upstream_watch", ROLE / "files" / "upstream_watch.py")
+def _load(name):
+    spec = importlib.util.spec_from_file_location(name, ROLE / "files" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-watch = _load()
-Server = watch.Server
+upstream = _load("nginx_upstream")
+watch = _load("upstream_watch")
+Server = upstream.Server
 
 
 def entry(node_address="10.0.0.1", address="", port=8000, node="n", **statuses):
@@ -55,11 +56,11 @@ class FakeNginx:
 
 
 def render(*servers, options=None, last=()):
-    return watch.render("api", servers, options or watch.Options(), last)
+    return upstream.render("api", servers, options or upstream.Options(), last)
 
 
 def test_an_upstream_has_the_numbers_of_its_options():
-    text = render(Server("10.0.0.1", 8000), options=watch.Options(5, "10s", 16, "3s"))
+    text = render(Server("10.0.0.1", 8000), options=upstream.Options(5, "10s", 16, "3s"))
     assert "upstream api {" in text
     assert "zone api " in text
     assert "least_conn;" in text
@@ -70,8 +71,8 @@ def test_an_upstream_has_the_numbers_of_its_options():
 
 def test_an_upstream_without_servers_has_one_that_is_down():
     text = render()
-    assert watch.PLACEHOLDER in text
-    assert watch.listed(text) == set()
+    assert upstream.PLACEHOLDER in text
+    assert upstream.listed(text) == set()
 
 
 def test_servers_are_in_the_order_of_their_numbers_and_once():
@@ -91,7 +92,7 @@ def test_servers_are_in_the_order_of_their_numbers_and_once():
     ],
 )
 def test_addresses_and_names_are_taken(host, expected):
-    assert str(watch.server(host, 80)) == expected
+    assert str(upstream.server(host, 80)) == expected
 
 
 @pytest.mark.parametrize(
@@ -126,37 +127,37 @@ def test_addresses_and_names_are_taken(host, expected):
     ],
 )
 def test_what_is_no_address_of_a_server_is_refused(host):
-    with pytest.raises(watch.Refused):
-        watch.server(host, 80)
+    with pytest.raises(upstream.Refused):
+        upstream.server(host, 80)
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, "80", None, True, 80.0])
 def test_what_is_no_port_is_refused(port):
-    with pytest.raises(watch.Refused):
-        watch.server("10.0.0.1", port)
+    with pytest.raises(upstream.Refused):
+        upstream.server("10.0.0.1", port)
 
 
 @pytest.mark.parametrize("text", ["api1", "api1:", ":80", "fd00::1:80", "api1:80;", "api1:0", "api1:99999", "api1:٨٠"])
 def test_what_is_no_seed_is_refused(text):
-    with pytest.raises(watch.Refused):
-        watch.parse(text)
+    with pytest.raises(upstream.Refused):
+        upstream.parse(text)
 
 
 def test_an_instance_serves_at_its_own_address_or_its_node_s():
-    found, reasons = watch.members([entry("10.0.0.1"), entry("10.0.0.1", "10.9.9.9", 81)])
+    found, reasons = upstream.members([entry("10.0.0.1"), entry("10.0.0.1", "10.9.9.9", 81)])
     assert [each.server for each in found] == [Server("10.0.0.1", 8000), Server("10.9.9.9", 81)]
     assert reasons == []
 
 
 @pytest.mark.parametrize("odd", [None, {}, "x", {"Node": None, "Service": {}}, {"Node": {}, "Service": {"Port": 1}}])
 def test_an_odd_instance_does_not_stop_the_others(odd):
-    found, reasons = watch.members([odd, entry()])
-    assert found == [watch.Member(Server("10.0.0.1", 8000))]
+    found, reasons = upstream.members([odd, entry()])
+    assert found == [upstream.Member(Server("10.0.0.1", 8000))]
     assert len(reasons) == 1
 
 
 def test_no_instances_may_be_an_empty_list_or_nothing():
-    assert watch.members([]) == watch.members(None) == ([], [])
+    assert upstream.members([]) == upstream.members(None) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -173,18 +174,22 @@ def test_no_instances_may_be_an_empty_list_or_nothing():
     ],
 )
 def test_what_checks_say_of_an_instance(checks, alive, passing, withdrawn):
-    found, reasons = watch.members([entry(**checks)])
-    assert (found, reasons) == ([watch.Member(Server("10.0.0.1", 8000), alive, passing, withdrawn)], [])
+    found, reasons = upstream.members([entry(**checks)])
+    assert (found, reasons) == ([upstream.Member(Server("10.0.0.1", 8000), alive, passing, withdrawn)], [])
 
 
 def test_a_host_that_was_replaced_counts_as_it_is_now():
     old, new = entry(serfHealth="critical"), entry(serfHealth="passing")
-    assert watch.members([old, new])[0] == watch.members([new, old])[0] == [watch.Member(Server("10.0.0.1", 8000))]
+    assert (
+        upstream.members([old, new])[0]
+        == upstream.members([new, old])[0]
+        == [upstream.Member(Server("10.0.0.1", 8000))]
+    )
 
 
 @pytest.mark.parametrize("odd", [{"CheckID": 1}, "x", None])
 def test_odd_checks_do_not_stop_the_others(odd):
-    found, reasons = watch.members([{**entry("10.0.0.2"), "Checks": [odd]}, entry()])
+    found, reasons = upstream.members([{**entry("10.0.0.2"), "Checks": [odd]}, entry()])
     assert [each.server.host for each in found] == ["10.0.0.1"]
     assert len(reasons) == 1
 
@@ -285,14 +290,14 @@ HISTORIES = {
 def test_l5_who_gets_requests(history):
     start, steps = HISTORIES[history]
     place = {letter: Server(f"10.0.0.{number}", 1) for number, letter in enumerate("abcdef")}
-    memory, now_in = watch.Memory(), [place[letter] for letter in start]
+    memory, now_in = upstream.Memory(), [place[letter] for letter in start]
     for now, states, expected in steps:
         found = [
-            watch.Member(place[letter], state not in "d", state == "P", state == "m")
+            upstream.Member(place[letter], state not in "d", state == "P", state == "m")
             for letter, state in zip("abcdef", states, strict=False)
             if state != "-"
         ]
-        choice = watch.choose(found, now_in, memory, float(now))
+        choice = upstream.choose(found, now_in, memory, float(now))
         assert "".join(letter for letter in place if place[letter] in choice.servers) == expected, now
         assert choice.last <= choice.servers
         assert {each.server for each in found if not each.alive}.isdisjoint(choice.last)
@@ -305,26 +310,26 @@ def test_l5_who_gets_requests(history):
 )
 def test_l5_whatever_happens_there_are_servers_and_too_few_never_bear_all(history, pauses):
     place = [Server(f"10.0.0.{number}", 1) for number in range(4)]
-    memory, now_in, now = watch.Memory(), frozenset(place), 0.0
+    memory, now_in, now = upstream.Memory(), frozenset(place), 0.0
     for states, pause in zip(history, pauses, strict=False):
         now += pause
         found = [
-            watch.Member(server, state != "d", state == "P", state == "m")
+            upstream.Member(server, state != "d", state == "P", state == "m")
             for server, state in zip(place, states, strict=True)
             if state != "-"
         ]
-        choice = watch.choose(found, now_in, memory, now)
+        choice = upstream.choose(found, now_in, memory, now)
         live = {each.server for each in found if each.alive and not each.withdrawn}
         assert choice.servers
         assert 2 * len(choice.servers) >= len(now_in & live)
-        assert 0 < choice.wait <= watch.WAIT_SECONDS
+        assert 0 < choice.wait <= upstream.WAIT_SECONDS
         memory, now_in = choice.memory, choice.servers
 
 
 def test_l5_a_choice_says_when_to_choose_again():
     a, b = Server("10.0.0.1", 1), Server("10.0.0.2", 1)
-    memory = watch.Memory(frozenset([a, b]), {b: 7.0})
-    choice = watch.choose([watch.Member(a), watch.Member(b)], [a], memory, 10.0)
+    memory = upstream.Memory(frozenset([a, b]), {b: 7.0})
+    choice = upstream.choose([upstream.Member(a), upstream.Member(b)], [a], memory, 10.0)
     assert (choice.servers, choice.wait) == ({a}, 2.0)
 
 
@@ -343,8 +348,8 @@ def test_l5_those_that_live_are_asked_when_nginx_has_ruled_out_all():
 
 @pytest.mark.parametrize("answer", [{}, "[]", 1])
 def test_an_answer_that_is_no_list_is_refused(answer):
-    with pytest.raises(watch.Refused):
-        watch.members(answer)
+    with pytest.raises(upstream.Refused):
+        upstream.members(answer)
 
 
 _HOSTS = st.one_of(st.ip_addresses().map(str), st.text(), st.from_regex(r"[a-z0-9.:\[\]{};$ \n-]{0,40}"))
@@ -352,15 +357,15 @@ _HOSTS = st.one_of(st.ip_addresses().map(str), st.text(), st.from_regex(r"[a-z0-
 
 @given(st.lists(st.tuples(_HOSTS, st.one_of(st.integers(-9, 70000), st.text()))))
 def test_whatever_consul_says_the_file_has_no_other_lines_than_ours(places):
-    found, reasons = watch.members([entry(host, port=port) for host, port in places])
+    found, reasons = upstream.members([entry(host, port=port) for host, port in places])
     servers = [each.server for each in found]
     assert len(servers) <= len(places) - len(reasons)
     text = render(*servers)
     assert text.count("\n") == render().count("\n") - 1 + max(1, len(set(servers)))
     assert text.count(";") == 4 + max(1, len(set(servers)))
     assert text.count("{") == text.count("}") == 1
-    assert watch.listed(text) == {str(each) for each in servers}
-    assert {watch.parse(each) for each in watch.listed(text)} == set(servers)
+    assert upstream.listed(text) == {str(each) for each in servers}
+    assert {upstream.parse(each) for each in upstream.listed(text)} == set(servers)
 
 
 @given(st.permutations([Server("10.0.0.1", 1), Server("10.0.0.1", 2), Server("fd00::1", 1), Server("a.lan", 1)]))
@@ -374,7 +379,7 @@ def path(tmp_path):
 
 
 def follow(path, servers, nginx, options=None):
-    return watch.follow(path, servers, options or watch.Options(), nginx)
+    return watch.follow(path, servers, options or upstream.Options(), nginx)
 
 
 def test_a_change_is_tested_and_then_taken_up(path):
@@ -403,23 +408,23 @@ def test_an_edit_by_hand_is_undone(path):
 def test_a_file_that_nginx_does_not_take_is_taken_back(path, trouble):
     old = render(Server("10.0.0.1", 1))
     path.write_text(old)
-    with pytest.raises(watch.Refused, match=r"host not found|job failed"):
+    with pytest.raises(upstream.Refused, match=r"host not found|job failed"):
         follow(path, [Server("gone.lan", 1)], FakeNginx(**trouble))
     assert path.read_text() == old
     assert [each.name for each in path.parent.iterdir()] == ["api.conf"]
 
 
 def test_a_first_file_that_nginx_does_not_take_is_removed(path):
-    with pytest.raises(watch.Refused):
+    with pytest.raises(upstream.Refused):
         follow(path, [Server("gone.lan", 1)], FakeNginx(test="host not found"))
     assert list(path.parent.iterdir()) == []
 
 
 def test_a_seed_is_written_once_and_reads_like_the_watch_s(path):
-    watch.seed(path, [Server("10.0.0.1", 1)], watch.Options())
+    watch.seed(path, [Server("10.0.0.1", 1)], upstream.Options())
     assert path.read_text() == render(Server("10.0.0.1", 1))
     assert path.stat().st_mode & 0o777 == 0o644
-    watch.seed(path, [Server("10.0.0.2", 1)], watch.Options())
+    watch.seed(path, [Server("10.0.0.2", 1)], upstream.Options())
     assert path.read_text() == render(Server("10.0.0.1", 1))
 
 
@@ -439,7 +444,7 @@ class FakeConsul:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.asked = []
-        self.records = [watch.Record()]
+        self.records = [upstream.Record()]
 
     def record(self, _service):
         answer = self.records.pop(0) if len(self.records) > 1 else self.records[0]
@@ -478,7 +483,9 @@ def run(path):
         consul, clock = FakeConsul(*answers), FakeClock()
         consul.records = list(records) or consul.records
         with pytest.raises(Stop):
-            watch.watch(path, options or watch.Options(), consul, nginx or FakeNginx(), path.with_name("state"), clock)
+            watch.watch(
+                path, options or upstream.Options(), consul, nginx or FakeNginx(), path.with_name("state"), clock
+            )
         return consul, clock
 
     return _run
@@ -515,7 +522,7 @@ def test_no_instances_keep_the_last_servers_and_say_so_once(run, path, capsys):
 
 def test_new_options_reach_the_last_servers_too(run, path):
     path.write_text(render(Server("10.0.0.1", 1)))
-    options = watch.Options(keepalive=64)
+    options = upstream.Options(keepalive=64)
     run((1, []), options=options)
     assert path.read_text() == render(Server("10.0.0.1", 1), options=options)
 
@@ -557,13 +564,13 @@ def record(**states):
         {"name": name, "address": f"10.0.0.{number}", "state": state}
         for number, (name, state) in enumerate(states.items(), 1)
     ]
-    return watch.Record(json.dumps({"version": 1, "group": "pool", "members": members}).encode())
+    return upstream.Record(json.dumps({"version": 1, "group": "pool", "members": members}).encode())
 
 
 @pytest.mark.parametrize(
     ("kept", "node", "address", "admitted"),
     [
-        (watch.Record(), "any", "10.0.0.9", True),
+        (upstream.Record(), "any", "10.0.0.9", True),
         (record(), "any", "10.0.0.9", False),
         (record(a="member"), "a", "10.0.0.9", True),
         # Consul may know a host by another name.
@@ -587,14 +594,14 @@ def test_l3_an_address_that_was_given_to_another_host_is_in_the_pool():
             {"name": name, "address": "10.0.0.1", "state": state} for name, state in (("a", "lost"), ("b", "member"))
         ]
     }
-    kept = watch.Record(json.dumps(text).encode())
+    kept = upstream.Record(json.dumps(text).encode())
     assert (kept.admits("b", "10.0.0.1"), kept.admits("a", "10.0.0.1")) == (True, False)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"{}", b'{"members": [{"name": "a"}]}', b'{"members": 3}'])
 def test_what_is_no_record_is_refused(text):
-    with pytest.raises(watch.Refused, match="record"):
-        watch.Record(text)
+    with pytest.raises(upstream.Refused, match="record"):
+        upstream.Record(text)
 
 
 def test_l3_a_host_that_was_written_off_and_comes_back_gets_no_requests(run, path, capsys):
@@ -608,7 +615,7 @@ def test_l3_a_host_that_was_written_off_and_comes_back_gets_no_requests(run, pat
     assert [wait for _service, _index, wait in consul.asked] == [0, 60, 60, watch.RECORD_SECONDS]
 
 
-@pytest.mark.parametrize("trouble", [OSError("no right to read"), watch.Refused("the record cannot be read")])
+@pytest.mark.parametrize("trouble", [OSError("no right to read"), upstream.Refused("the record cannot be read")])
 def test_l3_a_record_that_cannot_be_read_leaves_the_last_one_and_the_health(run, path, trouble):
     all_three = [entry(f"10.0.0.{number}", node=node) for number, node in enumerate("abc", 1)]
     run((3, all_three), (4, all_three[1:]), records=[record(a="member", b="member", c="lost"), trouble])
