@@ -151,10 +151,19 @@ def _as_far_as_it_fits(look: Look, voice: Voice, most: int, enforced: bool) -> C
     for step in range(min(most, free), 0, -1):
         leaving = max(0, step - gone)
         against = [] if enforced else objections(look, leaving, look.living - leaving)
+        # The rest may be dead ones that are protected, or some that only join.
+        if not against and _last_leaves(look, leaving):
+            against = ["No member that serves would be sure to stay"]
         if not against:
             first = tuple(member.name for member in look.roll.gone)[:step]
             return Choice(SCALE, DOWN, size, size - step, leave=step, leave_first=first, winner=voice)
     return _held(look, DOWN, voice, [Reason("projection", f"{text}.") for text in against])
+
+
+def _last_leaves(look: Look, leaving: int) -> bool:
+    """Say whether so many living members may be all that serve; not where none does."""
+    serving = [one for one in look.pool.members if one.healthy and one.in_rotation and one not in look.roll.dead]
+    return 0 < len(serving) <= leaving and not any(one.protected for one in serving)
 
 
 def _locked(look: Look) -> list[Reason]:

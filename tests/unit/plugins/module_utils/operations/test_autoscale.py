@@ -191,6 +191,15 @@ def test_connections_are_those_of_the_newest_sample_of_each_host():
     assert autoscale.connections(samples) == {"vm1": 7.0, "vm3": 0.0}
 
 
+@pytest.mark.parametrize("members", ["vm4 vm5", "vm4 vm3:joining vm6:joining vm5"])
+def test_a1_not_even_an_enforced_maximum_takes_the_last_one_that_serves(members):
+    """The others are dead and protected, or only about to join."""
+    of = platform({**POLICY, "enforce_maximum": True}, high=1, vm5={"scale_protected": True})
+    one = judged(of, seen(members, health={"vm5": "dead"}))
+    assert one.outcome == "hold"
+    assert one.request is None or "vm4" not in one.request.leave
+
+
 GARBAGE = [None, "7", True, -1, float("nan"), 10**400, [7], {"connections": 7}]
 
 
