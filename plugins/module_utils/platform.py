@@ -256,6 +256,10 @@ class Platform:
         value = self.hosts.get(host, _NOTHING).get(variable)
         return default if value is None or isinstance(value, Unevaluated) else value
 
+    def is_on(self, host: str, variable: str, default: bool = False) -> bool:
+        """Whether a variable that is to be true or false is true, as Ansible reads it; its text may be a no, too."""
+        return truth(self.value(host, variable, default)) is True
+
     def made_with(self, host: str, name: str) -> t.Any:
         """Return what the role fleet makes a host with, such as its memory; None when it does not say."""
         made = self.value(host, "fleet_host", _NOTHING)

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics import columns, rates
 from ansible_collections.scaleout.platform.plugins.module_utils.metrics.sample import BadSample, Sample, parse
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.source import Entries, Source
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
 from ansible_collections.scaleout.platform.plugins.plugin_utils import metric_codec
 from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import within
@@ -141,21 +142,15 @@ def _uncollected() -> t.Iterator[None]:
 _Old = tuple[str, bytes, metric_codec.Columns]
 
 
-class Entries(t.NamedTuple):
-    """What the store holds of a service: entries with their places, and what is none."""
-
-    entries: list[tuple[str, bytes]]
-    garbage: list[str]
-
-
 def _fetch(store: Settings, wants: Sequence[Want], until: float, problems: list[ScaleoutError]) -> dict[str, Entries]:
     """Ask the store for all services over one connection; the first thing that it refuses ends that."""
     found: dict[str, Entries] = {}
 
     def work() -> None:
-        with contextlib.closing(Store(store)) as source:
+        source: Source = Store(store)
+        with contextlib.closing(source):
             for want in wants:
-                found[want.service] = Entries(*source.entries(want.service, want.since, until))
+                found[want.service] = source.entries(want.service, want.since, until)
 
     try:
         load_library()

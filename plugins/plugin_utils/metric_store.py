@@ -34,6 +34,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.metrics.source import Entries
 from ansible_collections.scaleout.platform.plugins.plugin_utils.deadline import check
 from ansible_collections.scaleout.platform.plugins.plugin_utils.metric_codec import (
     Document,
@@ -182,7 +183,7 @@ class Store:
         if failed and (isinstance(newest, Exception) or not newest or _order(newest[0][0]) < _order(last)):
             raise self._refusal(failed[0])
 
-    def entries(self, service: str, since: float, until: float) -> tuple[list[tuple[str, bytes]], list[str]]:
+    def entries(self, service: str, since: float, until: float) -> Entries:
         """Return the entries in which samples of a time may be, each with its place; and what is none.
 
         :raises ScaleoutError: the store does not answer.
@@ -209,7 +210,7 @@ class Store:
                             garbage.append(f"{place} {error}")
                 except (TypeError, ValueError):
                     raise self._stranger() from None
-        return found, garbage
+        return Entries(found, garbage)
 
     def runs(self, count: int = 100) -> list[dict[str, t.Any]]:
         """Return what was pushed about the newest runs, the newest first; what is garbage is left out.

@@ -23,7 +23,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.members.record i
     natural,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, truth
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling import projection
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, NONE, SCALE, Reason
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Look
@@ -170,7 +170,7 @@ def pool_of(platform: Platform, seen: Seen) -> Pool:
                     healthy=serves,
                     in_rotation=name not in maintenance,
                     since=moments.seconds(one.get("since")),
-                    protected=truth(platform.value(name, "scale_protected")) is True,
+                    protected=platform.is_on(name, "scale_protected"),
                     failed=health.get(name) == DEAD,
                     reached=serves and name not in maintenance,
                 )

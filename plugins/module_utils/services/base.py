@@ -43,7 +43,7 @@ def health(platform: Platform, host: str, state: t.Mapping[str, t.Any]) -> list[
 def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
     """Return what is missing, whether the package index is too old, and what only a run may upgrade and restart."""
     packages = [str(package) for package in platform.value(host, "base_packages", [])]
-    if platform.value(host, "base_time_sync", True):
+    if platform.is_on(host, "base_time_sync", True):
         packages.append("chrony")
     present = set(state["packages"]) if state else set()
     age = state["index_age"] if state else None

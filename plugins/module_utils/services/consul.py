@@ -67,7 +67,7 @@ def definition(service: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any], 
 
 def is_server(platform: Platform, host: str) -> bool:
     """Whether a host is to be a server."""
-    return bool(platform.value(host, "consul_server", host in platform.groups.get(SERVERS, ())))
+    return platform.is_on(host, "consul_server", host in platform.groups.get(SERVERS, ()))
 
 
 def servers(platform: Platform, host: str) -> list[str]:

@@ -26,7 +26,7 @@ def declared(platform: Platform, host: str) -> list[str]:
         if host in platform.groups.get(one.group, ()) or any(member.get("name") == host for member in own):
             found.add(one.service)
     for service, (variable, names) in _NAMES.items():
-        if any(host in platform.groups.get(group, ()) for group in GROUPS[service]) and platform.value(host, variable):
+        if any(host in platform.groups.get(group, ()) for group in GROUPS[service]) and platform.is_on(host, variable):
             found.update(names(platform, host))
     return sorted(found - {""})
 
@@ -69,7 +69,7 @@ def hosts_of(platform: Platform) -> list[dict[str, t.Any]]:
 def _of_app(platform: Platform, host: str) -> list[str]:
     """An application that the inventory describes by the role's own variables."""
     name = platform.value(host, "app_name")
-    if name is None or not platform.value(host, "app_consul", True):
+    if name is None or not platform.is_on(host, "app_consul", True):
         return []
     return [str(platform.value(host, "app_service") or name)]
 

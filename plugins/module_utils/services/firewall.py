@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem, truth
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import (
     consul,
     nginx,
@@ -51,7 +51,7 @@ class Rule(t.NamedTuple):
 
 def is_on(platform: Platform, host: str) -> bool:
     """Whether the host is to have the firewall."""
-    return truth(platform.value(host, "firewall_enabled")) is True
+    return platform.is_on(host, "firewall_enabled")
 
 
 def problems(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None = None) -> list[Problem]:

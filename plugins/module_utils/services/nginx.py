@@ -231,7 +231,7 @@ def _paths(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str
 def _of_services(platform: Platform, host: str, sites: _Sites) -> t.Iterator[tuple[str, str]]:
     """Refuse a site whose requests would go nowhere. Without Consul, or without applications, who knows who serves."""
     known = [one.service for one in platform.applications.values()]
-    if not known or not platform.value(host, "nginx_consul", True):
+    if not known or not platform.is_on(host, "nginx_consul", True):
         return
     for site in sites:
         service = str(site.get("service", ""))
@@ -331,7 +331,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
         *("--keepalive-timeout", str(platform.value(host, "nginx_keepalive_timeout", "4s"))),
         *(f"--pool={one.service}={one.group}" for one in platform.applications.values() if one.service in watched),
     ]
-    follows = bool(platform.value(host, "nginx_consul", True))
+    follows = platform.is_on(host, "nginx_consul", True)
     names = [str(site.get("name", "")) for site in sites]
     # A kernel without IPv6 refuses such a port, so it takes a host that has an address of it.
     internal, ipv6 = platform.value(host, "nginx_internal_paths", []), ":" in platform.address(host)

@@ -13,7 +13,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Problem,
     leader_of,
     standbys_of,
-    truth,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.versions import NOT_BELOW_PRIMARY
 from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres_hba, postgres_roles
@@ -286,7 +285,7 @@ def _clone(platform: Platform, host: str, cluster: Cluster, state: State) -> boo
     """
     if host == leader_of(cluster).name:
         return False
-    if truth(platform.value(host, "postgres_reclone")) or _interrupted(state):
+    if platform.is_on(host, "postgres_reclone") or _interrupted(state):
         return True
     holds = bool(state.get("initialised")) and bool(state.get("used"))
     return not (state.get("standby_signal") or holds)
@@ -365,7 +364,7 @@ def _of_standby(
 ) -> t.Iterator[tuple[str, str]]:
     again = _AGAIN
     leader = leader_of(cluster).name
-    reclone = truth(platform.value(host, "postgres_reclone")) is True
+    reclone = platform.is_on(host, "postgres_reclone")
     if state["configured"] and not state["initialised"] and not state["cloning"] and not reclone:
         # Else a base backup of everything would go to the disk below the mount point.
         yield (

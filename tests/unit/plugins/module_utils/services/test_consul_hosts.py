@@ -33,6 +33,7 @@ def platform(groups, playing=(), **variables):
         pytest.param(("loadbalancer",), {}, ["nginx"], id="nginx"),
         pytest.param(("loadbalancer",), {"nginx_service_name": "edge"}, ["edge"], id="nginx by another name"),
         pytest.param(("loadbalancer",), {"nginx_consul": False}, [], id="not registered"),
+        pytest.param(("loadbalancer",), {"nginx_consul": "no"}, [], id="not registered, in a word"),
         pytest.param(
             ("postgres", "queue"),
             {"postgres_consul_service": True, "pgbouncer_consul_service": True, "rabbitmq_consul_service": True},

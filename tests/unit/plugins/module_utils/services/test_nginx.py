@@ -184,6 +184,7 @@ def test_h12_sites_that_fit_no_application_or_each_other(applications, variables
         ([], {"nginx_sites": [SHOP]}),
         ([shop("blog")], {"nginx_sites": [{**SHOP, "external": True}]}),
         ([shop("blog")], {"nginx_sites": [SHOP], "nginx_consul": False}),
+        ([shop("blog")], {"nginx_sites": [SHOP], "nginx_consul": "false"}),
         ([shop(), shop("blog", "shop.example", listen=("8080",))], {}),
     ],
 )
