@@ -3,13 +3,14 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 LAB := $(PYTHON) -m tools.lab
 TIMED := @tools/ci/timed
-# The roles that CI tests by themselves; the long tier has the others.
+# The roles that CI tests by themselves; the long tier has the others, in two halves that take about the same time.
 CI_ROLES := app
-LONG_ROLES := $(filter-out shared $(CI_ROLES),$(notdir $(wildcard molecule/*)))
+DATA_ROLES := pgbouncer postgres rabbitmq redis
+LONG_ROLES := $(filter-out shared $(CI_ROLES) $(DATA_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke autoscale autoscale-test down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-bookworm api cores end-to-end end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
+  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,9 +67,13 @@ molecule: ## one role by itself, with an application of its own
 	@$(LAB) prepare
 	$(TIMED) molecule tests/molecule $(CI_ROLES)
 
-molecule-long: ## each of the other roles by itself
+molecule-long: ## the other roles, each by itself, but for those that keep data
 	@$(LAB) prepare
 	$(TIMED) molecule-long tests/molecule $(LONG_ROLES)
+
+molecule-data: ## the roles that keep data, each by itself
+	@$(LAB) prepare
+	$(TIMED) molecule-data tests/molecule $(DATA_ROLES)
 
 molecule-bookworm: ## a soak: every role on Debian 12
 	@$(LAB) prepare bookworm
