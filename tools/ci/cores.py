@@ -27,7 +27,7 @@ COLLECTIONS = f"{ROOT / '.ansible/collections'}{os.pathsep}{sysconfig.get_path('
 CORES = pathlib.Path(__file__).with_name("cores.toml")
 # What the unit tests run or reach through ansible-core; what they import is found in their files.
 NEEDED = ("ansible-runner", "import-linter", "jmespath", "pytest")
-IMPORTING = ("plugins", "tests/unit")
+IMPORTING = ("plugins", "roles", "tests/unit")
 
 
 def cores() -> dict[str, dict[str, str]]:
@@ -49,7 +49,7 @@ def pinned(requirements: str, names: tuple[str, ...]) -> list[str]:
 
 
 def imported(root: pathlib.Path) -> set[str]:
-    """Return the distributions, by normalized name, that the plugins and the unit tests below a folder import."""
+    """Return the distributions, by normalized name, that are imported by unit tests and by what they try."""
     files = (path for folder in IMPORTING for path in (root / folder).rglob("*.py"))
     code = "\n".join(path.read_text(encoding="utf-8") for path in files)
     modules = set(re.findall(r"(?m)^\s*(?:from|import) (\w+)", code))
