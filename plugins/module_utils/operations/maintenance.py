@@ -11,12 +11,11 @@ import urllib.parse
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.consul import in_force
-from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.unit import ask
+from ansible_collections.scaleout.platform.plugins.module_utils.process import LOOK_TIMEOUT
+from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers.consul import Api, in_force
 
 _OK = 200
 _UNKNOWN = 404
-_REFUSED = 403
 #: What to do where Consul knows no token of this host.
 REFUSE, SKIP = "refuse", "skip"
 #: Seconds between two questions.
@@ -24,15 +23,8 @@ _PAUSE = 0.5
 _EXCERPT = 200
 
 
-class _Agent:
-    """The Consul agent of this host.
-
-    :param tokens: of which the first that is accepted is used.
-    """
-
-    def __init__(self, url: str, tokens: t.Iterable[str]) -> None:
-        self._url = url.rstrip("/")
-        self._tokens = list(dict.fromkeys(token for token in tokens if token)) or [""]
+class _Agent(Api):
+    """The Consul agent of this host, of which an answer that means nothing is an error."""
 
     def ask(self, path: str, expected: t.Collection[int] = (_OK,), method: str = "GET") -> tuple[int, str]:
         """Send a request.
@@ -40,21 +32,11 @@ class _Agent:
         :param expected: the answers that mean something; none for any.
         :raises Refused: ``no_consul``: another answer, or none.
         """
-        for token in self._tokens:
-            status, text = self._ask(path, method, token)
-            if status != _REFUSED:
-                break
+        status, text = self.send(f"/v1/{path}", method)
         if expected and status not in expected:
             said = f"{status} ({' '.join(text.split())[:_EXCERPT]})" if status else f"nothing ({text})"
             raise Refused(f"The Consul agent at {self._url} answered {said}.", code="no_consul", status=status)
         return status, text
-
-    def revoked(self) -> bool:
-        """Whether Consul knows none of the tokens: each that it knows may read itself."""
-        return all(self._ask("acl/token/self", "GET", token)[0] == _REFUSED for token in self._tokens)
-
-    def _ask(self, path: str, method: str, token: str) -> tuple[int, str]:
-        return ask(f"{self._url}/v1/{path}", method, {"X-Consul-Token": token} if token else {})
 
     def json(self, path: str) -> t.Any:
         return json.loads(self.ask(path)[1])
@@ -69,7 +51,7 @@ class Maintenance(Task):
     def __init__(self, params: t.Mapping[str, t.Any]) -> None:
         self._params = params
         # What was registered with an earlier token is drained with it.
-        self._agent = _Agent(params["url"], [params["token"] or "", *in_force(params["id"])])
+        self._agent = _Agent(params["token"] or "", *in_force(params["id"]), url=params["url"], timeout=LOOK_TIMEOUT)
         self._id = urllib.parse.quote(params["id"], safe="")
 
     def plan(self) -> Plan:

@@ -73,23 +73,29 @@ class Api:
 
     :param tokens: ACL tokens, of which the first one that is accepted is used; they travel as a header and stand in no
         message. While a token is replaced, Consul may know only the one that is in force.
+    :param url: where it answers; empty for the usual place.
+    :param timeout: seconds for an answer.
     """
 
-    def __init__(self, *tokens: str) -> None:
-        self._tokens = list(dict.fromkeys(tokens)) or [""]
+    def __init__(self, *tokens: str, url: str = "", timeout: float = 5) -> None:
+        self._tokens = list(dict.fromkeys(token for token in tokens if token)) or [""]
+        self._url = (url or consul.API).rstrip("/")
+        self._timeout = timeout
 
     def send(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Return the status and the text of an answer; 0 and the reason where there is none."""
         for token in self._tokens:
-            status, text = ask(consul.API + path, method, {"X-Consul-Token": token}, timeout=5)
+            status, text = self._ask(path, method, token)
             if status != _REFUSED:
                 break
         return status, text
 
+    def _ask(self, path: str, method: str, token: str) -> tuple[int, str]:
+        return ask(self._url + path, method, {"X-Consul-Token": token} if token else {}, timeout=self._timeout)
+
     def revoked(self) -> bool:
         """Whether Consul knows none of the tokens: each that it knows may read itself."""
-        own = "/v1/acl/token/self"
-        return all(ask(consul.API + own, headers={"X-Consul-Token": one})[0] == _REFUSED for one in self._tokens)
+        return all(self._ask("/v1/acl/token/self", "GET", token)[0] == _REFUSED for token in self._tokens)
 
     def get(self, path: str) -> tuple[int, t.Any]:
         """Return the status of an answer and what it holds; None for what is no JSON."""
