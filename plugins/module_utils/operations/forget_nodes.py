@@ -11,7 +11,7 @@ import urllib.parse
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.members.health import known
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_tokens import carry_out, read
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_tokens import carry_out, read, read_held
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.services import consul_tokens as tokens
 
@@ -70,7 +70,7 @@ class ForgetNodes(Task):
         return {"revoked": sorted({*plan.result["revoked"], *self._retire()})}
 
     def _revoked(self) -> tuple[tokens.Action, ...]:
-        present = read(self._consul) if self._state == ABSENT else None
+        present = read_held(self._consul) if self._state == ABSENT else None
         return tokens.revoke(self._names, present) if present else ()
 
     def _retire(self) -> list[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 import urllib.parse
 
@@ -73,7 +74,7 @@ class RevokeTokens(Task):
         self._names = names
 
     def plan(self) -> Plan:
-        present = read(self._consul, {tokens.policy_of(name) for name in self._names}) or tokens.Present()
+        present = read_held(self._consul, {tokens.policy_of(name) for name in self._names}) or tokens.Present()
         return shown(tokens.revoke(self._names, present), present, {"in_use": {}})
 
     def apply(self, plan: Plan) -> None:
@@ -88,6 +89,24 @@ def read(consul: Consul, policies: t.Collection[str] = ()) -> tokens.Present | N
 
     :param policies: names of those whose rules are read, too.
     """
+    held = read_held(consul, policies)
+    if held is None:
+        return None
+    try:
+        services = [str(name) for name in consul.ask("/v1/catalog/services")]
+        instances = [
+            one for name in services for one in consul.ask(f"/v1/catalog/service/{urllib.parse.quote(name, safe='')}")
+        ]
+        return dataclasses.replace(held, registered=tokens.read_registered(consul.ask("/v1/catalog/nodes"), instances))
+    except (TypeError, KeyError, AttributeError):
+        raise _stranger(consul) from None
+
+
+def read_held(consul: Consul, policies: t.Collection[str] = ()) -> tokens.Present | None:
+    """Read tokens and policies only, which is all that it takes to revoke them; None where Consul has no ACLs.
+
+    :param policies: names of those whose rules are read, too.
+    """
     listed = consul.ask("/v1/acl/tokens", nothing=(_NO_ACLS,))
     if listed is None:
         return None
@@ -97,14 +116,13 @@ def read(consul: Consul, policies: t.Collection[str] = ()) -> tokens.Present | N
             consul.ask(f"/v1/acl/policy/{one['ID']}") if one["Name"] in policies else {**one, "Rules": ""}
             for one in known
         ]
-        services = [str(name) for name in consul.ask("/v1/catalog/services")]
-        instances = [
-            one for name in services for one in consul.ask(f"/v1/catalog/service/{urllib.parse.quote(name, safe='')}")
-        ]
-        registered = tokens.read_registered(consul.ask("/v1/catalog/nodes"), instances)
-        return tokens.Present(tokens.read_tokens(listed), tokens.read_policies(found), registered)
+        return tokens.Present(tokens.read_tokens(listed), tokens.read_policies(found))
     except (TypeError, KeyError, AttributeError):
-        raise Stranger("Consul", consul.host, consul.port, "what answers there is not Consul") from None
+        raise _stranger(consul) from None
+
+
+def _stranger(consul: Consul) -> Stranger:
+    return Stranger("Consul", consul.host, consul.port, "what answers there is not Consul")
 
 
 def shown(actions: t.Sequence[tokens.Action], present: tokens.Present, result: dict[str, t.Any]) -> Plan:
