@@ -24,12 +24,13 @@ def policies(platform: Platform) -> dict[str, Policy]:
 
 def problems(platform: Platform) -> list[Problem]:
     """Return what is wrong with the policies, and which of them ask for more than databases take."""
+    read = list(_read(platform))
     found = [
         Problem("invalid_policy", "", f"{fault.option}: {fault.text.rstrip('.')}")
-        for _name, _policy, faults in _read(platform)
+        for _name, _policy, faults in read
         for fault in faults
     ]
-    sound = policies(platform)
+    sound = {name: policy for name, policy, faults in read if not faults}
     most = {name: largest(policy) for name, policy in sound.items()}
     return found + list(sampling.problems(platform, sound)) + list(connections.problems(platform, most))
 
@@ -50,9 +51,10 @@ def largest(policy: Policy) -> int:
     return max(policy.bounds.maximum, *(window.maximum or 0 for window in policy.schedule), 0)
 
 
-def _read(platform: Platform) -> t.Iterator[tuple[str, Policy, list[Fault]]]:
+def _read(platform: Platform, group: str | None = None) -> t.Iterator[tuple[str, Policy, list[Fault]]]:
+    """Read the policies of all applications, or of those of a group, each with its faults."""
     for application in platform.applications.values():
-        if application.scaling is not None:
+        if application.scaling is not None and group in (None, application.group):
             faults: list[Fault] = []
             yield application.name, _parsed(platform, application, faults), faults
 
@@ -83,10 +85,9 @@ def of_group(platform: Platform, group: str) -> dict[str, Policy]:
     """
     found: dict[str, Policy] = {}
     faults: list[Fault] = []
-    for name, policy, wrong in _read(platform):
-        if platform.applications[name].group == group:
-            found[name] = policy
-            faults += wrong
+    for name, policy, wrong in _read(platform, group):
+        found[name] = policy
+        faults += wrong
     if faults:
         raise InvalidPolicy(faults)
     return found
