@@ -28,7 +28,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling import p
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.decide import HOLD, NONE, SCALE, Reason
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.evidence import Look
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.history import History
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, LARGEST, UP
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import DOWN, UP, is_amount
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.policy import Policy
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.pool import Member, Pause, Pool
 from ansible_collections.scaleout.platform.plugins.module_utils.scaling.readings import Readings
@@ -231,7 +231,7 @@ def connections(samples: t.Iterable[t.Any]) -> dict[str, float]:
     for sample in samples:
         metrics = _part(_part(sample, "metrics"), "network")
         host, at, count = _part(sample, "instance"), _part(sample, "timestamp") or 0.0, _part(metrics, "connections")
-        if not isinstance(host, str) or not (_is_count(at) and _is_count(count)):
+        if not isinstance(host, str) or not (is_amount(at) and is_amount(count)):
             continue
         if at >= found.get(host, (0.0, 0.0))[0]:
             found[host] = (at, float(count))
@@ -240,11 +240,6 @@ def connections(samples: t.Iterable[t.Any]) -> dict[str, float]:
 
 def _part(document: t.Any, key: str) -> t.Any:
     return document.get(key) if isinstance(document, dict) else None
-
-
-def _is_count(value: t.Any) -> bool:
-    # A comparison with NaN is false, and an int may be too large for a float.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LARGEST
 
 
 def fewest_connections(names: t.Sequence[str], seen: Seen) -> list[str]:

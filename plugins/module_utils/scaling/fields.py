@@ -12,8 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures
 
 _DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)")
 _UNIT = re.compile(r"[+-]?\d+(\.\d+)?\s*[A-Za-z]+")
-#: Numbers above it are typing errors, and would make a float imprecise; so are those that are closer to zero than this.
-_LARGEST = LARGEST
+#: Numbers closer to zero than this are typing errors, as those above the largest are, which a float has imprecisely.
 _SMALLEST = 1e-9
 
 Default = t.TypeVar("Default")
@@ -50,7 +49,7 @@ def fault_of_number(value: t.Any) -> str | None:
             return "has a unit; write a plain number, for a time the seconds, such as 300"
         return "is not a number"
     # A comparison with NaN is false, and an int may be too large for a float.
-    if not (value == 0 or _SMALLEST <= abs(value) <= _LARGEST):
+    if not (value == 0 or _SMALLEST <= abs(value) <= LARGEST):
         return "is not a number that can be reckoned with"
     return None
 

@@ -160,8 +160,8 @@ class Journal:
 
         :raises ActionRuns: another one runs, or one that cannot be read.
         """
-        told = dataclasses.replace(action, by=line(action.by), why=line(action.why))
-        started = dataclasses.replace(told, started=now, finished=None, outcome=None)
+        by, why = line(action.by), line(action.why)
+        started = dataclasses.replace(action, by=by, why=why, started=now, finished=None, outcome=None)
         found = self.running
         if found and found.run == run and dataclasses.replace(found.action, started=now) == started:
             return self

@@ -68,13 +68,16 @@ def stored(metric: str) -> str:
     return _SAME.get(metric, metric)
 
 
+def is_amount(value: t.Any, most: float = LARGEST) -> bool:
+    """Say whether a value is a finite number, not negative and not above the most."""
+    # A comparison with NaN is false, and an int may be too large for a float.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
+
+
 def is_sound(metric: str, value: t.Any) -> bool:
     """Say whether a value can be one of the metric: a finite number, not negative, not above what is possible."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
     highest = _ALL[metric].highest if metric in _ALL else None
-    # A comparison with NaN is false, and an int may be too large for a float.
-    return 0 <= value <= (highest if highest is not None else LARGEST)
+    return is_amount(value, LARGEST if highest is None else highest)
 
 
 def shown(metric: str, value: float) -> str:

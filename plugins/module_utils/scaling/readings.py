@@ -15,7 +15,12 @@ import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.moments import LAST
-from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import AHEAD, is_sound, stored
+from ansible_collections.scaleout.platform.plugins.module_utils.scaling.measures import (
+    AHEAD,
+    is_amount,
+    is_sound,
+    stored,
+)
 
 
 class Series:
@@ -176,5 +181,4 @@ class Readings:
 
 
 def _time(value: t.Any) -> float | None:
-    number = not isinstance(value, bool) and isinstance(value, (int, float))
-    return float(value) if number and 0 <= value <= LAST else None
+    return float(value) if is_amount(value, LAST) else None
