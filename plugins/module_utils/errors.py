@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.names import bracketed
+
 #: So much of a value that cannot be is repeated.
 _LONGEST = 200
 
@@ -90,8 +92,7 @@ class Unreachable(ScaleoutError):
     CODE = "unreachable"
 
     def __init__(self, what: str, host: str, port: int, reason: str) -> None:
-        place = f"[{host}]" if ":" in host else host
-        super().__init__(f"Cannot reach {what} at {place}:{port}: {reason}.", host=host, port=port)
+        super().__init__(f"Cannot reach {what} at {bracketed(host)}:{port}: {reason}.", host=host, port=port)
 
 
 class Denied(Unreachable):

@@ -47,7 +47,7 @@ def check(option: str, url: str) -> None:
         parts = urllib.parse.urlsplit(url)
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
         # A request has no other characters, and a name has no labels that are empty or longer than 63 of them.
-        usable = usable and url.isascii() and url.isprintable() and " " not in url
+        usable = usable and _is_plain(url)
         str(parts.hostname).encode("idna")
     except ValueError:
         usable = False
@@ -62,9 +62,13 @@ def check_token(option: str, token: str) -> None:
 
     :raises InvalidInput: it is empty, or has a space, the end of a line or another such character.
     """
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
+    if not token or not _is_plain(token):
         text = f"{option}: is no token; it is empty, or has a space, the end of a line or a letter beyond ASCII."
         raise ScaleoutError(text, code=InvalidInput.CODE, option=option)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _shown(url: str) -> str:

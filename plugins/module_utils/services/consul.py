@@ -27,7 +27,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.transaction impo
 
 STATE_MODULE = "scaleout.platform.consul_member_info"
 
-SERVERS = "consul_server"
+SERVERS = consul_hosts.SERVERS
 MAKE_KEY = "python3 -c 'import base64, os; print(base64.b64encode(os.urandom(32)).decode())'"
 MAKE_UUID = "python3 -c 'import uuid; print(uuid.uuid4())'"
 TOKENS = ("consul_management_token", "consul_agent_token", "consul_reader_token")

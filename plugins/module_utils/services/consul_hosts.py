@@ -11,7 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
 from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_tokens import described
 from ansible_collections.scaleout.platform.plugins.module_utils.services.table import GROUPS
 
-_SERVERS = "consul_server"
+SERVERS = "consul_server"
 
 
 def declared(platform: Platform, host: str) -> list[str]:
@@ -81,7 +81,7 @@ def servers_to_ask(platform: Platform, host: str, description: str | None) -> li
 
     :param description: of the host's token; None where Consul knows none, or does not say.
     """
-    if not platform.playing or any(server in platform.playing for server in platform.members(_SERVERS)):
+    if not platform.playing or any(server in platform.playing for server in platform.members(SERVERS)):
         return []
     if description is not None and set(declared(platform, host)) <= described(description):
         return []
@@ -90,7 +90,7 @@ def servers_to_ask(platform: Platform, host: str, description: str | None) -> li
 
 def answering(platform: Platform) -> list[str]:
     """Return a server that this run has reached; all of them where it has reached none, as far as is known."""
-    servers, reached = platform.members(_SERVERS), platform.groups.get("platform_reached", ())
+    servers, reached = platform.members(SERVERS), platform.groups.get("platform_reached", ())
     return [one for one in servers if one in reached or one in platform.playing][:1] or servers
 
 
