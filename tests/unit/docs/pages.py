@@ -46,6 +46,10 @@ class Account:
             "ANSIBLE_VAULT_PASSWORD_FILE": str(home / ".vault-password"),
             "COLUMNS": "1000",
         }
+        # A core without the package ``ansible`` has the collections of that package here; tools/ci/cores.py names them.
+        brought = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep)[1:]
+        if brought:
+            self.environment["ANSIBLE_COLLECTIONS_PATH"] = os.pathsep.join([f"{home}/.ansible/collections", *brought])
 
     def types(self, commands, **environment):
         """Run commands as they stand on a page; return the exit status and the output on one line."""
