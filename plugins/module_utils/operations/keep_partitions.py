@@ -31,6 +31,9 @@ OPTIONS = (
 #: The most rows that one transaction may move.
 MOST_ROWS = 1_000_000
 
+#: How often a set is looked at again because another client was faster.
+RACES = 5
+
 
 class KeepPartitions(Task):
     """Reads all sets at once, decides each for itself, and creates and retires partitions set by set."""
@@ -104,6 +107,16 @@ class KeepPartitions(Task):
         self.session.close()
 
     def _decide(self, wanted: t.Sequence[PartitionSet]) -> None:
+        for _attempt in range(RACES):
+            clashes = self._look(wanted)
+            if not clashes:
+                return
+            # A name may be taken because another task created that very partition after we had read those there are.
+            wanted = list(clashes)
+        self.decisions.update(clashes)
+
+    def _look(self, wanted: t.Sequence[PartitionSet]) -> dict[PartitionSet, ScaleoutError]:
+        """Decide; returns the sets whose partitions cannot have their names."""
         state = server.read(self.session, wanted)
         decide.check_server(state, self.clock())
         self.user = state.user
@@ -114,10 +127,8 @@ class KeepPartitions(Task):
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
         taken = server.taken(self.session, list(decided.values()))
-        for one, decision in decided.items():
-            clash = decide.clash(decision, taken)
-            if clash:
-                self.decisions[one] = clash
+        found = {one: decide.clash(decision, taken) for one, decision in decided.items()}
+        return {one: error for one, error in found.items() if error}
 
     def _decided(self) -> t.Iterator[tuple[PartitionSet, Decision]]:
         for wanted, decision in list(self.decisions.items()):
@@ -126,7 +137,7 @@ class KeepPartitions(Task):
 
     def _carry_out(self, wanted: PartitionSet) -> Outcome:
         so_far = Outcome()
-        for attempt in range(2):
+        for attempt in range(RACES):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):
                 so_far.errors.append(decision)
@@ -134,7 +145,7 @@ class KeepPartitions(Task):
             try:
                 self._work(decision, so_far)
             except server.Outrun as error:
-                if attempt:
+                if attempt == RACES - 1:
                     so_far.errors.append(error)
                 # Another client has changed the set meanwhile; what is there now decides, once.
                 self._decide([wanted])

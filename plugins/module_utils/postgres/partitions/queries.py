@@ -96,3 +96,5 @@ PENDING = f"""{_AS_WE_READ}
 SELECT inhdetachpending AS pending FROM pg_inherits
 WHERE inhparent = %(root)s AND inhrelid = %(partition)s
 """
+
+COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"

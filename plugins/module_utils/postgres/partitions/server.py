@@ -26,7 +26,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     Partition,
     Root,
     State,
+    comment_with,
     read_leftover,
+    split_comment,
 )
 
 #: Partitions that one transaction creates: each takes a lock on itself, its TOAST table and its indexes.
@@ -227,7 +229,8 @@ class Work:
         :raises ScaleoutError: the server refuses, or a lock was not had.
         """
         for left in self.decision.leftovers:
-            self._finish(left)
+            self._put_away(left)
+            self.outcome.finished.append(left)
         # A table has one interrupted detaching at the most, and no other can begin before it is finished.
         for old in sorted(self.decision.going, key=lambda one: not one.partition.pending):
             self._retire(old)
@@ -236,33 +239,40 @@ class Work:
     def _retire(self, old: Old) -> None:
         root, sql, partition = self.decision.table, self.session.sql, old.partition
         concurrently = partition.pending or not (root.default or self.companion.covers(root))
-        after = sql.SQL("")
-        retention = self.decision.wanted.retention
-        if old.action == "dropped":
-            after = ddl.drop(sql, partition.schema, partition.name)
-        elif old.action == "moved" and retention:
-            after = ddl.move(sql, partition.schema, partition.name, retention.schema)
         locks = {root.oid: _ACCESS, partition.oid: _ACCESS}
         if not concurrently:
             statement = ddl.lock(sql, root, "ACCESS EXCLUSIVE")
             for more in self.companion.detaching(root, partition.name):
                 statement += sql.SQL(more)
-            statement += ddl.detach(sql, root, partition.schema, partition.name) + after
+            statement += ddl.detach(sql, root, partition.schema, partition.name)
+            retention = self.decision.wanted.retention
+            if old.action == "dropped":
+                statement += ddl.drop(sql, partition.schema, partition.name)
+            elif old.action == "moved" and retention:
+                statement += ddl.move(sql, partition.schema, partition.name, retention.schema)
             self._patiently(statement, f"detach {partition.name}", locks)
             return
-        if old.action in ("dropped", "moved"):
-            self._mark(old)
+        left = self._mark(old) if old.action in ("dropped", "moved") else None
         self._detach_concurrently(partition, locks)
-        if old.action in ("dropped", "moved"):
-            self._patiently(after, f"put {partition.name} away", {partition.oid: _ACCESS})
+        if left:
+            self._put_away(left)
 
-    def _mark(self, old: Old) -> None:
+    def _mark(self, old: Old) -> Leftover:
         """Note in its comment what becomes of a partition, for a later run to finish where this one is interrupted."""
         root, sql, retention = self.decision.table, self.session.sql, self.decision.wanted.retention
-        left = Leftover(old.partition.oid, old.partition.schema, old.partition.name, old.action)
-        left = dataclasses.replace(left, move_to=retention.schema if retention else "")
-        statement = ddl.comment(sql, old.partition.schema, old.partition.name, left.line(root))
-        self._patiently(statement, f"mark {old.partition.name}", {old.partition.oid: _SHARE_UPDATE})
+        partition = old.partition
+        comment = self.session.rows(queries.COMMENT, {"oid": partition.oid})[0]["comment"]
+        left = Leftover(
+            partition.oid,
+            partition.schema,
+            partition.name,
+            old.action,
+            retention.schema if retention else "",
+            split_comment(comment)[0],
+        )
+        statement = ddl.comment(sql, left.schema, left.name, comment_with(left.comment, left.line(root)))
+        self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
+        return left
 
     def _detach_concurrently(self, partition: Partition, locks: dict[int, str]) -> None:
         root, sql = self.decision.table, self.session.sql
@@ -283,16 +293,15 @@ class Work:
             again=again,
         )
 
-    def _finish(self, left: Leftover) -> None:
-        """Drop or move what an earlier run has detached for that."""
+    def _put_away(self, left: Leftover) -> None:
+        """Drop or move what was detached for that."""
         sql = self.session.sql
         if left.action == "dropped":
             statement = ddl.drop(sql, left.schema, left.name)
         else:
-            statement = ddl.move(sql, left.schema, left.name, left.move_to)
-            statement += ddl.comment(sql, left.move_to, left.name, "")
+            statement = ddl.comment(sql, left.schema, left.name, left.comment)
+            statement += ddl.move(sql, left.schema, left.name, left.move_to)
         self._patiently(statement, f"put {left.name} away", {left.oid: _ACCESS})
-        self.outcome.finished.append(left)
 
     def drop_table(self) -> None:
         """Drop the table with its partitions."""
