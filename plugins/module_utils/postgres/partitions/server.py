@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import typing as t
@@ -155,16 +154,19 @@ def find(
 def _facts(session: Session, root: Root, clock: int) -> Facts:
     axis = report.axis_of(root)
     largest = default_rows = None
-    # Of a table that we may not read, the catalog alone speaks.
-    with contextlib.suppress(Refused):
+    try:
         if axis and axis.is_number and root.partitioned_by[0]:
             largest = _largest_of(session, root, root.partitioned_by[0])
         default = next((one for one in root.partitions if one.oid == root.default), None)
         if default:
-            query = session.sql.SQL("SELECT count(*) AS rows FROM (SELECT FROM {} LIMIT {}) AS some").format(
+            query = session.sql.SQL("SELECT count(*) AS rows FROM (SELECT FROM {} LIMIT {}) AS counted").format(
                 ddl.name(session.sql, default.schema, default.name), session.sql.Literal(queries.MOST_COUNTED)
             )
             default_rows = session.rows(query)[0]["rows"]
+    except Refused as error:
+        # Of a table that we may not read, the catalog alone speaks.
+        if error.code != "denied":
+            raise
     return Facts(clock, largest, default_rows)
 
 
