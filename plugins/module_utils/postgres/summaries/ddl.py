@@ -16,7 +16,12 @@ import hashlib
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import counting, reading, text
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
+    counting,
+    reading,
+    text,
+    triggers,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, part_comment
@@ -70,7 +75,7 @@ def install(kept: Kept) -> list[str]:
     statements += path(kept)
     comment = text.literal(part_comment(kept.summary))
     for part in kept.parts:
-        statements += [*counting.storage(part), *counting.functions(part), *counting.triggers(part)]
+        statements += [*counting.storage(part), *counting.functions(part), *triggers.equip(part)]
         statements.append(f"COMMENT ON TABLE {part.kept} IS {comment};")
     return statements
 
@@ -78,7 +83,7 @@ def install(kept: Kept) -> list[str]:
 def equip(kept: Kept) -> list[str]:
     """Put triggers where they are missing."""
     statements = _lock(kept.parts, "SHARE ROW EXCLUSIVE") + path(kept)
-    return statements + [statement for part in kept.parts for statement in counting.triggers(part)]
+    return statements + [statement for part in kept.parts for statement in triggers.equip(part)]
 
 
 def open_view(kept: Kept, before: Kept | None) -> list[str]:

@@ -152,27 +152,28 @@ def _check_name(option: str, name: str) -> None:
 
 
 def _check(wanted: Summary) -> None:
-    groups = wanted.groups
+    first = wanted.every or wanted.sources[0]
     for source in wanted.read:
         option = "columns" if source is wanted.every else "group_by"
         if not source.group_by:
             raise InvalidInput(option, [], f"of {source.label} is empty: a summary has a row for each group")
         if len(set(source.group_by)) < len(source.group_by):
             raise InvalidInput(option, list(source.group_by), f"of {source.label} has a column twice")
-        if len(source.group_by) != len(groups):
-            raise InvalidInput(
-                option,
-                list(source.group_by),
-                f"of {source.label} has {len(source.group_by)} columns, and that of {wanted.read[0].label} has "
-                f"{len(wanted.read[0].group_by)}",
-            )
         if source is not wanted.every and not source.columns:
             raise InvalidInput("columns", [], f"of {source.label} is empty: nothing would be kept of it")
+    for source in wanted.sources:
+        if len(source.group_by) != len(first.group_by):
+            raise InvalidInput(
+                "group_by",
+                list(source.group_by),
+                f"of {source.label} has {len(source.group_by)} columns, and that of {first.label} has "
+                f"{len(first.group_by)}",
+            )
     tables = [source.label for source in wanted.sources]
     for label in tables:
         if tables.count(label) > 1:
             raise InvalidInput("tables", label, "is there twice; give it all its columns in one place")
-    names = [*groups, *(column.name for column in wanted.columns)]
+    names = [*wanted.groups, *(column.name for column in wanted.columns)]
     for name in names:
         if names.count(name) > 1:
             raise InvalidInput("columns", name, f"would be twice in {wanted.label}")
