@@ -39,14 +39,20 @@ END"""
     return [f"DO {text.literal(body)};", f"ALTER TABLE {part.base} ENABLE REPLICA TRIGGER {trigger};"]
 
 
-def arriving(part: Part, name: str) -> list[str]:
-    """Statements for the transaction that attaches a partition, behind it: it gets triggers, and its rows count."""
+def arriving(part: Part, name: str, counted: bool = False) -> list[str]:
+    """Statements for the transaction that attaches a partition, behind it: it gets triggers.
+
+    :param counted: whether its rows count from now on. They do not where they counted before, in another partition.
+        The table is locked in ACCESS EXCLUSIVE mode then, as ATTACH itself keeps no one out: a query that was planned
+        before would not see rows that the summary has.
+    """
+    count = f"PERFORM {part.object('_count')}(leaf, 1);" if counted else ""
     body = f"""DECLARE
   leaf {_CLASS} := {_child(part, name)};
   one pg_catalog.record;
 BEGIN
   {_on_tree(part, "leaf")}
-  PERFORM {part.object("_count")}(leaf, 1);
+  {count}
 END"""
     return [f"DO {text.literal(body)};"]
 

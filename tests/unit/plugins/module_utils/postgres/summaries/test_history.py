@@ -23,6 +23,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.summa
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Root
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import server as room
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import triggers
 
 from .conftest import column, table
 
@@ -219,6 +221,7 @@ def moves(database, seed):
     companion = SummarizedPartitions(session)
     root = Root(0, "public", "points")
     assert companion.covers(root)
+    parts = room.summaries(session, "public", "summary")[0].parts
     away = []
 
     @named("move")
@@ -229,7 +232,7 @@ def moves(database, seed):
                 client.run(
                     f"INSERT INTO points_2 SELECT 1, 'a', {dice.randrange(100, 200)}, 9, 7 ON CONFLICT DO NOTHING"
                 )
-                more = "".join(companion.attached(root, "points_2"))
+                more = "".join(triggers.arriving(parts[0], "points_2", counted=True))
                 client.run(
                     # ATTACH alone keeps no one out, and a query that was planned before it does not see its rows.
                     "SET lock_timeout = '300ms'; BEGIN; LOCK points IN ACCESS EXCLUSIVE MODE; "
@@ -260,7 +263,7 @@ def test_random_histories_of_concurrent_writers(database, seed):
     @named("make")
     def make(_client):
         if not made:
-            made.append(database.summary("summary", tables=[POINTS])[1]["outcome"])
+            made.append(database.summary("summary", tables=[POINTS], lock_timeout=900, lock_patience=60)[1]["outcome"])
         time.sleep(0.01)
         return True
 
