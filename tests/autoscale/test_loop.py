@@ -95,7 +95,7 @@ def test_w2_it_grows_under_load_and_shrinks_back(pool, traffic):
 
 def test_a2_the_brake_holds_and_is_shown(pool, traffic):
     traffic.at(HIGH)
-    pool.cycle("-e", "pause=1h", "-e", "why=The sale", "-e", "application=counter")[0].succeeded()
+    pool.cycle("-e", "pause=1h", "-e", "why='The sale'", "-e", "application=counter")[0].succeeded()
     before = pool.members()
     said = cycles(pool, *STATIC, until=lambda: "up is wanted" in (pool.cycle(*STATIC)[1] or [""])[0])
     assert all("The sale" in line for line in said), said
