@@ -72,7 +72,7 @@ def view(summary: Summary, parts: t.Sequence[Part]) -> str:
 
     One aggregation over all storage, so that a condition on the group reaches the index of each table.
     """
-    groups = [f"s.k{number}" for number, _ in enumerate(summary.groups, 1)]
+    groups = [f"s.k{number}" for number, _value in enumerate(summary.groups, 1)]
     branches = [
         _branch(summary, parts, number, table)
         for number, part in enumerate(parts, 1)
@@ -86,7 +86,7 @@ def view(summary: Summary, parts: t.Sequence[Part]) -> str:
         for column in part.source.columns:
             taken = value(part, places[column.name], column, f"s.p{number}_", groups)
             listed.append(f"{taken} AS {text.name(column.name)}")
-    rows = "sum(s.e)" if summary.every else " + ".join(f"sum(s.p{number}_n)" for number, _ in enumerate(parts, 1))
+    rows = "sum(s.e)" if summary.every else " + ".join(f"sum(s.p{number}_n)" for number, _value in enumerate(parts, 1))
     united = "\n  UNION ALL ".join(branches)
     return f"SELECT {', '.join(listed)}\nFROM ({united}) s\nGROUP BY {', '.join(groups)} HAVING {rows} > 0"
 
@@ -118,7 +118,7 @@ def _nothing(part: Part, stored: str) -> str:
 
 def defining(summary: Summary, parts: t.Sequence[Part]) -> str:
     """What the view has to have, from the base tables alone."""
-    groups = [f"s.k{number}" for number, _ in enumerate(summary.groups, 1)]
+    groups = [f"s.k{number}" for number, _value in enumerate(summary.groups, 1)]
     branches = []
     for own, part in enumerate(parts, 1):
         listed = [f"{group} AS k{number}" for number, group in enumerate(part.group("r"), 1)]

@@ -196,7 +196,7 @@ class Work:
                     raise Locked(f"fold {kept.summary.label}", self.waited.attempts, spent, []) from None
                 time.sleep(_PAUSE * random.uniform(0.5, 1.0))
                 continue
-            count += folded
+            count += int(folded)
             # What is written meanwhile is for the next time, or there would be no end.
             if whole or not folded or count >= there:
                 return count

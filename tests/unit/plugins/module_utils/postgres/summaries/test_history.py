@@ -158,7 +158,7 @@ def writes(writer, seed):
     @named("write")
     def one(client):
         level = dice.choice(["READ COMMITTED"] * 4 + ["REPEATABLE READ"])
-        statements = [write(dice, writer) for _ in range(dice.choice([1, 1, 2, 4]))]
+        statements = [write(dice, writer) for _number in range(dice.choice([1, 1, 2, 4]))]
         if dice.random() < 0.2:
             # What is rolled back in part counts in part.
             statements[1:1] = ["SAVEPOINT s", write(dice, writer), "ROLLBACK TO s"]

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Create, replace, refresh and drop the materialized views of a PostgreSQL database."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    InvalidInput,
+    PartlyApplied,
+    ScaleoutError,
+    Unreachable,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import change, server, spec
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import plan as planner
+
+#: What a view has, as the module's options name it.
+OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Desired))
+
+#: The server counts a time limit in milliseconds, as an integer of 32 bits.
+LONGEST_TIMEOUT = 2**31 - 1
+MOST_RETRIES = 1000
+
+
+class AlterMatviews(Task):
+    """Reads the views of a database, decides what becomes of them, and creates, replaces, refreshes and drops."""
+
+    def __init__(
+        self, endpoint: connection.Endpoint, wanted: tuple[spec.Desired, ...], patience: change.Patience
+    ) -> None:
+        self.wanted = wanted
+        self.patience = patience
+        self.session = connection.Session(endpoint)
+        self.choices: tuple[planner.Choice, ...] = ()
+
+    @classmethod
+    def of(cls, params: t.Mapping[str, t.Any]) -> AlterMatviews:
+        """The task that the options of the module ``materialized_view`` describe, with its connection.
+
+        :raises InvalidInput: an option that can never work.
+        """
+        if not 1 <= params["lock_timeout"] <= LONGEST_TIMEOUT:
+            reason = f"is not a number of milliseconds from 1 to {LONGEST_TIMEOUT}"
+            raise InvalidInput("lock_timeout", params["lock_timeout"], reason)
+        if not 0 <= params["lock_retries"] <= MOST_RETRIES:
+            raise InvalidInput("lock_retries", params["lock_retries"], f"is not a number from 0 to {MOST_RETRIES}")
+        views = params["views"] or []
+        if params["name"] is not None:
+            views = [{option: params[option] for option in OPTIONS}]
+        return cls(
+            connection.Endpoint.of(params),
+            spec.parse_views(views),
+            change.Patience(params["lock_timeout"], params["lock_retries"]),
+        )
+
+    def plan(self) -> Plan:
+        self.choices = planner.decide(self.wanted, server.read(self.session, self.wanted))
+        return planner.plan(self.choices)
+
+    def apply(self, plan: Plan) -> dict[str, t.Any]:
+        """Carry each view's actions out; one that fails stops none of the others.
+
+        :raises ScaleoutError: naming what was done and what was not.
+        """
+        changer = change.Changer(self.session, self.patience)
+        errors: list[ScaleoutError] = []
+        done: list[str] = []
+        not_done: list[str] = []
+        failed: set[str] = set()
+        for action in plan.actions:
+            if action.desired.label in failed or (errors and isinstance(errors[-1], Unreachable)):
+                not_done.append(_described(action))
+                continue
+            try:
+                changer.carry_out(action)
+            except ScaleoutError as error:
+                errors.append(error)
+                failed.add(action.desired.label)
+                not_done.append(_described(action))
+            else:
+                done.append(_described(action))
+        if errors:
+            raise PartlyApplied.stopped_by(_of_all(errors), done, not_done)
+        now = server.read_views(self.session, self.wanted)
+        return {"views": [planner.row(choice, now.get(choice.desired.label), known=True) for choice in self.choices]}
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def _of_all(errors: t.Sequence[ScaleoutError]) -> ScaleoutError:
+    """One error for those of several views: the first one's code, and what each says."""
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    message = " ".join(dict.fromkeys(error.message for error in errors))
+    return ScaleoutError(message, code=first.code, **first.facts)
+
+
+def _described(action: t.Any) -> str:
+    return f"{planner.VERBS[type(action)]} {action.desired.label}"
