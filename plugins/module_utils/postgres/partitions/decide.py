@@ -136,6 +136,19 @@ def check_server(state: State, here: float) -> None:
         )
 
 
+def hurry(state: State, lock_timeout: int) -> tuple[str, ...]:
+    """What is said where a wait for a lock may end with a deadlock, and that in another session's error.
+
+    :param lock_timeout: milliseconds that one attempt waits.
+    """
+    if lock_timeout < state.deadlock_timeout:
+        return ()
+    return (
+        f"lock_timeout is {lock_timeout} ms, and the server's deadlock_timeout {state.deadlock_timeout} ms: in a "
+        "deadlock, an application may get the error. Make lock_timeout the smaller one.",
+    )
+
+
 def decide(wanted: PartitionSet, state: State) -> Decision:
     """What becomes of one set.
 

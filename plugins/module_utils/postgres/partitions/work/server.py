@@ -35,6 +35,7 @@ _ACCESS = "AccessExclusiveLock"
 
 #: Another client has created the same table, attached a partition that overlaps, or written rows of it to the default.
 _RIVAL = ("42P07", "42P17", "23514")
+_NOT_SUPPORTED = "0A000"
 _CHECK_VIOLATION = "23514"
 _DIVISION_BY_ZERO = "22012"
 
@@ -98,6 +99,9 @@ class Work:
             except Refused as error:
                 if error.facts.get("sqlstate") in _RIVAL:
                     raise Outrun(error.message) from None
+                if error.facts.get("sqlstate") == _NOT_SUPPORTED:
+                    # Such as a key without the column, of a definition or of a table that is divided in turn.
+                    raise Refused(error.message, code="unpartitionable") from None
                 raise
             self.outcome.described = True
             self.outcome.created += chunk

@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     check_server,
     clash,
     decide,
+    hurry,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import predicted, result
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -257,6 +258,11 @@ def test_a_clock_that_is_days_off_is_refused():
     with pytest.raises(ScaleoutError) as refused:
         check_server(state_of(), NOON / 1_000_000 - 3 * 365 * 86_400)
     assert refused.value.code == "clock"
+
+
+def test_a_wait_that_may_end_in_a_deadlock_is_named():
+    assert hurry(state_of(), 500) == ()
+    assert "deadlock_timeout 1000 ms" in hurry(state_of(), 1000)[0]
 
 
 @settings(max_examples=100)
