@@ -89,6 +89,10 @@ class Axis:
         """The largest bound that a column of this type can hold."""
         return _LARGEST.get(column_type, math.inf)
 
+    def smallest(self, column_type: str) -> Key:
+        """The smallest one; the time of a UUIDv7 begins in 1970."""
+        return 0 if self.kind == "uuidv7" else -self.largest(column_type)
+
     def key(self, micros: int) -> int:
         """The key of a time in microseconds since 1970."""
         if self.kind == "date":

@@ -19,13 +19,13 @@ Piece = tuple[Range, Period]
 
 
 def wanted_pieces(
-    wanted: PartitionSet, grid: Grid, now: int, cutoff: Key | None, present: t.Sequence[Range], largest: Key
+    wanted: PartitionSet, grid: Grid, now: int, cutoff: Key | None, present: t.Sequence[Range], column_type: str
 ) -> list[Piece]:
     """The ranges from ``past`` behind to ``premake`` ahead that no partition holds yet.
 
     :param now: the key of the present time, or the largest number.
     :param cutoff: what ends here or before is older than the retention.
-    :param largest: the largest value that the column's type has.
+    :param column_type: as PostgreSQL calls it; not all values fit into each.
     :raises Refused: a partition that exists holds a part of one.
     """
     current = grid.containing(now)
@@ -39,10 +39,12 @@ def wanted_pieces(
     ordered = sorted(present)
     uppers = [one.upper for one in ordered]
     lowers = [one.lower for one in ordered]
+    smallest, largest = grid.axis.smallest(column_type), grid.axis.largest(column_type)
     for period in periods:
-        if (cutoff is not None and period.upper <= cutoff) or period.lower > largest:
+        if (cutoff is not None and period.upper <= cutoff) or period.lower > largest or period.upper <= smallest:
             continue
-        range_ = Range(period.lower, math.inf if period.upper > largest else period.upper)
+        lower = -math.inf if period.lower < smallest else period.lower
+        range_ = Range(lower, math.inf if period.upper > largest else period.upper)
         held = ordered[bisect.bisect_right(uppers, range_.lower) : bisect.bisect_left(lowers, range_.upper)]
         if not held:
             pieces.append((range_, period))

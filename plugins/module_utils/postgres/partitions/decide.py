@@ -199,7 +199,7 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
     column_type = root.columns[wanted.column] if root else ""
     ranges = [(one, bound) for one, bound in present if isinstance(bound, Range)]
     kept = [bound for _one, bound in ranges]
-    pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, axis.largest(column_type))
+    pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, column_type)
     pieces, unfilled = coverage.with_gaps(wanted, grid, cutoff, kept, pieces)
     template = wanted.template(axis)
     create = [made(wanted, template.of_period(period), bound) for bound, period in pieces]
