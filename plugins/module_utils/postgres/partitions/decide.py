@@ -192,8 +192,9 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
     wanted.check_axis(axis)
     stored = root.record if root else Record()
     record = fit.record_of(wanted, axis, stored)
-    grid = fit.grid_of(wanted, axis, record)
     present = fit.bounds_of(root, axis) if root else ()
+    axis = axis.like(key for _one, bound in present if isinstance(bound, Range) for key in (bound.lower, bound.upper))
+    grid = fit.grid_of(wanted, axis, record)
     now: int = state.largest.get((wanted.schema, wanted.table), 0) if axis.is_number else grid.now(state.clock)
     cutoff = _cutoff(wanted, grid, state.clock, now)
     column_type = root.columns[wanted.column] if root else ""

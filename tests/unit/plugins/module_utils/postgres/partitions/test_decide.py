@@ -199,6 +199,14 @@ def test_a_smaller_interval_begins_where_the_larger_one_ends():
     assert created == [f"tasks_y2024m04d{day:02d}" for day in range(1, 5)]
 
 
+def test_ids_whose_bounds_have_the_version_of_a_uuid():
+    """As people write them by hand."""
+    march = "FOR VALUES FROM ('018df74f-8400-7000-8000-000000000000') TO ('018e96f4-a800-7000-8000-000000000000')"
+    april = "FOR VALUES FROM ('018e96f4-a800-7000-8000-000000000000') TO ('018f3173-7000-7000-8000-000000000000')"
+    created = decide(PartitionSet.of(MONTHS), state_of(table(("by_hand", march), kind="uuidv7"))).create
+    assert sql_of(created[0].bound, Axis("uuidv7")) == april
+
+
 def test_the_last_numbers_of_a_type():
     root = table(kind="number", columns={"at": "integer"})
     numbers = {**MONTHS, "interval": "1000000000", "premake": 9}
