@@ -9,10 +9,12 @@ import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Key
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, BadBound, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid, Period
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import MOST, PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Partition
 
 #: A range to create, and the period that it is named after.
 Piece = tuple[Range, Period]
@@ -93,6 +95,20 @@ def gaps(ranges: t.Iterable[Range], within: Range | None = None) -> list[Range]:
                 found.append(gap)
         end = one.upper if end is None else max(end, one.upper)
     return found
+
+
+def highest_first(partitions: t.Sequence[Partition]) -> list[Partition]:
+    """The partitions of a set by numbers, from the highest bound down, and the default one last."""
+
+    def bound_of(one: Partition) -> Key:
+        try:
+            bound = bounds.parse(one.bound, Axis("number"))
+        except BadBound:
+            return -math.inf
+        return bound.lower if isinstance(bound, Range) else -math.inf
+
+    ordered = sorted(partitions, key=bound_of, reverse=True)
+    return sorted((one for one in ordered if not one.pending), key=lambda one: one.bound == "DEFAULT")
 
 
 def covered_until(ranges: t.Iterable[Range], now: Key) -> Key | None:

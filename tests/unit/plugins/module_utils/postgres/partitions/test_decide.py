@@ -322,6 +322,13 @@ def test_the_plan_covers_premake_and_retention_exactly(kind, zone, interval, pre
         assert not decide(wanted, state_of(again, clock, largest={("public", "tasks"): largest})).changes
 
 
+def test_the_highest_partition_comes_first():
+    held = ["FOR VALUES FROM (MINVALUE) TO (0)", "DEFAULT", "FOR VALUES FROM ('9') TO ('10')",
+            "FOR VALUES FROM ('10') TO (MAXVALUE)"]  # fmt: skip
+    ordered = coverage.highest_first([Partition(place, "public", "p", bound) for place, bound in enumerate(held)])
+    assert [one.oid for one in ordered] == [3, 2, 0, 1]
+
+
 def test_covered_until():
     ranges = [Range(0, 10), Range(10, 20), Range(30, 40)]
     assert coverage.covered_until(ranges, 5) == 20

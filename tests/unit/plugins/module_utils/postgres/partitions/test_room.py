@@ -332,3 +332,14 @@ def test_what_changes_with_a_set_does_so_in_the_same_transaction(keep, client):
     # On the first of a month, the month before is not a day old.
     assert said[1:] == [f"detaching {name} with 10" for name in names[: len(said) - 1]]
     assert len(said) in (2, 3)
+
+
+def test_the_largest_number_is_looked_for_where_it_is(keep, client):
+    client.run("CREATE TABLE events (id numeric) PARTITION BY RANGE (id)")
+    client.run("CREATE TABLE events_default PARTITION OF events DEFAULT")
+    events = {"table": "events", "column": "id", "interval": "10", "premake": 70}
+    keep(events)
+    client.run("INSERT INTO events VALUES (5), (25), (1e30)")
+    plan = keep({**events, "premake": 70})
+    assert [row["name"] for row in plan.result["sets"][0]["created"]] == ["events_n710", "events_n720"]
+    assert "the last 1000000000000000000000000000000" in plan.warnings[0]

@@ -252,6 +252,14 @@ def test_ids_and_numbers_move_too(keep, client):
     assert client.one("SELECT count(*) FROM numbers_default") == 0
 
 
+def test_rows_move_into_partitions_that_are_divided(keep, visits):
+    fill(visits, 40, 0, 1)
+    divided = {**DAYS, "sub_partitions": {"column": "id", "modulus": 2}}
+    assert keep(divided).result["sets"][0]["moved"] == 80
+    assert set(spread(visits)) == {f"{partition(ahead)}_h{part}" for ahead in (0, 1) for part in (0, 1)}
+    assert visits.rows(LEFT) == []
+
+
 def test_values_of_a_list_move_too(keep, client):
     client.run("CREATE TABLE orders (id bigint, country text, PRIMARY KEY (id, country)) PARTITION BY LIST (country)")
     client.run("CREATE TABLE orders_default PARTITION OF orders DEFAULT")
