@@ -169,7 +169,7 @@ def decide(wanted: PartitionSet, state: State) -> Decision:
             present=present,
             create=_free(create, present),
             create_root=root is None,
-            leftovers=root.leftovers if root else (),
+            leftovers=tuple(left for left in root.leftovers if left.action == "moving") if root else (),
         )
     )
 
@@ -205,6 +205,7 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
     template = wanted.template(axis)
     create = [made(wanted, template.of_period(period), bound) for bound, period in pieces]
     retire, error = retention.retire(wanted, root, axis, ranges, cutoff)
+    left, said = retention.leftovers(wanted, root, cutoff)
     leaving = {old.partition.oid for old in retire if old.action != "kept"}
     if error:
         leaving = set()
@@ -222,12 +223,12 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             comment=None if root and comment == root.comment else comment,
             retire=retire if not error else tuple(old for old in retire if old.action in ("kept", "finalized")),
             retention_error=error,
-            leftovers=root.leftovers if root else (),
+            leftovers=left,
             gaps=tuple(coverage.gaps(after)),
             now=now,
             cutoff=cutoff,
             time_zone=record.time_zone,
-            warnings=tuple(unfilled),
+            warnings=(*unfilled, *said),
         )
     )
 

@@ -249,7 +249,7 @@ def test_a_comment_that_is_not_ours_says_nothing(line):
 
 
 def test_a_leftover_is_read_as_it_is_written():
-    left = Leftover(7, "attic", "old", "moved", "deep", "of old")
+    left = Leftover(7, "attic", "old", "moved", "deep", "of old", upper=5)
     text = state.comment_with("of old", left.line(table()))
     assert state.read_leftover(7, "attic", "old", text) == (("public", "tasks"), left)
     assert state.read_leftover(7, "attic", "old", 'partition_set: {"action": "eaten"}') is None

@@ -31,6 +31,9 @@ def test_what_was_interrupted_is_finished(keep, client, server, database):
         assert len(row["created"]) == 3, "creation is not undone by what happens to retention"
         assert {holder["pid"] for holder in row["holders"]} == {reader.connection.info.backend_pid}
         assert client.one("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == 1
+        # Only the one whose detaching has begun says what is to become of it.
+        marked = "SELECT count(*) FROM pg_description WHERE description ~ 'partition_set: ..action'"
+        assert client.one(marked) == 1
         reader.run("ROLLBACK")
     row = keep(moving).result["sets"][0]
     assert names[0] in [one["name"] for one in row["retired"]]

@@ -181,16 +181,21 @@ def test_partitions_move_to_another_schema(keep, client):
     assert not keep(moving).changed
 
 
-def test_a_leftover_is_dropped(keep, client):
+def test_a_leftover_is_dropped_while_that_is_wanted(keep, client):
     client.run(CREATE_VISITS)
     keep(VISITS)
     client.run("CREATE TABLE old (LIKE visits)")
     client.run("""COMMENT ON TABLE old IS
-        'partition_set: {"action": "dropped", "move_to": "", "of": ["public", "visits"]}'""")
-    assert keep(VISITS, check=True).changed
-    assert keep(VISITS).result["sets"][0]["retired"] == [{"name": "old", "action": "dropped", "bounds": None}]
+        'partition_set: {"action": "dropped", "move_to": "", "of": ["public", "visits"], "upper": "1000000"}'""")
+    plan = keep(VISITS)
+    assert not plan.changed
+    assert "public.old was detached to be dropped" in plan.warnings[0]
+    assert not keep({**VISITS, "retention": "90 years", "retention_action": "drop"}).changed
+    dropping = {**VISITS, "retention": "2 years", "retention_action": "drop"}
+    assert keep(dropping, check=True).changed
+    assert keep(dropping).result["sets"][0]["retired"] == [{"name": "old", "action": "dropped", "bounds": None}]
     assert client.one("SELECT to_regclass('old')") is None
-    assert not keep(VISITS).changed
+    assert not keep(dropping).changed
 
 
 def test_one_set_that_cannot_be_stops_no_other(keep, client):
