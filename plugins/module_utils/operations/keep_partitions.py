@@ -87,6 +87,7 @@ class KeepPartitions(Task):
             locks.Patience(params["lock_timeout"], params["lock_patience"]),
             check_mode,
             params["batch_rows"],
+            clock=_clock(params.get("controller_time")),
         )
 
     def plan(self) -> Plan:
@@ -210,3 +211,11 @@ class KeepPartitions(Task):
             [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {row['msg']}" for row in rows)]
         )
         raise ScaleoutError(text, code=codes.pop() if len(codes) == 1 else "incomplete", **facts)
+
+
+def _clock(controller_time: float | None) -> t.Callable[[], float]:
+    """The controller's clock, which goes on from the time that it was read; this host's own where it was not."""
+    if controller_time is None:
+        return time.time
+    started = time.monotonic()
+    return lambda: controller_time + time.monotonic() - started

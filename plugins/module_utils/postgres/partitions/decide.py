@@ -31,7 +31,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     comment_with,
 )
 
-#: Seconds by which the server's clock may differ from that of the host where the module runs.
+#: Seconds by which the server's clock may differ from the controller's.
 CLOCK_TOLERANCE = 86_400
 
 
@@ -121,7 +121,7 @@ class Decision:
 def check_server(state: State, here: float) -> None:
     """Refuse a server that cannot be worked on.
 
-    :param here: the time of the host where the module runs, in seconds since 1970.
+    :param here: the controller's time, in seconds since 1970.
     :raises Refused: it is a standby, or one of the two clocks is wrong.
     """
     if state.in_recovery:
@@ -129,8 +129,8 @@ def check_server(state: State, here: float) -> None:
     apart = abs(state.clock / 1_000_000 - here)
     if apart > CLOCK_TOLERANCE:
         raise Refused(
-            f"The server's clock and that of the host where the module runs are {apart / 86_400:.0f} days apart; one "
-            "of them is wrong, and partitions would be made or put away by it. Nothing was changed.",
+            f"The server's clock and the controller's are {apart / 86_400:.0f} days apart; one of them is wrong, and "
+            "partitions would be made or put away by it. Nothing was changed.",
             code="clock",
             seconds_apart=round(apart),
         )
