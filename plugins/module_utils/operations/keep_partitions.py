@@ -204,6 +204,7 @@ class KeepPartitions(Task):
         if not rows:
             return
         facts = {"changed": plan.changed, "diff": {"before": plan.before, "after": plan.after}, **plan.result}
+        facts["warnings"] = list(plan.warnings)
         if len(rows) == 1 and len(self.wanted) == 1:
             raise ScaleoutError(rows[0]["msg"], code=rows[0]["code"], **facts)
         codes = {row["code"] for row in rows}

@@ -9,6 +9,7 @@ import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import coverage, fit, retention
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import (
@@ -306,6 +307,9 @@ def _with_default(decision: Decision) -> Decision:
     wanted = decision.wanted
     if wanted.default and decision.default is None:
         name = f"{wanted.table}_default"
+        fault = fault_of_length(name)
+        if fault:
+            raise InvalidInput("default", name, fault)
         new = New(name, Default())
         return dataclasses.replace(decision, create=_free((*decision.create, new), decision.present))
     if wanted.default is False and decision.default is not None:

@@ -276,6 +276,9 @@ def test_a_bound_far_outside_is_named_and_not_looped_over(keep, client):
     plan = keep({**VISITS, "fill_gaps": True})
     assert len(plan.result["sets"][0]["created"]) == 3
     assert "is longer than" in plan.warnings[0]
+    with pytest.raises(ScaleoutError) as failed:
+        keep({**VISITS, "fill_gaps": True}, {**VISITS, "table": "nowhere"})
+    assert failed.value.facts["warnings"] == list(plan.warnings)
 
 
 def test_a_user_who_may_not(keep, client, server):
