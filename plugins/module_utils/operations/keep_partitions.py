@@ -152,9 +152,13 @@ class KeepPartitions(Task):
             except carry_out.Outrun as error:
                 if attempt == RACES - 1:
                     so_far.errors.append(error)
-                # Another client has changed the set meanwhile; what is there now decides, once.
-                self._decide([wanted])
             else:
+                break
+            try:
+                # Another client has changed the set meanwhile; what is there now decides.
+                self._decide([wanted])
+            except ScaleoutError as error:
+                so_far.errors.append(error)
                 break
         return so_far
 
