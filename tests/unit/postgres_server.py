@@ -83,7 +83,7 @@ def running(**settings):
         try:
             yield Server(folder)
         finally:
-            _run([*control, "-m", "immediate", "stop"])
+            _run([*control, "-m", "fast", "stop"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
