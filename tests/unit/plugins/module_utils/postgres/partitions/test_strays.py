@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import places, server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import places
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import server as strays
 
 DAYS = {"table": "visits", "column": "seen_at", "interval": "day", "premake": 2}
 LEFT = """SELECT relname::text FROM pg_class WHERE relname ~ 'moving|_copy|_rest' AND relkind IN ('r', 'p')
@@ -147,7 +148,7 @@ def test_an_interrupted_move_is_begun_again(keep, visits, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(server.Mover, "_catch_up", die)
+        patched.setattr(strays.Mover, "_catch_up", die)
         with pytest.raises(Killed):
             keep(DAYS, batch_rows=300)
     assert visits.rows(LEFT) != []
@@ -157,6 +158,32 @@ def test_an_interrupted_move_is_begun_again(keep, visits, monkeypatch):
     assert plan.result["sets"][0]["moved"] == 1700
     assert spread(visits) == {partition(0): 800, partition(1): 800, partition(3): 100}
     assert visits.rows(LEFT) == []
+
+
+def test_without_superuser_and_with_writers_of_other_roles(keep, client, server, database, monkeypatch):
+    client.run("CREATE ROLE mover LOGIN")
+    client.run("CREATE ROLE app LOGIN")
+    client.run("CREATE SCHEMA own AUTHORIZATION mover")
+    client.run("SET ROLE mover")
+    client.run("CREATE TABLE own.visits (id bigint, seen_at timestamptz, PRIMARY KEY (id, seen_at))"
+               " PARTITION BY RANGE (seen_at)")  # fmt: skip
+    client.run("CREATE TABLE own.visits_default PARTITION OF own.visits DEFAULT")
+    client.run("GRANT USAGE ON SCHEMA own TO app")
+    client.run("GRANT SELECT, INSERT, UPDATE, DELETE ON own.visits TO app")
+    client.run("INSERT INTO own.visits SELECT n, now() FROM generate_series(1, 100) n")
+    catch_up = strays.Mover._catch_up
+
+    def write_meanwhile(mover, move):
+        with server.connect(database, "app") as app:
+            app.run("DELETE FROM own.visits WHERE id = 7")
+            app.run("INSERT INTO own.visits VALUES (101, now())")
+        catch_up(mover, move)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(strays.Mover, "_catch_up", write_meanwhile)
+        assert keep({**DAYS, "schema": "own"}, user="mover").result["sets"][0]["moved"] == 100
+    assert client.one("SELECT count(*) FROM own.visits WHERE id <> 7") == 100
+    assert client.one("SELECT count(*) FROM own.visits_default") == 0
 
 
 def test_a_lock_that_is_not_had_leaves_all_as_it_was(keep, visits, server, database):
@@ -224,6 +251,42 @@ def test_a_default_partition_goes_once_it_is_empty(keep, visits):
     assert not keep({**DAYS, "default": True}).changed
 
 
+def test_ids_and_numbers_move_too(keep, client):
+    client.run("CREATE TABLE tasks (user_id uuid, id uuid, PRIMARY KEY (user_id, id)) PARTITION BY RANGE (id)")
+    client.run("CREATE TABLE tasks_default PARTITION OF tasks DEFAULT")
+    client.run(
+        "INSERT INTO tasks SELECT gen_random_uuid(), (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint"
+        " - n * 86400000::bigint), 12, '0') || '7abc8def0123456789ab')::uuid FROM generate_series(0, 99) n"
+    )
+    client.run("INSERT INTO tasks SELECT gen_random_uuid(), 'ffffffff-ffff-ffff-ffff-ffffffffffff'")
+    client.run("CREATE TABLE numbers (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    client.run("CREATE TABLE numbers_default PARTITION OF numbers DEFAULT")
+    client.run("INSERT INTO numbers SELECT n * 10 FROM generate_series(-5, 20) n")
+    plan = keep(
+        {"table": "tasks", "column": "id", "interval": "month", "premake": 1},
+        {"table": "numbers", "column": "id", "interval": "100", "premake": 1},
+    )
+    assert [row["moved"] for row in plan.result["sets"]] == [100, 26]
+    assert client.one("SELECT count(*) FROM tasks_default") == 1
+    assert client.rows("SELECT tableoid::regclass::text, count(*)::int FROM numbers GROUP BY 1 ORDER BY 1") == [
+        ("numbers_n0", 10), ("numbers_n100", 10), ("numbers_n200", 1), ("numbers_nm100", 5)
+    ]  # fmt: skip
+    large = {"table": "numbers", "column": "id", "interval": "1000000000", "premake": 0}
+    client.run("DROP TABLE numbers_n0, numbers_n100, numbers_n200, numbers_nm100")
+    client.run("DROP TABLE numbers_n300")
+    client.run("INSERT INTO numbers VALUES (-2000000000), (1)")
+    keep(large)
+    assert client.one("SELECT count(*) FROM numbers_default") == 0
+
+
+def test_rows_move_into_partitions_that_are_divided(keep, visits):
+    fill(visits, 40, 0, 1)
+    divided = {**DAYS, "sub_partitions": {"column": "id", "modulus": 2}}
+    assert keep(divided).result["sets"][0]["moved"] == 80
+    assert set(spread(visits)) == {f"{partition(ahead)}_h{part}" for ahead in (0, 1) for part in (0, 1)}
+    assert visits.rows(LEFT) == []
+
+
 def test_values_of_a_list_move_too(keep, client):
     client.run("CREATE TABLE orders (id bigint, country text, PRIMARY KEY (id, country)) PARTITION BY LIST (country)")
     client.run("CREATE TABLE orders_default PARTITION OF orders DEFAULT")
@@ -237,7 +300,7 @@ def test_values_of_a_list_move_too(keep, client):
 
 
 def test_a_large_default_partition_is_read_before_it_is_locked(keep, visits, monkeypatch):
-    monkeypatch.setattr(server, "_LARGE", 0)
+    monkeypatch.setattr(strays, "_LARGE", 0)
     visits.run("INSERT INTO visits (id, seen_at) SELECT n, 'infinity' FROM generate_series(1, 1000) n")
     keep(DAYS)
     assert visits.one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'visits'::regclass") == 4
