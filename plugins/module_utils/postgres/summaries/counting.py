@@ -61,6 +61,8 @@ def storage(part: Part) -> list[str]:
     for table, options in ((part.kept, ""), (part.pending, f" WITH ({vacuum})")):
         query = f"SELECT {', '.join(columns)} FROM {part.base} r GROUP BY {group}"
         made.append(f"CREATE TABLE {table}{options} AS {query} WITH NO DATA;")
+        # Otherwise a publication of all tables would keep the rows from being folded.
+        made.append(f"ALTER TABLE {table} REPLICA IDENTITY FULL;")
         made.append(f"CREATE INDEX ON {table} ({', '.join(part.groups)});")
     return made
 
