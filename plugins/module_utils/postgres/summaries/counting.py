@@ -67,7 +67,11 @@ def storage(part: Part) -> list[str]:
 
 def functions(part: Part) -> list[str]:
     """Statements that make the functions of the triggers, and the one that counts a whole partition."""
-    bodies = {"insert": _one_way(part, "new_rows", 1), "update": _update(part), "delete": _one_way(part, "old_rows", -1)}
+    bodies = {
+        "insert": _one_way(part, "new_rows", 1),
+        "update": _update(part),
+        "delete": _one_way(part, "old_rows", -1),
+    }
     made = [_trigger_function(part, event, body) for event, body in bodies.items()]
     made.append(_trigger_function(part, "row", _each_row(part), _SAFE_PATH))
     count = text.literal(_count(part))
@@ -117,7 +121,7 @@ def grouped(part: Part, rows: str, columns: list[str], having: str = "") -> str:
 
 
 def _one_way(part: Part, table: str, sign: int) -> str:
-    columns = [column for column, _ in part.worth("r", sign)]
+    columns = [column for column, _value in part.worth("r", sign)]
     rows = f"SELECT {_row(part, 'r', sign)} FROM {table} r"
     return f"""BEGIN
   {_SEVERAL.format(table=table)}
@@ -140,7 +144,7 @@ def _update(part: Part) -> str:
     if part.values:
         columns, differences = _differences(part)
         groups = ", ".join(part.group("n"))
-        changed = _equal([value for _, value in part.worth("o")], [value for _, value in part.worth("n")])
+        changed = _equal([value for _name, value in part.worth("o")], [value for _name, value in part.worth("n")])
         single = (
             f"{_into(part, columns)}SELECT {groups}, 0, {', '.join(differences)} FROM old_rows o, new_rows n "
             f"WHERE {_equal(part.group('o'), part.group('n'))} AND NOT {changed};\n"
@@ -199,10 +203,10 @@ def _equal(one: list[str], other: list[str]) -> str:
 def _each_row(part: Part) -> str:
     """For rows that come one by one, without statements: what logical replication applies or copies."""
     came, went = _row(part, "NEW", 1), _row(part, "OLD", -1)
-    new = [*part.group("NEW"), *(value for _, value in part.worth("NEW"))]
-    old = [*part.group("OLD"), *(value for _, value in part.worth("OLD"))]
-    add = f"{_into(part, [column for column, _ in part.worth('NEW', 1)])}SELECT {came};"
-    subtract = f"{_into(part, [column for column, _ in part.worth('OLD', -1)])}SELECT {went};"
+    new = [*part.group("NEW"), *(value for _name, value in part.worth("NEW"))]
+    old = [*part.group("OLD"), *(value for _name, value in part.worth("OLD"))]
+    add = f"{_into(part, [column for column, _value in part.worth('NEW', 1)])}SELECT {came};"
+    subtract = f"{_into(part, [column for column, _value in part.worth('OLD', -1)])}SELECT {went};"
     return f"""BEGIN
   IF TG_OP = 'INSERT' THEN
     {add}
@@ -225,7 +229,7 @@ def _count(part: Part) -> str:
     for sign in (1, -1):
         # No name has a zero byte, so it can stand for the partition's.
         rows = f"SELECT {_row(part, 'r', sign)} FROM \0 r"
-        insert = grouped(part, rows, [column for column, _ in part.worth("r", sign)])
+        insert = grouped(part, rows, [column for column, _value in part.worth("r", sign)])
         before, after = (text.literal(half) for half in insert.split("\0"))
         branches.append(f"EXECUTE {before} || counted::pg_catalog.text || {after};")
     return f"""BEGIN
@@ -239,70 +243,6 @@ def _count(part: Part) -> str:
     {branches[1]}
   END IF;
 END"""
-
-
-def leaf_triggers(part: Part, table: str) -> list[str]:
-    """Statements that make the triggers of a partition that has rows itself, replacing those that are there."""
-    return [statement.replace("\0", table) for statement in (*_statement_triggers(part), *_truncate_trigger(part))]
-
-
-def _statement_triggers(part: Part) -> list[str]:
-    """The triggers of whole statements, on the table of the name ``\0``."""
-    return [
-        f"CREATE OR REPLACE TRIGGER {text.name(f'{part.stem}_{event}')} AFTER {event.upper()} ON \0 {transition} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {part.object('_' + event)}();"
-        for event, transition in EVENTS.items()
-    ] + [f"ALTER TABLE \0 ENABLE TRIGGER {text.name(f'{part.stem}_{event}')};" for event in EVENTS]
-
-
-def _truncate_trigger(part: Part) -> list[str]:
-    """The trigger of TRUNCATE, on what has rows itself; it also fires when logical replication applies one."""
-    trigger = text.name(f"{part.stem}_truncate")
-    return [
-        f"CREATE OR REPLACE TRIGGER {trigger} BEFORE TRUNCATE ON \0 "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {part.object('_truncate')}();",
-        f"ALTER TABLE \0 ENABLE ALWAYS TRIGGER {trigger};",
-    ]
-
-
-def triggers(part: Part) -> list[str]:
-    """Statements that make all triggers of a table and of its partitions, whichever there are once it is locked.
-
-    The trigger of rows is for those that logical replication brings. Partitions get it from the root. Statement
-    triggers are silent then, as they are those of an origin. So each row counts once, whether it was applied or came
-    with the first copy, which fires statement triggers that are for replicas too.
-    """
-    each = "\n    ".join(_execute(statement) for statement in _statement_triggers(part))
-    leaf = "\n      ".join(_execute(statement) for statement in _truncate_trigger(part))
-    trigger = text.name(f"{part.stem}_row")
-    row = (
-        f"CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {part.base} "
-        f"FOR EACH ROW EXECUTE FUNCTION {part.object('_row')}()"
-    )
-    base = f"{text.literal(part.base)}::pg_catalog.regclass"
-    body = f"""DECLARE
-  one pg_catalog.record;
-BEGIN
-  FOR one IN SELECT c.oid, c.relkind FROM pg_catalog.pg_class c
-    WHERE c.oid = {base} OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree({base}))
-  LOOP
-    {each}
-    IF one.relkind <> 'p' THEN
-      {leaf}
-    END IF;
-  END LOOP;
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {base} AND tgname = {text.literal(f"{part.stem}_row")})
-  THEN
-    EXECUTE {text.literal(row)};
-  END IF;
-END"""
-    return [f"DO {text.literal(body)};", f"ALTER TABLE {part.base} ENABLE REPLICA TRIGGER {trigger};"]
-
-
-def _execute(statement: str) -> str:
-    """A statement of PL/pgSQL that runs another on the table of the record ``one``."""
-    before, after = (text.literal(half) for half in statement.split("\0"))
-    return f"EXECUTE {before} || one.oid::pg_catalog.regclass || {after};"
 
 
 def drop(schema: str, stem: str) -> list[str]:

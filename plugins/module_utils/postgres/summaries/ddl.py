@@ -16,7 +16,12 @@ import hashlib
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import counting, reading, text
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
+    counting,
+    reading,
+    text,
+    triggers,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, part_comment
@@ -45,7 +50,7 @@ def trial(source: Source, condition: str, owner: str) -> str:
     """
     role = f"SET LOCAL ROLE {text.name(owner)}; " if owner else ""
     base = text.name(source.schema, source.table)
-    # The index is on an expression, as the table may have no column that can be indexed; the last line may be a comment.
+    # The index is on a constant, as the table may have no column that can be indexed. The last line may be a comment.
     return (
         f"{role}CREATE TEMPORARY TABLE {_TRIAL} (LIKE {base}) ON COMMIT DROP; "
         f"CREATE INDEX ON pg_temp.{_TRIAL} ((1)) WHERE ({condition}\n)"
@@ -70,7 +75,7 @@ def install(kept: Kept) -> list[str]:
     statements += path(kept)
     comment = text.literal(part_comment(kept.summary))
     for part in kept.parts:
-        statements += [*counting.storage(part), *counting.functions(part), *counting.triggers(part)]
+        statements += [*counting.storage(part), *counting.functions(part), *triggers.equip(part)]
         statements.append(f"COMMENT ON TABLE {part.kept} IS {comment};")
     return statements
 
@@ -78,7 +83,7 @@ def install(kept: Kept) -> list[str]:
 def equip(kept: Kept) -> list[str]:
     """Put triggers where they are missing."""
     statements = _lock(kept.parts, "SHARE ROW EXCLUSIVE") + path(kept)
-    return statements + [statement for part in kept.parts for statement in counting.triggers(part)]
+    return statements + [statement for part in kept.parts for statement in triggers.equip(part)]
 
 
 def open_view(kept: Kept, before: Kept | None) -> list[str]:
@@ -127,13 +132,14 @@ def reseed(kept: Kept) -> list[str]:
     """Count again while others write; readers have what was there until the end."""
     statements = ["SET LOCAL statement_timeout = 0;", *path(kept)]
     for part in kept.parts:
-        statements += [*fold_lock(part, kept)[1:], f"DELETE FROM {part.kept};", reading.seed(part)]
+        statements += [fold_lock(part, kept)[-1], f"DELETE FROM {part.kept};", reading.seed(part)]
     return statements
 
 
 def fold_lock(part: Part, kept: Kept) -> list[str]:
     """What keeps others from folding at the same time; no reader and no writer needs that lock."""
-    return [*path(kept), f"LOCK TABLE {part.kept} IN SHARE UPDATE EXCLUSIVE MODE;"]
+    lock = f"LOCK TABLE {part.kept} IN SHARE UPDATE EXCLUSIVE MODE;"
+    return [*path(kept), lock]
 
 
 def grant(summary: Summary, readers: t.Sequence[str]) -> list[str]:
@@ -157,6 +163,8 @@ def drop_parts(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str])
 def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop a summary with all that it has."""
     statements = drop_parts(summary, bases, stems)
-    views = [f"DROP VIEW IF EXISTS {view};" for view in (defining_view(summary), text.name(summary.schema, summary.name))]
+    views = [
+        f"DROP VIEW IF EXISTS {view};" for view in (defining_view(summary), text.name(summary.schema, summary.name))
+    ]
     place = len(bases) + 1
     return statements[:place] + views + statements[place:]

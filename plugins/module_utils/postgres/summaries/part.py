@@ -24,7 +24,12 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import COUNT, SUM, Column, Source
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import (
+    COUNT,
+    SUM,
+    Column,
+    Source,
+)
 
 #: What the names of objects end in; the longest is that of a filter, with a number of two digits.
 _ROOM = len("_filter99")
@@ -89,7 +94,7 @@ class Part:
     @property
     def groups(self) -> tuple[str, ...]:
         """The columns of the storage that name the group."""
-        return tuple(f"g{number}" for number, _ in enumerate(self.source.group_by, 1))
+        return tuple(f"g{number}" for number, _value in enumerate(self.source.group_by, 1))
 
     @property
     def values(self) -> tuple[tuple[str, Column], ...]:

@@ -124,7 +124,8 @@ class Kept:
         ]
         said = {"declared": self.summary.declaration(), "parts": parts, "filters": dict(self.canonical)}
         said["schemas"] = list(self.schemas)
-        return MARK + json.dumps(said, sort_keys=True)
+        # In the order that it has, since the types are also the order of the arguments of filters.
+        return MARK + json.dumps(said)
 
     @classmethod
     def of(cls, comment: str, owner: str = "", readers: t.Sequence[str] = ()) -> Kept | None:
