@@ -208,6 +208,19 @@ def read_columns(session: Session, schema: str, name: str) -> frozenset[str]:
     return frozenset(row["name"] for row in rows)
 
 
+def locks_on(session: Session, desired: Desired) -> dict[int, str]:
+    """The strongest lock that a change takes on a view and on what reads it, by their oids; what others have of it."""
+    rows = session.rows(
+        "SELECT c.oid::int8 AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = %s UNION SELECT r.ev_class FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_depend d ON d.refobjid = c.oid "
+        "AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass "
+        "JOIN pg_rewrite r ON r.oid = d.objid WHERE n.nspname = %s AND c.relname = %s",
+        (desired.schema, desired.name) * 2,
+    )
+    return {row["oid"]: "AccessExclusiveLock" for row in rows}
+
+
 def refreshes_kept(session: Session, schema: str) -> bool:
     """Whether a schema has the table of refreshes."""
     parameters = {"schemas": [schema], "owners": [], "refreshes": REFRESHES}
