@@ -22,6 +22,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matview
 OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Desired))
 
 
+_Read = t.TypeVar("_Read")
+
+
 class AlterMatviews(Task):
     """Reads the views of a database, decides what becomes of them, and creates, replaces, refreshes and drops."""
 
@@ -54,7 +57,8 @@ class AlterMatviews(Task):
         )
 
     def plan(self) -> Plan:
-        self.choices = planner.decide(self.wanted, server.read(self.session, self.wanted))
+        state = self._patiently(lambda: server.read(self.session, self.wanted, self.patience.lock_timeout))
+        self.choices = planner.decide(self.wanted, state)
         return planner.plan(self.choices)
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
@@ -81,7 +85,7 @@ class AlterMatviews(Task):
                 done.append(_described(action))
         if errors:
             raise PartlyApplied.stopped_by(_of_all(errors), done, not_done)
-        now = server.read_views(self.session, self.wanted)
+        now = self._patiently(lambda: server.read_views(self.session, self.wanted, self.patience.lock_timeout))
         return {
             "views": [
                 {
@@ -91,6 +95,9 @@ class AlterMatviews(Task):
                 for choice in self.choices
             ]
         }
+
+    def _patiently(self, look: t.Callable[[], _Read]) -> _Read:
+        return change.patiently(self.session, self.patience, look, "look at the views", locks.Waited())
 
     def close(self) -> None:
         self.session.close()

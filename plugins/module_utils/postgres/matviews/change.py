@@ -9,6 +9,7 @@ readers wait for the exchange alone. What is interrupted is undone by the server
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 import time
 import typing as t
@@ -39,6 +40,50 @@ _CHANGED_VIEW = ("42P16", "42703", "42804")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 """Seconds between two attempts at a lock."""
 
+_Done = t.TypeVar("_Done")
+
+
+def patiently(
+    session: Session,
+    patience: Patience,
+    work: t.Callable[[], _Done],
+    what: str,
+    waited: Waited,
+    locks: t.Callable[[], t.Mapping[int, str]] = dict,
+) -> _Done:
+    """Do something again and again with pauses, while a lock is not to be had.
+
+    Not by ``postgres.patience.patiently``, which takes one statement: an exchange is tried again alone, without
+    building the view again.
+
+    :param what: what it does, for the message.
+    :param waited: is added to.
+    :param locks: gives the locks that it takes, by oids, to say who is in the way.
+    :raises Locked: the time is over.
+    """
+    started, pause, failed = time.monotonic(), _FIRST_PAUSE, 0
+    while True:
+        try:
+            done = work()
+        except Refused as error:
+            if error.facts.get("sqlstate") not in _NOT_HAD:
+                raise
+        else:
+            break
+        failed += 1
+        holders = holders_of(session, locks())
+        waited.attempts += 1
+        waited.note(holders)
+        spent = time.monotonic() - started
+        if spent + pause > patience.seconds:
+            raise Locked(what, failed, spent, holders)
+        # Not in step with others who wait for the same.
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    if failed:
+        waited.seconds += time.monotonic() - started
+    return done
+
 
 class Changer:
     """Carries actions out over one session."""
@@ -68,40 +113,16 @@ class Changer:
         desired: Desired = action.desired
 
         def once() -> None:
-            with server.transaction(self.session, keep=True):
-                self._run("SET LOCAL lock_timeout = {}", self.sql.Literal(f"{self.patience.lock_timeout}ms"))
+            with server.transaction(self.session, self.patience.lock_timeout, keep=True):
                 work[type(action)](action)
 
         self._patiently(once, desired)
 
     def _patiently(self, work: t.Callable[[], None], desired: Desired) -> None:
-        """Try until the locks are there, or the time is over.
-
-        Not by :func:`patience.patiently`, which takes one statement: an exchange is tried again alone, without building
-        the view again.
-        """
-        started, pause, failed = time.monotonic(), _FIRST_PAUSE, 0
+        """Try until the locks on a view are there, or the time is over."""
         waited = self.waited.setdefault(desired.label, Waited())
-        while True:
-            try:
-                work()
-            except Refused as error:
-                if error.facts.get("sqlstate") not in _NOT_HAD:
-                    raise
-            else:
-                break
-            failed += 1
-            holders = holders_of(self.session, server.locks_on(self.session, desired))
-            waited.attempts += 1
-            waited.note(holders)
-            spent = time.monotonic() - started
-            if spent + pause > self.patience.seconds:
-                raise Locked(f"change {desired.label}", failed, spent, holders)
-            # Not in step with others who wait for the same.
-            time.sleep(pause * random.uniform(0.5, 1.0))
-            pause = min(pause * 2, _LONGEST_PAUSE)
-        if failed:
-            waited.seconds += time.monotonic() - started
+        locks = functools.partial(server.locks_on, self.session, desired)
+        patiently(self.session, self.patience, work, f"change {desired.label}", waited, locks)
 
     def _run(self, text: str, *parts: t.Any, **named: t.Any) -> None:
         self.session.run(self.sql.SQL(text).format(*parts, **named))

@@ -265,7 +265,7 @@ SLOW = "SELECT user_id, count(*) AS tasks, (SELECT pg_sleep(1))::text AS waited 
 
 
 def read_until(place, thread):
-    """Read the view while a task of 3 s runs, as a reader who does not wait so long; returns how often that went well."""
+    """Read the view while a task of 3 s runs, as one who does not wait so long; returns how often that went well."""
     thread.start()
     seen = 0
     with place.server.connect(place.database) as reader:
@@ -313,6 +313,16 @@ def test_a_reader_that_stays_is_waited_for_in_short_attempts(place):
         _plan, (row,) = place.task(name="stats", query=changed, lock_patience=60, lock_timeout=400)
         assert (row["action"], row["attempts"] > 0, row["waited"] > 0) == ("replaced", True, True)
     assert place.one("SELECT sum(tasks) FROM stats") == 15
+
+
+def test_a_table_that_is_locked_is_not_waited_for_either(place):
+    with place.server.connect(place.database) as other:
+        other.run("BEGIN")
+        other.run("LOCK TABLE tasks")
+        with pytest.raises(Locked, match="locks to look at the views were not had in 1 attempts"):
+            place.task(name="stats", query=QUERY)
+        threading.Thread(target=lambda: after_an_attempt(place, other)).start()
+        assert place.task(name="stats", query=QUERY, lock_patience=60, lock_timeout=400)[1][0]["action"] == "created"
 
 
 def test_names_in_quotes_and_an_empty_search_path(place):
