@@ -8,6 +8,9 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.summarized_partitions import (
+    SummarizedPartitions,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
@@ -52,9 +55,9 @@ class KeepPartitions(Task):
         self.waiting = waiting
         self.check_mode = check_mode
         self.batch_rows = batch_rows
-        self.companion = companion or Companion()
         self.clock = clock
         self.session = connection.Session(endpoint.for_writes())
+        self.companion = companion or SummarizedPartitions(self.session)
         self.user = ""
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
 

@@ -12,10 +12,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Re
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, fit, queries
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, queries, report
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision, New
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.retention import Old
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import (
@@ -56,9 +58,8 @@ def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
     server = session.rows(queries.SERVER)[0]
     asked = {one.schema for one in sets} | {one.retention.schema for one in sets if one.retention}
     schemas = session.rows(queries.SCHEMAS, {"schemas": [name for name in asked if name]})
-    names = {"schemas": [one.schema for one in sets], "tables": [one.table for one in sets]}
-    rows = session.rows(queries.ROOTS, names)
-    roots = _with_partitions(session, rows, sets)
+    droppers = {(one.schema, one.table) for one in sets if one.retention and one.retention.action == "drop"}
+    roots = _roots(session, [(one.schema, one.table) for one in sets], droppers)
     return State(
         version=session.version,
         roots=roots,
@@ -69,11 +70,16 @@ def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
     )
 
 
-def _with_partitions(
-    session: Session, rows: t.Sequence[dict[str, t.Any]], sets: t.Sequence[PartitionSet]
+def _roots(
+    session: Session, names: t.Sequence[tuple[str, str]], sized_names: t.Container[tuple[str, str]]
 ) -> dict[tuple[str, str], Root]:
-    droppers = {(one.schema, one.table) for one in sets if one.retention and one.retention.action == "drop"}
-    sized = [row["oid"] for row in rows if (row["schema"], row["name"]) in droppers]
+    """The tables of these names that there are, with their partitions.
+
+    :param sized_names: those of whose partitions the sizes are wanted.
+    """
+    parameters = {"schemas": [schema for schema, _name in names], "tables": [name for _schema, name in names]}
+    rows = session.rows(queries.ROOTS, parameters)
+    sized = [row["oid"] for row in rows if (row["schema"], row["name"]) in sized_names]
     children: dict[int, list[Partition]] = {row["oid"]: [] for row in rows}
     for row in session.rows(queries.PARTITIONS, {"roots": list(children), "sized": sized}) if children else ():
         children[row.pop("root")].append(Partition(**row))
@@ -116,21 +122,52 @@ def _largest(
         root = roots.get((one.schema, one.table))
         if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
             continue
-        if fit.axis_of(one, root).is_number if _has_axis(one, root) else False:
-            sql = session.sql
-            query = sql.SQL("SELECT floor(max({}))::bigint AS largest FROM {}").format(
-                sql.Identifier(one.column), ddl.name(sql, one.schema, one.table)
-            )
-            found[(one.schema, one.table)] = session.rows(query)[0]["largest"] or 0
+        axis = one.axis or Axis.of_type(root.columns[one.column])
+        if axis and axis.is_number and axis.fits(root.columns[one.column]):
+            found[(one.schema, one.table)] = _largest_of(session, root, one.column)
     return found
 
 
-def _has_axis(one: PartitionSet, root: Root) -> bool:
+def _largest_of(session: Session, root: Root, column: str) -> int:
+    sql = session.sql
+    query = sql.SQL("SELECT floor(max({}))::bigint AS largest FROM {}").format(
+        sql.Identifier(column), ddl.name(sql, root.schema, root.name)
+    )
+    return session.rows(query)[0]["largest"] or 0
+
+
+def find(
+    session: Session, schema: str | None = None, tables: t.Sequence[str] | None = None
+) -> list[tuple[Root, Facts]]:
+    """The partitioned tables of a database, with the sizes of their partitions.
+
+    :param schema: look only there.
+    :param tables: look only for tables of these names.
+    """
+    asked = {"schema": schema, "tables": None if tables is None else list(tables)}
+    names = [(row["schema"], row["name"]) for row in session.rows(queries.SETS, asked)]
+    clock = session.rows(queries.SERVER)[0]["clock"]
+    roots = _roots(session, names, names)
+    return [(root, _facts(session, root, clock)) for _name, root in sorted(roots.items())]
+
+
+def _facts(session: Session, root: Root, clock: int) -> Facts:
+    axis = report.axis_of(root)
+    largest = default_rows = None
     try:
-        fit.axis_of(one, root)
-    except ScaleoutError:
-        return False  # whoever decides says so
-    return True
+        if axis and axis.is_number and root.partitioned_by[0]:
+            largest = _largest_of(session, root, root.partitioned_by[0])
+        default = next((one for one in root.partitions if one.oid == root.default), None)
+        if default:
+            query = session.sql.SQL("SELECT count(*) AS rows FROM (SELECT FROM {} LIMIT {}) AS counted").format(
+                ddl.name(session.sql, default.schema, default.name), session.sql.Literal(queries.MOST_COUNTED)
+            )
+            default_rows = session.rows(query)[0]["rows"]
+    except Refused as error:
+        # Of a table that we may not read, the catalog alone speaks.
+        if error.code != "denied":
+            raise
+    return Facts(clock, largest, default_rows)
 
 
 def _with_rows(
