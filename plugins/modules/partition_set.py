@@ -138,9 +138,9 @@ options:
         as it is, and a new table has none.
       - A default partition hides what is wrong and forbids that partitions are detached with C(CONCURRENTLY).
         Without one, a row that fits no partition is an error.
-      - Rows in a default partition that belong to a period that is to exist are moved there. RV(sets[].moved) says how
-        many. They can be read at every moment. Those far outside, such as of the year 1 or C(infinity), stay; a warning
-        says how many there are.
+      - Rows in a default partition are moved to the partitions that they belong to, which are created for that.
+        RV(sets[].moved) says how many. Each can be read at every moment. Those that are older than O(retention), or far
+        outside, such as of the year 1 or C(infinity), stay; a warning says how many there are.
       - V(false) drops it once it has no row.
     type: bool
   fill_gaps:
@@ -292,7 +292,9 @@ options:
     type: int
     default: 60
   batch_rows:
-    description: How many rows one transaction moves at the most, out of a default partition.
+    description:
+      - How many rows one transaction copies at the most, out of a default partition.
+      - It is also the most rows that are moved out of one without a primary key, in one transaction.
     type: int
     default: 10000
 notes:
@@ -422,7 +424,7 @@ sets:
           type: str
           sample: FROM 2022-01-01 00:00:00+00 TO 2022-02-01 00:00:00+00
     moved:
-      description: Rows that were moved out of the default partition. Check mode says V(0).
+      description: Rows that were moved out of the default partition.
       type: int
       sample: 0
     gaps:

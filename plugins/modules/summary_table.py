@@ -8,15 +8,15 @@ module: summary_table
 short_description: Keep counts, sums, smallest and largest values of PostgreSQL tables exact at each write
 version_added: 0.2.0
 description:
-  - Makes a view with a row for each group of one or more tables, such as one for each user with the number of tasks and
-    the best streak. It is right in each transaction that reads it, and nothing has to be refreshed.
+  - Makes a view with a row for each group of one or more tables, such as one for each user with the number of tasks
+    and the best streak. It is right in each transaction that reads it, and nothing has to be refreshed.
   - Triggers append what a write changes to a table that only grows. No writer waits for another one because of it, and
-    no deadlock comes of it. The view adds up what was appended; O(state=folded) folds it, so run that each minute or so.
+    no deadlock comes of it. The view adds up what was appended. O(state=folded) folds it; run that each minute or so.
   - Partitioned tables count as a whole, whichever partition a statement names. What logical replication applies or
     copies counts too, and so does C(TRUNCATE). The module C(partition_set) tells the summary of partitions that come
     and go. What is attached or detached by hand is found by O(state=verified).
   - The triggers come under a short lock. The rows that are there are counted afterwards, while others write.
-  - A summary that is declared in another way, or over columns that have another type by now, is counted anew beside
+  - A summary that is declared in another way, or over columns that have another type by now, is counted again beside
     the one that is there, which readers have until the end.
 author:
   - The scaleout.platform team (@scaleout)
@@ -50,8 +50,8 @@ options:
   tables:
     description:
       - The base tables, each with what is kept of it. Required with O(state=present).
-      - Each needs the same number of columns in RV(summary.tables[].group_by), of the same types. A group that only some
-        of the tables have counts 0 for the others.
+      - Each needs the same number of columns in O(tables[].group_by), of the same types. A group that only some of the
+        tables have counts 0 for the others.
     type: list
     elements: dict
     suboptions:
@@ -314,7 +314,9 @@ waited:
   type: float
   sample: 0.0
 holders:
-  description: Who held a lock that was in the way, with C(pid), C(user), C(application), C(state), C(seconds), C(mode) and C(relation).
+  description:
+    - Who held a lock that was in the way, with C(pid), C(user), C(application), C(state), C(seconds), C(mode) and
+      C(relation).
   returned: when something was changed
   type: list
   elements: dict

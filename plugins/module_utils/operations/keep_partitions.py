@@ -23,6 +23,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import server as strays
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.work import server as carry_out
 
 #: What a set has, as the module's options name it.
 OPTIONS = (
@@ -125,7 +127,7 @@ class KeepPartitions(Task):
         self.user = state.user
         for one in wanted:
             try:
-                self.decisions[one] = decide.decide(one, state)
+                self.decisions[one] = strays.look(self.session, decide.decide(one, state))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
@@ -147,7 +149,7 @@ class KeepPartitions(Task):
                 return so_far
             try:
                 self._work(decision, so_far)
-            except server.Outrun as error:
+            except carry_out.Outrun as error:
                 if attempt == RACES - 1:
                     so_far.errors.append(error)
                 # Another client has changed the set meanwhile; what is there now decides, once.
@@ -157,16 +159,18 @@ class KeepPartitions(Task):
         return so_far
 
     def _work(self, decision: Decision, so_far: Outcome) -> None:
-        work = server.Work(self.session, decision, self.waiting, self.user, self.companion, so_far)
+        work = carry_out.Work(self.session, decision, self.waiting, self.user, self.companion, so_far, self.batch_rows)
         if decision.drop_table:
             steps: tuple[t.Callable[[], None], ...] = (work.drop_table,)
         else:
             # Each step is for itself: what fails in one undoes nothing of another and keeps none from being tried.
-            steps = (work.create, work.retire)
+            steps = (
+                (work.create, work.retire, work.drop_default) if decision.drop_default else (work.create, work.retire)
+            )
         for step in steps:
             try:
                 step()
-            except server.Outrun:
+            except carry_out.Outrun:
                 raise
             except ScaleoutError as error:
                 so_far.errors.append(error)

@@ -112,9 +112,7 @@ def _kept(session: connection.Session, wanted: Summary) -> list[Kept]:
 class FoldSummaries(Task):
     """Folds what is pending of a summary, or of all in the database."""
 
-    def __init__(
-        self, endpoint: connection.Endpoint, wanted: Summary, owner: str, waiting: locks.Patience
-    ) -> None:
+    def __init__(self, endpoint: connection.Endpoint, wanted: Summary, owner: str, waiting: locks.Patience) -> None:
         self.wanted = wanted
         self.owner = owner
         self.waiting = waiting

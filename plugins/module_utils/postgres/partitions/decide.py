@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
@@ -47,6 +48,11 @@ class New:
     divided: str = ""
     parts: tuple[New, ...] = ()
 
+    @property
+    def order(self) -> tuple[Key, str]:
+        """By what it holds, where that has an order."""
+        return (self.bound.lower if isinstance(self.bound, Range) else math.inf, self.name)
+
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
@@ -65,6 +71,9 @@ class Decision:
     :param drop_default: whether the default partition goes.
     :param drop_table: whether the table goes.
     :param gaps: what no partition holds between the first and the last, afterwards.
+    :param now: the key of the present time, or the largest number.
+    :param cutoff: what ends here or before is older than the retention.
+    :param strays: rows of the default partition by the new partition that they belong to.
     """
 
     wanted: PartitionSet
@@ -81,6 +90,9 @@ class Decision:
     drop_default: bool = False
     drop_table: bool = False
     gaps: tuple[Range, ...] = ()
+    now: int = 0
+    cutoff: Key | None = None
+    strays: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     time_zone: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -177,7 +189,7 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
     pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, axis.largest(column_type))
     pieces, unfilled = coverage.with_gaps(wanted, grid, cutoff, kept, pieces)
     template = wanted.template(axis)
-    create = [_new(wanted, template.of_period(period), bound) for bound, period in pieces]
+    create = [made(wanted, template.of_period(period), bound) for bound, period in pieces]
     retire, error = retention.retire(wanted, root, axis, ranges, cutoff)
     leaving = {old.partition.oid for old in retire if old.action != "kept"}
     if error:
@@ -198,6 +210,8 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             retention_error=error,
             leftovers=root.leftovers if root else (),
             gaps=tuple(coverage.gaps(after)),
+            now=now,
+            cutoff=cutoff,
             time_zone=record.time_zone,
             warnings=tuple(unfilled),
         )
@@ -211,7 +225,8 @@ def _cutoff(wanted: PartitionSet, grid: Grid, clock: int, now: int) -> Key | Non
     return now - amount.step if amount.step else grid.earlier(clock, amount)
 
 
-def _new(wanted: PartitionSet, name: str, bound: Bound) -> New:
+def made(wanted: PartitionSet, name: str, bound: Bound) -> New:
+    """A new partition of a set, with its own partitions where the set is divided twice."""
     sub = wanted.sub
     if sub is None:
         return New(name, bound)
@@ -292,8 +307,10 @@ def clash(decision: Decision, taken: t.Collection[tuple[str, str]]) -> Refused |
     names = [(schema, one.name) for new in decision.create for one in (new, *new.parts)]
     if retention and retention.action == "move":
         names += [(retention.schema, old.partition.name) for old in decision.going if old.action == "moved"]
+    # An interrupted move has prepared partitions of these very names, and they go first.
+    leftovers = {(left.schema, table) for left in decision.leftovers for table in left.tables}
     for name in names:
-        if name in taken:
+        if name in taken and name not in leftovers:
             return Refused(
                 f"{decision.wanted.label}: the name {'.'.join(name)} is wanted for a partition, and something that is "
                 "not a partition of this table has it.",

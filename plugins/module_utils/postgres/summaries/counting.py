@@ -67,7 +67,11 @@ def storage(part: Part) -> list[str]:
 
 def functions(part: Part) -> list[str]:
     """Statements that make the functions of the triggers, and the one that counts a whole partition."""
-    bodies = {"insert": _one_way(part, "new_rows", 1), "update": _update(part), "delete": _one_way(part, "old_rows", -1)}
+    bodies = {
+        "insert": _one_way(part, "new_rows", 1),
+        "update": _update(part),
+        "delete": _one_way(part, "old_rows", -1),
+    }
     made = [_trigger_function(part, event, body) for event, body in bodies.items()]
     made.append(_trigger_function(part, "row", _each_row(part), _SAFE_PATH))
     count = text.literal(_count(part))

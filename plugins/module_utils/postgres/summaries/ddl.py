@@ -50,7 +50,7 @@ def trial(source: Source, condition: str, owner: str) -> str:
     """
     role = f"SET LOCAL ROLE {text.name(owner)}; " if owner else ""
     base = text.name(source.schema, source.table)
-    # The index is on an expression, as the table may have no column that can be indexed; the last line may be a comment.
+    # The index is on a constant, as the table may have no column that can be indexed. The last line may be a comment.
     return (
         f"{role}CREATE TEMPORARY TABLE {_TRIAL} (LIKE {base}) ON COMMIT DROP; "
         f"CREATE INDEX ON pg_temp.{_TRIAL} ((1)) WHERE ({condition}\n)"
@@ -162,6 +162,8 @@ def drop_parts(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str])
 def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop a summary with all that it has."""
     statements = drop_parts(summary, bases, stems)
-    views = [f"DROP VIEW IF EXISTS {view};" for view in (defining_view(summary), text.name(summary.schema, summary.name))]
+    views = [
+        f"DROP VIEW IF EXISTS {view};" for view in (defining_view(summary), text.name(summary.schema, summary.name))
+    ]
     place = len(bases) + 1
     return statements[:place] + views + statements[place:]

@@ -113,7 +113,10 @@ def _alike(kept: Kept, wanted: Summary, built: tuple[Part, ...], canonical: t.Ma
     if _canonical(kept.summary, kept.canonical) != _canonical(wanted, canonical or kept.canonical):
         return False
     pairs = zip(kept.parts, built)
-    return all(new.types.get(name, kind) == kind for one, new in pairs for name, kind in one.types.items())
+    return all(
+        new.nullable <= one.nullable and all(new.types.get(name, kind) == kind for name, kind in one.types.items())
+        for one, new in pairs
+    )
 
 
 def _canonical(summary: Summary, canonical: t.Mapping[str, str]) -> Summary:
@@ -128,7 +131,7 @@ def _canonical(summary: Summary, canonical: t.Mapping[str, str]) -> Summary:
 
 
 def unknown_filters(wanted: Summary, kept: Kept | None) -> dict[Source, list[str]]:
-    """The filters that PostgreSQL has to read, by the tables that they are for: all, unless each is known by its text."""
+    """The filters that PostgreSQL has to read, by their tables: all, unless each is known by its text."""
     known = kept.canonical if kept else {}
     every = {source: list(dict.fromkeys(c.filter for c in source.columns if c.filter)) for source in wanted.sources}
     if all(source.condition(one) in known for source, conditions in every.items() for one in conditions):

@@ -9,7 +9,13 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import part as parts
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import COUNT, SUM, Column, Source, Summary
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import (
+    COUNT,
+    SUM,
+    Column,
+    Source,
+    Summary,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import ColumnFact, State, Table
 
 #: What sum takes. A sum of floating-point numbers depends on their order, so it could not be kept exact.
@@ -85,9 +91,13 @@ def _check_column(source: Source, table: Table, column: Column) -> None:
         return
     fact = table.columns[column.column]
     if column.function == SUM and (fact.base not in _SUMMABLE or fact.type_schema != "pg_catalog"):
-        raise InvalidInput("column", column.column, f"of {source.label} has the type {fact.type}; sum takes integers and numeric")
+        raise InvalidInput(
+            "column", column.column, f"of {source.label} has the type {fact.type}; sum takes integers and numeric"
+        )
     if column.extreme and not fact.extremes:
-        raise InvalidInput("column", column.column, f"of {source.label} has the type {fact.type}, which has no {column.function}")
+        raise InvalidInput(
+            "column", column.column, f"of {source.label} has the type {fact.type}, which has no {column.function}"
+        )
     if not column.extreme and fact.base != "numeric":
         return
     if not any(set(index[: len(source.group_by)]) == set(source.group_by) for index in table.indexes):

@@ -24,7 +24,12 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import COUNT, SUM, Column, Source
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import (
+    COUNT,
+    SUM,
+    Column,
+    Source,
+)
 
 #: What the names of objects end in; the longest is that of a filter, with a number of two digits.
 _ROOM = len("_filter99")

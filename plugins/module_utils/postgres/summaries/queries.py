@@ -11,17 +11,17 @@ from __future__ import annotations
 _AS_WE_READ = "SET LOCAL search_path = ''; "
 
 SERVER = f"""{_AS_WE_READ}
-SELECT pg_is_in_recovery() AS in_recovery, coalesce(nullif(%(owner)s, ''), current_user::text) AS owner,
-       EXISTS (SELECT FROM pg_roles WHERE rolname = coalesce(nullif(%(owner)s, ''), current_user::text)) AS owner_exists,
+WITH me AS (SELECT coalesce(nullif(%(owner)s, ''), current_user::text) AS owner)
+SELECT pg_is_in_recovery() AS in_recovery, me.owner,
        ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(readers)s)) AS roles,
-       (SELECT CASE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = coalesce(nullif(%(owner)s, ''), current_user::text))
-               THEN has_schema_privilege(coalesce(nullif(%(owner)s, ''), current_user::text), n.oid, 'CREATE') END
-        FROM pg_namespace n WHERE n.nspname = %(schema)s) AS may_create,
+       (SELECT has_schema_privilege(r.oid, n.oid, 'CREATE') FROM pg_namespace n, pg_roles r
+        WHERE n.nspname = %(schema)s AND r.rolname = me.owner) AS may_create,
        coalesce((SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = %(schema)s AND c.relname = %(name)s), '') AS view,
        ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = %(schema)s AND c.relkind = 'r'
                  AND obj_description(c.oid, 'pg_class') = %(part)s ORDER BY c.relname) AS stems
+FROM me
 """
 
 # Lists of lists come as JSON, since the driver knows no arrays of them. Row security is that of the summary's owner.
@@ -41,7 +41,8 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS ki
                         THEN 'pg_catalog.text'::regtype WHEN b.typtype = 'e' THEN 'pg_catalog.anyenum'::regtype
                         WHEN b.typcategory = 'A' THEN 'pg_catalog.anyarray'::regtype END))) ORDER BY a.attnum)
         FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
-        JOIN pg_type b ON b.oid = coalesce(nullif(y.typbasetype, 0), y.oid) JOIN pg_namespace s ON s.oid = b.typnamespace
+        JOIN pg_type b ON b.oid = coalesce(nullif(y.typbasetype, 0), y.oid)
+        JOIN pg_namespace s ON s.oid = b.typnamespace
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns,
        (SELECT json_agg((SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(x.indkey::int2[]) WITH ORDINALITY
                          k (number, place) LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number))

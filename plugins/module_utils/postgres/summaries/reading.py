@@ -15,7 +15,13 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import COUNT, MIN, SUM, Column, Summary
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import (
+    COUNT,
+    MIN,
+    SUM,
+    Column,
+    Summary,
+)
 
 #: How many groups one transaction folds.
 BATCH = 20_000
@@ -125,7 +131,9 @@ def defining(summary: Summary, parts: t.Sequence[Part]) -> str:
     if summary.every:
         listed = [f"r.{text.name(name)} AS k{number}" for number, name in enumerate(summary.groups, 1)] + ["1 AS e"]
         for number, part in enumerate(parts, 1):
-            listed += [f"{_absent(part, column)} AS p{number}_c{place}" for place, column in enumerate(part.source.columns, 1)]
+            listed += [
+                f"{_absent(part, column)} AS p{number}_c{place}" for place, column in enumerate(part.source.columns, 1)
+            ]
         branches.append(f"SELECT {', '.join(listed)} FROM {text.name(summary.every.schema, summary.every.table)} r")
     listed = [f"{group} AS {text.name(name)}" for group, name in zip(groups, summary.groups)]
     for number, part in enumerate(parts, 1):
@@ -193,9 +201,7 @@ def seed(part: Part) -> str:
     totals = [part.total(stored, "x") for stored in columns]
     named = [f"{total} AS {stored}" for total, stored in zip(totals, columns)]
     less = [f"{'NULL' if stored in extremes else f'-{stored}'} AS {stored}" for stored in columns]
-    whole = [
-        total if stored in extremes | sums else f"CAST({total} AS int8)" for total, stored in zip(totals, columns)
-    ]
+    whole = [total if stored in extremes | sums else f"CAST({total} AS int8)" for total, stored in zip(totals, columns)]
     group = ", ".join(groups)
     # The base table is aggregated before, by parallel workers where there are some.
     united = (

@@ -7,7 +7,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import NONE, RESEEDED, Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import (
+    CHANGED,
+    NONE,
+    RESEEDED,
+    Decision,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept
 
 
@@ -40,6 +45,16 @@ def described(kept: Kept | None) -> dict[str, t.Any] | None:
     }
 
 
+def _types(kept: Kept | None) -> dict[str, str]:
+    """What the columns that count are, as far as it makes a difference."""
+    parts = kept.parts if kept else ()
+    return {
+        f"{part.source.label}.{name}": kind + (", may be null" if name in part.nullable else "")
+        for part in parts
+        for name, kind in part.types.items()
+    }
+
+
 def plan(decision: Decision) -> Plan:
     """What is carried out, as a value."""
     changes = decision.outcome != NONE
@@ -47,6 +62,8 @@ def plan(decision: Decision) -> Plan:
     bare = [relation.label for relations in decision.bare.values() for relation in relations]
     if bare and before and after:
         before["without_triggers"], after["without_triggers"] = sorted(set(bare)), []
+    if before and before == after and decision.outcome == CHANGED:
+        before["types"], after["types"] = map(_types, (decision.before, decision.after))
     if decision.outcome == RESEEDED and before and after:
         before["counted_again"], after["counted_again"] = False, True
     if decision.leftovers and decision.outcome == "cleaned":
@@ -56,5 +73,9 @@ def plan(decision: Decision) -> Plan:
         before=before,
         after=after,
         actions=(decision,) if changes else (),
-        result={"outcome": decision.outcome, "summary": described(decision.after), "without_triggers": sorted(set(bare))},
+        result={
+            "outcome": decision.outcome,
+            "summary": described(decision.after),
+            "without_triggers": sorted(set(bare)),
+        },
     )

@@ -62,7 +62,7 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         stems=tuple(server["stems"]),
         in_recovery=server["in_recovery"],
         owner=server["owner"],
-        may_create=server["may_create"] if server["owner_exists"] else None,
+        may_create=server["may_create"],
         roles=frozenset(server["roles"]),
     )
 

@@ -114,7 +114,9 @@ class Summary:
         every = None
         if options["every"]:
             given = options["every"]
-            every = _read_source({"group_by": given["columns"], "schema": given["schema"], "table": given["table"]}, schema)
+            every = _read_source(
+                {"group_by": given["columns"], "schema": given["schema"], "table": given["table"]}, schema
+            )
         if not sources:
             raise InvalidInput("tables", options["tables"], "has no table to summarize")
         wanted = cls(schema, options["name"], sources, every)
@@ -133,7 +135,9 @@ def _read_source(given: t.Mapping[str, t.Any], schema: str) -> Source:
         column = Column(one["name"], one["function"], one["column"] or "", (one["filter"] or "").strip())
         _check_name("name", column.name)
         if column.function != COUNT and not column.column:
-            raise InvalidInput("column", one["column"], f"is missing: {column.name} is the {column.function} of a column")
+            raise InvalidInput(
+                "column", one["column"], f"is missing: {column.name} is the {column.function} of a column"
+            )
         if one["filter"] is not None and not column.filter:
             raise InvalidInput("filter", one["filter"], f"of {column.name} is empty")
         columns.append(column)
@@ -154,14 +158,10 @@ def _check_name(option: str, name: str) -> None:
 def _check(wanted: Summary) -> None:
     first = wanted.every or wanted.sources[0]
     for source in wanted.read:
-        option = "columns" if source is wanted.every else "group_by"
-        if not source.group_by:
-            raise InvalidInput(option, [], f"of {source.label} is empty: a summary has a row for each group")
-        if len(set(source.group_by)) < len(source.group_by):
-            raise InvalidInput(option, list(source.group_by), f"of {source.label} has a column twice")
-        if source is not wanted.every and not source.columns:
-            raise InvalidInput("columns", [], f"of {source.label} is empty: nothing would be kept of it")
+        _check_source(source, "columns" if source is wanted.every else "group_by")
     for source in wanted.sources:
+        if not source.columns:
+            raise InvalidInput("columns", [], f"of {source.label} is empty: nothing would be kept of it")
         if len(source.group_by) != len(first.group_by):
             raise InvalidInput(
                 "group_by",
@@ -169,13 +169,22 @@ def _check(wanted: Summary) -> None:
                 f"of {source.label} has {len(source.group_by)} columns, and that of {first.label} has "
                 f"{len(first.group_by)}",
             )
-    tables = [source.label for source in wanted.sources]
-    for label in tables:
-        if tables.count(label) > 1:
-            raise InvalidInput("tables", label, "is there twice; give it all its columns in one place")
-    names = [*wanted.groups, *(column.name for column in wanted.columns)]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidInput("columns", name, f"would be twice in {wanted.label}")
+    label = _twice([source.label for source in wanted.sources])
+    if label:
+        raise InvalidInput("tables", label, "is there twice; give it all its columns in one place")
+    name = _twice([*wanted.groups, *(column.name for column in wanted.columns)])
+    if name:
+        raise InvalidInput("columns", name, f"would be twice in {wanted.label}")
     if wanted.label in [source.label for source in wanted.read]:
         raise InvalidInput("name", wanted.name, "is one of the tables that it would summarize")
+
+
+def _check_source(source: Source, option: str) -> None:
+    if not source.group_by:
+        raise InvalidInput(option, [], f"of {source.label} is empty: a summary has a row for each group")
+    if _twice(source.group_by):
+        raise InvalidInput(option, list(source.group_by), f"of {source.label} has a column twice")
+
+
+def _twice(names: t.Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)

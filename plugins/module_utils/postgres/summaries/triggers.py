@@ -6,8 +6,8 @@ A statement fires the triggers of the table that it names alone: those of the ro
 of a tree has them, and one statement still counts once. TRUNCATE fires those of all tables below the one that it names;
 so what has rows itself has that trigger.
 
-The trigger of rows is for those that logical replication brings. Partitions get it from the root. Statement triggers are
-silent then, as they are those of an origin. So each row counts once, whether it was applied or came with the first
+The trigger of rows is for those that logical replication brings. Partitions get it from the root. Statement triggers
+are silent then, as they are those of an origin. So each row counts once, whether it was applied or came with the first
 copy, which fires statement triggers that are for replicas too.
 """
 
@@ -31,22 +31,28 @@ def equip(part: Part) -> list[str]:
   one pg_catalog.record;
 BEGIN
   {_on_tree(part, base)}
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = {base} AND tgname = {text.literal(f"{part.stem}_row")})
-  THEN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
+                 WHERE tgrelid = {base} AND tgname = {text.literal(f"{part.stem}_row")}) THEN
     EXECUTE {text.literal(row)};
   END IF;
 END"""
     return [f"DO {text.literal(body)};", f"ALTER TABLE {part.base} ENABLE REPLICA TRIGGER {trigger};"]
 
 
-def arriving(part: Part, name: str) -> list[str]:
-    """Statements for the transaction that attaches a partition, behind it: it gets triggers, and its rows count."""
+def arriving(part: Part, name: str, counted: bool = False) -> list[str]:
+    """Statements for the transaction that attaches a partition, behind it: it gets triggers.
+
+    :param counted: whether its rows count from now on. They do not where they counted before, in another partition.
+        The table is locked in ACCESS EXCLUSIVE mode then, as ATTACH itself keeps no one out: a query that was planned
+        before would not see rows that the summary has.
+    """
+    count = f"PERFORM {part.object('_count')}(leaf, 1);" if counted else ""
     body = f"""DECLARE
   leaf {_CLASS} := {_child(part, name)};
   one pg_catalog.record;
 BEGIN
   {_on_tree(part, "leaf")}
-  PERFORM {part.object("_count")}(leaf, 1);
+  {count}
 END"""
     return [f"DO {text.literal(body)};"]
 
@@ -57,7 +63,8 @@ def leaving(part: Part, name: str) -> list[str]:
     Its rows no longer count, and it loses its triggers; that of rows goes with the partition.
     """
     drops = "\n    ".join(
-        _execute(f"DROP TRIGGER IF EXISTS {text.name(f'{part.stem}_{event}')} ON \0;") for event in (*EVENTS, "truncate")
+        _execute(f"DROP TRIGGER IF EXISTS {text.name(f'{part.stem}_{event}')} ON \0;")
+        for event in (*EVENTS, "truncate")
     )
     body = f"""DECLARE
   leaf {_CLASS} := {_child(part, name)};

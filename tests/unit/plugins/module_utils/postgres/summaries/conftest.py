@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import keep_summary
 
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import keep_summary
 from tests.unit import postgres_server
 
 DEFAULTS = {

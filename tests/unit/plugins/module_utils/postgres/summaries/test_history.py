@@ -16,12 +16,15 @@ import time
 
 import psycopg2
 import pytest
+
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.summarized_partitions import (
     SummarizedPartitions,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Root
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import server as room
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import triggers
 
 from .conftest import column, table
 
@@ -77,8 +80,9 @@ class Histories:
         began = time.monotonic()
         self.done = {function.name: 0 for function in functions}
         # A busy machine gets more time.
-        self.over = lambda: self.errors or (
-            (spent := time.monotonic() - began) > self.seconds and (all(self.done.values()) or spent > PATIENCE)
+        self.over = lambda: (
+            self.errors
+            or ((spent := time.monotonic() - began) > self.seconds and (all(self.done.values()) or spent > PATIENCE))
         )
         threads = [threading.Thread(target=self._guarded, args=(one,)) for one in functions]
         for thread in threads:
@@ -139,8 +143,8 @@ def write(dice, writer):
             f"UPDATE {at} SET n = n WHERE {mine}",
             f"UPDATE {at} SET g = {g}, h = {h} WHERE {mine}",
             # To another partition, where there is room.
-            f"UPDATE points p SET id = id + 100, v = {value(dice)} WHERE {mine} AND id < 300 AND id >= {low} AND NOT EXISTS "
-            "(SELECT FROM points o WHERE o.id = p.id + 100 AND o.w = p.w)",
+            f"UPDATE points p SET id = id + 100, v = {value(dice)} WHERE {mine} AND id < 300 AND id >= {low} "
+            "AND NOT EXISTS (SELECT FROM points o WHERE o.id = p.id + 100 AND o.w = p.w)",
             f"DELETE FROM {at} WHERE {mine} AND id % 3 = {dice.randrange(3)}",
             f"WITH gone AS (DELETE FROM {at} WHERE {mine} AND id < {low + 20} RETURNING v) "
             f"UPDATE points SET v = 3 WHERE w = {writer} AND id >= {low + 20} AND v = (SELECT max(v) FROM gone)",
@@ -217,6 +221,7 @@ def moves(database, seed):
     companion = SummarizedPartitions(session)
     root = Root(0, "public", "points")
     assert companion.covers(root)
+    parts = room.summaries(session, "public", "summary")[0].parts
     away = []
 
     @named("move")
@@ -224,8 +229,10 @@ def moves(database, seed):
         time.sleep(dice.uniform(0.05, 0.2))
         with contextlib.suppress(psycopg2.errors.LockNotAvailable, psycopg2.errors.UndefinedTable):
             if away:
-                client.run(f"INSERT INTO points_2 SELECT 1, 'a', {dice.randrange(100, 200)}, 9, 7 ON CONFLICT DO NOTHING")
-                more = "".join(companion.attached(root, "points_2"))
+                client.run(
+                    f"INSERT INTO points_2 SELECT 1, 'a', {dice.randrange(100, 200)}, 9, 7 ON CONFLICT DO NOTHING"
+                )
+                more = "".join(triggers.arriving(parts[0], "points_2", counted=True))
                 client.run(
                     # ATTACH alone keeps no one out, and a query that was planned before it does not see its rows.
                     "SET lock_timeout = '300ms'; BEGIN; LOCK points IN ACCESS EXCLUSIVE MODE; "
@@ -256,7 +263,7 @@ def test_random_histories_of_concurrent_writers(database, seed):
     @named("make")
     def make(_client):
         if not made:
-            made.append(database.summary("summary", tables=[POINTS])[1]["outcome"])
+            made.append(database.summary("summary", tables=[POINTS], lock_timeout=900, lock_patience=60)[1]["outcome"])
         time.sleep(0.01)
         return True
 
@@ -315,7 +322,9 @@ def test_what_logical_replication_copies_and_applies_counts_once(server, databas
         assert database.drift() == []
     finally:
         database.sql(f"ALTER SUBSCRIPTION s_{database.name} DISABLE")
-        database.sql(f"ALTER SUBSCRIPTION s_{database.name} SET (slot_name = NONE); DROP SUBSCRIPTION s_{database.name}")
+        database.sql(
+            f"ALTER SUBSCRIPTION s_{database.name} SET (slot_name = NONE); DROP SUBSCRIPTION s_{database.name}"
+        )
         with contextlib.suppress(psycopg2.Error):
             time.sleep(0.2)
             source.sql(f"SELECT pg_drop_replication_slot('{slot}')")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, strategies
+
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import part, text
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Column, Source, Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept
-from hypothesis import given, strategies
 
 TASKS = {
     "table": "tasks",
@@ -35,7 +36,10 @@ BAD = [
     ({"name": "ä" * 32}, "has 64 bytes"),
     ({"schema": ""}, "schema: '' is empty."),
     ({"tables": []}, "tables: [] has no table to summarize."),
-    ({"tables": [{**TASKS, "group_by": []}]}, "group_by: [] of public.tasks is empty: a summary has a row for each group."),
+    (
+        {"tables": [{**TASKS, "group_by": []}]},
+        "group_by: [] of public.tasks is empty: a summary has a row for each group.",
+    ),
     ({"tables": [{**TASKS, "group_by": ["a", "a"]}]}, "has a column twice"),
     ({"tables": [{**TASKS, "columns": []}]}, "columns: [] of public.tasks is empty: nothing would be kept of it."),
     ({"tables": [TASKS, TASKS]}, "tables: 'public.tasks' is there twice; give it all its columns in one place."),
@@ -77,7 +81,9 @@ def test_a_comment_of_another_is_no_summary(comment):
     assert Kept.of(comment) is None
 
 
-NAMES = strategies.text(strategies.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=70)
+NAMES = strategies.text(
+    strategies.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=70
+)
 
 
 @given(NAMES, NAMES, strategies.integers(1, 120))
@@ -99,5 +105,10 @@ def test_a_text_is_between_tags_that_it_does_not_have(content):
 
 def test_a_filter_is_given_the_columns_that_it_names():
     types = {"status": "text", "Done": "boolean", "other": "integer"}
-    one = part.Part("public", "p", Source("public", "t", ("g",), (Column("a", "count", "", 'STATUS = $$x$$ AND "Done"'),)), types=types)
+    one = part.Part(
+        "public",
+        "p",
+        Source("public", "t", ("g",), (Column("a", "count", "", 'STATUS = $$x$$ AND "Done"'),)),
+        types=types,
+    )
     assert one.arguments(one.filters[0]) == ("status", "Done")
