@@ -61,6 +61,7 @@ class KeepPartitions(Task):
         self.session = connection.Session(endpoint.for_writes())
         self.companion = companion or SummarizedPartitions(self.session)
         self.user = ""
+        self.hurry: tuple[str, ...] = ()
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
 
     @classmethod
@@ -125,6 +126,7 @@ class KeepPartitions(Task):
         state = server.read(self.session, wanted)
         decide.check_server(state, self.clock())
         self.user = state.user
+        self.hurry = decide.hurry(state, self.waiting.lock_timeout)
         for one in wanted:
             try:
                 self.decisions[one] = strays.look(self.session, decide.decide(one, state))
@@ -179,7 +181,7 @@ class KeepPartitions(Task):
 
     def _plan(self, outcomes: t.Mapping[PartitionSet, Outcome]) -> Plan:
         rows, actions = [], []
-        warnings: list[str] = []
+        warnings = list(self.hurry)
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for wanted, decision in self.decisions.items():

@@ -136,6 +136,19 @@ def check_server(state: State, here: float) -> None:
         )
 
 
+def hurry(state: State, lock_timeout: int) -> tuple[str, ...]:
+    """What is said where a wait for a lock may end with a deadlock, and that in another session's error.
+
+    :param lock_timeout: milliseconds that one attempt waits.
+    """
+    if lock_timeout < state.deadlock_timeout:
+        return ()
+    return (
+        f"lock_timeout is {lock_timeout} ms, and the server's deadlock_timeout {state.deadlock_timeout} ms: in a "
+        "deadlock, an application may get the error. Make lock_timeout the smaller one.",
+    )
+
+
 def decide(wanted: PartitionSet, state: State) -> Decision:
     """What becomes of one set.
 
@@ -156,7 +169,7 @@ def decide(wanted: PartitionSet, state: State) -> Decision:
             present=present,
             create=_free(create, present),
             create_root=root is None,
-            leftovers=root.leftovers if root else (),
+            leftovers=tuple(left for left in root.leftovers if left.action == "moving") if root else (),
         )
     )
 
@@ -179,18 +192,20 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
     wanted.check_axis(axis)
     stored = root.record if root else Record()
     record = fit.record_of(wanted, axis, stored)
-    grid = fit.grid_of(wanted, axis, record)
     present = fit.bounds_of(root, axis) if root else ()
+    axis = axis.like(key for _one, bound in present if isinstance(bound, Range) for key in (bound.lower, bound.upper))
+    grid = fit.grid_of(wanted, axis, record)
     now: int = state.largest.get((wanted.schema, wanted.table), 0) if axis.is_number else grid.now(state.clock)
     cutoff = _cutoff(wanted, grid, state.clock, now)
     column_type = root.columns[wanted.column] if root else ""
     ranges = [(one, bound) for one, bound in present if isinstance(bound, Range)]
     kept = [bound for _one, bound in ranges]
-    pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, axis.largest(column_type))
+    pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, column_type)
     pieces, unfilled = coverage.with_gaps(wanted, grid, cutoff, kept, pieces)
     template = wanted.template(axis)
     create = [made(wanted, template.of_period(period), bound) for bound, period in pieces]
     retire, error = retention.retire(wanted, root, axis, ranges, cutoff)
+    left, said = retention.leftovers(wanted, root, cutoff)
     leaving = {old.partition.oid for old in retire if old.action != "kept"}
     if error:
         leaving = set()
@@ -208,12 +223,12 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             comment=None if root and comment == root.comment else comment,
             retire=retire if not error else tuple(old for old in retire if old.action in ("kept", "finalized")),
             retention_error=error,
-            leftovers=root.leftovers if root else (),
+            leftovers=left,
             gaps=tuple(coverage.gaps(after)),
             now=now,
             cutoff=cutoff,
             time_zone=record.time_zone,
-            warnings=tuple(unfilled),
+            warnings=(*unfilled, *said),
         )
     )
 

@@ -9,7 +9,12 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, queries, report
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
+    coverage,
+    ddl,
+    queries,
+    report,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
@@ -24,6 +29,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     State,
     read_leftover,
 )
+
+#: Partitions that one query asks for rows.
+_LOOKED_AT = 50
 
 
 def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
@@ -105,11 +113,24 @@ def _largest(
 
 
 def _largest_of(session: Session, root: Root, column: str) -> int:
+    """The largest number of a set: of the highest partition that has a row, so that no other one is read.
+
+    A default partition counts where no other one has a row; what is far outside would be there.
+    """
     sql = session.sql
-    query = sql.SQL("SELECT floor(max({}))::bigint AS largest FROM {}").format(
-        sql.Identifier(column), ddl.name(sql, root.schema, root.name)
-    )
-    return session.rows(query)[0]["largest"] or 0
+    ordered = coverage.highest_first(root.partitions)
+    for first in range(0, len(ordered), _LOOKED_AT):
+        chunk = [ddl.name(sql, one.schema, one.name) for one in ordered[first : first + _LOOKED_AT]]
+        each = sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(one) for one in chunk)
+        found = session.rows(sql.SQL("SELECT ARRAY[{}] AS found").format(each))[0]["found"]
+        for table, has_rows in zip(chunk, found):
+            if has_rows:
+                # No number beyond those of bigint can be the bound of a period.
+                query = sql.SQL("SELECT greatest(least(floor(max({})), {}), {})::bigint AS largest FROM {}").format(
+                    sql.Identifier(column), sql.Literal(2**62), sql.Literal(-(2**62)), table
+                )
+                return session.rows(query)[0]["largest"] or 0
+    return 0
 
 
 def find(

@@ -115,6 +115,7 @@ class Leftover:
     :param move_to: the schema that it moves to.
     :param comment: what a user had written in its comment.
     :param tables: of an interrupted move: all that it has made.
+    :param upper: the key of its upper bound.
     """
 
     oid: int
@@ -124,6 +125,7 @@ class Leftover:
     move_to: str = ""
     comment: str = ""
     tables: tuple[str, ...] = ()
+    upper: int | None = None
 
     def line(self, root: Root) -> str:
         """As the comment of the table.
@@ -133,6 +135,8 @@ class Leftover:
         stored: dict[str, t.Any] = {"action": self.action, "move_to": self.move_to, "of": [root.schema, root.name]}
         if self.tables:
             stored["tables"] = list(self.tables)
+        if self.upper is not None:
+            stored["upper"] = str(self.upper)
         return MARK + json.dumps(stored, sort_keys=True, ensure_ascii=False)
 
 
@@ -182,7 +186,8 @@ def read_leftover(oid: int, schema: str, name: str, comment: str) -> tuple[tuple
         if not line.startswith(RETIRED) or action not in ("dropped", "moved", "moving"):
             return None
         tables = tuple(str(table) for table in stored.get("tables", ()))
-        return (str(of[0]), str(of[1])), Leftover(oid, schema, name, action, str(move_to), kept, tables)
+        upper = int(stored["upper"]) if "upper" in stored else None
+        return (str(of[0]), str(of[1])), Leftover(oid, schema, name, action, str(move_to), kept, tables, upper)
     except (ValueError, LookupError, TypeError):
         return None
 

@@ -132,13 +132,15 @@ def reseed(kept: Kept) -> list[str]:
     """Count again while others write; readers have what was there until the end."""
     statements = ["SET LOCAL statement_timeout = 0;", *path(kept)]
     for part in kept.parts:
-        statements += [*fold_lock(part, kept)[1:], f"DELETE FROM {part.kept};", reading.seed(part)]
+        statements += [fold_lock(part, kept)[-1], f"DELETE FROM {part.kept};", reading.seed(part)]
     return statements
 
 
 def fold_lock(part: Part, kept: Kept) -> list[str]:
     """What keeps others from folding at the same time; no reader and no writer needs that lock."""
-    return [*path(kept), f"LOCK TABLE {part.kept} IN SHARE UPDATE EXCLUSIVE MODE;"]
+    lock = f"LOCK TABLE {part.kept} IN SHARE UPDATE EXCLUSIVE MODE;"
+    # What is pending is little beside what is folded, which no plan is to read as a whole.
+    return [*path(kept), "SET LOCAL enable_hashjoin = off;", "SET LOCAL enable_mergejoin = off;", lock]
 
 
 def grant(summary: Summary, readers: t.Sequence[str]) -> list[str]:

@@ -36,13 +36,17 @@ class Strays:
 def periods(decision: Decision) -> list[Period]:
     """The periods that rows are moved to: from the retention, or long ago, to far ahead."""
     grid = t.cast("Grid", decision.grid)
+    column_type = decision.table.columns[decision.wanted.column]
     current = grid.containing(decision.now)
     found = [current]
     for following in _steps(grid.after, current):
+        if following.upper > grid.axis.largest(column_type):
+            break
         found.append(following)
     oldest = []
     for earlier in _steps(grid.before, current):
-        if decision.cutoff is not None and earlier.upper <= decision.cutoff:
+        old = decision.cutoff is not None and earlier.upper <= decision.cutoff
+        if old or earlier.lower < grid.axis.smallest(column_type):
             break
         oldest.append(earlier)
     return [*reversed(oldest), *found]

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
@@ -12,6 +14,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres import 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, queries
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision, New
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
@@ -35,6 +38,7 @@ _ACCESS = "AccessExclusiveLock"
 
 #: Another client has created the same table, attached a partition that overlaps, or written rows of it to the default.
 _RIVAL = ("42P07", "42P17", "23514")
+_NOT_SUPPORTED = "0A000"
 _CHECK_VIOLATION = "23514"
 _DIVISION_BY_ZERO = "22012"
 
@@ -98,6 +102,9 @@ class Work:
             except Refused as error:
                 if error.facts.get("sqlstate") in _RIVAL:
                     raise Outrun(error.message) from None
+                if error.facts.get("sqlstate") == _NOT_SUPPORTED:
+                    # Such as a key without the column, of a definition or of a table that is divided in turn.
+                    raise Refused(error.message, code="unpartitionable") from None
                 raise
             self.outcome.described = True
             self.outcome.created += chunk
@@ -238,7 +245,12 @@ class Work:
             self._patiently(statement, f"detach {partition.name}", locks)
             return
         left = self._mark(old) if old.action in ("dropped", "moved") else None
-        self._detach_concurrently(partition, locks)
+        try:
+            self._detach_concurrently(partition, locks)
+        except ScaleoutError:
+            if left:
+                self._unmark(left)
+            raise
         if left:
             self._put_away(left)
 
@@ -254,10 +266,26 @@ class Work:
             old.action,
             retention.schema if retention else "",
             split_comment(comment)[0],
+            upper=self._upper_of(partition),
         )
         statement = ddl.comment(sql, left.schema, left.name, comment_with(left.comment, left.line(root)))
         self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
         return left
+
+    def _upper_of(self, partition: Partition) -> int | None:
+        for one, bound in self.decision.present:
+            if one.oid == partition.oid and isinstance(bound, Range) and math.isfinite(bound.upper):
+                return int(bound.upper)
+        return None
+
+    def _unmark(self, left: Leftover) -> None:
+        """Take the note back from a partition that is still attached, and whose detaching has not even begun."""
+        asked = {"root": self.decision.table.oid, "partition": left.oid}
+        with contextlib.suppress(ScaleoutError):
+            rows = self.session.rows(queries.PENDING, asked)
+            if rows and not rows[0]["pending"]:
+                statement = ddl.comment(self.session.sql, left.schema, left.name, left.comment)
+                self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
 
     def _detach_concurrently(self, partition: Partition, locks: dict[int, str]) -> None:
         root, sql = self.decision.table, self.session.sql

@@ -224,6 +224,42 @@ def test_a_default_partition_goes_once_it_is_empty(keep, visits):
     assert not keep({**DAYS, "default": True}).changed
 
 
+def test_ids_and_numbers_move_too(keep, client):
+    client.run("CREATE TABLE tasks (user_id uuid, id uuid, PRIMARY KEY (user_id, id)) PARTITION BY RANGE (id)")
+    client.run("CREATE TABLE tasks_default PARTITION OF tasks DEFAULT")
+    client.run(
+        "INSERT INTO tasks SELECT gen_random_uuid(), (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint"
+        " - n * 86400000::bigint), 12, '0') || '7abc8def0123456789ab')::uuid FROM generate_series(0, 99) n"
+    )
+    client.run("INSERT INTO tasks SELECT gen_random_uuid(), 'ffffffff-ffff-ffff-ffff-ffffffffffff'")
+    client.run("CREATE TABLE numbers (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    client.run("CREATE TABLE numbers_default PARTITION OF numbers DEFAULT")
+    client.run("INSERT INTO numbers SELECT n * 10 FROM generate_series(-5, 20) n")
+    plan = keep(
+        {"table": "tasks", "column": "id", "interval": "month", "premake": 1},
+        {"table": "numbers", "column": "id", "interval": "100", "premake": 1},
+    )
+    assert [row["moved"] for row in plan.result["sets"]] == [100, 26]
+    assert client.one("SELECT count(*) FROM tasks_default") == 1
+    assert client.rows("SELECT tableoid::regclass::text, count(*)::int FROM numbers GROUP BY 1 ORDER BY 1") == [
+        ("numbers_n0", 10), ("numbers_n100", 10), ("numbers_n200", 1), ("numbers_nm100", 5)
+    ]  # fmt: skip
+    large = {"table": "numbers", "column": "id", "interval": "1000000000", "premake": 0}
+    client.run("DROP TABLE numbers_n0, numbers_n100, numbers_n200, numbers_nm100")
+    client.run("DROP TABLE numbers_n300")
+    client.run("INSERT INTO numbers VALUES (-2000000000), (1)")
+    keep(large)
+    assert client.one("SELECT count(*) FROM numbers_default") == 0
+
+
+def test_rows_move_into_partitions_that_are_divided(keep, visits):
+    fill(visits, 40, 0, 1)
+    divided = {**DAYS, "sub_partitions": {"column": "id", "modulus": 2}}
+    assert keep(divided).result["sets"][0]["moved"] == 80
+    assert set(spread(visits)) == {f"{partition(ahead)}_h{part}" for ahead in (0, 1) for part in (0, 1)}
+    assert visits.rows(LEFT) == []
+
+
 def test_values_of_a_list_move_too(keep, client):
     client.run("CREATE TABLE orders (id bigint, country text, PRIMARY KEY (id, country)) PARTITION BY LIST (country)")
     client.run("CREATE TABLE orders_default PARTITION OF orders DEFAULT")
