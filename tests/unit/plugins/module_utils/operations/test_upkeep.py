@@ -91,14 +91,14 @@ def test_the_reference_api_has_an_upkeep_of_its_own(variables, sets):
     [
         ({"partition_sets": ORDERS}, "partition_sets is not a list of mappings"),
         ({"partition_sets": ["orders"]}, "partition_sets is not a list of mappings"),
-        ({"partition_sets": [{**ORDERS, "colum": "x"}]}, "partition_sets has 'colum', which is not known here"),
+        ({"partition_sets": [{**ORDERS, "colour": "x"}]}, "partition_sets has 'colour', which is not known here"),
         ({"partition_sets": [{**ORDERS, "interval": "fortnight"}]}, "partition_sets: interval: 'fortnight' is"),
         ({"partition_sets": [{**ORDERS, "premake": "many"}]}, "partition_sets has a value of another type"),
         ({"partition_sets": [{"table": "orders"}]}, "partition_sets: column: '' is needed for public.orders"),
         ({"summaries": [{**COUNTED, "tables": []}]}, "summaries: tables: []"),
         (
-            {"summaries": [{"name": "x", "tables": [{"tabel": "x", "columns": []}]}]},
-            "summaries: tabel: 'x' is not known",
+            {"summaries": [{"name": "x", "tables": [{"tables": "x", "columns": []}]}]},
+            "summaries: tables: 'x' is not known",
         ),
         ({"materialized_views": [{"name": "x"}]}, "materialized_views: query: None is required for state: present"),
         ({"materialized_views": [VIEW, VIEW]}, "materialized_views: views: 'public.sales' is named twice"),
