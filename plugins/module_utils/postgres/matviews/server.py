@@ -374,7 +374,7 @@ def with_options(session: Session, options: t.Sequence[str]) -> t.Any:
     return sql.SQL(" WITH ({})").format(
         sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(*name.split(".", 1)), sql.Literal(value))
-            for name, _, value in pairs
+            for name, _equals, value in pairs
         )
     )
 
