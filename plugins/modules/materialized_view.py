@@ -125,12 +125,13 @@ options:
         again.
     type: int
     default: 500
-  lock_retries:
+  lock_patience:
     description:
-      - How often it is tried again, with a pause that grows up to two seconds. Then the task fails with the code
-        C(locked) and nothing is changed.
+      - Seconds for all attempts together, with pauses in between that grow up to two seconds; V(0) for a single
+        attempt.
+      - Then the task fails with the code C(locked), names who held the lock, and nothing of that view is changed.
     type: int
-    default: 20
+    default: 60
 attributes:
   check_mode:
     support: full
@@ -257,6 +258,20 @@ views:
       type: list
       elements: str
       sample: [public.user_stats_today]
+    attempts:
+      description: How often a lock was not had in time.
+      type: int
+      sample: 0
+    waited:
+      description: Seconds that this took.
+      type: float
+      sample: 0.0
+    holders:
+      description: Who held the lock, with C(pid), C(user), C(application), C(state), C(seconds), C(mode) and
+        C(relation).
+      type: list
+      elements: dict
+      sample: []
 """
 
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
@@ -290,7 +305,7 @@ def main() -> None:
                 "options": dict(VIEW_SPEC, name={"type": "str", "required": True}),
             },
             lock_timeout={"type": "int", "default": 500},
-            lock_retries={"type": "int", "default": 20},
+            lock_patience={"type": "int", "default": 60},
         ),
         secrets_in=connection.secrets_in,
         required_one_of=[("name", "views")],

@@ -14,27 +14,26 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Unreachable,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import change, server, spec
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import plan as planner
 
 #: What a view has, as the module's options name it.
 OPTIONS = tuple(field.name for field in dataclasses.fields(spec.Desired))
 
-#: The server counts a time limit in milliseconds, as an integer of 32 bits.
-LONGEST_TIMEOUT = 2**31 - 1
-MOST_RETRIES = 1000
+
+_Read = t.TypeVar("_Read")
 
 
 class AlterMatviews(Task):
     """Reads the views of a database, decides what becomes of them, and creates, replaces, refreshes and drops."""
 
     def __init__(
-        self, endpoint: connection.Endpoint, wanted: tuple[spec.Desired, ...], patience: change.Patience
+        self, endpoint: connection.Endpoint, wanted: tuple[spec.Desired, ...], patience: locks.Patience
     ) -> None:
         self.wanted = wanted
         self.patience = patience
-        self.session = connection.Session(endpoint)
+        self.session = connection.Session(endpoint.for_writes())
         self.choices: tuple[planner.Choice, ...] = ()
 
     @classmethod
@@ -43,22 +42,23 @@ class AlterMatviews(Task):
 
         :raises InvalidInput: an option that can never work.
         """
-        if not 1 <= params["lock_timeout"] <= LONGEST_TIMEOUT:
-            reason = f"is not a number of milliseconds from 1 to {LONGEST_TIMEOUT}"
+        if not locks.SHORTEST <= params["lock_timeout"] <= locks.LONGEST:
+            reason = f"is not a number of milliseconds from {locks.SHORTEST} to {locks.LONGEST}"
             raise InvalidInput("lock_timeout", params["lock_timeout"], reason)
-        if not 0 <= params["lock_retries"] <= MOST_RETRIES:
-            raise InvalidInput("lock_retries", params["lock_retries"], f"is not a number from 0 to {MOST_RETRIES}")
+        if params["lock_patience"] < 0:
+            raise InvalidInput("lock_patience", params["lock_patience"], "is not a number of seconds from 0 on")
         views = params["views"] or []
         if params["name"] is not None:
             views = [{option: params[option] for option in OPTIONS}]
         return cls(
             connection.Endpoint.of(params),
             spec.parse_views(views),
-            change.Patience(params["lock_timeout"], params["lock_retries"]),
+            locks.Patience(params["lock_timeout"], params["lock_patience"]),
         )
 
     def plan(self) -> Plan:
-        self.choices = planner.decide(self.wanted, server.read(self.session, self.wanted))
+        state = self._patiently(lambda: server.read(self.session, self.wanted, self.patience.lock_timeout))
+        self.choices = planner.decide(self.wanted, state)
         return planner.plan(self.choices)
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
@@ -85,8 +85,19 @@ class AlterMatviews(Task):
                 done.append(_described(action))
         if errors:
             raise PartlyApplied.stopped_by(_of_all(errors), done, not_done)
-        now = server.read_views(self.session, self.wanted)
-        return {"views": [planner.row(choice, now.get(choice.desired.label), known=True) for choice in self.choices]}
+        now = self._patiently(lambda: server.read_views(self.session, self.wanted, self.patience.lock_timeout))
+        return {
+            "views": [
+                {
+                    **planner.row(choice, now.get(choice.desired.label), known=True),
+                    **changer.waited.get(choice.desired.label, locks.Waited()).result(),
+                }
+                for choice in self.choices
+            ]
+        }
+
+    def _patiently(self, look: t.Callable[[], _Read]) -> _Read:
+        return change.patiently(self.session, self.patience, look, "look at the views", locks.Waited())
 
     def close(self) -> None:
         self.session.close()

@@ -9,11 +9,14 @@ readers wait for the exchange alone. What is interrupted is undone by the server
 from __future__ import annotations
 
 import dataclasses
+import functools
+import random
 import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.plan import (
     Create,
@@ -27,20 +30,59 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matview
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.server import qualified
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.spec import Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.state import Dependent, Grant, Index
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.patience import holders_of
 
-_LOCK_NOT_AVAILABLE = "55P03"
+_NOT_HAD = ("55P03", "40P01")
+"""The lock was not had in time, or we were the ones to give way in a deadlock."""
 _CHANGED_VIEW = ("42P16", "42703", "42804")
 """A view cannot be made over the new definition: other columns, or of other types."""
 
-_LONGEST_PAUSE = 2.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+"""Seconds between two attempts at a lock."""
+
+_Done = t.TypeVar("_Done")
 
 
-@dataclasses.dataclass(frozen=True)
-class Patience:
-    """How long a statement waits for a lock, in ms, and how often it is tried again after that."""
+def patiently(
+    session: Session,
+    patience: Patience,
+    work: t.Callable[[], _Done],
+    what: str,
+    waited: Waited,
+    locks: t.Callable[[], t.Mapping[int, str]] = dict,
+) -> _Done:
+    """Do something again and again with pauses, while a lock is not to be had.
 
-    lock_timeout: int = 500
-    retries: int = 20
+    Not by ``postgres.patience.patiently``, which takes one statement: an exchange is tried again alone, without
+    building the view again.
+
+    :param what: what it does, for the message.
+    :param waited: is added to.
+    :param locks: gives the locks that it takes, by oids, to say who is in the way.
+    :raises Locked: the time is over.
+    """
+    started, pause, failed = time.monotonic(), _FIRST_PAUSE, 0
+    while True:
+        try:
+            done = work()
+        except Refused as error:
+            if error.facts.get("sqlstate") not in _NOT_HAD:
+                raise
+        else:
+            break
+        failed += 1
+        holders = holders_of(session, locks())
+        waited.attempts += 1
+        waited.note(holders)
+        spent = time.monotonic() - started
+        if spent + pause > patience.seconds:
+            raise Locked(what, failed, spent, holders)
+        # Not in step with others who wait for the same.
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+    if failed:
+        waited.seconds += time.monotonic() - started
+    return done
 
 
 class Changer:
@@ -49,6 +91,8 @@ class Changer:
     def __init__(self, session: Session, patience: Patience) -> None:
         self.session = session
         self.patience = patience
+        #: What waiting for locks has come to, by the label of the view.
+        self.waited: dict[str, Waited] = {}
         self.sql = session.sql
         # Of its own, so that two tasks can build at the same time.
         self.tag = session.rows("SELECT pg_backend_pid() AS pid")[0]["pid"]
@@ -56,7 +100,7 @@ class Changer:
     def carry_out(self, action: t.Any) -> None:
         """Carry one action out; in the end it is done, or nothing of it is.
 
-        :raises Refused: with ``locked``, when others held a lock for too long.
+        :raises Locked: others held a lock for too long.
         """
         work: dict[type, t.Callable[[t.Any], None]] = {
             Create: self._create,
@@ -69,31 +113,16 @@ class Changer:
         desired: Desired = action.desired
 
         def once() -> None:
-            with server.transaction(self.session, keep=True):
-                self._run("SET LOCAL lock_timeout = {}", self.sql.Literal(f"{self.patience.lock_timeout}ms"))
+            with server.transaction(self.session, self.patience.lock_timeout, keep=True):
                 work[type(action)](action)
 
-        self._patiently(once, desired, self.patience.retries)
+        self._patiently(once, desired)
 
-    def _patiently(self, work: t.Callable[[], None], desired: Desired, retries: int) -> None:
-        """Try until the locks are there."""
-        for attempt in range(retries + 1):
-            try:
-                work()
-            except Refused as error:
-                if error.facts.get("sqlstate") != _LOCK_NOT_AVAILABLE or error.code == "locked":
-                    raise
-                if attempt == retries:
-                    raise Refused(
-                        f"{desired.label} is locked by others: {retries + 1} attempts of {self.patience.lock_timeout} "
-                        "ms each had no success. Nothing was changed; run again when they have ended, or raise "
-                        "lock_retries.",
-                        code="locked",
-                        sqlstate=_LOCK_NOT_AVAILABLE,
-                    ) from None
-                time.sleep(min(_LONGEST_PAUSE, self.patience.lock_timeout / 1000 * (attempt + 1) / 4))
-            else:
-                return
+    def _patiently(self, work: t.Callable[[], None], desired: Desired) -> None:
+        """Try until the locks on a view are there, or the time is over."""
+        waited = self.waited.setdefault(desired.label, Waited())
+        locks = functools.partial(server.locks_on, self.session, desired)
+        patiently(self.session, self.patience, work, f"change {desired.label}", waited, locks)
 
     def _run(self, text: str, *parts: t.Any, **named: t.Any) -> None:
         self.session.run(self.sql.SQL(text).format(*parts, **named))
@@ -179,7 +208,7 @@ class Changer:
                 self.session.run("ROLLBACK TO SAVEPOINT exchange")
                 raise
 
-        self._patiently(once, desired, self.patience.retries)
+        self._patiently(once, desired)
 
     def _swap(self, action: Replace, new: str, indexes: t.Mapping[str, str]) -> None:
         desired, gone = action.desired, f"scaleout_old_{self.tag}"

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Waited
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.spec import ALWAYS, NEVER, Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.state import (
     Index,
@@ -168,6 +169,7 @@ def row(choice: Choice, now: View | None = None, known: bool = False) -> dict[st
         "last_refresh": None if gone or view is None else view.refreshed,
         "age": None if gone or view is None or view.age is None else int(view.age),
         "dependents": [one.label for one in choice.old.dependents] if choice.old else [],
+        **Waited().result(),
     }
 
 

@@ -116,14 +116,15 @@ FROM unnest(%(schemas)s, %(names)s) AS want (schema, name)
 
 
 @contextlib.contextmanager
-def transaction(session: Session, keep: bool) -> t.Iterator[None]:
+def transaction(session: Session, lock_timeout: int, keep: bool) -> t.Iterator[None]:
     """Run statements in one transaction in which every name that PostgreSQL writes has its schema.
 
+    :param lock_timeout: milliseconds that a statement waits for a lock.
     :param keep: whether to commit at the end; else nothing is left of it.
     """
     session.run("BEGIN")
     try:
-        session.run("SET LOCAL search_path = ''")
+        session.run(f"SET LOCAL search_path = ''; SET LOCAL lock_timeout = '{lock_timeout:d}ms'")
         yield
     except BaseException:
         with contextlib.suppress(ScaleoutError):
@@ -142,12 +143,13 @@ def find_in(session: Session, desired: Desired) -> None:
     session.run(session.sql.SQL("SET LOCAL search_path = {}, pg_temp").format(session.sql.Identifier(desired.schema)))
 
 
-def read(session: Session, desired: t.Sequence[Desired]) -> State:
+def read(session: Session, desired: t.Sequence[Desired], lock_timeout: int) -> State:
     """Everything that the planner wants to know, in one transaction of which nothing is left.
 
+    :param lock_timeout: milliseconds; to read a query is to lock its tables as their readers do.
     :raises Refused: PostgreSQL takes a query not, or takes no writes.
     """
-    with transaction(session, keep=False):
+    with transaction(session, lock_timeout, keep=False):
         found = session.rows(
             _PLACES,
             {
@@ -179,9 +181,9 @@ def read(session: Session, desired: t.Sequence[Desired]) -> State:
         return State(frozenset(found["schemas"]), frozenset(found["roles"]), views, wanted)
 
 
-def read_views(session: Session, desired: t.Sequence[Desired]) -> dict[str, View]:
+def read_views(session: Session, desired: t.Sequence[Desired], lock_timeout: int) -> dict[str, View]:
     """What is there now, without what the queries come to."""
-    with transaction(session, keep=False):
+    with transaction(session, lock_timeout, keep=False):
         parameters = {"schemas": [one.schema for one in desired], "owners": [], "refreshes": REFRESHES}
         found = session.rows(_PLACES, parameters)[0]
         return _views(session, desired, frozenset(found["kept"]))
@@ -206,6 +208,19 @@ def read_columns(session: Session, schema: str, name: str) -> frozenset[str]:
         (schema, name),
     )
     return frozenset(row["name"] for row in rows)
+
+
+def locks_on(session: Session, desired: Desired) -> dict[int, str]:
+    """The strongest lock that a change takes on a view and on what reads it, by their oids; what others have of it."""
+    rows = session.rows(
+        "SELECT c.oid::int8 AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = %s UNION SELECT r.ev_class FROM pg_class c "
+        "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_depend d ON d.refobjid = c.oid "
+        "AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass "
+        "JOIN pg_rewrite r ON r.oid = d.objid WHERE n.nspname = %s AND c.relname = %s",
+        (desired.schema, desired.name) * 2,
+    )
+    return {row["oid"]: "AccessExclusiveLock" for row in rows}
 
 
 def refreshes_kept(session: Session, schema: str) -> bool:
@@ -359,7 +374,7 @@ def with_options(session: Session, options: t.Sequence[str]) -> t.Any:
     return sql.SQL(" WITH ({})").format(
         sql.SQL(", ").join(
             sql.SQL("{} = {}").format(sql.Identifier(*name.split(".", 1)), sql.Literal(value))
-            for name, _, value in pairs
+            for name, _equals, value in pairs
         )
     )
 

@@ -4,27 +4,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
-from tests.unit import postgres_process
-
-_NUMBERS = itertools.count(1)
+from tests.unit import postgres_server
 
 
-@pytest.fixture(scope="module", name="server", params=postgres_process.programs() or [None], ids=str)
-def _server(request):
-    if request.param is None:
-        pytest.skip(postgres_process.MISSING)
-    with postgres_process.running(request.param) as server:
+@pytest.fixture(scope="module", name="server")
+def _server():
+    with postgres_server.running() as server:
         yield server
 
 
 @pytest.fixture(name="database")
 def _database(server):
-    """A database of the test's own."""
-    name = f"db{next(_NUMBERS)}"
-    with server.session() as session:
-        session.run(f"CREATE DATABASE {name}")
-    return name
+    return server.database()

@@ -31,10 +31,10 @@ def view(form="q", **fields):
     )
 
 
-def decided(old=None, columns=COLUMNS, **options):
+def decided(old=None, columns=None, **options):
     desired = Desired.of({"name": "v", **options})
     views = {} if old is None else {"public.v": old}
-    wanted = {"public.v": Wanted((desired.query,), columns)} if desired.query else {}
+    wanted = {"public.v": Wanted((desired.query,), columns or COLUMNS)} if desired.query else {}
     return plan(decide([desired], State(frozenset({"public"}), frozenset({"app", "other"}), views, wanted)))
 
 

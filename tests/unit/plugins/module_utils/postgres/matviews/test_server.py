@@ -14,6 +14,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter
     OPTIONS,
     AlterMatviews,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked
 
 QUERY = "SELECT user_id, count(*) AS tasks FROM tasks GROUP BY user_id"
 
@@ -34,25 +35,21 @@ class Place:
         )
 
     def run(self, *statements, user="postgres"):
-        with self.server.session(self.database, user) as session:
+        with self.server.connect(self.database, user) as client:
             for statement in statements:
-                session.run(statement)
+                client.run(statement)
 
     def rows(self, statement, user="postgres"):
-        with self.server.session(self.database, user) as session:
-            return [tuple(row.values()) for row in session.rows(statement)]
+        with self.server.connect(self.database, user) as client:
+            return client.rows(statement)
 
     def one(self, statement):
         return self.rows(statement)[0][0]
 
-    def task(self, *views, check=False, user="app", lock_timeout=100, lock_retries=2, connect_params=None, **view):
-        params = {
-            "login_host": str(self.server.folder), "login_port": self.server.port, "login_unix_socket": None,
-            "login_user": user, "login_password": "", "login_db": self.database, "ssl_mode": "prefer", "ca_cert": None,
-            "ssl_cert": None, "ssl_key": None, "connect_params": connect_params or {}, "name": None,
-            "views": list(views), "lock_timeout": lock_timeout, "lock_retries": lock_retries,
-            **dict.fromkeys(OPTIONS[1:]), **view,
-        }  # fmt: skip
+    def task(self, *views, check=False, user="app", lock_timeout=100, lock_patience=0, connect_params=None, **view):
+        own = {"name": None, "views": list(views), "lock_timeout": lock_timeout, "lock_patience": lock_patience}
+        where = self.server.parameters(self.database, login_user=user, connect_params=connect_params or {})
+        params = {**dict.fromkeys(OPTIONS), **own, **where, **view}
         task = AlterMatviews.of(params)
         try:
             plan = task.plan()
@@ -264,45 +261,68 @@ def test_refreshes_by_age_and_concurrently(place):
     assert place.actions(name="stats", state="refreshed", max_age=5) == ["refreshed"]
 
 
-def test_readers_go_on_during_a_concurrent_refresh(place):
-    slow = "SELECT user_id, count(*) AS tasks, (SELECT pg_sleep(0.7))::text AS waited FROM tasks GROUP BY user_id"
-    place.task(name="stats", query=slow, unique_index=["user_id"])
-    thread = threading.Thread(target=place.task, kwargs={"name": "stats", "state": "refreshed"})
+SLOW = "SELECT user_id, count(*) AS tasks, (SELECT pg_sleep(1))::text AS waited FROM tasks GROUP BY user_id"
+
+
+def read_until(place, thread):
+    """Read the view while a task of 3 s runs, as one who does not wait so long; returns how often that went well."""
     thread.start()
-    longest = 0.0
-    while thread.is_alive():
-        begun = time.monotonic()
-        assert place.one("SELECT count(*) FROM stats") == 3
-        longest = max(longest, time.monotonic() - begun)
-    assert longest < 0.5
+    seen = 0
+    with place.server.connect(place.database) as reader:
+        reader.run("SET lock_timeout = 900")
+        while not seen or place.rows("SELECT FROM pg_stat_activity WHERE query LIKE 'REFRESH%' AND state = 'active'"):
+            assert reader.one("SELECT count(*) FROM stats") == 3
+            seen += 1
+    thread.join()
+    return seen
+
+
+def test_readers_go_on_during_a_concurrent_refresh(place):
+    place.task(name="stats", query=SLOW, unique_index=["user_id"])
+    assert read_until(place, threading.Thread(target=place.task, kwargs={"name": "stats", "state": "refreshed"}))
 
 
 def test_readers_go_on_while_another_definition_is_built(place):
     place.task(name="stats", query=QUERY)
-    slow = "SELECT user_id, count(*) AS tasks, (SELECT pg_sleep(0.7))::text AS waited FROM tasks GROUP BY user_id"
-    thread = threading.Thread(target=place.task, kwargs={"name": "stats", "query": slow})
-    thread.start()
-    seen = 0
-    while thread.is_alive():
-        assert place.one("SELECT count(*) FROM stats") == 3
-        seen += 1
-    assert seen > 10
+    assert read_until(place, threading.Thread(target=place.task, kwargs={"name": "stats", "query": SLOW}))
     assert place.one("SELECT count(waited) FROM stats") == 3
+
+
+def after_an_attempt(place, reader):
+    """End the reader's transaction once a lock was waited for, without success."""
+    for awaited in (True, False):
+        while place.one("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)") is not awaited:
+            time.sleep(0.02)
+    reader.run("COMMIT")
 
 
 def test_a_reader_that_stays_is_waited_for_in_short_attempts(place):
     place.task(name="stats", query=QUERY)
     changed = QUERY.replace("FROM tasks", "FROM tasks WHERE done")
-    with place.server.session(place.database) as reader:
+    with place.server.connect(place.database) as reader:
+        reader.run("SET application_name = 'report'")
         reader.run("BEGIN")
         reader.rows("SELECT * FROM stats")
-        with pytest.raises(Refused, match=r"public.stats is locked by others: 3 attempts of 100 ms") as refused:
-            place.task(name="stats", query=changed)
-        assert refused.value.code == "locked"
+        with pytest.raises(
+            Locked, match=r"change public.stats were not had in \d attempts .*report.*AccessShareLock"
+        ) as locked:
+            place.task(name="stats", query=changed, lock_patience=1)
+        assert locked.value.facts["holders"][0]["relation"] == "public.stats"
         assert place.nothing_is_left() == []
-        threading.Timer(0.5, lambda: reader.run("COMMIT")).start()
-        assert place.actions(name="stats", query=changed, lock_retries=20) == ["replaced"]
+        threading.Thread(target=lambda: after_an_attempt(place, reader)).start()
+        _plan, (row,) = place.task(name="stats", query=changed, lock_patience=60, lock_timeout=400)
+        assert (row["action"], row["attempts"] > 0, row["waited"] > 0) == ("replaced", True, True)
     assert place.one("SELECT sum(tasks) FROM stats") == 15
+
+
+def test_a_table_that_is_locked_is_not_waited_for_either(place):
+    with place.server.connect(place.database) as other:
+        other.run("BEGIN")
+        other.run("LOCK TABLE tasks")
+        with pytest.raises(Locked, match="locks to look at the views were not had in 1 attempts"):
+            place.task(name="stats", query=QUERY)
+        threading.Thread(target=lambda: after_an_attempt(place, other)).start()
+        assert place.task(name="stats", query=QUERY, lock_patience=60, lock_timeout=400)[1][0]["action"] == "created"
 
 
 def test_names_in_quotes_and_an_empty_search_path(place):
