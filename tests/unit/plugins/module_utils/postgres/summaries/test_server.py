@@ -350,7 +350,9 @@ def test_an_owner_who_is_no_superuser_and_an_empty_search_path(database):
         database.summary("stats", **options)
     assert caught.value.code == "denied"
     database.summary("stats", schema="app", state="absent")
-    database.sql("DROP SCHEMA evil CASCADE; DROP SCHEMA app CASCADE; DROP TABLE groups; DROP ROLE app; DROP ROLE writer")
+    database.sql(
+        "DROP SCHEMA evil CASCADE; DROP SCHEMA app CASCADE; DROP TABLE groups; DROP ROLE app; DROP ROLE writer"
+    )
 
 
 def test_truncate_with_an_older_snapshot_is_refused(database):
