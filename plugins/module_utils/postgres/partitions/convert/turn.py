@@ -88,16 +88,28 @@ class Turn:
                 check()
             while not self._try(locks, body, failed):
                 failed += 1
-                spent = time.monotonic() - started
-                holders = waiting.holders_of(self.session, held) if failed % (TRIES + 1) == 0 else []
                 self.waited.attempts += 1
-                self.waited.note(holders)
+                spent = time.monotonic() - started
+                holders = self._holders(held, failed)
                 if spent > self.patience.seconds:
                     raise waiting.Locked(what, failed, spent, holders or self.waited.holders)
-                long = any((one.seconds or 0) > LONG for one in holders)
-                time.sleep(random.uniform(0.1, 0.3) if long else random.uniform(0.005, 0.03))
+                # Behind a long transaction of another, each wait of ours would only hold others up.
+                while any((one.seconds or 0) > LONG for one in holders):
+                    if time.monotonic() - started > self.patience.seconds:
+                        raise waiting.Locked(what, failed, time.monotonic() - started, holders)
+                    time.sleep(random.uniform(0.05, 0.15))
+                    holders = self._holders(held, 0)
+                time.sleep(random.uniform(0.005, 0.03))
         if failed:
             self.waited.seconds += time.monotonic() - started
+
+    def _holders(self, held: t.Mapping[int, str], failed: int) -> list[waiting.Holder]:
+        """Who has what we want; looked at before each try that waits, and after it."""
+        if failed % (TRIES + 1) not in (0, TRIES):
+            return []
+        holders = waiting.holders_of(self.session, held)
+        self.waited.note(holders)
+        return holders
 
     @contextlib.contextmanager
     def _transaction(self) -> t.Iterator[None]:
