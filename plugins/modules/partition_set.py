@@ -8,8 +8,8 @@ module: partition_set
 short_description: Keep PostgreSQL tables partitioned, with partitions made ahead and old ones put away
 version_added: 0.2.0
 description:
-  - Declares how a table is partitioned, and keeps it so each time the task runs. Many tables go in one task and over one
-    connection, with O(sets).
+  - Declares how a table is partitioned, and keeps it so each time the task runs. Many tables go in one task and over
+    one connection, with O(sets).
   - Creation and retention are separate transactions with separate results. Creation comes first, and nothing that
     happens in retention undoes it. A set that cannot be done does not stop the other sets; the task fails at its end
     and says what became of each.
@@ -66,8 +66,8 @@ options:
   interval:
     description:
       - What one partition holds, of a range. Required for one.
-      - An amount of V(minute), V(hour), V(day), V(week), V(month), V(quarter) or V(year), such as V(month) or V(6 hours);
-        or how many numbers, such as V(1000000).
+      - An amount of V(minute), V(hour), V(day), V(week), V(month), V(quarter) or V(year), such as V(month) or
+        V(6 hours); or how many numbers, such as V(1000000).
       - Less than a day has to divide a day, and months have to divide a year. Weeks and several days count from
         Monday, 3 January 2000.
     type: str
@@ -90,8 +90,8 @@ options:
     type: int
   retention:
     description:
-      - How long partitions are kept, such as V(12 months); forever when not given. Of numbers, how far below the largest
-        number.
+      - How long partitions are kept, such as V(12 months); forever when not given. Of numbers, how far below the
+        largest number.
       - A partition goes when all that it may hold is older.
     type: str
   retention_action:
@@ -296,8 +296,8 @@ options:
     type: int
     default: 10000
 notes:
-  - The user needs to own the table, or to be a superuser, and to have C(CREATE) on its schema. Of O(retention_action=move)
-    also on O(move_to).
+  - The user needs to own the table, or to be a superuser, and to have C(CREATE) on its schema. With
+    O(retention_action=move) also on O(move_to).
   - With several hosts in O(login_host), with commas between them, the one that takes writes is used.
   - New partitions have the indexes, constraints, defaults, generated columns, storage, statistics, tablespace, owner,
     replica identity and row security of their table, as far as the server does not take these from the table anyway.

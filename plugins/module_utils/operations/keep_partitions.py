@@ -1,0 +1,195 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keep the partition sets of a PostgreSQL server."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
+    decide,
+    outcome,
+    server,
+    spec,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
+
+#: What a set has, as the module's options name it.
+OPTIONS = (
+    "table", "schema", "by", "column", "kind", "interval", "time_zone", "premake", "past", "retention",
+    "retention_action", "move_to", "confirm", "name", "modulus", "values", "default", "fill_gaps", "sub_partitions",
+    "convert", "definition", "state",
+)  # fmt: skip
+
+#: The most rows that one transaction may move.
+MOST_ROWS = 1_000_000
+
+
+class KeepPartitions(Task):
+    """Reads all sets at once, decides each for itself, and creates and retires partitions set by set."""
+
+    def __init__(
+        self,
+        endpoint: connection.Endpoint,
+        wanted: tuple[PartitionSet, ...],
+        waiting: locks.Patience,
+        check_mode: bool = False,
+        batch_rows: int = 10_000,
+        companion: Companion | None = None,
+        clock: t.Callable[[], float] = time.time,
+    ) -> None:
+        self.wanted = wanted
+        self.waiting = waiting
+        self.check_mode = check_mode
+        self.batch_rows = batch_rows
+        self.companion = companion or Companion()
+        self.clock = clock
+        self.session = connection.Session(endpoint.for_writes())
+        self.user = ""
+        self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
+
+    @classmethod
+    def of(cls, params: t.Mapping[str, t.Any], check_mode: bool = False) -> KeepPartitions:
+        """The task that the options of the module ``partition_set`` describe, with its connection.
+
+        :raises InvalidInput: an option that can never work.
+        """
+        sets = params["sets"]
+        if sets is None:
+            sets = [{option: params[option] for option in OPTIONS}]
+        wanted = spec.parse_sets(sets)
+        if not locks.SHORTEST <= params["lock_timeout"] <= locks.LONGEST:
+            raise InvalidInput(
+                "lock_timeout",
+                params["lock_timeout"],
+                f"is not a number of milliseconds from {locks.SHORTEST} to {locks.LONGEST}",
+            )
+        if params["lock_patience"] < 0:
+            raise InvalidInput("lock_patience", params["lock_patience"], "is not a number of seconds from 0 on")
+        if not 1 <= params["batch_rows"] <= MOST_ROWS:
+            raise InvalidInput("batch_rows", params["batch_rows"], f"is not a number of rows from 1 to {MOST_ROWS}")
+        return cls(
+            connection.Endpoint.of(params),
+            wanted,
+            locks.Patience(params["lock_timeout"], params["lock_patience"]),
+            check_mode,
+            params["batch_rows"],
+        )
+
+    def plan(self) -> Plan:
+        self._decide(self.wanted)
+        outcomes = {wanted: outcome.predicted(one) for wanted, one in self._decided()}
+        plan = self._plan(outcomes)
+        # A set that cannot be had stops no other one: what is left is done first. Where nothing is, this is the end.
+        if self.check_mode or not plan.changed:
+            self._raise(plan)
+        return plan
+
+    def apply(self, _plan: Plan) -> Plan:
+        outcomes = {}
+        for wanted, _decision in self._decided():
+            outcomes[wanted] = self._carry_out(wanted)
+        done = self._plan(outcomes)
+        self._raise(done)
+        return done
+
+    def close(self) -> None:
+        self.session.close()
+
+    def _decide(self, wanted: t.Sequence[PartitionSet]) -> None:
+        state = server.read(self.session, wanted)
+        decide.check_server(state, self.clock())
+        self.user = state.user
+        for one in wanted:
+            try:
+                self.decisions[one] = decide.decide(one, state)
+            except ScaleoutError as error:
+                self.decisions[one] = error
+        decided = {one: decision for one, decision in self._decided() if one in wanted}
+        taken = server.taken(self.session, list(decided.values()))
+        for one, decision in decided.items():
+            clash = decide.clash(decision, taken)
+            if clash:
+                self.decisions[one] = clash
+
+    def _decided(self) -> t.Iterator[tuple[PartitionSet, Decision]]:
+        for wanted, decision in list(self.decisions.items()):
+            if isinstance(decision, Decision):
+                yield wanted, decision
+
+    def _carry_out(self, wanted: PartitionSet) -> Outcome:
+        so_far = Outcome()
+        for attempt in range(2):
+            decision = self.decisions[wanted]
+            if isinstance(decision, ScaleoutError):
+                so_far.errors.append(decision)
+                return so_far
+            try:
+                self._work(decision, so_far)
+            except server.Outrun as error:
+                if attempt:
+                    so_far.errors.append(error)
+                # Another client has changed the set meanwhile; what is there now decides, once.
+                self._decide([wanted])
+            else:
+                break
+        return so_far
+
+    def _work(self, decision: Decision, so_far: Outcome) -> None:
+        work = server.Work(self.session, decision, self.waiting, self.user, self.companion, so_far)
+        if decision.drop_table:
+            steps: tuple[t.Callable[[], None], ...] = (work.drop_table,)
+        else:
+            # Each step is for itself: what fails in one undoes nothing of another and keeps none from being tried.
+            steps = (work.create, work.retire)
+        for step in steps:
+            try:
+                step()
+            except server.Outrun:
+                raise
+            except ScaleoutError as error:
+                so_far.errors.append(error)
+        if decision.retention_error:
+            so_far.errors.append(decision.retention_error)
+
+    def _plan(self, outcomes: t.Mapping[PartitionSet, Outcome]) -> Plan:
+        rows, actions = [], []
+        warnings: list[str] = []
+        before: dict[str, t.Any] = {}
+        after: dict[str, t.Any] = {}
+        for wanted, decision in self.decisions.items():
+            so_far = outcomes.get(wanted)
+            if so_far is None or isinstance(decision, ScaleoutError):
+                error = decision if isinstance(decision, ScaleoutError) else Refused("was not decided")
+                rows.append(outcome.failed(wanted.table, wanted.schema, error))
+                continue
+            rows.append(outcome.result(decision, so_far))
+            warnings += decision.warnings
+            if so_far.changed:
+                actions.append(wanted)
+                before[wanted.label], after[wanted.label] = outcome.before_and_after(decision, so_far)
+        return Plan(before, after, tuple(actions), {"sets": rows}, tuple(warnings))
+
+    def _raise(self, plan: Plan) -> None:
+        """Fail where a set could not be had, with what became of all.
+
+        :raises ScaleoutError: with the code of the one that failed, or ``incomplete`` for several.
+        """
+        rows = [row for row in plan.result["sets"] if row["outcome"] == "failed"]
+        if not rows:
+            return
+        facts = {"changed": plan.changed, "diff": {"before": plan.before, "after": plan.after}, **plan.result}
+        if len(rows) == 1 and len(self.wanted) == 1:
+            raise ScaleoutError(rows[0]["msg"], code=rows[0]["code"], **facts)
+        codes = {row["code"] for row in rows}
+        text = "\n".join(
+            [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {row['msg']}" for row in rows)]
+        )
+        raise ScaleoutError(text, code=codes.pop() if len(codes) == 1 else "incomplete", **facts)
