@@ -488,6 +488,7 @@ sets:
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_partitions import KeepPartitions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import pauses
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import KINDS
 
 # Without defaults here: an option that was given must be told from one that was not. PartitionSet has the defaults.
@@ -538,6 +539,7 @@ def main() -> None:
             lock_timeout={"type": "int", "default": 500},
             lock_patience={"type": "int", "default": 60},
             batch_rows={"type": "int", "default": 10000},
+            **pauses.ARGUMENT_SPEC,
         ),
         secrets_in=connection.secrets_in,
         required_one_of=[("table", "sets")],

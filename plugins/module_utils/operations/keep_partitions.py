@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
 import typing as t
 
@@ -17,9 +19,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     spec,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import server as convert
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Incoming
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.pauses import Limits
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import State
 
 #: What a set has, as the module's options name it.
 OPTIONS = (
@@ -44,6 +52,7 @@ class KeepPartitions(Task):
         batch_rows: int = 10_000,
         companion: Companion | None = None,
         clock: t.Callable[[], float] = time.time,
+        limits: Limits | None = None,
     ) -> None:
         self.wanted = wanted
         self.waiting = waiting
@@ -51,6 +60,9 @@ class KeepPartitions(Task):
         self.batch_rows = batch_rows
         self.companion = companion or Companion()
         self.clock = clock
+        self.limits = limits or Limits()
+        self.conversions: dict[PartitionSet, convert.Prepared] = {}
+        self.unfinished: dict[PartitionSet, list[Incoming]] = {}
         self.session = connection.Session(endpoint.for_writes())
         self.user = ""
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
@@ -81,22 +93,35 @@ class KeepPartitions(Task):
             locks.Patience(params["lock_timeout"], params["lock_patience"]),
             check_mode,
             params["batch_rows"],
+            limits=Limits.of(params.get("pauses")),
         )
 
     def plan(self) -> Plan:
         self._decide(self.wanted)
-        outcomes = {wanted: outcome.predicted(one) for wanted, one in self._decided()}
+        outcomes = {wanted: self._predicted(wanted, one) for wanted, one in self._decided()}
         plan = self._plan(outcomes)
         # A set that cannot be had stops no other one: what is left is done first. Where nothing is, this is the end.
         if self.check_mode or not plan.changed:
+            if not self.check_mode:
+                self._withdraw()
             self._raise(plan)
         return plan
+
+    def _predicted(self, wanted: PartitionSet, decision: Decision) -> Outcome:
+        predicted = outcome.predicted(decision)
+        prepared = self.conversions.get(wanted)
+        if prepared is not None:
+            predicted.converted = {"name": prepared.partition, "bounds": prepared.bounds}
+            predicted.validated = [f"{key.table_name}.{key.name}" for key in prepared.table.incoming if key.valid]
+        predicted.validated += [f"{key.table_name}.{key.name}" for key in self.unfinished.get(wanted, ())]
+        return predicted
 
     def apply(self, _plan: Plan) -> Plan:
         outcomes = {}
         for wanted, _decision in self._decided():
             outcomes[wanted] = self._carry_out(wanted)
         done = self._plan(outcomes)
+        self._withdraw()
         self._raise(done)
         return done
 
@@ -109,7 +134,7 @@ class KeepPartitions(Task):
         self.user = state.user
         for one in wanted:
             try:
-                self.decisions[one] = decide.decide(one, state)
+                self.decisions[one] = decide.decide(one, self._converted(one, state))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
@@ -119,6 +144,49 @@ class KeepPartitions(Task):
             if clash:
                 self.decisions[one] = clash
 
+    def _converted(self, wanted: PartitionSet, state: State) -> State:
+        """The state as a conversion leaves it behind, where one is wanted."""
+        self.conversions.pop(wanted, None)
+        self.unfinished.pop(wanted, None)
+        root = state.roots.get((wanted.schema, wanted.table))
+        if not wanted.convert or root is None or root.kind != "r":
+            if wanted.convert and root is not None and root.referencing:
+                self.unfinished[wanted] = convert.unfinished(self.session, wanted.schema, wanted.table)
+            return state
+        if self.companion.covers(root):
+            raise Refused(
+                f"{wanted.label} has a summary, and cannot become a partition set with it: remove the summary, and "
+                "declare it again afterwards.",
+                code="not_convertible",
+            )
+        prepared = convert.prepare(self.session, wanted, root, state.clock)
+        self.conversions[wanted] = prepared
+        return dataclasses.replace(state, roots={**state.roots, (wanted.schema, wanted.table): prepared.root})
+
+    def _convert(self, wanted: PartitionSet, so_far: Outcome) -> None:
+        """Turn a plain table into the set, or finish that, before anything else is done for it."""
+        prepared = self.conversions.get(wanted)
+        if prepared is not None:
+            gate = Gate(self.session, self.limits)
+            try:
+                convert.Conversion(self.session, prepared, Turn(self.session, self.waiting, so_far.waited), gate).run()
+            finally:
+                so_far.paused = gate.result if gate.reasons else None
+            so_far.converted = {"name": prepared.partition, "bounds": prepared.bounds}
+            self._decide([wanted])
+        # Of this conversion, or of one that was interrupted.
+        for key in self.unfinished.get(wanted, ()):
+            convert.validate(self.session, key)
+            so_far.validated.append(f"{key.table_name}.{key.name}")
+
+    def _withdraw(self) -> None:
+        """Remove what an interrupted conversion left of a table that is refused by now: it would refuse rows one day."""
+        for wanted, decision in self.decisions.items():
+            if isinstance(decision, ScaleoutError) and wanted.state == "present":
+                with contextlib.suppress(ScaleoutError):
+                    turn = Turn(self.session, self.waiting, locks.Waited())
+                    convert.undo(self.session, wanted.schema, wanted.table, turn)
+
     def _decided(self) -> t.Iterator[tuple[PartitionSet, Decision]]:
         for wanted, decision in list(self.decisions.items()):
             if isinstance(decision, Decision):
@@ -126,6 +194,11 @@ class KeepPartitions(Task):
 
     def _carry_out(self, wanted: PartitionSet) -> Outcome:
         so_far = Outcome()
+        try:
+            self._convert(wanted, so_far)
+        except ScaleoutError as error:
+            so_far.errors.append(error)
+            return so_far
         for attempt in range(2):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):

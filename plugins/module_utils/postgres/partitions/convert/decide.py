@@ -9,8 +9,12 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Key
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import Value
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Table
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.statements import Target, cut
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 
 CODE = "not_convertible"
 
@@ -30,6 +34,20 @@ _KINDS = {
     "i": "an index",
     "c": "a type",
 }
+
+
+def require_possible(wanted: PartitionSet, table: Table) -> None:
+    """Refuse a set that no table becomes here, and a table that cannot become it as it is.
+
+    :raises Refused: naming each reason.
+    """
+    if wanted.by != "range":
+        raise Refused(
+            f"{table.schema}.{table.name} cannot become a partition set by {wanted.by}: all its rows would have to "
+            "move. Create the set under another name, copy the rows, and rename both.",
+            code=CODE,
+        )
+    require_convertible(table, [wanted.column] + ([wanted.sub.column] if wanted.sub else []))
 
 
 def require_convertible(table: Table, columns: t.Sequence[str]) -> None:
@@ -177,3 +195,17 @@ def end(table: str, grid: Grid, now: int, largest: Key | None) -> int:
             code=CODE,
         )
     return grid.containing(max(grid.now(now + ROOM), largest if largest is not None else -math.inf)).upper
+
+
+def target(table: Table, column: str, grid: Grid, last: int) -> Target:
+    """What the table becomes: the partition of all rows before a key.
+
+    :param last: that key.
+    """
+    quoted = next(one.quoted for one in table.columns if one.name == column)
+    return Target(
+        clause=(f"RANGE ({quoted})",),
+        name=cut(f"{table.name}_converted"),
+        bound=(Range(-math.inf, last).sql(grid.axis),),
+        condition=(f"{quoted} IS NOT NULL AND {quoted} < ", Value(grid.axis.literal(last))),
+    )

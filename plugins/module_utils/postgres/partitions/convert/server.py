@@ -15,22 +15,27 @@ catalog, so a run that ended anywhere is finished by the next one:
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import fit
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
     catalog,
     decide,
     statements,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import Statement, Value
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Table
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Incoming, Table
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn, render
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Partition, Root
 
 _CHECK_VIOLATION = "23514"
 _DIVISION_BY_ZERO = "22012"
@@ -69,13 +74,58 @@ def read_largest(session: Session, table: Table, column: str, axis: Axis) -> Key
     return axis.parse(str(math.ceil(float(text))) if axis.is_number and "." in text else text)
 
 
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A conversion that can be carried out.
+
+    :param root: the table as it will be, for whoever plans its other partitions.
+    :param partition: what the old table will be called.
+    :param bounds: what it will hold, for a person.
+    """
+
+    table: Table
+    target: statements.Target
+    root: Root
+    partition: str
+    bounds: str
+
+
+def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> Prepared:
+    """Look at a plain table of which a set is wanted; changes nothing.
+
+    :param clock: the server's, in microseconds since 1970.
+    :raises ScaleoutError: it cannot become the set.
+    """
+    table = read(session, wanted.schema, wanted.table)
+    if table is None:
+        raise Conflict(f"{wanted.label} is gone. Run again.")
+    decide.require_possible(wanted, table)
+    axis = fit.axis_of(wanted, root)
+    wanted.check_axis(axis)
+    grid = fit.grid_of(wanted, axis, fit.record_of(wanted, axis, root.record))
+    last = decide.end(wanted.label, grid, clock, read_largest(session, table, wanted.column, axis))
+    target = decide.target(table, wanted.column, grid, last)
+    if read(session, wanted.schema, target.name) is not None:
+        raise Refused(
+            f"{wanted.label} cannot become a partition set: there is a {target.name} already, as the table would be "
+            "called from then on. Rename it first.",
+            code=decide.CODE,
+        )
+    bound = Range(-math.inf, last)
+    partition = Partition(table.oid, wanted.schema, target.name, bound.sql(axis))
+    after = dataclasses.replace(
+        root, kind="p", by=wanted.by, partitioned_by=(wanted.column,), partitions=(partition,), keys=()
+    )
+    return Prepared(table, target, after, target.name, bound.shown(axis))
+
+
 class Conversion:
     """One table's way to a partition set."""
 
-    def __init__(self, session: Session, table: Table, target: statements.Target, turn: Turn, gate: Gate) -> None:
+    def __init__(self, session: Session, prepared: Prepared, turn: Turn, gate: Gate) -> None:
         self.session = session
-        self.table = table
-        self.target = target
+        self.table = prepared.table
+        self.target = prepared.target
         self.turn = turn
         self.gate = gate
 
@@ -84,31 +134,15 @@ class Conversion:
 
         :raises Refused: it cannot be; what was made for it is removed, and the table is as it was.
         """
-        self._require_free_name()
-        self._remove_root()
+        _remove_root(self.session, self.table, self.turn)
         try:
             self._prove()
             root = self._make_root()
             self._swap(root)
         except ScaleoutError:
             with contextlib.suppress(ScaleoutError):
-                self._undo()
+                undo(self.session, self.table.schema, self.table.name, self.turn)
             raise
-        finish(self.session, self.table.schema, self.table.name)
-
-    def _require_free_name(self) -> None:
-        if read(self.session, self.table.schema, self.target.name) is not None:
-            raise Refused(
-                f"{self.table.schema}.{self.table.name} cannot become a partition set: there is a "
-                f"{self.target.name} already, as the table would be called from then on. Rename it first.",
-                code=decide.CODE,
-            )
-
-    def _remove_root(self) -> None:
-        """Remove what an interrupted run made beside the table: the table may have changed since then."""
-        left = read(self.session, self.table.schema, statements.root_name(self.table))
-        if left is not None and statements.facts_of(left.comment) is not None:
-            self.turn.short(statements.drop_root(self.table), "remove what an interrupted run has left", left)
 
     def _prove(self) -> None:
         """Step 1."""
@@ -175,30 +209,35 @@ class Conversion:
             f"Somebody altered {self.table.schema}.{self.table.name} while it became a partition set. Run again."
         )
 
-    def _undo(self) -> None:
-        """Leave the table as it was: the constraint would refuse rows beyond its end one day."""
-        table = read(self.session, self.table.schema, self.table.name)
-        if table is None or table.oid != self.table.oid:
-            return
-        self._remove_root()
-        if table.check is not None:
-            self.turn.exclusive(table, [], statements.drop_check(table.quoted), "be as it was")
 
-
-def finish(session: Session, schema: str, name: str) -> bool:
-    """Step 4, also for what an interrupted run left of it.
-
-    :return: whether anything was left.
-    """
+def undo(session: Session, schema: str, name: str, turn: Turn) -> None:
+    """Leave a plain table as it was: the constraint would refuse rows beyond its end one day."""
     table = read(session, schema, name)
-    left = False
-    for key in table.incoming if table else ():
-        facts = statements.facts_of(key.comment)
-        if facts is not None:
-            for one in statements.validate_key(key, facts.get("comment")):
-                session.run(render(session, [one]), timeout=0)
-            left = True
-    return left
+    if table is None or table.kind != "r":
+        return
+    _remove_root(session, table, turn)
+    if table.check is not None:
+        turn.exclusive(table, [], statements.drop_check(table.quoted), "be as it was")
+
+
+def _remove_root(session: Session, table: Table, turn: Turn) -> None:
+    """Remove what an interrupted run made beside the table: the table may have changed since then."""
+    left = read(session, table.schema, statements.root_name(table))
+    if left is not None and statements.facts_of(left.comment) is not None:
+        turn.short(statements.drop_root(table), "remove what an interrupted run has left", left)
+
+
+def unfinished(session: Session, schema: str, name: str) -> list[Incoming]:
+    """The foreign keys to a partitioned table that a conversion has moved there and not validated yet."""
+    table = read(session, schema, name)
+    return [key for key in table.incoming if statements.facts_of(key.comment) is not None] if table else []
+
+
+def validate(session: Session, key: Incoming) -> None:
+    """Step 4, of one foreign key."""
+    facts = statements.facts_of(key.comment) or {}
+    for one in statements.validate_key(key, facts.get("comment")):
+        session.run(render(session, [one]), timeout=0)
 
 
 def _text(statement: Statement) -> str:

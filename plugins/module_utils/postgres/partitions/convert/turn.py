@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Holder, Locked, Patience, Waited
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import (
     Name,
     Statement,
@@ -47,7 +48,7 @@ _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeou
 class Turn:
     """How a conversion gets its locks, for so long as its patience lasts."""
 
-    def __init__(self, session: Session, patience: waiting.Patience, waited: waiting.Waited) -> None:
+    def __init__(self, session: Session, patience: Patience, waited: Waited) -> None:
         self.session = session
         self.patience = patience
         self.waited = waited
@@ -60,7 +61,7 @@ class Turn:
         :raises Locked: the patience is over.
         """
         locks = {one.target_oid: "ShareRowExclusiveLock" for one in table.foreign_keys}
-        patience = waiting.Patience(WAITS[-1], self.patience.seconds)
+        patience = Patience(WAITS[-1], self.patience.seconds)
         waiting.patiently(self.session, render(self.session, wanted), what, locks, patience, self.waited)
 
     def exclusive(
@@ -92,18 +93,18 @@ class Turn:
                 spent = time.monotonic() - started
                 holders = self._holders(held, failed)
                 if spent > self.patience.seconds:
-                    raise waiting.Locked(what, failed, spent, holders or self.waited.holders)
+                    raise Locked(what, failed, spent, holders or self.waited.holders)
                 # Behind a long transaction of another, each wait of ours would only hold others up.
                 while any((one.seconds or 0) > LONG for one in holders):
                     if time.monotonic() - started > self.patience.seconds:
-                        raise waiting.Locked(what, failed, time.monotonic() - started, holders)
+                        raise Locked(what, failed, time.monotonic() - started, holders)
                     time.sleep(random.uniform(0.05, 0.15))
                     holders = self._holders(held, 0)
                 time.sleep(random.uniform(0.005, 0.03))
         if failed:
             self.waited.seconds += time.monotonic() - started
 
-    def _holders(self, held: t.Mapping[int, str], failed: int) -> list[waiting.Holder]:
+    def _holders(self, held: t.Mapping[int, str], failed: int) -> list[Holder]:
         """Who has what we want; looked at before each try that waits, and after it."""
         if failed % (TRIES + 1) not in (0, TRIES):
             return []
@@ -138,7 +139,7 @@ class Turn:
             self.waited.attempts += 1
             self.waited.note(holders)
             if time.monotonic() - started > self.patience.seconds:
-                raise waiting.Locked(what, failed, time.monotonic() - started, holders)
+                raise Locked(what, failed, time.monotonic() - started, holders)
 
     def _try(self, locks: t.Sequence[Statement], body: t.Sequence[Statement], failed: int) -> bool:
         """Try once; one message, so that the locks are held for as long as the statements take, and no longer."""
