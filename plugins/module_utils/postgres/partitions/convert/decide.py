@@ -56,8 +56,10 @@ def require_convertible(table: Table, columns: t.Sequence[str]) -> None:
     :param columns: those that the set is partitioned by, and its partitions in turn.
     :raises Refused: naming each reason.
     """
+    keys = _of_keys(table, columns)
     reasons = [*_of_kind(table), *_of_columns(table, columns)] or [
-        *_of_indexes(table, columns),
+        *keys,
+        *_of_indexes(table),
         *_of_constraints(table),
         *_of_triggers(table),
         *_of_dependents(table),
@@ -66,7 +68,7 @@ def require_convertible(table: Table, columns: t.Sequence[str]) -> None:
     if reasons:
         raise Refused(
             f"{table.schema}.{table.name} cannot become a partition set: {'; '.join(reasons)}.",
-            code=CODE,
+            code="unpartitionable" if keys == reasons else CODE,
             reasons=reasons,
         )
 
@@ -98,22 +100,29 @@ def _of_columns(table: Table, columns: t.Sequence[str]) -> list[str]:
     ]
 
 
-def _of_indexes(table: Table, columns: t.Sequence[str]) -> list[str]:
+def _of_keys(table: Table, columns: t.Sequence[str]) -> list[str]:
     reasons = []
     for index in table.indexes:
-        if index.constraint_kind == "x":
-            reasons.append(f"its exclusion constraint {index.constraint} would hold in each partition alone")
-        elif not index.valid:
-            reasons.append(f"its index {index.name} is not valid: drop it, or build it again with REINDEX CONCURRENTLY")
-        elif index.unique:
-            missing = [name for name in columns if name not in index.columns]
-            if missing:
-                what = "primary key" if index.primary else "unique index"
-                reasons.append(
-                    f"its {what} {index.name} lacks {', '.join(missing)}, and PostgreSQL keeps a key of a partitioned "
-                    "table unique only with the columns that divide it"
-                )
+        missing = [name for name in columns if name not in index.columns]
+        if index.unique and missing:
+            what = "primary key" if index.primary else "unique index"
+            reasons.append(
+                f"its {what} {index.name} lacks {', '.join(missing)}, and PostgreSQL keeps a key of a partitioned "
+                "table unique only with the columns that divide it"
+            )
     return reasons
+
+
+def _of_indexes(table: Table) -> list[str]:
+    return [
+        f"its exclusion constraint {index.constraint} would hold in each partition alone"
+        for index in table.indexes
+        if index.constraint_kind == "x"
+    ] + [
+        f"its index {index.name} is not valid: drop it, or build it again with REINDEX CONCURRENTLY"
+        for index in table.indexes
+        if not index.valid
+    ]
 
 
 def _of_constraints(table: Table) -> list[str]:

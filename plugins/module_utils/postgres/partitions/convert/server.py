@@ -151,7 +151,7 @@ class Conversion:
         if check is None or check.comment != wanted:
             add = [*statements.drop_check(self.table.quoted), *statements.add_check(self.table, self.target)]
             add.append((f"COMMENT ON CONSTRAINT {statements.CHECK} ON {self.table.quoted} IS ", Value(wanted)))
-            self.turn.exclusive(self.table, [], add, "say which rows it has")
+            self.turn.exclusive(self.table, [], add, f"add a constraint to {self.table.name}")
         elif check.valid:
             return
         self.gate.wait()
@@ -168,11 +168,11 @@ class Conversion:
     def _make_root(self) -> Table:
         """Step 2."""
         self.table = self._again()
-        self.turn.short(statements.create_root(self.table, self.target), "make the partitioned table", self.table)
+        self.turn.short(statements.create_root(self.table, self.target), f"make a partitioned table like {self.table.name}", self.table)
         root = self._root()
         dress = statements.dress_root(self.table, root)
         if dress:
-            self.turn.short(dress, "give the partitioned table its owner and grants", self.table)
+            self.turn.short(dress, f"make a partitioned table like {self.table.name}", self.table)
             root = self._root()
         return root
 
@@ -181,7 +181,7 @@ class Conversion:
         self.gate.wait()
         body = statements.swap(self.table, root, self.target)
         try:
-            self.turn.exclusive(self.table, statements.locks(self.table), body, "become a partition set", self._same)
+            self.turn.exclusive(self.table, statements.locks(self.table), body, f"turn {self.table.name} into a partition set", self._same)
         except Refused as error:
             if error.facts.get("sqlstate") != _DIVISION_BY_ZERO:
                 raise
@@ -217,14 +217,14 @@ def undo(session: Session, schema: str, name: str, turn: Turn) -> None:
         return
     _remove_root(session, table, turn)
     if table.check is not None:
-        turn.exclusive(table, [], statements.drop_check(table.quoted), "be as it was")
+        turn.exclusive(table, [], statements.drop_check(table.quoted), f"remove the constraint of {table.name}")
 
 
 def _remove_root(session: Session, table: Table, turn: Turn) -> None:
     """Remove what an interrupted run made beside the table: the table may have changed since then."""
     left = read(session, table.schema, statements.root_name(table))
     if left is not None and statements.facts_of(left.comment) is not None:
-        turn.short(statements.drop_root(table), "remove what an interrupted run has left", left)
+        turn.short(statements.drop_root(table), f"remove what an interrupted run has left of {table.name}", left)
 
 
 def unfinished(session: Session, schema: str, name: str) -> list[Incoming]:

@@ -41,8 +41,11 @@ TRIES = 10
 LONG = 0.5
 """Seconds after which an open transaction is a long one: to wait for it would only hold others up."""
 
+# Definitions were printed with an empty search_path, and are read so as well.
+_PATH: Statement = ("SET LOCAL search_path = ''",)
+
 # Whatever the server's defaults are: a snapshot of the beginning would not see what others have committed since.
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{}ms'"
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL lock_timeout = '{}ms'; SET LOCAL search_path = ''"
 
 
 class Turn:
@@ -62,7 +65,7 @@ class Turn:
         """
         locks = {one.target_oid: "ShareRowExclusiveLock" for one in table.foreign_keys}
         patience = Patience(WAITS[-1], self.patience.seconds)
-        waiting.patiently(self.session, render(self.session, wanted), what, locks, patience, self.waited)
+        waiting.patiently(self.session, render(self.session, [_PATH, *wanted]), what, locks, patience, self.waited)
 
     def exclusive(
         self,
