@@ -73,7 +73,7 @@ SHAPE = {
         WHERE tgrelid = 'tasks'::regclass AND NOT tgisinternal ORDER BY 1""",
     "policies": "SELECT policyname, permissive, roles, cmd, qual, with_check FROM pg_policies WHERE tablename = 'tasks' ORDER BY 1",
     "table": """SELECT relacl::text, relrowsecurity, relforcerowsecurity, relreplident, relowner,
-        split_part(obj_description(oid, 'pg_class'), E'\\n', 1) FROM pg_class WHERE oid = 'tasks'::regclass""",
+        nullif(regexp_replace(obj_description(oid, 'pg_class'), E'\\n?partition_set: .*$', ''), '') FROM pg_class WHERE oid = 'tasks'::regclass""",
     "publications": "SELECT pubname, attnames, rowfilter FROM pg_publication_tables WHERE tablename = 'tasks'",
     "incoming": """SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid), convalidated,
         obj_description(oid, 'pg_constraint') FROM pg_constraint WHERE confrelid = 'tasks'::regclass AND conparentid = 0""",
@@ -309,3 +309,48 @@ def test_a_lock_that_is_not_had_leaves_the_table_as_it_was(keep, client, server,
     assert locked.value.code == "locked"
     assert client.one(KIND) == "r"
     assert client.rows(LEFT) == []
+
+
+def test_an_owner_without_superuser_converts_whatever_the_search_path(keep, client, database):
+    owner = f"owner_{database}"
+    client.run(f'CREATE ROLE {owner} LOGIN; CREATE SCHEMA "Own" AUTHORIZATION {owner}; CREATE SCHEMA evil')
+    client.run("CREATE TABLE evil.pg_depend (refclassid oid, refobjid oid)")
+    client.run(f"ALTER ROLE {owner} SET search_path = evil, pg_catalog; SET ROLE {owner}")
+    client.run('CREATE TABLE "Own"."Big Tasks" (id int, "At" date NOT NULL, PRIMARY KEY (id, "At"))')
+    client.run("""INSERT INTO "Own"."Big Tasks" SELECT n, now() - n * interval '1 day' FROM generate_series(1, 99) n""")
+    keep({**TASKS, "schema": "Own", "table": "Big Tasks", "column": "At"}, user=owner)
+    assert client.one("""SELECT count(*) FROM ONLY "Own"."Big Tasks_converted" """) == 99
+    assert client.one("""SELECT tableowner FROM pg_tables WHERE tablename = 'Big Tasks'""") == owner
+
+
+@pytest.mark.parametrize("identity", ["FULL", "NOTHING", "DEFAULT"])
+def test_replica_identity_and_tuning_are_kept(keep, client, identity):
+    client.run("CREATE TABLE tasks (id int, at timestamptz NOT NULL, PRIMARY KEY (id, at))")
+    client.run(f"ALTER TABLE tasks REPLICA IDENTITY {identity}")
+    before = shape(client)
+    keep(TASKS)
+    assert shape(client) == before
+    found = client.rows("SELECT DISTINCT relreplident::text FROM pg_class WHERE relkind = 'r' AND relname LIKE 'tasks%'")
+    assert found == [(identity[0].lower(),)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "options"),
+    [
+        ("id uuid", "'018cc251-f400-7000-8000-000000000000'", {"interval": "month"}),
+        ("id bigint", "1700000000", {"interval": "week", "kind": "epoch_seconds"}),
+        ("id bigint", "12345", {"interval": "1000"}),
+        ("id numeric", "12345.5", {"interval": "1000"}),
+        ("id date", "'2024-02-29'", {"interval": "quarter"}),
+        ("id timestamp", "'2024-02-29 12:00'", {"interval": "day", "time_zone": "Europe/Berlin"}),
+    ],
+)
+def test_each_kind_of_column(keep, client, column, value, options):
+    client.run(f"CREATE TABLE tasks ({column} NOT NULL, n int)")
+    client.run(f"INSERT INTO tasks VALUES ({value}, 1)")
+    wanted = {"table": "tasks", "column": "id", "premake": 5, "convert": True, **options}
+    foreseen = keep(wanted, check=True)
+    assert keep(wanted).result == foreseen.result
+    assert client.one("SELECT count(*) FROM tasks") == 1
+    assert len(partitions(client)) >= 2
+    assert not keep(wanted).changed
