@@ -520,6 +520,7 @@ SET_SPEC = {
         },
     },
     "convert": {"type": "bool"},
+    "convert_old": {"type": "str", "choices": ["one_partition", "split"]},
     "definition": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": ["present", "absent"]},
 }

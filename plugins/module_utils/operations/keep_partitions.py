@@ -33,7 +33,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 OPTIONS = (
     "table", "schema", "by", "column", "kind", "interval", "time_zone", "premake", "past", "retention",
     "retention_action", "move_to", "confirm", "name", "modulus", "values", "default", "fill_gaps", "sub_partitions",
-    "convert", "definition", "state",
+    "convert", "convert_old", "definition", "state",
 )  # fmt: skip
 
 #: The most rows that one transaction may move.
@@ -111,7 +111,7 @@ class KeepPartitions(Task):
         predicted = outcome.predicted(decision)
         prepared = self.conversions.get(wanted)
         if prepared is not None:
-            predicted.converted = {"name": prepared.partition, "bounds": prepared.bounds}
+            predicted.converted = {"name": prepared.name, "bounds": prepared.bounds}
             predicted.validated = [f"{key.table_name}.{key.name}" for key in prepared.table.incoming if key.valid]
         predicted.validated += [f"{key.table_name}.{key.name}" for key in self.unfinished.get(wanted, ())]
         return predicted
@@ -167,12 +167,12 @@ class KeepPartitions(Task):
         """Turn a plain table into the set, or finish that, before anything else is done for it."""
         prepared = self.conversions.get(wanted)
         if prepared is not None:
-            gate = Gate(self.session, self.limits)
+            gate, turn = Gate(self.session, self.limits), Turn(self.session, self.waiting, so_far.waited)
             try:
-                convert.Conversion(self.session, prepared, Turn(self.session, self.waiting, so_far.waited), gate).run()
+                so_far.moved = convert.carry_out(self.session, prepared, turn, gate, self.user)
             finally:
                 so_far.paused = gate.result if gate.reasons else None
-            so_far.converted = {"name": prepared.partition, "bounds": prepared.bounds}
+            so_far.converted = {"name": prepared.name, "bounds": prepared.bounds}
             self._decide([wanted])
         # Of this conversion, or of one that was interrupted.
         for key in self.unfinished.get(wanted, ()):
@@ -185,7 +185,7 @@ class KeepPartitions(Task):
             if isinstance(decision, ScaleoutError) and wanted.state == "present":
                 with contextlib.suppress(ScaleoutError):
                     turn = Turn(self.session, self.waiting, locks.Waited())
-                    convert.undo(self.session, wanted.schema, wanted.table, turn)
+                    convert.copying.undo(self.session, wanted.schema, wanted.table, turn)
 
     def _decided(self) -> t.Iterator[tuple[PartitionSet, Decision]]:
         for wanted, decision in list(self.decisions.items()):

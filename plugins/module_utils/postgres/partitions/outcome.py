@@ -21,7 +21,7 @@ class Outcome:
     """What was done for a set so far.
 
     :param described: its table was created, and has its comment.
-    :param converted: the partition that the plain table has become, by its name and bounds.
+    :param converted: what the plain table has become, by its name and bounds; without bounds where its rows have moved.
     :param validated: foreign keys to the table, of others, that were moved to it and validated.
     :param paused: how long the conversion waited for others, and why.
     :param finished: what an earlier run had detached and this one has dropped or moved.
@@ -31,7 +31,7 @@ class Outcome:
     created: list[New] = dataclasses.field(default_factory=list)
     retired: list[Old] = dataclasses.field(default_factory=list)
     finished: list[Leftover] = dataclasses.field(default_factory=list)
-    converted: dict[str, str] | None = None
+    converted: dict[str, str | None] | None = None
     validated: list[str] = dataclasses.field(default_factory=list)
     paused: dict[str, t.Any] | None = None
     moved: int = 0
@@ -98,7 +98,9 @@ def before_and_after(decision: Decision, outcome: Outcome) -> tuple[dict[str, t.
     after: dict[str, t.Any] = {new.name: bounds.shown(new.bound, axis) for new in outcome.created}
     if outcome.converted:
         before["table"], after["table"] = "plain", f"partitioned by {decision.wanted.by}"
-        after[outcome.converted["name"]] = outcome.converted["bounds"]
+        after[str(outcome.converted["name"])] = outcome.converted["bounds"] or "the table of before, no longer in use"
+        if outcome.converted["bounds"] is None:
+            after.update({one.name: bounds.shown(bound, axis) for one, bound in decision.present})
     if outcome.dropped_table:
         before = {one.name: bounds.shown(bound, axis) for one, bound in decision.present} or {"table": "empty"}
     if outcome.dropped_default and decision.default:

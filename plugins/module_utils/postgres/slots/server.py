@@ -81,6 +81,7 @@ _FAILOVER = """
        to_char(s.inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS inactive_since
 """
 
+
 def read(session: Session, desired_slots: t.Sequence[Desired] = (), disk: bool = False) -> State:
     """Everything that the planner wants to know, in two queries however many slots.
 

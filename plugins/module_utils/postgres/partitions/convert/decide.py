@@ -12,7 +12,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import Value
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Table
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.statements import Target, cut
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.statements import (
+    Target,
+    cut,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 
@@ -41,10 +44,10 @@ def require_possible(wanted: PartitionSet, table: Table) -> None:
 
     :raises Refused: naming each reason.
     """
-    if wanted.by != "range":
+    if wanted.by != "range" and wanted.convert_old != "split":
         raise Refused(
-            f"{table.schema}.{table.name} cannot become a partition set by {wanted.by}: all its rows would have to "
-            "move. Create the set under another name, copy the rows, and rename both.",
+            f"{table.schema}.{table.name} cannot become a partition set by {wanted.by} as it is, since its rows have to "
+            "move into partitions of their own: say convert_old: split. That needs as much disk again as the table has.",
             code=CODE,
         )
     require_convertible(table, [wanted.column] + ([wanted.sub.column] if wanted.sub else []))
@@ -206,15 +209,23 @@ def end(table: str, grid: Grid, now: int, largest: Key | None) -> int:
     return grid.containing(max(grid.now(now + ROOM), largest if largest is not None else -math.inf)).upper
 
 
-def target(table: Table, column: str, grid: Grid, last: int) -> Target:
-    """What the table becomes: the partition of all rows before a key.
+def old_name(wanted: PartitionSet) -> str:
+    """What the table is called afterwards: as the first partition, or as what its rows have left."""
+    return cut(f"{wanted.table}_{'unpartitioned' if wanted.convert_old == 'split' else 'converted'}")
 
-    :param last: that key.
+
+def target(wanted: PartitionSet, table: Table, grid: Grid | None = None, last: int = 0) -> Target:
+    """What the table becomes.
+
+    :param last: the key before which it holds all rows, where it becomes a partition.
     """
-    quoted = next(one.quoted for one in table.columns if one.name == column)
+    quoted = next(one.quoted for one in table.columns if one.name == wanted.column)
+    clause = (f"{wanted.by.upper()} ({quoted})",)
+    if wanted.convert_old == "split" or grid is None:
+        return Target(clause, old_name(wanted))
     return Target(
-        clause=(f"RANGE ({quoted})",),
-        name=cut(f"{table.name}_converted"),
+        clause=clause,
+        name=old_name(wanted),
         bound=(Range(-math.inf, last).sql(grid.axis),),
         condition=(f"{quoted} IS NOT NULL AND {quoted} < ", Value(grid.axis.literal(last))),
     )

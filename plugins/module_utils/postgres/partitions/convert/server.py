@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Turns a plain table into a partition set while the application goes on reading and writing.
 
-No row is written again: the table becomes the first partition. What each step leaves behind can be told from the
-catalog, so a run that ended anywhere is finished by the next one:
+By default no row is written again: the table becomes the first partition. (``copying.py`` moves rows, where that is
+wanted.) What each step leaves behind can be told from the catalog, so a run that ended anywhere is finished by the next
+one:
 
 1. A constraint says what the partition will hold. It is added without a look at the rows, and then validated with a
    lock that stops no reader and no writer.
@@ -16,24 +17,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import math
-import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import fit
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, fit
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
-    catalog,
+    copying,
     decide,
+    reading,
+    split,
     statements,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import Statement, Value
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Incoming, Table
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn, render
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Partition, Root
 
@@ -41,53 +43,22 @@ _CHECK_VIOLATION = "23514"
 _DIVISION_BY_ZERO = "22012"
 
 
-def read(session: Session, schema: str, name: str) -> Table | None:
-    """A relation with all that belongs to it; None where there is none of that name."""
-    rows = session.rows(catalog.QUERY, {"schema": schema, "name": name})
-    return Table.of(json.loads(rows[0]["facts"])) if rows else None
-
-
-def read_largest(session: Session, table: Table, column: str, axis: Axis) -> Key | None:
-    """The largest key of a table's column, None where it has no rows.
-
-    :raises Refused: there are rows without a value, which no range has.
-    """
-    known = next(one for one in table.columns if one.name == column)
-    sql = session.sql
-    if not known.not_null and session.rows(f"SELECT FROM {table.quoted} WHERE {known.quoted} IS NULL LIMIT 1"):
-        raise Refused(
-            f"{table.schema}.{table.name} cannot become a partition set: it has rows whose {column} is null, and a "
-            "range has none such. Give them a value, or remove them, first.",
-            code=decide.CODE,
-        )
-    rows = session.rows(
-        sql.SQL("SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SELECT ")
-        + sql.SQL(
-            f"{known.quoted}::text AS largest FROM {table.quoted} WHERE {known.quoted} IS NOT NULL "
-            f"ORDER BY {known.quoted} DESC LIMIT 1"
-        )
-    )
-    if not rows:
-        return None
-    text = rows[0]["largest"]
-    # A number with a fraction is below the next whole one, which a bound can be.
-    return axis.parse(str(math.ceil(float(text))) if axis.is_number and "." in text else text)
-
-
 @dataclasses.dataclass(frozen=True)
 class Prepared:
     """A conversion that can be carried out.
 
     :param root: the table as it will be, for whoever plans its other partitions.
-    :param partition: what the old table will be called.
-    :param bounds: what it will hold, for a person.
+    :param name: what the old table will be called.
+    :param bounds: what it will hold, for a person; None where its rows move.
+    :param split: what its rows move into; None where they stay.
     """
 
     table: Table
     target: statements.Target
     root: Root
-    partition: str
-    bounds: str
+    name: str
+    bounds: str | None
+    split: copying.Wanted | None = None
 
 
 def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> Prepared:
@@ -96,27 +67,78 @@ def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> P
     :param clock: the server's, in microseconds since 1970.
     :raises ScaleoutError: it cannot become the set.
     """
-    table = read(session, wanted.schema, wanted.table)
+    table = reading.read(session, wanted.schema, wanted.table)
     if table is None:
         raise Conflict(f"{wanted.label} is gone. Run again.")
     decide.require_possible(wanted, table)
+    name = decide.old_name(wanted)
+    if reading.read(session, wanted.schema, name) is not None:
+        raise Refused(
+            f"{wanted.label} cannot become a partition set: there is a {name} already, as the table would be called "
+            "from then on. Rename or drop it first.",
+            code=decide.CODE,
+        )
+    if wanted.by != "range":
+        return _into_partitions(session, wanted, root, table, None, clock)
     axis = fit.axis_of(wanted, root)
     wanted.check_axis(axis)
     grid = fit.grid_of(wanted, axis, fit.record_of(wanted, axis, root.record))
-    last = decide.end(wanted.label, grid, clock, read_largest(session, table, wanted.column, axis))
-    target = decide.target(table, wanted.column, grid, last)
-    if read(session, wanted.schema, target.name) is not None:
-        raise Refused(
-            f"{wanted.label} cannot become a partition set: there is a {target.name} already, as the table would be "
-            "called from then on. Rename it first.",
-            code=decide.CODE,
-        )
+    reading.require_values(session, table, wanted.column)
+    if wanted.convert_old == "split":
+        return _into_partitions(session, wanted, root, table, grid, clock)
+    last = decide.end(wanted.label, grid, clock, reading.outermost(session, table, wanted.column, axis))
+    target = decide.target(wanted, table, grid, last)
     bound = Range(-math.inf, last)
-    partition = Partition(table.oid, wanted.schema, target.name, bound.sql(axis))
-    after = dataclasses.replace(
-        root, kind="p", by=wanted.by, partitioned_by=(wanted.column,), partitions=(partition,), keys=()
+    after = _partitioned(wanted, root, (Partition(table.oid, wanted.schema, name, bound.sql(axis)),))
+    return Prepared(table, target, after, name, bound.shown(axis))
+
+
+def carry_out(session: Session, prepared: Prepared, turn: Turn, gate: Gate, user: str) -> int:
+    """Carry a conversion out, or finish it.
+
+    :param user: who we are on the server.
+    :return: how many rows were moved.
+    :raises ScaleoutError: it was not; the table is as it was, or what was copied waits for the next run.
+    """
+    if prepared.split is None:
+        Conversion(session, prepared, turn, gate).run()
+        return 0
+    work = copying.Copying(session, prepared.table, prepared.split, turn, gate, user)
+    work.run()
+    return work.rows
+
+
+def _into_partitions(
+    session: Session, wanted: PartitionSet, root: Root, table: Table, grid: Grid | None, clock: int
+) -> Prepared:
+    key = split.require_splittable(table, wanted)
+    axis, last, now, smallest = None, 0, 0, None
+    if grid is not None:
+        axis = grid.axis
+        largest = reading.outermost(session, table, wanted.column, axis)
+        smallest = reading.outermost(session, table, wanted.column, axis, largest=False)
+        last = decide.end(wanted.label, grid, clock, largest)
+        now = int(largest or 0) if axis.is_number else grid.now(clock)
+    news = split.partitions(wanted, grid, now, smallest, last)
+    needed = frozenset(new.name for new in news if not isinstance(new.bound, Range) or new.bound.lower < last)
+    there = tuple(
+        Partition(-number, wanted.schema, new.name, _as_printed(new.bound, axis)) for number, new in enumerate(news)
     )
-    return Prepared(table, target, after, target.name, bound.shown(axis))
+    after = _partitioned(wanted, root, there)
+    target = decide.target(wanted, table)
+    return Prepared(table, target, after, target.name, None, copying.Wanted(target, key, after, news, needed, axis))
+
+
+def _as_printed(bound: bounds.Bound, axis: Axis | None) -> str:
+    """A bound as the server will print it."""
+    text = bounds.sql_of(bound, axis)
+    return text.replace("MODULUS", "modulus").replace("REMAINDER", "remainder") if "MODULUS" in text else text
+
+
+def _partitioned(wanted: PartitionSet, root: Root, partitions: tuple[Partition, ...]) -> Root:
+    return dataclasses.replace(
+        root, kind="p", by=wanted.by, partitioned_by=(wanted.column,), partitions=partitions, keys=()
+    )
 
 
 class Conversion:
@@ -134,15 +156,23 @@ class Conversion:
 
         :raises Refused: it cannot be; what was made for it is removed, and the table is as it was.
         """
-        _remove_root(self.session, self.table, self.turn)
+        self._clean()
         try:
             self._prove()
             root = self._make_root()
             self._swap(root)
         except ScaleoutError:
             with contextlib.suppress(ScaleoutError):
-                undo(self.session, self.table.schema, self.table.name, self.turn)
+                copying.undo(self.session, self.table.schema, self.table.name, self.turn)
             raise
+
+    def _clean(self) -> None:
+        """Remove what an interrupted run has left beside the table, which may have changed since then."""
+        left = reading.read(self.session, self.table.schema, statements.root_name(self.table))
+        mirrored = any(split.mirrors(trigger.name) for trigger in self.table.triggers)
+        if left is not None or mirrored:
+            copying.undo(self.session, self.table.schema, self.table.name, self.turn)
+            self.table = reading.again(self.session, self.table)
 
     def _prove(self) -> None:
         """Step 1."""
@@ -167,13 +197,17 @@ class Conversion:
 
     def _make_root(self) -> Table:
         """Step 2."""
-        self.table = self._again()
-        self.turn.short(statements.create_root(self.table, self.target), f"make a partitioned table like {self.table.name}", self.table)
-        root = self._root()
+        self.table = reading.again(self.session, self.table)
+        self.turn.short(
+            statements.create_root(self.table, self.target),
+            f"make a partitioned table like {self.table.name}",
+            self.table,
+        )
+        root = reading.root_of(self.session, self.table)
         dress = statements.dress_root(self.table, root)
         if dress:
             self.turn.short(dress, f"make a partitioned table like {self.table.name}", self.table)
-            root = self._root()
+            root = reading.root_of(self.session, self.table)
         return root
 
     def _swap(self, root: Table) -> None:
@@ -181,55 +215,25 @@ class Conversion:
         self.gate.wait()
         body = statements.swap(self.table, root, self.target)
         try:
-            self.turn.exclusive(self.table, statements.locks(self.table), body, f"turn {self.table.name} into a partition set", self._same)
+            self.turn.exclusive(
+                self.table,
+                statements.locks(self.table),
+                body,
+                f"turn {self.table.name} into a partition set",
+                self._same,
+            )
         except Refused as error:
             if error.facts.get("sqlstate") != _DIVISION_BY_ZERO:
                 raise
-            raise self._changed() from None
+            raise reading.changed(self.table) from None
 
     def _same(self) -> None:
-        """Make sure, under a lock that keeps others from altering the table, that it is what was read."""
-        if self._again() != self.table:
-            raise self._changed()
-
-    def _again(self) -> Table:
-        table = read(self.session, self.table.schema, self.table.name)
-        if table is None or table.oid != self.table.oid:
-            raise self._changed()
-        return table
-
-    def _root(self) -> Table:
-        root = read(self.session, self.table.schema, statements.root_name(self.table))
-        if root is None:
-            raise self._changed()
-        return root
-
-    def _changed(self) -> Conflict:
-        return Conflict(
-            f"Somebody altered {self.table.schema}.{self.table.name} while it became a partition set. Run again."
-        )
-
-
-def undo(session: Session, schema: str, name: str, turn: Turn) -> None:
-    """Leave a plain table as it was: the constraint would refuse rows beyond its end one day."""
-    table = read(session, schema, name)
-    if table is None or table.kind != "r":
-        return
-    _remove_root(session, table, turn)
-    if table.check is not None:
-        turn.exclusive(table, [], statements.drop_check(table.quoted), f"remove the constraint of {table.name}")
-
-
-def _remove_root(session: Session, table: Table, turn: Turn) -> None:
-    """Remove what an interrupted run made beside the table: the table may have changed since then."""
-    left = read(session, table.schema, statements.root_name(table))
-    if left is not None and statements.facts_of(left.comment) is not None:
-        turn.short(statements.drop_root(table), f"remove what an interrupted run has left of {table.name}", left)
+        reading.same(self.session, self.table)
 
 
 def unfinished(session: Session, schema: str, name: str) -> list[Incoming]:
     """The foreign keys to a partitioned table that a conversion has moved there and not validated yet."""
-    table = read(session, schema, name)
+    table = reading.read(session, schema, name)
     return [key for key in table.incoming if statements.facts_of(key.comment) is not None] if table else []
 
 

@@ -48,8 +48,8 @@ class Target:
 
     clause: Statement
     name: str
-    bound: Statement
-    condition: Statement
+    bound: Statement = ()
+    condition: Statement = ()
 
 
 def root_name(table: Table) -> str:
@@ -86,8 +86,12 @@ def validate_check(table: Table) -> Statement:
     return (f"ALTER TABLE {table.quoted} VALIDATE CONSTRAINT {CHECK}",)
 
 
-def create_root(table: Table, target: Target) -> list[Statement]:
-    """An empty partitioned table like the plain one, with what nobody but the table needs to be locked for."""
+def create_root(table: Table, target: Target, for_copies: bool = False) -> list[Statement]:
+    """An empty partitioned table like the plain one, with what nobody but the table needs to be locked for.
+
+    :param for_copies: rows are written to it that are still in the table. No trigger fires for them, they are published
+        by nobody, and row security does not keep them out.
+    """
     root = Name(root_name(table))
     into: Statement = (f"{table.quoted_schema}.", root)
     made: list[Statement] = [
@@ -102,7 +106,7 @@ def create_root(table: Table, target: Target) -> list[Statement]:
         made.append(("ALTER TABLE ", *into, f" ADD CONSTRAINT {key.quoted} {key.definition}"))
         made += _comment(f"CONSTRAINT {key.quoted} ON ", into, key.comment)
     for trigger in table.triggers:
-        made += _trigger(table, trigger, into)
+        made += _trigger(table, trigger, into, for_copies)
     for policy in table.policies:
         kind = "PERMISSIVE" if policy.permissive else "RESTRICTIVE"
         made.append(
@@ -112,10 +116,22 @@ def create_root(table: Table, target: Target) -> list[Statement]:
             + ((f" WITH CHECK ({policy.check})",) if policy.check else ())
         )
         made += _comment(f"POLICY {policy.quoted} ON ", into, policy.comment)
+    return made if for_copies else [*made, *secure(table, into), *publish(table, into)]
+
+
+def secure(table: Table, into: Statement) -> list[Statement]:
+    """Whether row security is on."""
+    made: list[Statement] = []
     if table.row_security:
         made.append(("ALTER TABLE ", *into, " ENABLE ROW LEVEL SECURITY"))
     if table.force_row_security:
         made.append(("ALTER TABLE ", *into, " FORCE ROW LEVEL SECURITY"))
+    return made
+
+
+def publish(table: Table, into: Statement) -> list[Statement]:
+    """What is published of the table is published of another one."""
+    made: list[Statement] = []
     for publication in table.publications:
         if publication.listed:
             made.append(
@@ -124,6 +140,10 @@ def create_root(table: Table, target: Target) -> list[Statement]:
                 + ((f" WHERE ({publication.filter})",) if publication.filter else ())
             )
     return made
+
+
+def enable(trigger: Trigger, into: Statement) -> Statement:
+    return ("ALTER TABLE ", *into, f" {_ENABLED[trigger.enabled]} TRIGGER {trigger.quoted}")
 
 
 def drop_root(table: Table) -> list[Statement]:
@@ -279,11 +299,11 @@ def _tuning(column: Column) -> list[str]:
     return said + ([f"SET ({', '.join(column.options)})"] if column.options else [])
 
 
-def _trigger(table: Table, trigger: Trigger, into: Statement) -> list[Statement]:
+def _trigger(table: Table, trigger: Trigger, into: Statement, asleep: bool) -> list[Statement]:
     before, _, after = trigger.definition.partition(f" ON {table.quoted} ")
     made: list[Statement] = [(f"{before} ON ", *into, f" {after}")]
-    if trigger.enabled != "O":
-        made.append(("ALTER TABLE ", *into, f" {_ENABLED[trigger.enabled]} TRIGGER {trigger.quoted}"))
+    if asleep or trigger.enabled != "O":
+        made.append(enable(dataclasses.replace(trigger, enabled="D") if asleep else trigger, into))
     return made + _comment(f"TRIGGER {trigger.quoted} ON ", into, trigger.comment)
 
 

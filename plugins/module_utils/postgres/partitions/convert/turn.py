@@ -111,6 +111,8 @@ class Turn:
         """Who has what we want; looked at before each try that waits, and after it."""
         if failed % (TRIES + 1) not in (0, TRIES):
             return []
+        # Within a transaction, pg_stat_activity stays as it was seen first.
+        self.session.run("SELECT pg_stat_clear_snapshot()")
         holders = waiting.holders_of(self.session, held)
         self.waited.note(holders)
         return holders
@@ -132,7 +134,7 @@ class Turn:
             try:
                 self.session.run(f"SAVEPOINT weak; LOCK TABLE {table.quoted} IN SHARE UPDATE EXCLUSIVE MODE")
             except Refused as error:
-                if not _is_busy(error):
+                if not is_busy(error):
                     raise
                 self.session.run("ROLLBACK TO SAVEPOINT weak")
             else:
@@ -154,7 +156,7 @@ class Turn:
         try:
             self.session.run(render(self.session, [*begin, *locks, *body, ("COMMIT",)]))
         except Refused as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
             self.session.run("ROLLBACK TO SAVEPOINT strong")
             return False
@@ -172,5 +174,6 @@ def render(session: Session, wanted: t.Sequence[Statement]) -> t.Any:
     return sql.Composed(parts[:-1])
 
 
-def _is_busy(error: Refused) -> bool:
+def is_busy(error: Refused) -> bool:
+    """Whether a statement failed for want of a lock."""
     return error.facts.get("sqlstate") in (_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED)

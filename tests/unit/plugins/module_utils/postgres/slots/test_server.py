@@ -241,7 +241,7 @@ def place(tmp_path):
 def test_the_volume_of_the_wal(place):
     disk = server._disk(Session(rows=[place]))
     real = os.statvfs(place["data_directory"])
-    assert disk.total == volume.f_blocks * volume.f_frsize
+    assert disk.total == real.f_blocks * real.f_frsize
     assert 0 < disk.free <= disk.total
     assert disk.segment == 1024
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
 import time
 
@@ -243,7 +244,8 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(keep, client, mon
         assert client.one("SELECT every(convalidated) FROM pg_constraint WHERE conrelid = 'child'::regclass AND conparentid = 0")
         if seen["statements"] < statement:
             break
-        statement += 1
+        # Neighbours differ little, and a run of all takes long; chance picks, and over many runs it picks them all.
+        statement += random.randint(1, 4)
     assert statement > 20
     # Killed early it was plain, killed late it was a set; it never was neither.
     assert kinds == sorted(kinds, reverse=True)
