@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.convert_partitions import Conversions
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
@@ -19,15 +18,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     spec,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import server as convert
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Incoming
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.pauses import Limits
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import State
 
 #: What a set has, as the module's options name it.
 OPTIONS = (
@@ -38,6 +32,9 @@ OPTIONS = (
 
 #: The most rows that one transaction may move.
 MOST_ROWS = 1_000_000
+
+#: How often a set is looked at again because another client was faster.
+RACES = 5
 
 
 class KeepPartitions(Task):
@@ -60,10 +57,8 @@ class KeepPartitions(Task):
         self.batch_rows = batch_rows
         self.companion = companion or Companion()
         self.clock = clock
-        self.limits = limits or Limits()
-        self.conversions: dict[PartitionSet, convert.Prepared] = {}
-        self.unfinished: dict[PartitionSet, list[Incoming]] = {}
         self.session = connection.Session(endpoint.for_writes())
+        self.conversions = Conversions(self.session, waiting, limits or Limits(), self.companion)
         self.user = ""
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
 
@@ -98,7 +93,9 @@ class KeepPartitions(Task):
 
     def plan(self) -> Plan:
         self._decide(self.wanted)
-        outcomes = {wanted: self._predicted(wanted, one) for wanted, one in self._decided()}
+        outcomes = {
+            wanted: self.conversions.predict(wanted, outcome.predicted(one)) for wanted, one in self._decided()
+        }
         plan = self._plan(outcomes)
         # A set that cannot be had stops no other one: what is left is done first. Where nothing is, this is the end.
         if self.check_mode or not plan.changed:
@@ -106,15 +103,6 @@ class KeepPartitions(Task):
                 self._withdraw()
             self._raise(plan)
         return plan
-
-    def _predicted(self, wanted: PartitionSet, decision: Decision) -> Outcome:
-        predicted = outcome.predicted(decision)
-        prepared = self.conversions.get(wanted)
-        if prepared is not None:
-            predicted.converted = {"name": prepared.name, "bounds": prepared.bounds}
-            predicted.validated = [f"{key.table_name}.{key.name}" for key in prepared.table.incoming if key.valid]
-        predicted.validated += [f"{key.table_name}.{key.name}" for key in self.unfinished.get(wanted, ())]
-        return predicted
 
     def apply(self, _plan: Plan) -> Plan:
         outcomes = {}
@@ -129,63 +117,33 @@ class KeepPartitions(Task):
         self.session.close()
 
     def _decide(self, wanted: t.Sequence[PartitionSet]) -> None:
+        for _attempt in range(RACES):
+            clashes = self._look(wanted)
+            if not clashes:
+                return
+            # A name may be taken because another task created that very partition after we had read those there are.
+            wanted = list(clashes)
+        self.decisions.update(clashes)
+
+    def _look(self, wanted: t.Sequence[PartitionSet]) -> dict[PartitionSet, ScaleoutError]:
+        """Decide; returns the sets whose partitions cannot have their names."""
         state = server.read(self.session, wanted)
         decide.check_server(state, self.clock())
         self.user = state.user
         for one in wanted:
             try:
-                self.decisions[one] = decide.decide(one, self._converted(one, state))
+                self.decisions[one] = decide.decide(one, self.conversions.foresee(one, state))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
         taken = server.taken(self.session, list(decided.values()))
-        for one, decision in decided.items():
-            clash = decide.clash(decision, taken)
-            if clash:
-                self.decisions[one] = clash
-
-    def _converted(self, wanted: PartitionSet, state: State) -> State:
-        """The state as a conversion leaves it behind, where one is wanted."""
-        self.conversions.pop(wanted, None)
-        self.unfinished.pop(wanted, None)
-        root = state.roots.get((wanted.schema, wanted.table))
-        if not wanted.convert or root is None or root.kind != "r":
-            if wanted.convert and root is not None and root.referencing:
-                self.unfinished[wanted] = convert.unfinished(self.session, wanted.schema, wanted.table)
-            return state
-        if self.companion.covers(root):
-            raise Refused(
-                f"{wanted.label} has a summary, and cannot become a partition set with it: remove the summary, and "
-                "declare it again afterwards.",
-                code="not_convertible",
-            )
-        prepared = convert.prepare(self.session, wanted, root, state.clock)
-        self.conversions[wanted] = prepared
-        return dataclasses.replace(state, roots={**state.roots, (wanted.schema, wanted.table): prepared.root})
-
-    def _convert(self, wanted: PartitionSet, so_far: Outcome) -> None:
-        """Turn a plain table into the set, or finish that, before anything else is done for it."""
-        prepared = self.conversions.get(wanted)
-        if prepared is not None:
-            gate, turn = Gate(self.session, self.limits), Turn(self.session, self.waiting, so_far.waited)
-            try:
-                so_far.moved = convert.carry_out(self.session, prepared, turn, gate, self.user)
-            finally:
-                so_far.paused = gate.result if gate.reasons else None
-            so_far.converted = {"name": prepared.name, "bounds": prepared.bounds}
-            self._decide([wanted])
-        # Of this conversion, or of one that was interrupted.
-        for key in self.unfinished.get(wanted, ()):
-            convert.validate(self.session, key)
-            so_far.validated.append(f"{key.table_name}.{key.name}")
+        found = {one: decide.clash(decision, taken) for one, decision in decided.items()}
+        return {one: error for one, error in found.items() if error}
 
     def _withdraw(self) -> None:
-        """Remove what an interrupted conversion left of a table that is refused by now: it would refuse rows one day."""
         for wanted, decision in self.decisions.items():
             if isinstance(decision, ScaleoutError) and wanted.state == "present":
-                with contextlib.suppress(ScaleoutError):
-                    turn = Turn(self.session, self.waiting, locks.Waited())
-                    convert.copying.undo(self.session, wanted.schema, wanted.table, turn)
+                self.conversions.withdraw(wanted)
 
     def _decided(self) -> t.Iterator[tuple[PartitionSet, Decision]]:
         for wanted, decision in list(self.decisions.items()):
@@ -195,11 +153,12 @@ class KeepPartitions(Task):
     def _carry_out(self, wanted: PartitionSet) -> Outcome:
         so_far = Outcome()
         try:
-            self._convert(wanted, so_far)
+            if self.conversions.carry_out(wanted, so_far, self.user):
+                self._decide([wanted])
         except ScaleoutError as error:
             so_far.errors.append(error)
             return so_far
-        for attempt in range(2):
+        for attempt in range(RACES):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):
                 so_far.errors.append(decision)
@@ -207,7 +166,7 @@ class KeepPartitions(Task):
             try:
                 self._work(decision, so_far)
             except server.Outrun as error:
-                if attempt:
+                if attempt == RACES - 1:
                     so_far.errors.append(error)
                 # Another client has changed the set meanwhile; what is there now decides, once.
                 self._decide([wanted])

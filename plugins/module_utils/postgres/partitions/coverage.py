@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import typing as t
 
@@ -34,12 +35,15 @@ def wanted_pieces(
     for _behind in range(wanted.past):
         periods.insert(0, grid.before(periods[0]))
     pieces: list[Piece] = []
+    # They do not overlap each other, so they are in one order by either bound.
     ordered = sorted(present)
+    uppers = [one.upper for one in ordered]
+    lowers = [one.lower for one in ordered]
     for period in periods:
         if (cutoff is not None and period.upper <= cutoff) or period.lower > largest:
             continue
         range_ = Range(period.lower, math.inf if period.upper > largest else period.upper)
-        held = [one for one in ordered if one.overlaps(range_)]
+        held = ordered[bisect.bisect_right(uppers, range_.lower) : bisect.bisect_left(lowers, range_.upper)]
         if not held:
             pieces.append((range_, period))
         elif gaps([Range(-math.inf, range_.lower), *held, Range(range_.upper, math.inf)], within=range_):

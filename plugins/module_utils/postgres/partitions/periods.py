@@ -79,8 +79,9 @@ class Amount:
             mine = self.months or self.days or self.minutes
             size = months or days or minutes
             same_kind = bool(months) == bool(self.months) and bool(days) == bool(self.days)
-            if mine and same_kind and mine % size == 0:
-                count = mine // size
+            count = mine // size
+            # Three quarters are nine months to everyone.
+            if mine and same_kind and mine % size == 0 and (unit != "quarter" or count == 1):
                 return unit if count == 1 else f"{count} {unit}s"
         return str(self.step)
 
@@ -141,11 +142,8 @@ class Grid:
         if self.axis.is_number:
             step = self.interval.step
             return Period(index, index * step, (index + 1) * step)
-        try:
-            start, end = self._wall(index), self._wall(index + 1)
-            return Period(index, self._key(start), self._key(end), start)
-        except (OverflowError, ValueError):
-            raise InvalidInput("interval", str(self.interval), "leads to a bound beyond the years 1 to 9999") from None
+        start, lower = self._bound(index)
+        return Period(index, lower, self._bound(index + 1)[1], start)
 
     def containing(self, key: Key) -> Period:
         """The period that has a key.
@@ -166,13 +164,21 @@ class Grid:
 
     def after(self, period: Period) -> Period:
         """The next period that is not empty."""
-        following = self.period(period.index + 1)
-        return following if following.lower < following.upper else self.after(following)
+        following = period
+        while following is period or following.lower == following.upper:
+            index = following.index + 1
+            if self.axis.is_number:
+                return self.period(index)
+            # Its lower bound is the upper one of the period before.
+            following = Period(index, following.upper, self._bound(index + 1)[1], self._wall(index))
+        return following
 
     def before(self, period: Period) -> Period:
         """The period before that is not empty."""
         earlier = self.period(period.index - 1)
-        return earlier if earlier.lower < earlier.upper else self.before(earlier)
+        while earlier.lower == earlier.upper:
+            earlier = self.period(earlier.index - 1)
+        return earlier
 
     def now(self, instant: int) -> int:
         """The key of an instant, which is in microseconds since 1970 UTC."""
@@ -181,6 +187,14 @@ class Grid:
     def earlier(self, instant: int, amount: Amount) -> int:
         """The key of what is so long before an instant."""
         return self._key(amount.before(wall_of(instant, self.zone)))
+
+    def _bound(self, index: int) -> tuple[datetime.datetime, int]:
+        """The wall-clock time and the key of a period's lower bound."""
+        try:
+            wall = self._wall(index)
+            return wall, self._key(wall)
+        except (OverflowError, ValueError):
+            raise InvalidInput("interval", str(self.interval), "leads to a bound beyond the years 1 to 9999") from None
 
     def _wall(self, index: int) -> datetime.datetime:
         interval = self.interval

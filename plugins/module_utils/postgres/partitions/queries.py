@@ -96,3 +96,18 @@ PENDING = f"""{_AS_WE_READ}
 SELECT inhdetachpending AS pending FROM pg_inherits
 WHERE inhparent = %(root)s AND inhrelid = %(partition)s
 """
+
+COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"
+
+# Tables that are partitions themselves belong to the set of the table above them.
+SETS = f"""{_AS_WE_READ}
+SELECT n.nspname::text AS schema, c.relname::text AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'p' AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
+  AND (%(tables)s::text[] IS NULL OR c.relname::text = ANY(%(tables)s))
+ORDER BY 1, 2
+"""
+
+# More rows than this in a default partition are not counted.
+MOST_COUNTED = 1_000_000

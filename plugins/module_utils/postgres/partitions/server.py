@@ -12,10 +12,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Re
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, fit, queries
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, queries, report
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision, New
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.retention import Old
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import (
@@ -26,7 +28,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     Partition,
     Root,
     State,
+    comment_with,
     read_leftover,
+    split_comment,
 )
 
 #: Partitions that one transaction creates: each takes a lock on itself, its TOAST table and its indexes.
@@ -54,9 +58,8 @@ def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
     server = session.rows(queries.SERVER)[0]
     asked = {one.schema for one in sets} | {one.retention.schema for one in sets if one.retention}
     schemas = session.rows(queries.SCHEMAS, {"schemas": [name for name in asked if name]})
-    names = {"schemas": [one.schema for one in sets], "tables": [one.table for one in sets]}
-    rows = session.rows(queries.ROOTS, names)
-    roots = _with_partitions(session, rows, sets)
+    droppers = {(one.schema, one.table) for one in sets if one.retention and one.retention.action == "drop"}
+    roots = _roots(session, [(one.schema, one.table) for one in sets], droppers)
     return State(
         version=session.version,
         roots=roots,
@@ -67,11 +70,16 @@ def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
     )
 
 
-def _with_partitions(
-    session: Session, rows: t.Sequence[dict[str, t.Any]], sets: t.Sequence[PartitionSet]
+def _roots(
+    session: Session, names: t.Sequence[tuple[str, str]], sized_names: t.Container[tuple[str, str]]
 ) -> dict[tuple[str, str], Root]:
-    droppers = {(one.schema, one.table) for one in sets if one.retention and one.retention.action == "drop"}
-    sized = [row["oid"] for row in rows if (row["schema"], row["name"]) in droppers]
+    """The tables of these names that there are, with their partitions.
+
+    :param sized_names: those of whose partitions the sizes are wanted.
+    """
+    parameters = {"schemas": [schema for schema, _name in names], "tables": [name for _schema, name in names]}
+    rows = session.rows(queries.ROOTS, parameters)
+    sized = [row["oid"] for row in rows if (row["schema"], row["name"]) in sized_names]
     children: dict[int, list[Partition]] = {row["oid"]: [] for row in rows}
     for row in session.rows(queries.PARTITIONS, {"roots": list(children), "sized": sized}) if children else ():
         children[row.pop("root")].append(Partition(**row))
@@ -114,21 +122,52 @@ def _largest(
         root = roots.get((one.schema, one.table))
         if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
             continue
-        if fit.axis_of(one, root).is_number if _has_axis(one, root) else False:
-            sql = session.sql
-            query = sql.SQL("SELECT floor(max({}))::bigint AS largest FROM {}").format(
-                sql.Identifier(one.column), ddl.name(sql, one.schema, one.table)
-            )
-            found[(one.schema, one.table)] = session.rows(query)[0]["largest"] or 0
+        axis = one.axis or Axis.of_type(root.columns[one.column])
+        if axis and axis.is_number and axis.fits(root.columns[one.column]):
+            found[(one.schema, one.table)] = _largest_of(session, root, one.column)
     return found
 
 
-def _has_axis(one: PartitionSet, root: Root) -> bool:
+def _largest_of(session: Session, root: Root, column: str) -> int:
+    sql = session.sql
+    query = sql.SQL("SELECT floor(max({}))::bigint AS largest FROM {}").format(
+        sql.Identifier(column), ddl.name(sql, root.schema, root.name)
+    )
+    return session.rows(query)[0]["largest"] or 0
+
+
+def find(
+    session: Session, schema: str | None = None, tables: t.Sequence[str] | None = None
+) -> list[tuple[Root, Facts]]:
+    """The partitioned tables of a database, with the sizes of their partitions.
+
+    :param schema: look only there.
+    :param tables: look only for tables of these names.
+    """
+    asked = {"schema": schema, "tables": None if tables is None else list(tables)}
+    names = [(row["schema"], row["name"]) for row in session.rows(queries.SETS, asked)]
+    clock = session.rows(queries.SERVER)[0]["clock"]
+    roots = _roots(session, names, names)
+    return [(root, _facts(session, root, clock)) for _name, root in sorted(roots.items())]
+
+
+def _facts(session: Session, root: Root, clock: int) -> Facts:
+    axis = report.axis_of(root)
+    largest = default_rows = None
     try:
-        fit.axis_of(one, root)
-    except ScaleoutError:
-        return False  # whoever decides says so
-    return True
+        if axis and axis.is_number and root.partitioned_by[0]:
+            largest = _largest_of(session, root, root.partitioned_by[0])
+        default = next((one for one in root.partitions if one.oid == root.default), None)
+        if default:
+            query = session.sql.SQL("SELECT count(*) AS rows FROM (SELECT FROM {} LIMIT {}) AS counted").format(
+                ddl.name(session.sql, default.schema, default.name), session.sql.Literal(queries.MOST_COUNTED)
+            )
+            default_rows = session.rows(query)[0]["rows"]
+    except Refused as error:
+        # Of a table that we may not read, the catalog alone speaks.
+        if error.code != "denied":
+            raise
+    return Facts(clock, largest, default_rows)
 
 
 def _with_rows(
@@ -227,7 +266,8 @@ class Work:
         :raises ScaleoutError: the server refuses, or a lock was not had.
         """
         for left in self.decision.leftovers:
-            self._finish(left)
+            self._put_away(left)
+            self.outcome.finished.append(left)
         # A table has one interrupted detaching at the most, and no other can begin before it is finished.
         for old in sorted(self.decision.going, key=lambda one: not one.partition.pending):
             self._retire(old)
@@ -236,33 +276,40 @@ class Work:
     def _retire(self, old: Old) -> None:
         root, sql, partition = self.decision.table, self.session.sql, old.partition
         concurrently = partition.pending or not (root.default or self.companion.covers(root))
-        after = sql.SQL("")
-        retention = self.decision.wanted.retention
-        if old.action == "dropped":
-            after = ddl.drop(sql, partition.schema, partition.name)
-        elif old.action == "moved" and retention:
-            after = ddl.move(sql, partition.schema, partition.name, retention.schema)
         locks = {root.oid: _ACCESS, partition.oid: _ACCESS}
         if not concurrently:
             statement = ddl.lock(sql, root, "ACCESS EXCLUSIVE")
             for more in self.companion.detaching(root, partition.name):
                 statement += sql.SQL(more)
-            statement += ddl.detach(sql, root, partition.schema, partition.name) + after
+            statement += ddl.detach(sql, root, partition.schema, partition.name)
+            retention = self.decision.wanted.retention
+            if old.action == "dropped":
+                statement += ddl.drop(sql, partition.schema, partition.name)
+            elif old.action == "moved" and retention:
+                statement += ddl.move(sql, partition.schema, partition.name, retention.schema)
             self._patiently(statement, f"detach {partition.name}", locks)
             return
-        if old.action in ("dropped", "moved"):
-            self._mark(old)
+        left = self._mark(old) if old.action in ("dropped", "moved") else None
         self._detach_concurrently(partition, locks)
-        if old.action in ("dropped", "moved"):
-            self._patiently(after, f"put {partition.name} away", {partition.oid: _ACCESS})
+        if left:
+            self._put_away(left)
 
-    def _mark(self, old: Old) -> None:
+    def _mark(self, old: Old) -> Leftover:
         """Note in its comment what becomes of a partition, for a later run to finish where this one is interrupted."""
         root, sql, retention = self.decision.table, self.session.sql, self.decision.wanted.retention
-        left = Leftover(old.partition.oid, old.partition.schema, old.partition.name, old.action)
-        left = dataclasses.replace(left, move_to=retention.schema if retention else "")
-        statement = ddl.comment(sql, old.partition.schema, old.partition.name, left.line(root))
-        self._patiently(statement, f"mark {old.partition.name}", {old.partition.oid: _SHARE_UPDATE})
+        partition = old.partition
+        comment = self.session.rows(queries.COMMENT, {"oid": partition.oid})[0]["comment"]
+        left = Leftover(
+            partition.oid,
+            partition.schema,
+            partition.name,
+            old.action,
+            retention.schema if retention else "",
+            split_comment(comment)[0],
+        )
+        statement = ddl.comment(sql, left.schema, left.name, comment_with(left.comment, left.line(root)))
+        self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
+        return left
 
     def _detach_concurrently(self, partition: Partition, locks: dict[int, str]) -> None:
         root, sql = self.decision.table, self.session.sql
@@ -283,16 +330,15 @@ class Work:
             again=again,
         )
 
-    def _finish(self, left: Leftover) -> None:
-        """Drop or move what an earlier run has detached for that."""
+    def _put_away(self, left: Leftover) -> None:
+        """Drop or move what was detached for that."""
         sql = self.session.sql
         if left.action == "dropped":
             statement = ddl.drop(sql, left.schema, left.name)
         else:
-            statement = ddl.move(sql, left.schema, left.name, left.move_to)
-            statement += ddl.comment(sql, left.move_to, left.name, "")
+            statement = ddl.comment(sql, left.schema, left.name, left.comment)
+            statement += ddl.move(sql, left.schema, left.name, left.move_to)
         self._patiently(statement, f"put {left.name} away", {left.oid: _ACCESS})
-        self.outcome.finished.append(left)
 
     def drop_table(self) -> None:
         """Drop the table with its partitions."""

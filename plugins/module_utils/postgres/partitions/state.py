@@ -10,7 +10,7 @@ import typing as t
 
 #: How the last line of a table's comment begins when it is ours.
 MARK = "partition_set: "
-#: How the comment begins of a table that was detached to be dropped or moved.
+#: How that line begins of a table that was detached to be dropped or moved.
 RETIRED = MARK + '{"action": '
 
 STRATEGIES = {"r": "range", "h": "hash", "l": "list"}
@@ -113,6 +113,7 @@ class Leftover:
 
     :param action: ``dropped`` or ``moved``: what is to be done.
     :param move_to: the schema that it moves to.
+    :param comment: what a user had written in its comment.
     """
 
     oid: int
@@ -120,6 +121,7 @@ class Leftover:
     name: str
     action: str
     move_to: str = ""
+    comment: str = ""
 
     def line(self, root: Root) -> str:
         """As the comment of the table.
@@ -154,11 +156,11 @@ class State:
 
 def read_record(comment: str) -> Record:
     """What is stored in a comment."""
-    last = comment.rsplit("\n", 1)[-1]
-    if not last.startswith(MARK):
+    _kept, line = split_comment(comment)
+    if not line:
         return Record()
     try:
-        stored = json.loads(last[len(MARK) :])
+        stored = json.loads(line[len(MARK) :])
     except ValueError:
         return Record()
     if not isinstance(stored, dict):
@@ -170,18 +172,23 @@ def read_record(comment: str) -> Record:
 def read_leftover(oid: int, schema: str, name: str, comment: str) -> tuple[tuple[str, str], Leftover] | None:
     """A table that an interrupted run has left, after the schema and name of that whose partition it was."""
     try:
-        stored = json.loads(comment[len(MARK) :])
+        kept, line = split_comment(comment)
+        stored = json.loads(line[len(MARK) :])
         of, action, move_to = stored["of"], stored["action"], stored["move_to"]
-        if not comment.startswith(RETIRED) or action not in ("dropped", "moved"):
+        if not line.startswith(RETIRED) or action not in ("dropped", "moved"):
             return None
-        return (str(of[0]), str(of[1])), Leftover(oid, schema, name, action, str(move_to))
+        return (str(of[0]), str(of[1])), Leftover(oid, schema, name, action, str(move_to), kept)
     except (ValueError, LookupError, TypeError):
         return None
 
 
 def comment_with(comment: str, line: str) -> str:
     """A comment with a line of ours as its last one, after what a user has written."""
-    kept = comment
-    if kept.rsplit("\n", 1)[-1].startswith(MARK):
-        kept = kept.rsplit("\n", 1)[0] if "\n" in kept else ""
+    kept, _line = split_comment(comment)
     return f"{kept}\n{line}" if kept else line
+
+
+def split_comment(comment: str) -> tuple[str, str]:
+    """What a user has written, and our last line, which may be empty."""
+    kept, _newline, last = comment.rpartition("\n")
+    return (kept, last) if last.startswith(MARK) else (comment, "")

@@ -21,7 +21,7 @@ import math
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, fit
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, fit, queries
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
@@ -120,6 +120,18 @@ def _into_partitions(
         last = decide.end(wanted.label, grid, clock, largest)
         now = int(largest or 0) if axis.is_number else grid.now(clock)
     news = split.partitions(wanted, grid, now, smallest, last)
+    # A run that was interrupted has made some of them already; whether it can be gone on with is seen later.
+    begun = reading.read(session, wanted.schema, statements.root_name(table)) is not None
+    names = [one.name for new in news for one in (new, *new.parts)]
+    given = {"schemas": [wanted.schema] * len(names), "names": names}
+    taken = [] if begun else session.rows(queries.TAKEN, given)
+    if taken:
+        raise Refused(
+            f"{wanted.label}: the name {wanted.schema}.{taken[0]['name']} is wanted for a partition, and something else "
+            "has it.",
+            code="name_taken",
+            name=f"{wanted.schema}.{taken[0]['name']}",
+        )
     needed = frozenset(new.name for new in news if not isinstance(new.bound, Range) or new.bound.lower < last)
     there = tuple(
         Partition(-number, wanted.schema, new.name, _as_printed(new.bound, axis)) for number, new in enumerate(news)
