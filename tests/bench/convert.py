@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import hashlib
 import multiprocessing
 import os
 import random
@@ -27,9 +28,21 @@ import uuid
 
 import psycopg2
 
-from tests.unit import postgres_process
+from tests.unit import postgres_server
 
 USERS = 1000
+#: As in production, and an autovacuum that is at the table most of the time.
+SETTINGS = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    "autovacuum": "on",
+    "autovacuum_naptime": "1s",
+    "autovacuum_vacuum_scale_factor": "0.0001",
+    "autovacuum_vacuum_insert_scale_factor": "0.0001",
+    "max_wal_size": "8GB",
+    "shared_buffers": "512MB",
+}
 SETUP = """
 CREATE TABLE users (id uuid PRIMARY KEY);
 CREATE TABLE tasks (
@@ -151,8 +164,6 @@ class Writers:
 
 
 def md5(number: int) -> bytes:
-    import hashlib
-
     return hashlib.md5(str(number).encode(), usedforsecurity=False).digest()
 
 
@@ -166,16 +177,26 @@ def read_for(dsn: str, seconds: float, done: list[str]) -> None:
         done.append(f"{time.monotonic() - begun:.1f} s")
 
 
-def convert(folder: str, port: int, split: bool, said: multiprocessing.Queue) -> None:
-    """Convert in a process of its own, as a module does."""
+def convert(parameters: dict, split: bool, said: multiprocessing.Queue) -> None:
+    """Convert as the module does, in a process of its own."""
     from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-    from tests.bench.convert_task import run
+    from ansible_collections.scaleout.platform.plugins.module_utils.operations import keep_partitions
 
+    wanted = {"table": "tasks", "column": "id", "interval": "month", "premake": 3, "convert": True}
+    wanted["convert_old"] = "split" if split else None
+    given = {**dict.fromkeys(keep_partitions.OPTIONS), **wanted, "sets": None, **parameters}
+    given.update(lock_timeout=500, lock_patience=60, batch_rows=10_000)
     begun = time.monotonic()
     try:
-        said.put((True, time.monotonic() - begun, run(folder, port, split)))
+        task = keep_partitions.KeepPartitions.of(given)
+        try:
+            row = task.apply(task.plan()).result["sets"][0]
+        finally:
+            task.close()
     except ScaleoutError as error:
-        said.put((False, time.monotonic() - begun, error.coded))
+        said.put((time.monotonic() - begun, error.coded, {}))
+    else:
+        said.put((time.monotonic() - begun, "", row))
 
 
 def during(writers: Writers, name: str, dsn: str, reader: float, work) -> Phase:
@@ -215,83 +236,81 @@ def compare(cursor, before: tuple[int, int], writers: Writers) -> list[str]:
     return wrong
 
 
+def prepare(cursor, rows: int) -> None:
+    """Make the table and fill it."""
+    cursor.execute(SETUP, {"users": USERS})
+    every, step = max(rows // TOUCHED, 2), 500_000
+    for begin in range(1, rows + 1, step):
+        given = {"users": USERS, "rows": rows, "every": every, "begin": begin, "end": min(begin + step - 1, rows)}
+        cursor.execute(SEED, given)
+    cursor.execute("VACUUM ANALYZE tasks")
+
+
+def measure(server, cursor, asked: argparse.Namespace) -> list[str]:
+    """Measure, print, and return what is wrong."""
+    cursor.execute(UNTOUCHED)
+    before = cursor.fetchone()
+    cursor.execute("SELECT user_id::text, id::text FROM tasks WHERE title = 'touched'")
+    touched = cursor.fetchall()
+    cursor.execute("SELECT pg_size_pretty(pg_total_relation_size('tasks')), current_setting('server_version')")
+    size, version = cursor.fetchone()
+    print(
+        f"PostgreSQL {version}, {asked.rows} rows ({size}), {asked.rate:.0f} writes a second by {asked.writers} "
+        f"writers, autovacuum on, a reader of {asked.reader:.0f} s; load {os.getloadavg()[0]:.1f} on "
+        f"{os.cpu_count()} processors, nice {os.nice(0)}",
+        flush=True,
+    )
+    context = multiprocessing.get_context("spawn")
+    said = context.Queue()
+
+    def work() -> None:
+        arguments = (server.parameters("postgres"), asked.split, said)
+        process = context.Process(target=convert, args=arguments)
+        process.start()
+        outcome.extend(said.get(timeout=7200))
+        process.join()
+
+    outcome: list = []
+    dsn = f"host={server.folder} user=postgres dbname=postgres"
+    with Writers(dsn, asked.writers, asked.rate, touched) as writers:
+        time.sleep(asked.seconds)
+        phases = [during(writers, "a reader", dsn, asked.reader, lambda: time.sleep(asked.reader))]
+        phases.append(during(writers, "a conversion across a reader", dsn, asked.reader, work))
+    for phase in phases:
+        print(phase.show())
+    base, worst = (max(one for _, one in phase.durations) for phase in phases)
+    took, failure, row = outcome
+    print(
+        f"  longest statement {1000 * worst:.1f} ms, {1000 * (worst - base):+.1f} ms beside that of the reader alone "
+        f"(the goal is less than 100)\n  the conversion took {took:.1f} s, {row.get('waited')} s of them for locks, in "
+        f"{row.get('attempts')} attempts; {row.get('moved')} rows moved"
+    )
+    wrong = [*sorted(set(writers.failures)), *compare(cursor, before, writers)]
+    cursor.execute("SELECT relkind::text FROM pg_class WHERE oid = 'tasks'::regclass")
+    if failure or cursor.fetchone()[0] != "p":
+        wrong.append(f"the table was not converted: {failure}")
+    print(f"  {row.get('partitions')} partitions; {len(writers.failures)} statements failed")
+    return wrong
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--rate", type=float, default=500)
+    parser.add_argument("--rate", type=float, default=500, help="writes a second")
     parser.add_argument("--writers", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5, help="of writing before anything is measured")
-    parser.add_argument("--reader", type=float, default=10)
+    parser.add_argument("--reader", type=float, default=10, help="seconds that the reader's transaction takes")
     parser.add_argument("--split", action="store_true", help="move the rows into partitions of their own")
     asked = parser.parse_args()
-    folders = postgres_process.programs()
-    if not folders:
-        raise SystemExit(postgres_process.MISSING)
-    settings = {
-        "fsync": "on",
-        "synchronous_commit": "on",
-        "autovacuum": "on",
-        "autovacuum_naptime": "1s",
-        "autovacuum_vacuum_scale_factor": "0.0001",
-        "autovacuum_vacuum_insert_scale_factor": "0.0001",
-        "max_wal_size": "8GB",
-        "shared_buffers": "512MB",
-    }
-    with postgres_process.running(folders[-1], **settings) as server:
-        dsn = f"host={server.folder} port={server.port} user=postgres dbname=postgres"
-        with contextlib.closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
+    with postgres_server.running(**SETTINGS) as server:
+        connection = psycopg2.connect(host=str(server.folder), user="postgres", dbname="postgres")
+        with contextlib.closing(connection), connection.cursor() as cursor:
             connection.autocommit = True
-            cursor.execute(SETUP, {"users": USERS})
-            step = 500_000
-            for begin in range(1, asked.rows + 1, step):
-                end = min(begin + step - 1, asked.rows)
-                every = max(asked.rows // TOUCHED, 2)
-                given = {"users": USERS, "rows": asked.rows, "every": every, "begin": begin, "end": end}
-                cursor.execute(SEED, given)
-            cursor.execute("VACUUM ANALYZE tasks")
-            cursor.execute(UNTOUCHED)
-            before = cursor.fetchone()
-            cursor.execute("SELECT user_id::text, id::text FROM tasks WHERE title = 'touched'")
-            touched = cursor.fetchall()
-            cursor.execute("SELECT pg_size_pretty(pg_total_relation_size('tasks')), current_setting('server_version')")
-            size, version = cursor.fetchone()
-            print(f"PostgreSQL {version}, {asked.rows} rows ({size}), {asked.rate:.0f} writes a second by {asked.writers} "
-                  f"writers, autovacuum on, a reader of {asked.reader:.0f} s; load {os.getloadavg()[0]:.1f} on "
-                  f"{os.cpu_count()} processors, nice {os.nice(0)}", flush=True)
-            said: multiprocessing.Queue = multiprocessing.get_context("spawn").Queue()
-            outcome = []
-
-            def work() -> None:
-                process = multiprocessing.get_context("spawn").Process(
-                    target=convert, args=(str(server.folder), server.port, asked.split, said)
-                )
-                process.start()
-                outcome.extend(said.get(timeout=3600))
-                process.join()
-
-            with Writers(dsn, asked.writers, asked.rate, touched) as writers:
-                time.sleep(asked.seconds)
-                phases = [during(writers, "a reader alone", dsn, asked.reader, lambda: time.sleep(asked.reader))]
-                phases.append(during(writers, "a conversion across a reader", dsn, asked.reader, work))
-            for phase in phases:
-                print(phase.show())
-                print([f"{b:.3f}+{d:.3f}" for b, d in sorted(phase.durations, key=lambda o: -o[1])[:8]])
-            worst = [max(one for _, one in phase.durations) for phase in phases]
-            print(f"  the conversion took {outcome[1]:.1f} s: {outcome[2]}")
-            print(f"  longest statement: {1000 * worst[1]:.1f} ms, beside {1000 * worst[0]:.1f} ms with the reader alone; "
-                  "the goal is less than 100 ms more")
-            wrong = [*({one for one in writers.failures}), *compare(cursor, before, writers)]
-            if not outcome[0]:
-                wrong.append("the conversion failed")
-            cursor.execute("SELECT relkind, (SELECT count(*) FROM pg_inherits WHERE inhparent = c.oid) FROM pg_class c "
-                           "WHERE oid = 'tasks'::regclass")
-            kind, partitions = cursor.fetchone()
-            print(f"  tasks has {partitions} partitions; {len(writers.failures)} statements failed")
-            if kind != "p":
-                wrong.append("tasks is not partitioned")
-            for one in wrong:
-                print(f"  WRONG: {one}")
-            sys.exit(1 if wrong else 0)
+            prepare(cursor, asked.rows)
+            wrong = measure(server, cursor, asked)
+    for one in wrong:
+        print(f"  WRONG: {one}")
+    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

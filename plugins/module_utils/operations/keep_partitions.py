@@ -93,9 +93,7 @@ class KeepPartitions(Task):
 
     def plan(self) -> Plan:
         self._decide(self.wanted)
-        outcomes = {
-            wanted: self.conversions.predict(wanted, outcome.predicted(one)) for wanted, one in self._decided()
-        }
+        outcomes = {wanted: self.conversions.predict(wanted, outcome.predicted(one)) for wanted, one in self._decided()}
         plan = self._plan(outcomes)
         # A set that cannot be had stops no other one: what is left is done first. Where nothing is, this is the end.
         if self.check_mode or not plan.changed:

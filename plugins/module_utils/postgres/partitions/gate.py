@@ -35,7 +35,8 @@ SELECT (SELECT jsonb_object_agg(coalesce(nullif(application_name, ''), 'pid ' ||
            pg_wal_lsn_diff(here.lsn, '0/0') - size.bytes
            - ('x' || substr(a.wal, 9, 8))::bit(32)::bigint * 4294967296
            - ('x' || substr(a.wal, 17, 8))::bit(32)::bigint * size.bytes)::bigint END AS archive
-FROM (SELECT coalesce(last_archived_wal, last_failed_wal) AS wal FROM pg_stat_archiver) a, (SELECT pg_current_wal_lsn() AS lsn) here,
+FROM (SELECT coalesce(last_archived_wal, last_failed_wal) AS wal FROM pg_stat_archiver) a,
+     (SELECT pg_current_wal_lsn() AS lsn) here,
      (SELECT setting::bigint AS bytes FROM pg_settings WHERE name = 'wal_segment_size') size
 """
 

@@ -133,6 +133,8 @@ class PartitionSet:
             )
         by = given.get("by", "range")
         _check_pairs(given, by)
+        if given.get("convert_old") and not given.get("convert"):
+            raise InvalidInput("convert_old", given["convert_old"], "does nothing without convert")
         same = ("table", "schema", "column", "by", "time_zone", "name", "modulus", "default", "fill_gaps", "confirm")
         wanted = cls(
             **{name: given[name] for name in (*same, "premake", "past", "convert", "convert_old") if name in given},
@@ -236,8 +238,6 @@ def _check_pairs(given: t.Mapping[str, t.Any], by: str) -> None:
         raise InvalidInput("move_to", given["move_to"], "goes with retention_action: move alone")
     if given.get("move_to") == given.get("schema", "public"):
         raise InvalidInput("move_to", given["move_to"], "is the schema of the table itself")
-    if given.get("convert_old") and not given.get("convert"):
-        raise InvalidInput("convert_old", given["convert_old"], "does nothing without convert")
     if given.get("confirm") and given["confirm"] != given["table"]:
         raise InvalidInput("confirm", given["confirm"], f"is not the name of the table, {given['table']}")
 

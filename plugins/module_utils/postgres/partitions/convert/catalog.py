@@ -24,7 +24,8 @@ def _grants(acl: str) -> str:
 
 _FACTS = f"""jsonb_build_object(
     'oid', c.oid::bigint, 'kind', c.relkind, 'persistence', c.relpersistence, 'is_partition', c.relispartition,
-    'typed', c.reloftype <> 0, 'schema', n.nspname, 'name', c.relname, 'quoted', format('%%I.%%I', n.nspname, c.relname),
+    'typed', c.reloftype <> 0, 'schema', n.nspname, 'name', c.relname,
+    'quoted', format('%%I.%%I', n.nspname, c.relname),
     'quoted_schema', quote_ident(n.nspname), 'owner', quote_ident(pg_get_userbyid(c.relowner)),
     'mine', pg_has_role(c.relowner, 'USAGE'), 'options', to_jsonb(coalesce(c.reloptions, '{{}}')),
     'tablespace', (SELECT quote_ident(spcname) FROM pg_tablespace WHERE oid = c.reltablespace),
@@ -71,7 +72,8 @@ _CONSTRAINTS = _list(
 
 _INCOMING = _list(
     """jsonb_build_object('name', k.conname, 'quoted', quote_ident(k.conname),
-    'definition', pg_get_constraintdef(k.oid), 'table', format('%%I.%%I', m.nspname, r.relname), 'table_oid', r.oid::bigint,
+    'definition', pg_get_constraintdef(k.oid),
+    'table', format('%%I.%%I', m.nspname, r.relname), 'table_oid', r.oid::bigint,
     'table_name', m.nspname || '.' || r.relname, 'table_kind', r.relkind, 'valid', k.convalidated,
     'mine', pg_has_role(r.relowner, 'USAGE'), 'comment', obj_description(k.oid, 'pg_constraint'))""",
     """FROM pg_constraint k JOIN pg_class r ON r.oid = k.conrelid JOIN pg_namespace m ON m.oid = r.relnamespace

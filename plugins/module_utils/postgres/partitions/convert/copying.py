@@ -44,7 +44,7 @@ REST = 0.25
 """Of the time that a batch took, what passes before the next one."""
 
 LOCK_TIMEOUT = 100
-"""Milliseconds that a batch waits for another's row. It is less than any deadlock_timeout, so that the batch gives way."""
+"""Milliseconds that a batch waits for another's row: less than deadlock_timeout, so that the batch gives way."""
 
 CHUNK = 50
 """Partitions that one transaction makes."""
@@ -99,8 +99,8 @@ class Copying:
     def run(self) -> None:
         """Carry it out, or finish it.
 
-        :raises Refused: it cannot be, or not now. Where it has to wait too long, what was copied stays for the next run;
-            otherwise what was made for it is removed.
+        :raises Refused: it cannot be, or not now. Where it has to wait too long, what was copied stays for the next
+            run; otherwise what was made for it is removed.
         """
         try:
             progress = self._begin()
@@ -223,8 +223,8 @@ class Copying:
             if time.monotonic() - started > self.turn.patience.seconds:
                 pids = ", ".join(str(row["pid"]) for row in older)
                 raise Refused(
-                    f"{self.table.name} is copied, and transactions from before are still open (pid {pids}); they would "
-                    "not see all rows. Run again when they have ended.",
+                    f"{self.table.name} is copied, and transactions from before are still open (pid {pids}); they "
+                    "would not see all rows. Run again when they have ended.",
                     code="locked",
                 )
             time.sleep(0.1)
@@ -272,8 +272,8 @@ class Copying:
         count = self.session.rows(f"SELECT count(*)::bigint AS rows FROM {rest}")[0]["rows"]
         if count:
             raise Refused(
-                f"{self.table.schema}.{self.table.name} cannot be split: {count} rows belong into none of the partitions. "
-                "Correct them, or declare partitions for them.",
+                f"{self.table.schema}.{self.table.name} cannot be split: {count} rows belong into none of the "
+                "partitions. Correct them, or declare partitions for them.",
                 code=decide.CODE,
                 rows=count,
             )

@@ -46,8 +46,8 @@ def require_possible(wanted: PartitionSet, table: Table) -> None:
     """
     if wanted.by != "range" and wanted.convert_old != "split":
         raise Refused(
-            f"{table.schema}.{table.name} cannot become a partition set by {wanted.by} as it is, since its rows have to "
-            "move into partitions of their own: say convert_old: split. That needs as much disk again as the table has.",
+            f"{wanted.label} cannot become a partition set by {wanted.by} as it is, since its rows have to move into "
+            "partitions of their own: say convert_old: split. That needs as much disk again as the table has.",
             code=CODE,
         )
     require_convertible(table, [wanted.column] + ([wanted.sub.column] if wanted.sub else []))

@@ -32,7 +32,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     statements,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import Statement, Value
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Incoming, Table
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import (
+    CHECK,
+    Incoming,
+    Table,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn, render
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
@@ -127,8 +131,8 @@ def _into_partitions(
     taken = [] if begun else session.rows(queries.TAKEN, given)
     if taken:
         raise Refused(
-            f"{wanted.label}: the name {wanted.schema}.{taken[0]['name']} is wanted for a partition, and something else "
-            "has it.",
+            f"{wanted.label}: the name {wanted.schema}.{taken[0]['name']} is wanted for a partition, and something "
+            "else has it.",
             code="name_taken",
             name=f"{wanted.schema}.{taken[0]['name']}",
         )
@@ -192,7 +196,7 @@ class Conversion:
         wanted = statements.marked(end=_text(self.target.bound))
         if check is None or check.comment != wanted:
             add = [*statements.drop_check(self.table.quoted), *statements.add_check(self.table, self.target)]
-            add.append((f"COMMENT ON CONSTRAINT {statements.CHECK} ON {self.table.quoted} IS ", Value(wanted)))
+            add.append((f"COMMENT ON CONSTRAINT {CHECK} ON {self.table.quoted} IS ", Value(wanted)))
             self.turn.exclusive(self.table, [], add, f"add a constraint to {self.table.name}")
         elif check.valid:
             return

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Key
@@ -184,14 +183,20 @@ def mirror(table: Table, key: Index) -> list[Statement]:
     function: Statement = (f"{table.quoted_schema}.", Name(statements.root_name(table)))
     # The writers need no privilege on the root, as the function has its owner's.
     return [
-        ("CREATE OR REPLACE FUNCTION ", *function, "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER ")
-        + ("SET search_path = pg_catalog, pg_temp AS ", Value(_body(table, key))),
+        (
+            *("CREATE OR REPLACE FUNCTION ", *function, "() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER "),
+            *("SET search_path = pg_catalog, pg_temp AS ", Value(_body(table, key))),
+        ),
         ("ALTER FUNCTION ", *function, f"() OWNER TO {table.owner}"),
         ("REVOKE ALL ON FUNCTION ", *function, "() FROM PUBLIC"),
-        (f"CREATE TRIGGER {MIRROR} AFTER INSERT OR UPDATE OR DELETE ON {table.quoted} FOR EACH ROW EXECUTE FUNCTION ",)
-        + (*function, "()"),
-        (f"CREATE TRIGGER {MIRROR}_all AFTER TRUNCATE ON {table.quoted} FOR EACH STATEMENT EXECUTE FUNCTION ",)
-        + (*function, "()"),
+        (
+            f"CREATE TRIGGER {MIRROR} AFTER INSERT OR UPDATE OR DELETE ON {table.quoted} FOR EACH ROW ",
+            *("EXECUTE FUNCTION ", *function, "()"),
+        ),
+        (
+            f"CREATE TRIGGER {MIRROR}_all AFTER TRUNCATE ON {table.quoted} FOR EACH STATEMENT EXECUTE FUNCTION ",
+            *(*function, "()"),
+        ),
         (f"ALTER TABLE {table.quoted} ENABLE ALWAYS TRIGGER {MIRROR}, ENABLE ALWAYS TRIGGER {MIRROR}_all",),
     ]
 
@@ -223,9 +228,9 @@ def batch(table: Table, first: int, end: int) -> Statement:
     root: Statement = (f"{table.quoted_schema}.", Name(statements.root_name(table)))
     columns = ", ".join(column.quoted for column in table.columns if not column.generated)
     return (
-        ("INSERT INTO ", *root, f" ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM (")
-        + (f"SELECT {columns} FROM ONLY {table.quoted} WHERE ctid >= '({first},0)' AND ctid < '({end},0)' ",)
-        + ("FOR KEY SHARE) moved ON CONFLICT DO NOTHING",)
+        *("INSERT INTO ", *root, f" ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM ("),
+        f"SELECT {columns} FROM ONLY {table.quoted} WHERE ctid >= '({first},0)' AND ctid < '({end},0)' ",
+        "FOR KEY SHARE) moved ON CONFLICT DO NOTHING",
     )
 
 

@@ -23,4 +23,4 @@ class Value:
 
 
 #: A statement in parts; a text is SQL, in which the server or we have quoted everything.
-Statement = t.Tuple[t.Union[str, Name, Value], ...]
+Statement = tuple[t.Union[str, Name, Value], ...]

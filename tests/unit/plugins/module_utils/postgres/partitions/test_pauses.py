@@ -89,7 +89,7 @@ def test_a_gate_gives_up(monkeypatch):
     monkeypatch.setattr(one, "_read", lambda: Reading(archive=20))
     monkeypatch.setattr(gate.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(gate.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    with pytest.raises(Refused, match="20B of WAL wait to be archived.* for 3 s") as paused:
+    with pytest.raises(Refused, match=r"20B of WAL wait to be archived.* for 3 s") as paused:
         one.wait()
     assert paused.value.code == "paused"
     assert one.result["seconds"] == 3
