@@ -17,8 +17,7 @@ description:
     waited for longer than O(lock_timeout); what could not be locked is tried again, and the result says who held it.
   - The time zone in which a day begins is stored with the set, as the last line of the comment of its table. What the
     session or the server has for a time zone does not matter.
-  - The present time is the server's. A server whose clock is more than a day from the clock of the host where the
-    module runs is refused.
+  - The present time is the server's. A server whose clock is more than a day from that of the controller is refused.
 author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
@@ -27,6 +26,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
+  - scaleout.platform.attributes.action
 options:
   table:
     description:
@@ -138,9 +138,9 @@ options:
         as it is, and a new table has none.
       - A default partition hides what is wrong and forbids that partitions are detached with C(CONCURRENTLY).
         Without one, a row that fits no partition is an error.
-      - Rows in a default partition that belong to a period that is to exist are moved there. RV(sets[].moved) says how
-        many. They can be read at every moment. Those far outside, such as of the year 1 or C(infinity), stay; a warning
-        says how many there are.
+      - Rows in a default partition are moved to the partitions that they belong to, which are created for that.
+        RV(sets[].moved) says how many. Each can be read at every moment. Those that are older than O(retention), or far
+        outside, such as of the year 1 or C(infinity), stay; a warning says how many there are.
       - V(false) drops it once it has no row.
     type: bool
   fill_gaps:
@@ -313,7 +313,9 @@ options:
     type: int
     default: 60
   batch_rows:
-    description: How many rows one transaction moves at the most, out of a default partition.
+    description:
+      - How many rows one transaction copies at the most, out of a default partition.
+      - It is also the most rows that are moved out of one without a primary key, in one transaction.
     type: int
     default: 10000
   pauses:
@@ -346,6 +348,11 @@ options:
         description: Seconds that one pause may take, before the task fails with the code C(paused). What is done stays.
         type: int
         default: 3600
+  controller_time:
+    description:
+      - Seconds since 1970, by the controller's clock. The task supplies it by itself.
+      - Where the module runs without its action plugin, the clock of the host where it runs serves.
+    type: float
 notes:
   - The user needs to own the table, or to be a superuser, and to have C(CREATE) on its schema. With
     O(retention_action=move) also on O(move_to).
@@ -636,6 +643,7 @@ def main() -> None:
             lock_patience={"type": "int", "default": 60},
             batch_rows={"type": "int", "default": 10000},
             **pauses.ARGUMENT_SPEC,
+            controller_time={"type": "float"},
         ),
         secrets_in=connection.secrets_in,
         required_one_of=[("table", "sets")],

@@ -22,6 +22,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.pauses import Limits
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import server as strays
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.work import server as carry_out
 
 #: What a set has, as the module's options name it.
 OPTIONS = (
@@ -60,6 +62,7 @@ class KeepPartitions(Task):
         self.session = connection.Session(endpoint.for_writes())
         self.conversions = Conversions(self.session, waiting, limits or Limits(), self.companion)
         self.user = ""
+        self.hurry: tuple[str, ...] = ()
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
 
     @classmethod
@@ -88,6 +91,7 @@ class KeepPartitions(Task):
             locks.Patience(params["lock_timeout"], params["lock_patience"]),
             check_mode,
             params["batch_rows"],
+            clock=_clock(params.get("controller_time")),
             limits=Limits.of(params.get("pauses")),
         )
 
@@ -128,9 +132,11 @@ class KeepPartitions(Task):
         state = server.read(self.session, wanted)
         decide.check_server(state, self.clock())
         self.user = state.user
+        self.hurry = decide.hurry(state, self.waiting.lock_timeout)
         for one in wanted:
             try:
-                self.decisions[one] = decide.decide(one, self.conversions.foresee(one, state))
+                foreseen = self.conversions.foresee(one, state)
+                self.decisions[one] = strays.look(self.session, decide.decide(one, foreseen))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
@@ -163,26 +169,32 @@ class KeepPartitions(Task):
                 return so_far
             try:
                 self._work(decision, so_far)
-            except server.Outrun as error:
+            except carry_out.Outrun as error:
                 if attempt == RACES - 1:
                     so_far.errors.append(error)
-                # Another client has changed the set meanwhile; what is there now decides, once.
-                self._decide([wanted])
             else:
+                break
+            try:
+                # Another client has changed the set meanwhile; what is there now decides.
+                self._decide([wanted])
+            except ScaleoutError as error:
+                so_far.errors.append(error)
                 break
         return so_far
 
     def _work(self, decision: Decision, so_far: Outcome) -> None:
-        work = server.Work(self.session, decision, self.waiting, self.user, self.companion, so_far)
+        work = carry_out.Work(self.session, decision, self.waiting, self.user, self.companion, so_far, self.batch_rows)
         if decision.drop_table:
             steps: tuple[t.Callable[[], None], ...] = (work.drop_table,)
         else:
             # Each step is for itself: what fails in one undoes nothing of another and keeps none from being tried.
-            steps = (work.create, work.retire)
+            steps = (
+                (work.create, work.retire, work.drop_default) if decision.drop_default else (work.create, work.retire)
+            )
         for step in steps:
             try:
                 step()
-            except server.Outrun:
+            except carry_out.Outrun:
                 raise
             except ScaleoutError as error:
                 so_far.errors.append(error)
@@ -191,7 +203,7 @@ class KeepPartitions(Task):
 
     def _plan(self, outcomes: t.Mapping[PartitionSet, Outcome]) -> Plan:
         rows, actions = [], []
-        warnings: list[str] = []
+        warnings = list(self.hurry)
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for wanted, decision in self.decisions.items():
@@ -216,6 +228,7 @@ class KeepPartitions(Task):
         if not rows:
             return
         facts = {"changed": plan.changed, "diff": {"before": plan.before, "after": plan.after}, **plan.result}
+        facts["warnings"] = list(plan.warnings)
         if len(rows) == 1 and len(self.wanted) == 1:
             raise ScaleoutError(rows[0]["msg"], code=rows[0]["code"], **facts)
         codes = {row["code"] for row in rows}
@@ -223,3 +236,11 @@ class KeepPartitions(Task):
             [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {row['msg']}" for row in rows)]
         )
         raise ScaleoutError(text, code=codes.pop() if len(codes) == 1 else "incomplete", **facts)
+
+
+def _clock(controller_time: float | None) -> t.Callable[[], float]:
+    """The controller's clock, which goes on from the time that it was read; this host's own where it was not."""
+    if controller_time is None:
+        return time.time
+    started = time.monotonic()
+    return lambda: controller_time + time.monotonic() - started

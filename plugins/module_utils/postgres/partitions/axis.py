@@ -57,9 +57,11 @@ class Axis:
     """How the values of one kind of column are keys.
 
     :param kind: one of :data:`KINDS`.
+    :param tail: what the bits behind the time of a UUIDv7's bound are: 0, or what the partitions that there are have.
     """
 
     kind: str
+    tail: int = 0
 
     @classmethod
     def of_type(cls, column_type: str) -> Axis | None:
@@ -81,6 +83,13 @@ class Axis:
         """Whether the values are wall-clock times, so that no zone turns them into instants."""
         return self.kind in ("timestamp", "date")
 
+    def like(self, keys: t.Iterable[Key]) -> Axis:
+        """The same, whose bounds end as others do; partitions made by hand may end with the version of a UUIDv7."""
+        if self.kind != "uuidv7":
+            return self
+        tails = {int(key) & (1 << _UUID_SHIFT) - 1 for key in keys if math.isfinite(key)}
+        return dataclasses.replace(self, tail=tails.pop()) if len(tails) == 1 else self
+
     def fits(self, column_type: str) -> bool:
         """Whether a column of this type of PostgreSQL's can be of this kind."""
         return column_type in KINDS[self.kind]
@@ -89,12 +98,16 @@ class Axis:
         """The largest bound that a column of this type can hold."""
         return _LARGEST.get(column_type, math.inf)
 
+    def smallest(self, column_type: str) -> Key:
+        """The smallest one; the time of a UUIDv7 begins in 1970."""
+        return 0 if self.kind == "uuidv7" else -self.largest(column_type)
+
     def key(self, micros: int) -> int:
         """The key of a time in microseconds since 1970."""
         if self.kind == "date":
             return micros // _DAY
         if self.kind == "uuidv7":
-            return micros // 1000 << _UUID_SHIFT
+            return micros // 1000 << _UUID_SHIFT | self.tail
         if self.kind in _EPOCHS:
             return micros * _EPOCHS[self.kind] // 1_000_000
         return micros

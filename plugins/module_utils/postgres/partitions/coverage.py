@@ -9,23 +9,25 @@ import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Key
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, BadBound, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid, Period
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import MOST, PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Partition
 
 #: A range to create, and the period that it is named after.
 Piece = tuple[Range, Period]
 
 
 def wanted_pieces(
-    wanted: PartitionSet, grid: Grid, now: int, cutoff: Key | None, present: t.Sequence[Range], largest: Key
+    wanted: PartitionSet, grid: Grid, now: int, cutoff: Key | None, present: t.Sequence[Range], column_type: str
 ) -> list[Piece]:
     """The ranges from ``past`` behind to ``premake`` ahead that no partition holds yet.
 
     :param now: the key of the present time, or the largest number.
     :param cutoff: what ends here or before is older than the retention.
-    :param largest: the largest value that the column's type has.
+    :param column_type: as PostgreSQL calls it; not all values fit into each.
     :raises Refused: a partition that exists holds a part of one.
     """
     current = grid.containing(now)
@@ -39,10 +41,12 @@ def wanted_pieces(
     ordered = sorted(present)
     uppers = [one.upper for one in ordered]
     lowers = [one.lower for one in ordered]
+    smallest, largest = grid.axis.smallest(column_type), grid.axis.largest(column_type)
     for period in periods:
-        if (cutoff is not None and period.upper <= cutoff) or period.lower > largest:
+        if (cutoff is not None and period.upper <= cutoff) or period.lower > largest or period.upper <= smallest:
             continue
-        range_ = Range(period.lower, math.inf if period.upper > largest else period.upper)
+        lower = -math.inf if period.lower < smallest else period.lower
+        range_ = Range(lower, math.inf if period.upper > largest else period.upper)
         held = ordered[bisect.bisect_right(uppers, range_.lower) : bisect.bisect_left(lowers, range_.upper)]
         if not held:
             pieces.append((range_, period))
@@ -91,6 +95,20 @@ def gaps(ranges: t.Iterable[Range], within: Range | None = None) -> list[Range]:
                 found.append(gap)
         end = one.upper if end is None else max(end, one.upper)
     return found
+
+
+def highest_first(partitions: t.Sequence[Partition]) -> list[Partition]:
+    """The partitions of a set by numbers, from the highest bound down, and the default one last."""
+
+    def bound_of(one: Partition) -> Key:
+        try:
+            bound = bounds.parse(one.bound, Axis("number"))
+        except BadBound:
+            return -math.inf
+        return bound.lower if isinstance(bound, Range) else -math.inf
+
+    ordered = sorted(partitions, key=bound_of, reverse=True)
+    return sorted((one for one in ordered if not one.pending), key=lambda one: one.bound == "DEFAULT")
 
 
 def covered_until(ranges: t.Iterable[Range], now: Key) -> Key | None:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import coverage, fit, retention
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import (
@@ -30,7 +32,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     comment_with,
 )
 
-#: Seconds by which the server's clock may differ from that of the host where the module runs.
+#: Seconds by which the server's clock may differ from the controller's.
 CLOCK_TOLERANCE = 86_400
 
 
@@ -46,6 +48,11 @@ class New:
     bound: Bound
     divided: str = ""
     parts: tuple[New, ...] = ()
+
+    @property
+    def order(self) -> tuple[Key, str]:
+        """By what it holds, where that has an order."""
+        return (self.bound.lower if isinstance(self.bound, Range) else math.inf, self.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +72,9 @@ class Decision:
     :param drop_default: whether the default partition goes.
     :param drop_table: whether the table goes.
     :param gaps: what no partition holds between the first and the last, afterwards.
+    :param now: the key of the present time, or the largest number.
+    :param cutoff: what ends here or before is older than the retention.
+    :param strays: rows of the default partition by the new partition that they belong to.
     """
 
     wanted: PartitionSet
@@ -81,6 +91,9 @@ class Decision:
     drop_default: bool = False
     drop_table: bool = False
     gaps: tuple[Range, ...] = ()
+    now: int = 0
+    cutoff: Key | None = None
+    strays: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     time_zone: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -109,7 +122,7 @@ class Decision:
 def check_server(state: State, here: float) -> None:
     """Refuse a server that cannot be worked on.
 
-    :param here: the time of the host where the module runs, in seconds since 1970.
+    :param here: the controller's time, in seconds since 1970.
     :raises Refused: it is a standby, or one of the two clocks is wrong.
     """
     if state.in_recovery:
@@ -117,11 +130,24 @@ def check_server(state: State, here: float) -> None:
     apart = abs(state.clock / 1_000_000 - here)
     if apart > CLOCK_TOLERANCE:
         raise Refused(
-            f"The server's clock and that of the host where the module runs are {apart / 86_400:.0f} days apart; one "
-            "of them is wrong, and partitions would be made or put away by it. Nothing was changed.",
+            f"The server's clock and the controller's are {apart / 86_400:.0f} days apart; one of them is wrong, and "
+            "partitions would be made or put away by it. Nothing was changed.",
             code="clock",
             seconds_apart=round(apart),
         )
+
+
+def hurry(state: State, lock_timeout: int) -> tuple[str, ...]:
+    """What is said where a wait for a lock may end with a deadlock, and that in another session's error.
+
+    :param lock_timeout: milliseconds that one attempt waits.
+    """
+    if lock_timeout < state.deadlock_timeout:
+        return ()
+    return (
+        f"lock_timeout is {lock_timeout} ms, and the server's deadlock_timeout {state.deadlock_timeout} ms: in a "
+        "deadlock, an application may get the error. Make lock_timeout the smaller one.",
+    )
 
 
 def decide(wanted: PartitionSet, state: State) -> Decision:
@@ -144,7 +170,7 @@ def decide(wanted: PartitionSet, state: State) -> Decision:
             present=present,
             create=_free(create, present),
             create_root=root is None,
-            leftovers=root.leftovers if root else (),
+            leftovers=tuple(left for left in root.leftovers if left.action == "moving") if root else (),
         )
     )
 
@@ -167,18 +193,20 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
     wanted.check_axis(axis)
     stored = root.record if root else Record()
     record = fit.record_of(wanted, axis, stored)
-    grid = fit.grid_of(wanted, axis, record)
     present = fit.bounds_of(root, axis) if root else ()
+    axis = axis.like(key for _one, bound in present if isinstance(bound, Range) for key in (bound.lower, bound.upper))
+    grid = fit.grid_of(wanted, axis, record)
     now: int = state.largest.get((wanted.schema, wanted.table), 0) if axis.is_number else grid.now(state.clock)
     cutoff = _cutoff(wanted, grid, state.clock, now)
     column_type = root.columns[wanted.column] if root else ""
     ranges = [(one, bound) for one, bound in present if isinstance(bound, Range)]
     kept = [bound for _one, bound in ranges]
-    pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, axis.largest(column_type))
+    pieces = coverage.wanted_pieces(wanted, grid, now, cutoff, kept, column_type)
     pieces, unfilled = coverage.with_gaps(wanted, grid, cutoff, kept, pieces)
     template = wanted.template(axis)
-    create = [_new(wanted, template.of_period(period), bound) for bound, period in pieces]
+    create = [made(wanted, template.of_period(period), bound) for bound, period in pieces]
     retire, error = retention.retire(wanted, root, axis, ranges, cutoff)
+    left, said = retention.leftovers(wanted, root, cutoff)
     leaving = {old.partition.oid for old in retire if old.action != "kept"}
     if error:
         leaving = set()
@@ -196,10 +224,12 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             comment=None if root and comment == root.comment else comment,
             retire=retire if not error else tuple(old for old in retire if old.action in ("kept", "finalized")),
             retention_error=error,
-            leftovers=root.leftovers if root else (),
+            leftovers=left,
             gaps=tuple(coverage.gaps(after)),
+            now=now,
+            cutoff=cutoff,
             time_zone=record.time_zone,
-            warnings=tuple(unfilled),
+            warnings=(*unfilled, *said),
         )
     )
 
@@ -211,7 +241,8 @@ def _cutoff(wanted: PartitionSet, grid: Grid, clock: int, now: int) -> Key | Non
     return now - amount.step if amount.step else grid.earlier(clock, amount)
 
 
-def _new(wanted: PartitionSet, name: str, bound: Bound) -> New:
+def made(wanted: PartitionSet, name: str, bound: Bound) -> New:
+    """A new partition of a set, with its own partitions where the set is divided twice."""
     sub = wanted.sub
     if sub is None:
         return New(name, bound)
@@ -276,6 +307,9 @@ def _with_default(decision: Decision) -> Decision:
     wanted = decision.wanted
     if wanted.default and decision.default is None:
         name = f"{wanted.table}_default"
+        fault = fault_of_length(name)
+        if fault:
+            raise InvalidInput("default", name, fault)
         new = New(name, Default())
         return dataclasses.replace(decision, create=_free((*decision.create, new), decision.present))
     if wanted.default is False and decision.default is not None:
@@ -292,8 +326,10 @@ def clash(decision: Decision, taken: t.Collection[tuple[str, str]]) -> Refused |
     names = [(schema, one.name) for new in decision.create for one in (new, *new.parts)]
     if retention and retention.action == "move":
         names += [(retention.schema, old.partition.name) for old in decision.going if old.action == "moved"]
+    # An interrupted move has prepared partitions of these very names, and they go first.
+    leftovers = {(left.schema, table) for left in decision.leftovers for table in left.tables}
     for name in names:
-        if name in taken:
+        if name in taken and name not in leftovers:
             return Refused(
                 f"{decision.wanted.label}: the name {'.'.join(name)} is wanted for a partition, and something that is "
                 "not a partition of this table has it.",

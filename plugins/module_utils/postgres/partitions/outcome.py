@@ -56,6 +56,7 @@ def predicted(decision: Decision) -> Outcome:
         described=decision.create_root or decision.comment is not None,
         dropped_default=decision.drop_default,
         dropped_table=decision.drop_table,
+        moved=sum(decision.strays.values()),
         errors=[decision.retention_error] if decision.retention_error else [],
     )
 
@@ -64,12 +65,18 @@ def result(decision: Decision, outcome: Outcome) -> dict[str, t.Any]:
     """What the module returns of a set."""
     axis = decision.axis
     gone = {old.partition.oid for old in outcome.retired}
+    if outcome.dropped_default and decision.default:
+        gone.add(decision.default.oid)
     kept = [bound for one, bound in decision.present if one.oid not in gone]
-    after = [] if outcome.dropped_table else [*kept, *(new.bound for new in outcome.created)]
+    # What was created before the set was looked at again is there by now.
+    there = {one.name for one, _bound in decision.present}
+    after = [] if outcome.dropped_table else [*kept, *(new.bound for new in outcome.created if new.name not in there)]
     ranges = sorted(bound for bound in after if isinstance(bound, Range))
     error = outcome.errors[0] if outcome.errors else None
     shown = axis.shown if axis else str
     retired = [*outcome.retired, *(old for old in decision.retire if old.action == "kept")]
+    created = outcome.created if axis is None else sorted(outcome.created, key=lambda new: new.order)
+    finished = [left for left in outcome.finished if left.action != "moving"]
     return {
         "table": decision.wanted.table,
         "schema": decision.wanted.schema,
@@ -79,9 +86,9 @@ def result(decision: Decision, outcome: Outcome) -> dict[str, t.Any]:
         "converted": outcome.converted,
         "validated": outcome.validated,
         "paused": outcome.paused,
-        "created": [{"name": new.name, "bounds": bounds.shown(new.bound, axis)} for new in outcome.created],
+        "created": [{"name": new.name, "bounds": bounds.shown(new.bound, axis)} for new in created],
         "retired": [{"name": old.partition.name, "action": old.action, "bounds": old.bounds} for old in retired]
-        + [{"name": left.name, "action": left.action, "bounds": None} for left in outcome.finished],
+        + [{"name": left.name, "action": left.action, "bounds": None} for left in finished],
         "moved": outcome.moved,
         "gaps": [gap.shown(axis) for gap in coverage.gaps(ranges)] if axis else [],
         "partitions": len(after),
@@ -105,7 +112,8 @@ def before_and_after(decision: Decision, outcome: Outcome) -> tuple[dict[str, t.
         before = {one.name: bounds.shown(bound, axis) for one, bound in decision.present} or {"table": "empty"}
     if outcome.dropped_default and decision.default:
         before[decision.default.name] = "DEFAULT"
-    before.update({left.name: f"to be {left.action}" for left in outcome.finished})
+    interrupted = {"dropped": "to be dropped", "moved": "to be moved", "moving": "left of an interrupted move of rows"}
+    before.update({left.name: interrupted[left.action] for left in outcome.finished})
     if outcome.described and decision.comment is not None:
         before["comment"] = decision.root.comment if decision.root else None
         after["comment"] = decision.comment

@@ -111,3 +111,11 @@ ORDER BY 1, 2
 
 # More rows than this in a default partition are not counted.
 MOST_COUNTED = 1_000_000
+
+SIZE = "SELECT pg_catalog.pg_relation_size(%(oid)s::pg_catalog.oid) AS size"
+
+# Constraints that an interrupted run has left; they would refuse rows.
+ASIDES = f"""{_AS_WE_READ}
+SELECT conname::text AS name FROM pg_constraint
+WHERE conrelid = %(oid)s AND contype = 'c' AND position(%(prefix)s IN conname::text) = 1 ORDER BY 1
+"""

@@ -11,7 +11,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Re
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Partition, Root
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import (
+    Leftover,
+    Partition,
+    Root,
+)
 
 #: More partitions than this, or a larger share of the rows, are dropped at once only with the table's name as a word.
 MOST_DROPPED = 2
@@ -55,6 +59,27 @@ def retire(
     if action == "dropped" and root is not None:
         error = _unconfirmed(wanted, root, [one.partition for one in old if one.action == "dropped"])
     return tuple(old), error
+
+
+def leftovers(
+    wanted: PartitionSet, root: Root | None, cutoff: Key | None
+) -> tuple[tuple[Leftover, ...], tuple[str, ...]]:
+    """What an interrupted run has left to do, as far as that is still wanted; and what is said of the rest.
+
+    :param cutoff: what ends here or before is old.
+    """
+    action = _DONE[wanted.retention.action] if wanted.retention else ""
+    due, said = [], []
+    for left in root.leftovers if root else ():
+        old = cutoff is not None and left.upper is not None and left.upper <= cutoff
+        if left.action == "moving" or (old and left.action == action):
+            due.append(left)
+        else:
+            said.append(
+                f"{wanted.label}: {left.schema}.{left.name} was detached to be {left.action}, which an interrupted run "
+                "did not do. The retention is another one by now, so it stays as it is. Its comment says so."
+            )
+    return tuple(due), tuple(said)
 
 
 def _unconfirmed(wanted: PartitionSet, root: Root, dropped: t.Sequence[Partition]) -> Refused | None:

@@ -1,24 +1,23 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Reads the tables and partitions of a server, and carries out what was decided for a set."""
+"""Reads the tables and partitions of a server."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, queries, report
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
+    coverage,
+    ddl,
+    queries,
+    report,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision, New
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.retention import Old
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import (
     RETIRED,
@@ -28,26 +27,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     Partition,
     Root,
     State,
-    comment_with,
     read_leftover,
-    split_comment,
 )
 
-#: Partitions that one transaction creates: each takes a lock on itself, its TOAST table and its indexes.
-CHUNK = 50
-
-_SHARE_UPDATE = "ShareUpdateExclusiveLock"
-_SHARE_ROW = "ShareRowExclusiveLock"
-_ACCESS = "AccessExclusiveLock"
-
-#: Another client has created the same table, or attached a partition that overlaps.
-_RIVAL = ("42P07", "42P17")
-
-
-class Outrun(ScaleoutError):
-    """Another client has changed the set since it was read."""
-
-    CODE = "conflict"
+#: Partitions that one query asks for rows.
+_LOOKED_AT = 50
 
 
 def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
@@ -129,11 +113,24 @@ def _largest(
 
 
 def _largest_of(session: Session, root: Root, column: str) -> int:
+    """The largest number of a set: of the highest partition that has a row, so that no other one is read.
+
+    A default partition counts where no other one has a row; what is far outside would be there.
+    """
     sql = session.sql
-    query = sql.SQL("SELECT floor(max({}))::bigint AS largest FROM {}").format(
-        sql.Identifier(column), ddl.name(sql, root.schema, root.name)
-    )
-    return session.rows(query)[0]["largest"] or 0
+    ordered = coverage.highest_first(root.partitions)
+    for first in range(0, len(ordered), _LOOKED_AT):
+        chunk = [ddl.name(sql, one.schema, one.name) for one in ordered[first : first + _LOOKED_AT]]
+        each = sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(one) for one in chunk)
+        found = session.rows(sql.SQL("SELECT ARRAY[{}] AS found").format(each))[0]["found"]
+        for table, has_rows in zip(chunk, found):
+            if has_rows:
+                # No number beyond those of bigint can be the bound of a period.
+                query = sql.SQL("SELECT greatest(least(floor(max({})), {}), {})::bigint AS largest FROM {}").format(
+                    sql.Identifier(column), sql.Literal(2**62), sql.Literal(-(2**62)), table
+                )
+                return session.rows(query)[0]["largest"] or 0
+    return 0
 
 
 def find(
@@ -196,162 +193,3 @@ def taken(session: Session, decisions: t.Sequence[Decision]) -> frozenset[tuple[
         return frozenset()
     parameters = {"schemas": [schema for schema, _name in wanted], "names": [name for _schema, name in wanted]}
     return frozenset((row["schema"], row["name"]) for row in session.rows(queries.TAKEN, parameters))
-
-
-@dataclasses.dataclass
-class Work:
-    """Carries out one decision: creation first, then retention, each in transactions of their own.
-
-    :param user: who we are on the server.
-    :param outcome: what was done so far.
-    """
-
-    session: Session
-    decision: Decision
-    patience: Patience
-    user: str
-    companion: Companion
-    outcome: Outcome
-
-    def create(self) -> None:
-        """Create the table, and the partitions in chunks; what was done stays done.
-
-        :raises Outrun: another client was faster.
-        :raises ScaleoutError: the server refuses, or a lock was not had.
-        """
-        decision, sql = self.decision, self.session.sql
-        wanted = decision.wanted
-        first = sql.SQL("")
-        if decision.create_root:
-            first += ddl.create_root(sql, wanted)
-        if decision.comment is not None:
-            first += ddl.comment(sql, wanted.schema, wanted.table, decision.comment)
-        pieces = list(decision.create)
-        size = CHUNK if self._attaching_is_harmless() else 1
-        while pieces or ((decision.create_root or decision.comment is not None) and not self.outcome.described):
-            chunk, pieces = pieces[:size], pieces[size:]
-            try:
-                self._create_chunk(first, chunk)
-            except Refused as error:
-                if error.facts.get("sqlstate") in _RIVAL:
-                    raise Outrun(error.message) from None
-                raise
-            self.outcome.described = True
-            self.outcome.created += chunk
-            first = sql.SQL("")
-
-    def _create_chunk(self, first: t.Any, chunk: t.Sequence[New]) -> None:
-        decision, sql = self.decision, self.session.sql
-        root = decision.root or Root(0, decision.wanted.schema, decision.wanted.table)
-        statement = sql.SQL("") if decision.root is None else ddl.lock(sql, root, "SHARE UPDATE EXCLUSIVE")
-        statement += first
-        # All tables are made before the first is attached, so that what attaching locks is locked as briefly as can be.
-        for new in chunk:
-            statement += ddl.create(sql, root, new, self.user)
-        for new in chunk:
-            statement += ddl.attach(sql, root, new, decision.axis)
-            for more in self.companion.attached(root, new.name):
-                statement += sql.SQL(more)
-        names = ", ".join(new.name for new in chunk) or f"change {root.name}"
-        self._patiently(statement, f"attach {names}", {root.oid: _SHARE_UPDATE})
-
-    def _attaching_is_harmless(self) -> bool:
-        """Whether no lock is taken that writers or readers of any table have to wait for."""
-        root = self.decision.root
-        return root is None or not (root.default or root.referenced or root.referencing)
-
-    def retire(self) -> None:
-        """Put the old partitions away, the one whose detaching was interrupted first.
-
-        :raises ScaleoutError: the server refuses, or a lock was not had.
-        """
-        for left in self.decision.leftovers:
-            self._put_away(left)
-            self.outcome.finished.append(left)
-        # A table has one interrupted detaching at the most, and no other can begin before it is finished.
-        for old in sorted(self.decision.going, key=lambda one: not one.partition.pending):
-            self._retire(old)
-            self.outcome.retired.append(old)
-
-    def _retire(self, old: Old) -> None:
-        root, sql, partition = self.decision.table, self.session.sql, old.partition
-        concurrently = partition.pending or not (root.default or self.companion.covers(root))
-        locks = {root.oid: _ACCESS, partition.oid: _ACCESS}
-        if not concurrently:
-            statement = ddl.lock(sql, root, "ACCESS EXCLUSIVE")
-            for more in self.companion.detaching(root, partition.name):
-                statement += sql.SQL(more)
-            statement += ddl.detach(sql, root, partition.schema, partition.name)
-            retention = self.decision.wanted.retention
-            if old.action == "dropped":
-                statement += ddl.drop(sql, partition.schema, partition.name)
-            elif old.action == "moved" and retention:
-                statement += ddl.move(sql, partition.schema, partition.name, retention.schema)
-            self._patiently(statement, f"detach {partition.name}", locks)
-            return
-        left = self._mark(old) if old.action in ("dropped", "moved") else None
-        self._detach_concurrently(partition, locks)
-        if left:
-            self._put_away(left)
-
-    def _mark(self, old: Old) -> Leftover:
-        """Note in its comment what becomes of a partition, for a later run to finish where this one is interrupted."""
-        root, sql, retention = self.decision.table, self.session.sql, self.decision.wanted.retention
-        partition = old.partition
-        comment = self.session.rows(queries.COMMENT, {"oid": partition.oid})[0]["comment"]
-        left = Leftover(
-            partition.oid,
-            partition.schema,
-            partition.name,
-            old.action,
-            retention.schema if retention else "",
-            split_comment(comment)[0],
-        )
-        statement = ddl.comment(sql, left.schema, left.name, comment_with(left.comment, left.line(root)))
-        self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
-        return left
-
-    def _detach_concurrently(self, partition: Partition, locks: dict[int, str]) -> None:
-        root, sql = self.decision.table, self.session.sql
-
-        def statement(how: str) -> t.Any:
-            return ddl.detach(sql, root, partition.schema, partition.name, how)
-
-        def again() -> t.Any:
-            # The first of its two transactions may have been carried out; the second alone is left then.
-            rows = self.session.rows(queries.PENDING, {"root": root.oid, "partition": partition.oid})
-            return statement("FINALIZE" if rows[0]["pending"] else "CONCURRENTLY") if rows else None
-
-        self._patiently(
-            statement("FINALIZE" if partition.pending else "CONCURRENTLY"),
-            f"detach {partition.name}",
-            locks,
-            alone=True,
-            again=again,
-        )
-
-    def _put_away(self, left: Leftover) -> None:
-        """Drop or move what was detached for that."""
-        sql = self.session.sql
-        if left.action == "dropped":
-            statement = ddl.drop(sql, left.schema, left.name)
-        else:
-            statement = ddl.comment(sql, left.schema, left.name, left.comment)
-            statement += ddl.move(sql, left.schema, left.name, left.move_to)
-        self._patiently(statement, f"put {left.name} away", {left.oid: _ACCESS})
-
-    def drop_table(self) -> None:
-        """Drop the table with its partitions."""
-        root, sql = self.decision.table, self.session.sql
-        locks = {root.oid: _ACCESS, **{one.oid: _ACCESS for one in root.partitions}}
-        self._patiently(ddl.drop(sql, root.schema, root.name), f"drop {root.name}", locks)
-        self.outcome.dropped_table = True
-
-    def _patiently(self, statement: t.Any, what: str, locks: dict[int, str], **more: t.Any) -> None:
-        root = self.decision.root
-        if root is not None and root.oid in locks:
-            locks = {**locks, **dict.fromkeys((*root.referenced, *root.referencing), _SHARE_ROW)}
-            if root.default:
-                locks[root.default] = _ACCESS
-        locks.pop(0, None)
-        waiting.patiently(self.session, statement, what, locks, self.patience, self.outcome.waited, **more)

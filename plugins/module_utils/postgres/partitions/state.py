@@ -109,11 +109,13 @@ class Root:
 
 @dataclasses.dataclass(frozen=True)
 class Leftover:
-    """A table that was detached to be dropped or moved, and was not yet.
+    """A table that was detached to be dropped or moved, and was not yet; or what a move of rows has left.
 
-    :param action: ``dropped`` or ``moved``: what is to be done.
+    :param action: ``dropped`` or ``moved``: what is to be done; or ``moving``.
     :param move_to: the schema that it moves to.
     :param comment: what a user had written in its comment.
+    :param tables: of an interrupted move: all that it has made.
+    :param upper: the key of its upper bound.
     """
 
     oid: int
@@ -122,13 +124,19 @@ class Leftover:
     action: str
     move_to: str = ""
     comment: str = ""
+    tables: tuple[str, ...] = ()
+    upper: int | None = None
 
     def line(self, root: Root) -> str:
         """As the comment of the table.
 
         :param root: whose partition it was.
         """
-        stored = {"action": self.action, "move_to": self.move_to, "of": [root.schema, root.name]}
+        stored: dict[str, t.Any] = {"action": self.action, "move_to": self.move_to, "of": [root.schema, root.name]}
+        if self.tables:
+            stored["tables"] = list(self.tables)
+        if self.upper is not None:
+            stored["upper"] = str(self.upper)
         return MARK + json.dumps(stored, sort_keys=True, ensure_ascii=False)
 
 
@@ -175,9 +183,11 @@ def read_leftover(oid: int, schema: str, name: str, comment: str) -> tuple[tuple
         kept, line = split_comment(comment)
         stored = json.loads(line[len(MARK) :])
         of, action, move_to = stored["of"], stored["action"], stored["move_to"]
-        if not line.startswith(RETIRED) or action not in ("dropped", "moved"):
+        if not line.startswith(RETIRED) or action not in ("dropped", "moved", "moving"):
             return None
-        return (str(of[0]), str(of[1])), Leftover(oid, schema, name, action, str(move_to), kept)
+        tables = tuple(str(table) for table in stored.get("tables", ()))
+        upper = int(stored["upper"]) if "upper" in stored else None
+        return (str(of[0]), str(of[1])), Leftover(oid, schema, name, action, str(move_to), kept, tables, upper)
     except (ValueError, LookupError, TypeError):
         return None
 

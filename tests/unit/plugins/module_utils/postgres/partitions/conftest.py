@@ -35,14 +35,16 @@ def client(server, database):
 def keep(server, database):
     """Run the task as the module does; returns whether it changed something, and its result."""
 
-    def run(*sets, check=False, user="postgres", patience=0, **options):
+    def run(*sets, check=False, user="postgres", patience=0, companion=None, clock=None, **options):
         given = {**dict.fromkeys(OPTIONS), "sets": None, "lock_timeout": 200, "lock_patience": patience}
         given = {**given, "batch_rows": 1000, **server.parameters(database, login_user=user)}
-        if len(sets) == 1 and not options:
+        if len(sets) == 1:
             given.update(sets[0])
         else:
             given["sets"] = [{**dict.fromkeys(OPTIONS), **one} for one in sets]
         task = KeepPartitions.of({**given, **options}, check)
+        task.companion = companion or task.companion
+        task.clock = clock or task.clock
         try:
             plan = task.plan()
             if plan.changed and not check:

@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     check_server,
     clash,
     decide,
+    hurry,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import predicted, result
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -42,7 +43,7 @@ def table(*held, kind="timestamptz", by="range", **fields):
     partitions = tuple(Partition(100 + place, "public", name, bound) for place, (name, bound) in enumerate(held))
     columns = {"at": TYPES[kind], "note": "text"}
     given = {"by": by, "partitioned_by": ("at",), "columns": columns, "partitions": partitions, "owner": "us"}
-    return Root(1, "public", "tasks", **{**given, **fields})
+    return Root(1, "public", **{"name": "tasks", **given, **fields})
 
 
 def state_of(root=None, clock=NOON, **fields):
@@ -154,6 +155,7 @@ def test_what_was_interrupted_comes_first_and_is_finished_in_any_case():
         ({}, table(span("tasks_y2024m04", "2020-03-01", "2020-04-01")), "name_taken"),
         ({"retention": "1 year", "retention_action": "move", "move_to": "attic"}, table(), "missing"),
         ({"name": "{table}_{year}"}, table(), "invalid_input"),
+        ({"table": "t" * 60, "default": True, "name": "{table}{year}"}, table(name="t" * 60), "invalid_input"),
         ({"definition": ["note text"]}, None, "invalid_input"),
         ({"definition": ["at timestamptz NOT NULL"]}, None, None),
         ({"definition": ["at varchar"]}, None, "invalid_input"),
@@ -198,6 +200,14 @@ def test_a_smaller_interval_begins_where_the_larger_one_ends():
     assert created == [f"tasks_y2024m04d{day:02d}" for day in range(1, 5)]
 
 
+def test_ids_whose_bounds_have_the_version_of_a_uuid():
+    """As people write them by hand."""
+    march = "FOR VALUES FROM ('018df74f-8400-7000-8000-000000000000') TO ('018e96f4-a800-7000-8000-000000000000')"
+    april = "FOR VALUES FROM ('018e96f4-a800-7000-8000-000000000000') TO ('018f3173-7000-7000-8000-000000000000')"
+    created = decide(PartitionSet.of(MONTHS), state_of(table(("by_hand", march), kind="uuidv7"))).create
+    assert sql_of(created[0].bound, Axis("uuidv7")) == april
+
+
 def test_the_last_numbers_of_a_type():
     root = table(kind="number", columns={"at": "integer"})
     numbers = {**MONTHS, "interval": "1000000000", "premake": 9}
@@ -240,7 +250,7 @@ def test_a_comment_that_is_not_ours_says_nothing(line):
 
 
 def test_a_leftover_is_read_as_it_is_written():
-    left = Leftover(7, "attic", "old", "moved", "deep", "of old")
+    left = Leftover(7, "attic", "old", "moved", "deep", "of old", upper=5)
     text = state.comment_with("of old", left.line(table()))
     assert state.read_leftover(7, "attic", "old", text) == (("public", "tasks"), left)
     assert state.read_leftover(7, "attic", "old", 'partition_set: {"action": "eaten"}') is None
@@ -257,6 +267,11 @@ def test_a_clock_that_is_days_off_is_refused():
     with pytest.raises(ScaleoutError) as refused:
         check_server(state_of(), NOON / 1_000_000 - 3 * 365 * 86_400)
     assert refused.value.code == "clock"
+
+
+def test_a_wait_that_may_end_in_a_deadlock_is_named():
+    assert hurry(state_of(), 500) == ()
+    assert "deadlock_timeout 1000 ms" in hurry(state_of(), 1000)[0]
 
 
 @settings(max_examples=100)
@@ -306,6 +321,13 @@ def test_the_plan_covers_premake_and_retention_exactly(kind, zone, interval, pre
         # A second run at the same time finds nothing to do.
         again = table(*((new.name, sql_of(new.bound, axis)) for new in held), kind=kind, comment=comment)
         assert not decide(wanted, state_of(again, clock, largest={("public", "tasks"): largest})).changes
+
+
+def test_the_highest_partition_comes_first():
+    held = ["FOR VALUES FROM (MINVALUE) TO (0)", "DEFAULT", "FOR VALUES FROM ('9') TO ('10')",
+            "FOR VALUES FROM ('10') TO (MAXVALUE)"]  # fmt: skip
+    ordered = coverage.highest_first([Partition(place, "public", "p", bound) for place, bound in enumerate(held)])
+    assert [one.oid for one in ordered] == [3, 2, 0, 1]
 
 
 def test_covered_until():

@@ -5,29 +5,14 @@
 from __future__ import annotations
 
 import datetime
-import itertools
-import threading
+import shutil
 import time
 
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-
-CHILDREN = """
-SELECT c.relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = %s::regclass ORDER BY 1
-"""
-
-
-def months(count, behind=0):
-    """Return the first days of the months from so many behind this one on."""
-    today = datetime.datetime.now(datetime.UTC)
-    first = today.year * 12 + today.month - 1 - behind
-    return [datetime.date(month // 12, month % 12 + 1, 1) for month in range(first, first + count)]
-
-
-VISITS = {"table": "visits", "column": "seen_at", "interval": "month", "premake": 2}
-CREATE_VISITS = "CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL) PARTITION BY RANGE (seen_at)"
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
+from tests.unit.plugins.module_utils.postgres.partitions.visits import CHILDREN, CREATE_VISITS, VISITS, months, old
 
 
 def test_months_are_made_ahead_and_a_second_run_changes_nothing(keep, client):
@@ -130,17 +115,6 @@ def test_what_a_new_partition_has(keep, client, server):
     assert keep({**odd, "premake": 2}, user="keeper").changed
 
 
-def old(client, table, count):
-    """Attach so many months before this one; returns their names, the oldest first."""
-    names = []
-    edges = months(count + 1, behind=count)
-    for first, last in itertools.pairwise(edges):
-        names.append(f"{table}_y{first.year}m{first.month:02d}")
-        client.run(f"CREATE TABLE {names[-1]} PARTITION OF {table} FOR VALUES FROM ('{first}') TO ('{last}')")
-        client.run(f"INSERT INTO {table} SELECT 1, '{first}' FROM generate_series(1, 10)")
-    return names
-
-
 def test_old_partitions_are_detached_and_keep_their_rows(keep, client):
     client.run(CREATE_VISITS)
     names = old(client, "visits", 6)
@@ -208,54 +182,21 @@ def test_partitions_move_to_another_schema(keep, client):
     assert not keep(moving).changed
 
 
-def test_what_was_interrupted_is_finished(keep, client, server, database):
-    client.run(CREATE_VISITS)
-    names = old(client, "visits", 4)
-    moving = {**VISITS, "retention": "1 month", "retention_action": "drop", "confirm": "visits"}
-    with server.connect(database) as reader:
-        reader.run("BEGIN")
-        reader.rows("SELECT count(*) FROM visits")
-        with pytest.raises(ScaleoutError) as locked:
-            keep(moving)
-        assert locked.value.code == "locked"
-        row = locked.value.facts["sets"][0]
-        assert len(row["created"]) == 3, "creation is not undone by what happens to retention"
-        assert {holder["pid"] for holder in row["holders"]} == {reader.connection.info.backend_pid}
-        assert client.one("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == 1
-        reader.run("ROLLBACK")
-    row = keep(moving).result["sets"][0]
-    assert names[0] in [one["name"] for one in row["retired"]]
-    assert client.one("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == 0
-    assert client.one("SELECT to_regclass(%s)", (names[0],)) is None
-
-
-def test_a_leftover_is_dropped(keep, client):
+def test_a_leftover_is_dropped_while_that_is_wanted(keep, client):
     client.run(CREATE_VISITS)
     keep(VISITS)
     client.run("CREATE TABLE old (LIKE visits)")
     client.run("""COMMENT ON TABLE old IS
-        'partition_set: {"action": "dropped", "move_to": "", "of": ["public", "visits"]}'""")
-    assert keep(VISITS, check=True).changed
-    assert keep(VISITS).result["sets"][0]["retired"] == [{"name": "old", "action": "dropped", "bounds": None}]
+        'partition_set: {"action": "dropped", "move_to": "", "of": ["public", "visits"], "upper": "1000000"}'""")
+    plan = keep(VISITS)
+    assert not plan.changed
+    assert "public.old was detached to be dropped" in plan.warnings[0]
+    assert not keep({**VISITS, "retention": "90 years", "retention_action": "drop"}).changed
+    dropping = {**VISITS, "retention": "2 years", "retention_action": "drop"}
+    assert keep(dropping, check=True).changed
+    assert keep(dropping).result["sets"][0]["retired"] == [{"name": "old", "action": "dropped", "bounds": None}]
     assert client.one("SELECT to_regclass('old')") is None
-    assert not keep(VISITS).changed
-
-
-def test_who_holds_the_lock_is_named_and_no_one_waits_long(keep, client, server, database):
-    client.run(CREATE_VISITS)
-    with server.connect(database) as maintenance:
-        maintenance.run("BEGIN")
-        maintenance.run("LOCK TABLE visits IN SHARE UPDATE EXCLUSIVE MODE")
-        timer = threading.Timer(1.5, lambda: maintenance.run("COMMIT"))
-        timer.start()
-        started = time.monotonic()
-        row = keep(VISITS, patience=10).result["sets"][0]
-        timer.join()
-        assert time.monotonic() - started < 8
-    assert row["outcome"] == "changed"
-    assert row["attempts"] >= 1
-    assert row["holders"][0]["mode"] == "ShareUpdateExclusiveLock"
-    assert row["holders"][0]["relation"] == "public.visits"
+    assert not keep(dropping).changed
 
 
 def test_one_set_that_cannot_be_stops_no_other(keep, client):
@@ -335,18 +276,9 @@ def test_a_bound_far_outside_is_named_and_not_looped_over(keep, client):
     plan = keep({**VISITS, "fill_gaps": True})
     assert len(plan.result["sets"][0]["created"]) == 3
     assert "is longer than" in plan.warnings[0]
-
-
-def test_two_tasks_at_once(keep, client):
-    client.run(CREATE_VISITS)
-    plans, many = [], {**VISITS, "interval": "day", "premake": 60}
-    threads = [threading.Thread(target=lambda: plans.append(keep(many, patience=20))) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(plans) == 3
-    assert len(client.rows(CHILDREN, ("visits",))) == 61
+    with pytest.raises(ScaleoutError) as failed:
+        keep({**VISITS, "fill_gaps": True}, {**VISITS, "table": "nowhere"})
+    assert failed.value.facts["warnings"] == list(plan.warnings)
 
 
 def test_a_user_who_may_not(keep, client, server):
@@ -355,3 +287,78 @@ def test_a_user_who_may_not(keep, client, server):
     with pytest.raises(ScaleoutError) as denied:
         keep(VISITS, user="stranger")
     assert denied.value.code == "denied"
+
+
+def test_a_key_without_the_column_is_refused(keep, client):
+    bad = {**VISITS, "definition": ["id bigint PRIMARY KEY", "seen_at timestamptz NOT NULL"]}
+    with pytest.raises(ScaleoutError) as refused:
+        keep(bad)
+    assert refused.value.code == "unpartitionable"
+    assert client.one("SELECT to_regclass('visits')") is None
+
+
+def test_tablespace_publication_and_full_identity(keep, client, server):
+    folder = server.folder / "data" / "space"
+    folder.mkdir()
+    shutil.chown(folder, (server.folder / "data").owner())
+    client.run(f"CREATE TABLESPACE aside LOCATION '{folder}'")
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL) PARTITION BY RANGE (seen_at)"
+               " TABLESPACE aside")  # fmt: skip
+    client.run("ALTER TABLE visits REPLICA IDENTITY FULL")
+    client.run("CREATE PUBLICATION all_visits FOR TABLE visits")
+    keep(VISITS)
+    assert client.rows(
+        "SELECT DISTINCT t.spcname::text, c.relreplident::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE i.inhparent = 'visits'::regclass"
+    ) == [("aside", "f")]
+    assert client.one("SELECT count(*) FROM pg_publication_tables WHERE pubname = 'all_visits'") == 3
+    client.run("DROP TABLE visits")
+    client.run("DROP TABLESPACE aside")
+
+
+class Counting(Companion):
+    """Counts partitions in a table of its own, as a summary counts rows."""
+
+    def covers(self, root):
+        return root.name == "visits"
+
+    def attached(self, root, partition):
+        return [f"INSERT INTO public.counted VALUES ('attached {partition}'); "]
+
+    def detaching(self, root, partition):
+        return [
+            f"INSERT INTO public.counted SELECT 'detaching {partition} with ' || count(*) FROM public.{partition}; "
+        ]
+
+
+def test_what_changes_with_a_set_does_so_in_the_same_transaction(keep, client):
+    client.run(CREATE_VISITS)
+    client.run("CREATE TABLE counted (what text)")
+    names = old(client, "visits", 2)
+    keep({**VISITS, "premake": 0, "retention": "1 day"}, companion=Counting())
+    said = [what for (what,) in client.rows("SELECT what FROM counted")]
+    assert said[0] == f"attached visits_y{months(1)[0]:%Y}m{months(1)[0]:%m}"
+    # On the first of a month, the month before is not a day old.
+    assert said[1:] == [f"detaching {name} with 10" for name in names[: len(said) - 1]]
+    assert len(said) in (2, 3)
+
+
+def test_the_largest_number_is_looked_for_where_it_is(keep, client):
+    client.run("CREATE TABLE events (id numeric) PARTITION BY RANGE (id)")
+    client.run("CREATE TABLE events_default PARTITION OF events DEFAULT")
+    events = {"table": "events", "column": "id", "interval": "10", "premake": 70}
+    keep(events)
+    client.run("INSERT INTO events VALUES (5), (25), (1e30)")
+    plan = keep({**events, "premake": 70})
+    assert [row["name"] for row in plan.result["sets"][0]["created"]] == ["events_n710", "events_n720"]
+    assert "the last 1000000000000000000000000000000" in plan.warnings[0]
+
+
+def test_a_clock_of_the_controller_that_is_years_off(keep, client):
+    client.run(CREATE_VISITS)
+    with pytest.raises(ScaleoutError) as refused:
+        keep(VISITS, controller_time=time.time() - 3 * 365 * 86_400)
+    assert refused.value.code == "clock"
+    assert "1095 days apart" in refused.value.message
+    assert client.rows(CHILDREN, ("visits",)) == []
+    assert keep(VISITS, controller_time=time.time() - 3600).changed
