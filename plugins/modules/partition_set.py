@@ -320,7 +320,8 @@ options:
     default: 10000
   pauses:
     description:
-      - What a conversion waits for. It goes on by itself as soon as nothing is over its limit.
+      - What a move of rows waits for, out of a default partition or in a conversion. It goes on by itself as soon as
+        nothing is over its limit.
       - V(0) for a limit looks at none.
     type: dict
     suboptions:
@@ -479,7 +480,7 @@ sets:
       elements: str
       sample: [public.attachments.attachments_message_fkey]
     paused:
-      description: How long a conversion waited for O(pauses); V(null) where it did not.
+      description: How long a move of rows or a conversion waited for O(pauses); V(null) where it did not.
       type: dict
       contains:
         seconds:

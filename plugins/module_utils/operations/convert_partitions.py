@@ -58,7 +58,8 @@ class Conversions:
             )
         prepared = convert.prepare(self.session, wanted, root, state.clock)
         self._prepared[wanted] = prepared
-        return dataclasses.replace(state, roots={**state.roots, name: prepared.root})
+        roots, largest = {**state.roots, name: prepared.root}, {**state.largest, name: prepared.largest}
+        return dataclasses.replace(state, roots=roots, largest=largest)
 
     def predict(self, wanted: PartitionSet, outcome: Outcome) -> Outcome:
         """Add what a conversion will have done to what else will have been done."""

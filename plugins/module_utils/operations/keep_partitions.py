@@ -19,6 +19,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.pauses import Limits
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -60,7 +61,8 @@ class KeepPartitions(Task):
         self.companion = companion or Companion()
         self.clock = clock
         self.session = connection.Session(endpoint.for_writes())
-        self.conversions = Conversions(self.session, waiting, limits or Limits(), self.companion)
+        self.limits = limits or Limits()
+        self.conversions = Conversions(self.session, waiting, self.limits, self.companion)
         self.user = ""
         self.hurry: tuple[str, ...] = ()
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
@@ -183,7 +185,10 @@ class KeepPartitions(Task):
         return so_far
 
     def _work(self, decision: Decision, so_far: Outcome) -> None:
-        work = carry_out.Work(self.session, decision, self.waiting, self.user, self.companion, so_far, self.batch_rows)
+        gate = Gate(self.session, self.limits)
+        work = carry_out.Work(
+            self.session, decision, self.waiting, self.user, self.companion, so_far, self.batch_rows, gate.wait
+        )
         if decision.drop_table:
             steps: tuple[t.Callable[[], None], ...] = (work.drop_table,)
         else:
@@ -198,6 +203,8 @@ class KeepPartitions(Task):
                 raise
             except ScaleoutError as error:
                 so_far.errors.append(error)
+        if gate.reasons:
+            so_far.paused = gate.result
         if decision.retention_error:
             so_far.errors.append(decision.retention_error)
 

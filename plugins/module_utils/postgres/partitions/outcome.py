@@ -23,7 +23,7 @@ class Outcome:
     :param described: its table was created, and has its comment.
     :param converted: what the plain table has become, by its name and bounds; without bounds where its rows have moved.
     :param validated: foreign keys to the table, of others, that were moved to it and validated.
-    :param paused: how long the conversion waited for others, and why.
+    :param paused: how long a move of rows or a conversion waited for others, and why.
     :param finished: what an earlier run had detached and this one has dropped or moved.
     :param error: why the rest was not done.
     """

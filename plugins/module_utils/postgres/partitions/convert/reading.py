@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 import json
-import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, BadBound, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
     catalog,
     decide,
@@ -79,14 +78,25 @@ def require_values(session: Session, table: Table, column: str) -> None:
 
 
 def outermost(session: Session, table: Table, column: str, axis: Axis, largest: bool = True) -> Key | None:
-    """The largest or smallest key of a table's column; None where it has no rows."""
+    """The largest or smallest key of a table's column; None where it has no rows.
+
+    :raises Refused: it is none.
+    """
     quoted = next(one.quoted for one in table.columns if one.name == column)
     query = _OUTERMOST.format(column=quoted, table=table.quoted, order="DESC" if largest else "ASC")
     rows: list[dict[str, t.Any]] = session.rows(query)
     if not rows:
         return None
     text = rows[0]["value"]
-    if axis.is_number and "." in text:
-        # Between two whole numbers, of which a bound is one.
-        return math.ceil(float(text)) if largest else math.floor(float(text))
-    return axis.parse(text)
+    whole, point, _fraction = text.partition(".")
+    try:
+        if axis.is_number and point:
+            # Rounded down it is in the same period, as a bound is a whole number.
+            return int(whole) - (1 if whole.startswith("-") else 0)
+        return axis.parse(text)
+    except (BadBound, ValueError):
+        raise Refused(
+            f"{table.schema}.{table.name} cannot become a partition set: it has a row at {text}, which no period has. "
+            "Correct or remove it first.",
+            code=decide.CODE,
+        ) from None

@@ -22,7 +22,7 @@ import math
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, fit, queries
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
     copying,
@@ -55,6 +55,7 @@ class Prepared:
     :param name: what the old table will be called.
     :param bounds: what it will hold, for a person; None where its rows move.
     :param split: what its rows move into; None where they stay.
+    :param largest: the largest number, of a set whose column is a number.
     """
 
     table: Table
@@ -63,6 +64,7 @@ class Prepared:
     name: str
     bounds: str | None
     split: copying.Wanted | None = None
+    largest: int = 0
 
 
 def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> Prepared:
@@ -90,11 +92,12 @@ def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> P
     reading.require_values(session, table, wanted.column)
     if wanted.convert_old == "split":
         return _into_partitions(session, wanted, root, table, grid, clock)
-    last = decide.end(wanted.label, grid, clock, reading.outermost(session, table, wanted.column, axis))
+    largest = reading.outermost(session, table, wanted.column, axis)
+    last = decide.end(wanted.label, grid, clock, largest)
     target = decide.target(wanted, table, grid, last)
     bound = Range(-math.inf, last)
     after = _partitioned(wanted, root, (Partition(table.oid, wanted.schema, name, bound.sql(axis)),))
-    return Prepared(table, target, after, name, bound.shown(axis))
+    return Prepared(table, target, after, name, bound.shown(axis), largest=_number(axis, largest))
 
 
 def carry_out(session: Session, prepared: Prepared, turn: Turn, gate: Gate, user: str) -> int:
@@ -116,13 +119,13 @@ def _into_partitions(
     session: Session, wanted: PartitionSet, root: Root, table: Table, grid: Grid | None, clock: int
 ) -> Prepared:
     key = split.require_splittable(table, wanted)
-    axis, last, now, smallest = None, 0, 0, None
+    axis, last, now, smallest, largest = None, 0, 0, None, None
     if grid is not None:
         axis = grid.axis
         largest = reading.outermost(session, table, wanted.column, axis)
         smallest = reading.outermost(session, table, wanted.column, axis, largest=False)
         last = decide.end(wanted.label, grid, clock, largest)
-        now = int(largest or 0) if axis.is_number else grid.now(clock)
+        now = _number(axis, largest) if axis.is_number else grid.now(clock)
     news = split.partitions(wanted, grid, now, smallest, last)
     # A run that was interrupted has made some of them already; whether it can be gone on with is seen later.
     begun = reading.read(session, wanted.schema, statements.root_name(table)) is not None
@@ -142,7 +145,12 @@ def _into_partitions(
     )
     after = _partitioned(wanted, root, there)
     target = decide.target(wanted, table)
-    return Prepared(table, target, after, target.name, None, copying.Wanted(target, key, after, news, needed, axis))
+    into = copying.Wanted(target, key, after, news, needed, axis)
+    return Prepared(table, target, after, target.name, None, into, _number(axis, largest))
+
+
+def _number(axis: Axis | None, largest: Key | None) -> int:
+    return int(largest) if axis and axis.is_number and largest is not None else 0
 
 
 def _as_printed(bound: bounds.Bound, axis: Axis | None) -> str:
