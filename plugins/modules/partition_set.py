@@ -342,7 +342,7 @@ options:
       free_disk:
         description:
           - What is to be free on the volume of the data, as a size or a share such as V(10%).
-          - The module has to run on the server's own host then. When not given, nobody looks at the disk.
+          - The module has to run on the server's own host then. When not given, no one looks at the disk.
         type: str
         default: ""
       patience:

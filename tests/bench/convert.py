@@ -219,7 +219,7 @@ def compare(cursor, before: tuple[int, int], writers: Writers) -> list[str]:
     """What is wrong with the rows; nothing, as it should be."""
     cursor.execute(UNTOUCHED)
     after = cursor.fetchone()
-    wrong = [] if after == before else [f"rows that nobody wrote: {after} are not {before} (count, hash)"]
+    wrong = [] if after == before else [f"rows that no one wrote: {after} are not {before} (count, hash)"]
     cursor.execute("SELECT user_id::text, id::text, status FROM tasks WHERE title IN ('mine', 'touched')")
     there: dict[tuple[str, str], str] = {}
     for user, task, status in cursor:
@@ -232,7 +232,7 @@ def compare(cursor, before: tuple[int, int], writers: Writers) -> list[str]:
     for what, keys in (("lost", lost), ("there though deleted", more), ("not as written last", changed)):
         if keys:
             wrong.append(f"{len(keys)} rows {what}, such as {next(iter(keys))}")
-    print(f"  {before[0]} rows that nobody wrote by count and hash, {len(wanted)} written ones by their values")
+    print(f"  {before[0]} rows that no one wrote by count and hash, {len(wanted)} written ones by their values")
     return wrong
 
 

@@ -240,7 +240,7 @@ class Copying:
         if both[0] != both[1]:
             raise Conflict(
                 f"The copy of {self.table.name} has {both[1]['rows']} rows and the table {both[0]['rows']}, or other "
-                "values in them; the copy was removed. Somebody has altered one of them meanwhile."
+                "values in them; the copy was removed. Someone has altered one of them meanwhile."
             )
         self.rows = both[0]["rows"]
 

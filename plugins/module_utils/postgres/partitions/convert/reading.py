@@ -58,7 +58,7 @@ def same(session: Session, table: Table) -> None:
 
 
 def changed(table: Table) -> Conflict:
-    return Conflict(f"Somebody altered {table.schema}.{table.name} while it became a partition set. Run again.")
+    return Conflict(f"Someone altered {table.schema}.{table.name} while it became a partition set. Run again.")
 
 
 def require_values(session: Session, table: Table, column: str) -> None:

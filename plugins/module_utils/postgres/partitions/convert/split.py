@@ -151,7 +151,7 @@ def signature(table: Table, target: statements.Target) -> str:
 
 
 def rest_name(table: Table) -> str:
-    """The partition for rows that no other one is for: until the end a write must not fail for want of a partition."""
+    """The partition for rows that no other one is for: until the end a write must not fail for lack of a partition."""
     return f"{statements.root_name(table)}_rest"
 
 
@@ -222,7 +222,7 @@ def note(table: Table, progress: Progress) -> Statement:
 def batch(table: Table, first: int, end: int) -> Statement:
     """Copy the rows of some blocks.
 
-    A row that is being deleted, or whose key changes, is waited for, so that none comes back; one that somebody updates
+    A row that is being deleted, or whose key changes, is waited for, so that none comes back; one that someone updates
     or has updated is there already, by the mirror.
     """
     root: Statement = (f"{table.quoted_schema}.", Name(statements.root_name(table)))

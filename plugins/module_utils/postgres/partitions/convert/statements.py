@@ -87,10 +87,10 @@ def validate_check(table: Table) -> Statement:
 
 
 def create_root(table: Table, target: Target, for_copies: bool = False) -> list[Statement]:
-    """An empty partitioned table like the plain one, with what nobody but the table needs to be locked for.
+    """An empty partitioned table like the plain one, with what no one but the table needs to be locked for.
 
     :param for_copies: rows are written to it that are still in the table. No trigger fires for them, they are published
-        by nobody, and row security does not keep them out.
+        by no one, and row security does not keep them out.
     """
     root = Name(root_name(table))
     into: Statement = (f"{table.quoted_schema}.", root)
@@ -235,7 +235,7 @@ def rename(table: Table, root: Table, name: str) -> list[Statement]:
             made.append((f"ALTER SEQUENCE {sequence.quoted} OWNED BY {table.quoted}.{sequence.column}",))
             continue
         mine = new[sequence.column]
-        # Under the lock nobody takes a number, so that the new sequence goes on where the old one ends.
+        # Under the lock no one takes a number, so that the new sequence goes on where the old one ends.
         made.append(
             ("SELECT setval(", Value(mine.quoted), f"::regclass, last_value, is_called) FROM {sequence.quoted}")
         )
@@ -263,7 +263,7 @@ def follow(table: Table, old: Statement) -> list[Statement]:
 
 
 def validate_key(key: Incoming, comment: str | None) -> list[Statement]:
-    """Look at the rows of a foreign key that :func:`follow` has moved; with locks that stop nobody."""
+    """Look at the rows of a foreign key that :func:`follow` has moved; with locks that stop no one."""
     made: list[Statement] = [(f"ALTER TABLE {key.table} VALIDATE CONSTRAINT {key.quoted}",)]
     return [*made, _comment_as(f"CONSTRAINT {key.quoted} ON ", (key.table,), comment)]
 

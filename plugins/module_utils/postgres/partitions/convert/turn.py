@@ -3,7 +3,7 @@
 """Has the locks of a conversion without making the application wait.
 
 Whoever waits for ACCESS EXCLUSIVE makes all wait who come after. So it is tried for without waiting, many times, and
-then with waits of milliseconds. Before that comes SHARE UPDATE EXCLUSIVE, for which nobody waits who reads or writes:
+then with waits of milliseconds. Before that comes SHARE UPDATE EXCLUSIVE, for which no one waits who reads or writes:
 an autovacuum gives way to it after a second, and none begins while it is held.
 """
 
@@ -57,7 +57,7 @@ class Turn:
         self.waited = waited
 
     def short(self, wanted: t.Sequence[Statement], what: str, table: Table) -> None:
-        """Run statements as one transaction whose locks nobody waits for long.
+        """Run statements as one transaction whose locks no one waits for long.
 
         :param what: what they do, for messages.
         :param table: whose neighbours are locked.
@@ -78,7 +78,7 @@ class Turn:
         """Run statements in one transaction that has the table to itself.
 
         :param locks: those to take; by default of the table alone.
-        :param check: is called once nobody else can alter the table; what it raises ends it.
+        :param check: is called once no one else can alter the table; what it raises ends it.
         :raises Locked: the patience is over; nothing was done.
         """
         held = {table.oid: "AccessExclusiveLock"}
@@ -128,7 +128,7 @@ class Turn:
             raise
 
     def _weak(self, table: Table, what: str, started: float) -> None:
-        """The lock that keeps vacuum and other changes away; it waits where nobody waits behind it."""
+        """The lock that keeps vacuum and other changes away; it waits where no one waits behind it."""
         failed = 0
         while True:
             try:
@@ -175,5 +175,5 @@ def render(session: Session, wanted: t.Sequence[Statement]) -> t.Any:
 
 
 def is_busy(error: Refused) -> bool:
-    """Whether a statement failed for want of a lock."""
+    """Whether a statement failed for lack of a lock."""
     return error.facts.get("sqlstate") in (_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED)

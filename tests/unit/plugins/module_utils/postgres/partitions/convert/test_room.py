@@ -284,7 +284,7 @@ def test_what_an_interrupted_run_left_is_removed_when_the_table_is_refused_by_th
     assert any(left)
 
 
-def test_a_reader_holds_the_conversion_up_and_nobody_else(keep, client, server, database):
+def test_a_reader_holds_the_conversion_up_and_no_one_else(keep, client, server, database):
     client.run("CREATE TABLE tasks (id int, at timestamptz NOT NULL)")
     client.run("INSERT INTO tasks SELECT n, now() FROM generate_series(1, 100) n")
     waited, end = [], threading.Event()
