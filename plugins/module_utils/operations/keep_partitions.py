@@ -9,6 +9,9 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.convert_partitions import Conversions
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.summarized_partitions import (
+    SummarizedPartitions,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
@@ -58,10 +61,10 @@ class KeepPartitions(Task):
         self.waiting = waiting
         self.check_mode = check_mode
         self.batch_rows = batch_rows
-        self.companion = companion or Companion()
         self.clock = clock
         self.session = connection.Session(endpoint.for_writes())
         self.limits = limits or Limits()
+        self.companion = companion or SummarizedPartitions(self.session)
         self.conversions = Conversions(self.session, waiting, self.limits, self.companion)
         self.user = ""
         self.hurry: tuple[str, ...] = ()
