@@ -105,7 +105,7 @@ class Phase:
         return max((float(found[2]) for found in waits), default=0.0)
 
     def show(self) -> str:
-        took = sorted(one for _, one in self.durations)
+        took = sorted(seconds for _begun, seconds in self.durations)
         worst = max(self.durations, key=lambda one: one[1])
         return (
             f"  {self.name:<34} {len(took):>7} statements, median {1000 * statistics.median(took):7.2f} ms, "
@@ -297,15 +297,15 @@ def measure(server, cursor, asked: argparse.Namespace) -> list[str]:
         phases.append(during(writers, "a conversion across a reader", dsn, asked.reader, work))
     for phase in phases:
         print(phase.show())
-    base, worst = (max(one for _, one in phase.durations) for phase in phases)
+    base, worst = (max(seconds for _begun, seconds in phase.durations) for phase in phases)
     log = (server.folder / "log").read_text(encoding="utf-8", errors="replace")
     waits = [phase.locked(log) for phase in phases]
     took, failure, row = outcome
     print(
         f"  longest statement {1000 * worst:.1f} ms, {1000 * (worst - base):+.1f} ms beside that of the reader alone "
         "(the goal is less than 100)\n"
-        f"  longest wait for a lock, as the server logs it from 10 ms on: {waits[1]:.0f} ms, and {waits[0]:.0f} ms with "
-        "the reader alone\n"
+        f"  longest wait for a lock, as the server logs it from 10 ms on: {waits[1]:.0f} ms, and {waits[0]:.0f} ms "
+        "with the reader alone\n"
         f"  the conversion took {took:.1f} s, {row.get('waited')} s of them for locks, in "
         f"{row.get('attempts')} attempts; {row.get('moved')} rows moved"
     )

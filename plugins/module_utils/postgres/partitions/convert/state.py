@@ -62,7 +62,7 @@ class Index:
     @property
     def alike(self) -> tuple[t.Any, ...]:
         """What is the same for the same index of another table: all but its name and its table."""
-        _, _, rest = self.definition.partition(" USING ")
+        rest = self.definition.partition(" USING ")[2]
         return rest, self.unique, self.constraint_kind, self.deferrable
 
 

@@ -300,7 +300,7 @@ def _tuning(column: Column) -> list[str]:
 
 
 def _trigger(table: Table, trigger: Trigger, into: Statement, asleep: bool) -> list[Statement]:
-    before, _, after = trigger.definition.partition(f" ON {table.quoted} ")
+    before, _on, after = trigger.definition.partition(f" ON {table.quoted} ")
     made: list[Statement] = [(f"{before} ON ", *into, f" {after}")]
     if asleep or trigger.enabled != "O":
         made.append(enable(dataclasses.replace(trigger, enabled="D") if asleep else trigger, into))

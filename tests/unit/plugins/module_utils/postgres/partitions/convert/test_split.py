@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(keep, client, mon
         assert client.rows(LEFT) == []
         if seen["statements"] < statement:
             break
-        statement += random.randint(2, 6)
+        statement += random.randint(4, 9)
     assert statement > 20
     assert kinds == sorted(kinds, reverse=True)
     assert {"r", "p"} == set(kinds)
