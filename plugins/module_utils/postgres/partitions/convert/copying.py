@@ -105,6 +105,8 @@ class Copying:
         try:
             progress = self._begin()
             self._copy(progress)
+            # Autovacuum never analyzes a partitioned table, and its readers come all at once.
+            analyze(self.session, f"{self.table.quoted_schema}.{statements.root_name(self.table)}")
             self._outlast()
             self._verify()
             self._swap()
@@ -277,6 +279,12 @@ class Copying:
                 code=decide.CODE,
                 rows=count,
             )
+
+
+def analyze(session: Session, quoted: str) -> None:
+    """Give the planner what it has to know; a conversion does not fail for lack of it."""
+    with contextlib.suppress(Refused):
+        session.run(f"ANALYZE {quoted}", timeout=0)
 
 
 def undo(session: Session, schema: str, name: str, turn: Turn) -> None:

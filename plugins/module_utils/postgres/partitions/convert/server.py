@@ -189,6 +189,7 @@ class Conversion:
             with contextlib.suppress(ScaleoutError):
                 copying.undo(self.session, self.table.schema, self.table.name, self.turn)
             raise
+        copying.analyze(self.session, self.table.quoted)
 
     def _clean(self) -> None:
         """Remove what an interrupted run has left beside the table, which may have changed since then."""
