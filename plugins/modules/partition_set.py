@@ -17,8 +17,7 @@ description:
     waited for longer than O(lock_timeout); what could not be locked is tried again, and the result says who held it.
   - The time zone in which a day begins is stored with the set, as the last line of the comment of its table. What the
     session or the server has for a time zone does not matter.
-  - The present time is the server's. A server whose clock is more than a day from the clock of the host where the
-    module runs is refused.
+  - The present time is the server's. A server whose clock is more than a day from that of the controller is refused.
 author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
@@ -27,6 +26,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
+  - scaleout.platform.attributes.action
 options:
   table:
     description:
@@ -297,6 +297,11 @@ options:
       - It is also the most rows that are moved out of one without a primary key, in one transaction.
     type: int
     default: 10000
+  controller_time:
+    description:
+      - Seconds since 1970, by the controller's clock. The task supplies it by itself.
+      - Where the module runs without its action plugin, the clock of the host where it runs serves.
+    type: float
 notes:
   - The user needs to own the table, or to be a superuser, and to have C(CREATE) on its schema. With
     O(retention_action=move) also on O(move_to).
@@ -540,6 +545,7 @@ def main() -> None:
             lock_timeout={"type": "int", "default": 500},
             lock_patience={"type": "int", "default": 60},
             batch_rows={"type": "int", "default": 10000},
+            controller_time={"type": "float"},
         ),
         secrets_in=connection.secrets_in,
         required_one_of=[("table", "sets")],

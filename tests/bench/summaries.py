@@ -127,7 +127,7 @@ def compared(title: str, figures: dict[str, list[tuple[float, float]]], each: in
     ratios = [
         [ours[way] / bare[way] for bare, ours in zip(figures[BARE], figures[OURS], strict=True)] for way in (0, 1)
     ]
-    bare, ours = (statistics.median(one for one, _ in figures[kind]) / each * 1e6 for kind in (BARE, OURS))
+    bare, ours = (statistics.median(one for one, _value in figures[kind]) / each * 1e6 for kind in (BARE, OURS))
     print(f"  {title:<36}{bare:9.1f} {ours:9.1f}   {spread(ratios[0])}   {spread(ratios[1])}")
     return (ours - bare) / 1e6
 
@@ -144,7 +144,7 @@ def singles(kinds: list[Kind], rounds: int, rows: int, clean: object) -> None:
             kind.run("DEALLOCATE ALL")
             kind.run(f"PREPARE one (int) AS {statement}")
         for number in range(rounds + 1):
-            keys = [dice.randrange(rows // 2, rows) for _ in range(SINGLE)]
+            keys = [dice.randrange(rows // 2, rows) for _number in range(SINGLE)]
             if title == "delete":
                 keys = list(range(gone + 1, gone + SINGLE + 1))
                 gone += SINGLE
@@ -213,7 +213,7 @@ def rate(where: dict, database: str, schema: str, writers: int, seconds: float) 
 def crowds(where: dict, database: str, rounds: int, seconds: float, clean: object) -> None:
     print(f"\n  inserts a second of one row each, {seconds:g} s; {multiprocessing.cpu_count()} processors for all")
     found: dict[tuple[str, int], list[float]] = {}
-    for _ in range(rounds):
+    for _number in range(rounds):
         for writers in (1, 8):
             for schema in random.sample([BARE, OURS], 2):
                 found.setdefault((schema, writers), []).append(rate(where, database, schema, writers, seconds))
@@ -242,7 +242,7 @@ def refresh(kind: Kind, folder: str, database: str, rows: int, rounds: int, extr
     work = server.Work(session, "", locks.Patience(), locks.Waited())
     kept = server.summaries(session, OURS, "stats")[0]
     taken: dict[str, list[float]] = {"refresh": [], "fold": [], "read": []}
-    for _ in range(rounds):
+    for _number in range(rounds):
         kind.run(MASSES["update"], groups=1000)
         steps = {
             "read": lambda: kind.run("SELECT * FROM {s}.stats WHERE user_id = md5('7')::uuid"),

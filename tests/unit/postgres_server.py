@@ -12,6 +12,7 @@ import contextlib
 import getpass
 import os
 import pathlib
+import pwd
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def running(**settings):
     """
     bin_folder = programs()
     prefix, user = _as_user()
-    if prefix and not shutil.which("runuser"):
-        pytest.skip("PostgreSQL does not run as root, and there is no runuser here")
+    if prefix and (not shutil.which("runuser") or user not in {one.pw_name for one in pwd.getpwall()}):
+        pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it as")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scaleout-pg-", dir=_base()))
     try:
         if prefix:
@@ -82,7 +83,7 @@ def running(**settings):
         try:
             yield Server(folder)
         finally:
-            _run([*control, "-m", "immediate", "stop"])
+            _run([*control, "-m", "fast", "stop"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -90,6 +90,7 @@ class KeepPartitions(Task):
             locks.Patience(params["lock_timeout"], params["lock_patience"]),
             check_mode,
             params["batch_rows"],
+            clock=_clock(params.get("controller_time")),
         )
 
     def plan(self) -> Plan:
@@ -154,9 +155,13 @@ class KeepPartitions(Task):
             except carry_out.Outrun as error:
                 if attempt == RACES - 1:
                     so_far.errors.append(error)
-                # Another client has changed the set meanwhile; what is there now decides, once.
-                self._decide([wanted])
             else:
+                break
+            try:
+                # Another client has changed the set meanwhile; what is there now decides.
+                self._decide([wanted])
+            except ScaleoutError as error:
+                so_far.errors.append(error)
                 break
         return so_far
 
@@ -206,6 +211,7 @@ class KeepPartitions(Task):
         if not rows:
             return
         facts = {"changed": plan.changed, "diff": {"before": plan.before, "after": plan.after}, **plan.result}
+        facts["warnings"] = list(plan.warnings)
         if len(rows) == 1 and len(self.wanted) == 1:
             raise ScaleoutError(rows[0]["msg"], code=rows[0]["code"], **facts)
         codes = {row["code"] for row in rows}
@@ -213,3 +219,11 @@ class KeepPartitions(Task):
             [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {row['msg']}" for row in rows)]
         )
         raise ScaleoutError(text, code=codes.pop() if len(codes) == 1 else "incomplete", **facts)
+
+
+def _clock(controller_time: float | None) -> t.Callable[[], float]:
+    """The controller's clock, which goes on from the time that it was read; this host's own where it was not."""
+    if controller_time is None:
+        return time.time
+    started = time.monotonic()
+    return lambda: controller_time + time.monotonic() - started

@@ -120,10 +120,10 @@ class FoldSummaries(Task):
 
     def plan(self) -> Plan:
         pending = [(kept, server.pending(self.session, kept)) for kept in _kept(self.session, self.wanted)]
-        count = sum(one for _, one in pending)
+        count = sum(one for _name, one in pending)
         return Plan(
             before={kept.summary.label: {"pending": one} for kept, one in pending},
-            after={kept.summary.label: {"pending": 0} for kept, _ in pending},
+            after={kept.summary.label: {"pending": 0} for kept, _value in pending},
             actions=tuple(kept for kept, one in pending if one),
             result={"folded": count, "outcome": "folded" if count else "none"},
         )

@@ -9,6 +9,7 @@ import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import coverage, fit, retention
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import (
@@ -31,7 +32,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     comment_with,
 )
 
-#: Seconds by which the server's clock may differ from that of the host where the module runs.
+#: Seconds by which the server's clock may differ from the controller's.
 CLOCK_TOLERANCE = 86_400
 
 
@@ -121,7 +122,7 @@ class Decision:
 def check_server(state: State, here: float) -> None:
     """Refuse a server that cannot be worked on.
 
-    :param here: the time of the host where the module runs, in seconds since 1970.
+    :param here: the controller's time, in seconds since 1970.
     :raises Refused: it is a standby, or one of the two clocks is wrong.
     """
     if state.in_recovery:
@@ -129,8 +130,8 @@ def check_server(state: State, here: float) -> None:
     apart = abs(state.clock / 1_000_000 - here)
     if apart > CLOCK_TOLERANCE:
         raise Refused(
-            f"The server's clock and that of the host where the module runs are {apart / 86_400:.0f} days apart; one "
-            "of them is wrong, and partitions would be made or put away by it. Nothing was changed.",
+            f"The server's clock and the controller's are {apart / 86_400:.0f} days apart; one of them is wrong, and "
+            "partitions would be made or put away by it. Nothing was changed.",
             code="clock",
             seconds_apart=round(apart),
         )
@@ -306,6 +307,9 @@ def _with_default(decision: Decision) -> Decision:
     wanted = decision.wanted
     if wanted.default and decision.default is None:
         name = f"{wanted.table}_default"
+        fault = fault_of_length(name)
+        if fault:
+            raise InvalidInput("default", name, fault)
         new = New(name, Default())
         return dataclasses.replace(decision, create=_free((*decision.create, new), decision.present))
     if wanted.default is False and decision.default is not None:

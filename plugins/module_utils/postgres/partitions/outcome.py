@@ -62,7 +62,9 @@ def result(decision: Decision, outcome: Outcome) -> dict[str, t.Any]:
     if outcome.dropped_default and decision.default:
         gone.add(decision.default.oid)
     kept = [bound for one, bound in decision.present if one.oid not in gone]
-    after = [] if outcome.dropped_table else [*kept, *(new.bound for new in outcome.created)]
+    # What was created before the set was looked at again is there by now.
+    there = {one.name for one, _bound in decision.present}
+    after = [] if outcome.dropped_table else [*kept, *(new.bound for new in outcome.created if new.name not in there)]
     ranges = sorted(bound for bound in after if isinstance(bound, Range))
     error = outcome.errors[0] if outcome.errors else None
     shown = axis.shown if axis else str

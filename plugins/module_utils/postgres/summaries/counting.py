@@ -61,6 +61,8 @@ def storage(part: Part) -> list[str]:
     for table, options in ((part.kept, ""), (part.pending, f" WITH ({vacuum})")):
         query = f"SELECT {', '.join(columns)} FROM {part.base} r GROUP BY {group}"
         made.append(f"CREATE TABLE {table}{options} AS {query} WITH NO DATA;")
+        # Otherwise a publication of all tables would keep the rows from being folded.
+        made.append(f"ALTER TABLE {table} REPLICA IDENTITY FULL;")
         made.append(f"CREATE INDEX ON {table} ({', '.join(part.groups)});")
     return made
 
@@ -121,7 +123,7 @@ def grouped(part: Part, rows: str, columns: list[str], having: str = "") -> str:
 
 
 def _one_way(part: Part, table: str, sign: int) -> str:
-    columns = [column for column, _ in part.worth("r", sign)]
+    columns = [column for column, _value in part.worth("r", sign)]
     rows = f"SELECT {_row(part, 'r', sign)} FROM {table} r"
     return f"""BEGIN
   {_SEVERAL.format(table=table)}
@@ -144,7 +146,7 @@ def _update(part: Part) -> str:
     if part.values:
         columns, differences = _differences(part)
         groups = ", ".join(part.group("n"))
-        changed = _equal([value for _, value in part.worth("o")], [value for _, value in part.worth("n")])
+        changed = _equal([value for _name, value in part.worth("o")], [value for _name, value in part.worth("n")])
         single = (
             f"{_into(part, columns)}SELECT {groups}, 0, {', '.join(differences)} FROM old_rows o, new_rows n "
             f"WHERE {_equal(part.group('o'), part.group('n'))} AND NOT {changed};\n"
@@ -203,10 +205,10 @@ def _equal(one: list[str], other: list[str]) -> str:
 def _each_row(part: Part) -> str:
     """For rows that come one by one, without statements: what logical replication applies or copies."""
     came, went = _row(part, "NEW", 1), _row(part, "OLD", -1)
-    new = [*part.group("NEW"), *(value for _, value in part.worth("NEW"))]
-    old = [*part.group("OLD"), *(value for _, value in part.worth("OLD"))]
-    add = f"{_into(part, [column for column, _ in part.worth('NEW', 1)])}SELECT {came};"
-    subtract = f"{_into(part, [column for column, _ in part.worth('OLD', -1)])}SELECT {went};"
+    new = [*part.group("NEW"), *(value for _name, value in part.worth("NEW"))]
+    old = [*part.group("OLD"), *(value for _name, value in part.worth("OLD"))]
+    add = f"{_into(part, [column for column, _value in part.worth('NEW', 1)])}SELECT {came};"
+    subtract = f"{_into(part, [column for column, _value in part.worth('OLD', -1)])}SELECT {went};"
     return f"""BEGIN
   IF TG_OP = 'INSERT' THEN
     {add}
@@ -229,7 +231,7 @@ def _count(part: Part) -> str:
     for sign in (1, -1):
         # No name has a zero byte, so it can stand for the partition's.
         rows = f"SELECT {_row(part, 'r', sign)} FROM \0 r"
-        insert = grouped(part, rows, [column for column, _ in part.worth("r", sign)])
+        insert = grouped(part, rows, [column for column, _value in part.worth("r", sign)])
         before, after = (text.literal(half) for half in insert.split("\0"))
         branches.append(f"EXECUTE {before} || counted::pg_catalog.text || {after};")
     return f"""BEGIN

@@ -139,8 +139,7 @@ def reseed(kept: Kept) -> list[str]:
 def fold_lock(part: Part, kept: Kept) -> list[str]:
     """What keeps others from folding at the same time; no reader and no writer needs that lock."""
     lock = f"LOCK TABLE {part.kept} IN SHARE UPDATE EXCLUSIVE MODE;"
-    # What is pending is little beside what is folded, which no plan is to read as a whole.
-    return [*path(kept), "SET LOCAL enable_hashjoin = off;", "SET LOCAL enable_mergejoin = off;", lock]
+    return [*path(kept), lock]
 
 
 def grant(summary: Summary, readers: t.Sequence[str]) -> list[str]:

@@ -43,6 +43,7 @@ def check(wanted: Summary, state: State) -> None:
             if name not in table.columns:
                 raise Refused(f"{source.label} has no column {name}.", code="missing")
         _check_groups(wanted, source, state)
+        _check_read(source, table, state.owner)
         if source is not wanted.every:
             _check_table(source, table, state.owner)
             for column in source.columns:
@@ -62,6 +63,19 @@ def _check_groups(wanted: Summary, source: Source, state: State) -> None:
             )
 
 
+def _check_read(source: Source, table: Table, owner: str) -> None:
+    if not table.root.readable:
+        raise Refused(f"{owner} may not read {source.label}, which the view would read.", code="denied")
+    for relation in table.tree:
+        if relation.filtered:
+            raise Refused(
+                f"{source.label} cannot have a summary: row security hides rows of {relation.label} from {owner}, so "
+                "it would be wrong. Name an owner that row security does not apply to.",
+                code="row_security",
+                table=relation.label,
+            )
+
+
 def _check_table(source: Source, table: Table, owner: str) -> None:
     what = f"{source.label} cannot have a summary: "
     if table.kind not in _KINDS:
@@ -77,13 +91,6 @@ def _check_table(source: Source, table: Table, owner: str) -> None:
             raise Refused(f"{what}{relation.label} is not logged, so a crash would empty it alone.", code="unsupported")
         if not relation.owned:
             raise Refused(f"{owner} does not own {relation.label}, so it can put no triggers there.", code="denied")
-        if relation.filtered:
-            raise Refused(
-                f"{what}row security hides rows of {relation.label} from {owner}, so it would be wrong. Name an owner "
-                "that row security does not apply to.",
-                code="row_security",
-                table=relation.label,
-            )
 
 
 def _check_column(source: Source, table: Table, column: Column) -> None:

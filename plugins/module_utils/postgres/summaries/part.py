@@ -94,7 +94,7 @@ class Part:
     @property
     def groups(self) -> tuple[str, ...]:
         """The columns of the storage that name the group."""
-        return tuple(f"g{number}" for number, _ in enumerate(self.source.group_by, 1))
+        return tuple(f"g{number}" for number, _value in enumerate(self.source.group_by, 1))
 
     @property
     def values(self) -> tuple[tuple[str, Column], ...]:

@@ -53,6 +53,7 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS ki
             'filtered', r.relrowsecurity AND NOT o.sees_all
                 AND (r.relforcerowsecurity OR NOT pg_has_role(o.oid, r.relowner, 'USAGE')),
             'owned', pg_has_role(o.oid, r.relowner, 'USAGE'),
+            'readable', has_table_privilege(o.oid, r.oid, 'SELECT'),
             'triggers', coalesce((SELECT json_object_agg(g.tgname, g.tgenabled) FROM pg_trigger g
                                   WHERE g.tgrelid = r.oid), '{{}}')) ORDER BY q.level, r.oid)
         FROM (SELECT c.oid AS relid, 0 AS level WHERE c.relkind <> 'p'

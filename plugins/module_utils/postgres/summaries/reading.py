@@ -23,8 +23,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     Summary,
 )
 
-#: How many groups one transaction folds.
-BATCH = 20_000
+#: How many rows are folded at once; of more, so many groups in one transaction.
+WHOLE, BATCH = 200_000, 20_000
 #: How many lines that differ are returned.
 SHOWN = 20
 
@@ -72,7 +72,7 @@ def view(summary: Summary, parts: t.Sequence[Part]) -> str:
 
     One aggregation over all storage, so that a condition on the group reaches the index of each table.
     """
-    groups = [f"s.k{number}" for number, _ in enumerate(summary.groups, 1)]
+    groups = [f"s.k{number}" for number, _value in enumerate(summary.groups, 1)]
     branches = [
         _branch(summary, parts, number, table)
         for number, part in enumerate(parts, 1)
@@ -86,7 +86,7 @@ def view(summary: Summary, parts: t.Sequence[Part]) -> str:
         for column in part.source.columns:
             taken = value(part, places[column.name], column, f"s.p{number}_", groups)
             listed.append(f"{taken} AS {text.name(column.name)}")
-    rows = "sum(s.e)" if summary.every else " + ".join(f"sum(s.p{number}_n)" for number, _ in enumerate(parts, 1))
+    rows = "sum(s.e)" if summary.every else " + ".join(f"sum(s.p{number}_n)" for number, _value in enumerate(parts, 1))
     united = "\n  UNION ALL ".join(branches)
     return f"SELECT {', '.join(listed)}\nFROM ({united}) s\nGROUP BY {', '.join(groups)} HAVING {rows} > 0"
 
@@ -118,7 +118,7 @@ def _nothing(part: Part, stored: str) -> str:
 
 def defining(summary: Summary, parts: t.Sequence[Part]) -> str:
     """What the view has to have, from the base tables alone."""
-    groups = [f"s.k{number}" for number, _ in enumerate(summary.groups, 1)]
+    groups = [f"s.k{number}" for number, _value in enumerate(summary.groups, 1)]
     branches = []
     for own, part in enumerate(parts, 1):
         listed = [f"{group} AS k{number}" for number, group in enumerate(part.group("r"), 1)]
@@ -214,10 +214,12 @@ def seed(part: Part) -> str:
     )
 
 
-def fold(part: Part) -> str:
-    """Fold what is pending of some groups, all that this statement's snapshot sees of each; returns how many rows.
+def fold(part: Part, whole: bool) -> str:
+    """Fold what is pending, of each group all that this statement's snapshot sees; returns how many rows.
 
     Writers go on: what they append meanwhile stays for the next time.
+
+    :param whole: all groups, or else only so many as are in a batch.
     """
     columns = ", ".join(part.stored)
     groups = [f"f.{stored}" for stored in part.groups]
@@ -234,9 +236,18 @@ def fold(part: Part) -> str:
             kept += [special, f"CAST(sum(f.{place}_n) AS int8)"]
         else:
             kept += [value(part, place, column, "f.", groups), "NULL"]
+    if whole:
+        some = (
+            f"WITH gone AS (DELETE FROM {part.pending} p RETURNING p.*),\n"
+            f"chosen AS MATERIALIZED (SELECT DISTINCT {', '.join(part.groups)} FROM gone),\n"
+        )
+    else:
+        some = (
+            f"WITH chosen AS MATERIALIZED ({chosen}),\n"
+            f"gone AS (DELETE FROM {part.pending} p USING chosen c WHERE {part.same('p', 'c')} RETURNING p.*),\n"
+        )
     return (
-        f"WITH chosen AS MATERIALIZED ({chosen}),\n"
-        f"gone AS (DELETE FROM {part.pending} p USING chosen c WHERE {part.same('p', 'c')} RETURNING p.*),\n"
+        f"{some}"
         f"old AS (DELETE FROM {part.kept} k USING chosen c WHERE {part.same('k', 'c')} RETURNING k.*),\n"
         f"folded AS (INSERT INTO {part.kept} ({columns}) SELECT {', '.join([*groups, *kept])}\n"
         f"  FROM (SELECT {columns} FROM gone UNION ALL SELECT {columns} FROM old) f GROUP BY {', '.join(groups)} "

@@ -177,8 +177,13 @@ class Work:
 
     def _fold(self, part: Part, kept: Kept) -> int:
         count, started = 0, time.monotonic()
+        there = self.session.rows(f"SELECT count(*) AS n FROM {part.pending}")[0]["n"]
+        whole = there <= reading.WHOLE
+        if not whole:
+            # The last VACUUM found it empty, and a plan for an empty table would not do.
+            self.session.run(f"ANALYZE {part.pending}")
         while True:
-            statements = [*ddl.fold_lock(part, kept), reading.fold(part)]
+            statements = [*ddl.fold_lock(part, kept), reading.fold(part, whole)]
             try:
                 limit = f"SET LOCAL lock_timeout = '{self.waiting.lock_timeout:d}ms'; "
                 folded = self.session.rows(limit + ddl.together(statements, self.owner))[0]["folded"]
@@ -191,9 +196,10 @@ class Work:
                     raise Locked(f"fold {kept.summary.label}", self.waited.attempts, spent, []) from None
                 time.sleep(_PAUSE * random.uniform(0.5, 1.0))
                 continue
-            if not folded:
+            count += int(folded)
+            # What is written meanwhile is for the next time, or there would be no end.
+            if whole or not folded or count >= there:
                 return count
-            count += folded
 
 
 def pending(session: Session, kept: Kept) -> int:

@@ -44,6 +44,7 @@ class Relation:
     :param leaf: whether it has rows itself.
     :param filtered: whether row security hides rows of it from the summary's owner.
     :param owned: whether the summary's owner owns it.
+    :param readable: whether the summary's owner may read it.
     :param triggers: how each is enabled, by name.
     """
 
@@ -55,6 +56,7 @@ class Relation:
     leaf: bool
     filtered: bool
     owned: bool
+    readable: bool
     triggers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property

@@ -43,7 +43,7 @@ def table(*held, kind="timestamptz", by="range", **fields):
     partitions = tuple(Partition(100 + place, "public", name, bound) for place, (name, bound) in enumerate(held))
     columns = {"at": TYPES[kind], "note": "text"}
     given = {"by": by, "partitioned_by": ("at",), "columns": columns, "partitions": partitions, "owner": "us"}
-    return Root(1, "public", "tasks", **{**given, **fields})
+    return Root(1, "public", **{"name": "tasks", **given, **fields})
 
 
 def state_of(root=None, clock=NOON, **fields):
@@ -155,6 +155,7 @@ def test_what_was_interrupted_comes_first_and_is_finished_in_any_case():
         ({}, table(span("tasks_y2024m04", "2020-03-01", "2020-04-01")), "name_taken"),
         ({"retention": "1 year", "retention_action": "move", "move_to": "attic"}, table(), "missing"),
         ({"name": "{table}_{year}"}, table(), "invalid_input"),
+        ({"table": "t" * 60, "default": True, "name": "{table}{year}"}, table(name="t" * 60), "invalid_input"),
         ({"definition": ["note text"]}, None, "invalid_input"),
         ({"definition": ["at timestamptz NOT NULL"]}, None, None),
         ({"definition": ["at varchar"]}, None, "invalid_input"),

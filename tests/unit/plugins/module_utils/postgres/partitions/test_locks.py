@@ -67,6 +67,7 @@ def test_two_tasks_at_once(keep, client):
     for thread in threads:
         thread.join()
     assert len(plans) == 3
+    assert [plan.result["sets"][0]["partitions"] for plan in plans] == [61] * 3
     assert len(client.rows(CHILDREN, ("visits",))) == 61
 
 

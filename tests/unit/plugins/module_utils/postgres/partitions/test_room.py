@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+import time
 
 import pytest
 
@@ -275,6 +276,9 @@ def test_a_bound_far_outside_is_named_and_not_looped_over(keep, client):
     plan = keep({**VISITS, "fill_gaps": True})
     assert len(plan.result["sets"][0]["created"]) == 3
     assert "is longer than" in plan.warnings[0]
+    with pytest.raises(ScaleoutError) as failed:
+        keep({**VISITS, "fill_gaps": True}, {**VISITS, "table": "nowhere"})
+    assert failed.value.facts["warnings"] == list(plan.warnings)
 
 
 def test_a_user_who_may_not(keep, client, server):
@@ -348,3 +352,13 @@ def test_the_largest_number_is_looked_for_where_it_is(keep, client):
     plan = keep({**events, "premake": 70})
     assert [row["name"] for row in plan.result["sets"][0]["created"]] == ["events_n710", "events_n720"]
     assert "the last 1000000000000000000000000000000" in plan.warnings[0]
+
+
+def test_a_clock_of_the_controller_that_is_years_off(keep, client):
+    client.run(CREATE_VISITS)
+    with pytest.raises(ScaleoutError) as refused:
+        keep(VISITS, controller_time=time.time() - 3 * 365 * 86_400)
+    assert refused.value.code == "clock"
+    assert "1095 days apart" in refused.value.message
+    assert client.rows(CHILDREN, ("visits",)) == []
+    assert keep(VISITS, controller_time=time.time() - 3600).changed

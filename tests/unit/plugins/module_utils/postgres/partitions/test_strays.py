@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import places, server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import places
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import server as strays
 
 DAYS = {"table": "visits", "column": "seen_at", "interval": "day", "premake": 2}
 LEFT = """SELECT relname::text FROM pg_class WHERE relname ~ 'moving|_copy|_rest' AND relkind IN ('r', 'p')
@@ -147,7 +148,7 @@ def test_an_interrupted_move_is_begun_again(keep, visits, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(server.Mover, "_catch_up", die)
+        patched.setattr(strays.Mover, "_catch_up", die)
         with pytest.raises(Killed):
             keep(DAYS, batch_rows=300)
     assert visits.rows(LEFT) != []
@@ -157,6 +158,32 @@ def test_an_interrupted_move_is_begun_again(keep, visits, monkeypatch):
     assert plan.result["sets"][0]["moved"] == 1700
     assert spread(visits) == {partition(0): 800, partition(1): 800, partition(3): 100}
     assert visits.rows(LEFT) == []
+
+
+def test_without_superuser_and_with_writers_of_other_roles(keep, client, server, database, monkeypatch):
+    client.run("CREATE ROLE mover LOGIN")
+    client.run("CREATE ROLE app LOGIN")
+    client.run("CREATE SCHEMA own AUTHORIZATION mover")
+    client.run("SET ROLE mover")
+    client.run("CREATE TABLE own.visits (id bigint, seen_at timestamptz, PRIMARY KEY (id, seen_at))"
+               " PARTITION BY RANGE (seen_at)")  # fmt: skip
+    client.run("CREATE TABLE own.visits_default PARTITION OF own.visits DEFAULT")
+    client.run("GRANT USAGE ON SCHEMA own TO app")
+    client.run("GRANT SELECT, INSERT, UPDATE, DELETE ON own.visits TO app")
+    client.run("INSERT INTO own.visits SELECT n, now() FROM generate_series(1, 100) n")
+    catch_up = strays.Mover._catch_up
+
+    def write_meanwhile(mover, move):
+        with server.connect(database, "app") as app:
+            app.run("DELETE FROM own.visits WHERE id = 7")
+            app.run("INSERT INTO own.visits VALUES (101, now())")
+        catch_up(mover, move)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(strays.Mover, "_catch_up", write_meanwhile)
+        assert keep({**DAYS, "schema": "own"}, user="mover").result["sets"][0]["moved"] == 100
+    assert client.one("SELECT count(*) FROM own.visits WHERE id <> 7") == 100
+    assert client.one("SELECT count(*) FROM own.visits_default") == 0
 
 
 def test_a_lock_that_is_not_had_leaves_all_as_it_was(keep, visits, server, database):
@@ -273,7 +300,7 @@ def test_values_of_a_list_move_too(keep, client):
 
 
 def test_a_large_default_partition_is_read_before_it_is_locked(keep, visits, monkeypatch):
-    monkeypatch.setattr(server, "_LARGE", 0)
+    monkeypatch.setattr(strays, "_LARGE", 0)
     visits.run("INSERT INTO visits (id, seen_at) SELECT n, 'infinity' FROM generate_series(1, 1000) n")
     keep(DAYS)
     assert visits.one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'visits'::regclass") == 4

@@ -37,7 +37,13 @@ def fact(name, kind, not_null=True):
 
 def relation(name="tasks", leaf=True, triggers=None, **changed):
     given = {"oid": 1, "schema": "public", "name": name, "kind": "r" if leaf else "p", "persistence": "p"}
-    given |= {"leaf": leaf, "filtered": False, "owned": True, "triggers": STANDING if triggers is None else triggers}
+    given |= {
+        "leaf": leaf,
+        "filtered": False,
+        "owned": True,
+        "readable": True,
+        "triggers": STANDING if triggers is None else triggers,
+    }
     return Relation(**{**given, **changed})
 
 
@@ -174,6 +180,7 @@ REFUSED = [
     (state(view="r"), "name_taken"),
     (state(relation(filtered=True)), "row_security"),
     (state(relation(owned=False)), "denied"),
+    (state(relation(readable=False)), "denied"),
     (state(relation(persistence="u")), "unsupported"),
     (state(relation(leaf=False), relation("far", kind="f")), "unsupported"),
     (state(kept=there(owner="another"), stems=STEMS), "denied"),

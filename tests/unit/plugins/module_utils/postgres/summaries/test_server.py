@@ -328,6 +328,15 @@ def test_an_owner_who_is_no_superuser_and_an_empty_search_path(database):
     assert database.rows("SELECT * FROM app.stats ORDER BY g") == [("a", 1, 6), ("c", 1, 6)]
     assert database.summary("stats", schema="app", state="folded", login_user="app")[1]["folded"] > 0
     assert database.drift("stats", schema="app", login_user="app") == []
+    database.sql("CREATE TABLE public.groups (g text)")
+    every = {"every": {"table": "groups", "schema": "public", "columns": ["g"]}}
+    with pytest.raises(ScaleoutError) as caught:
+        database.summary("stats", **options, **every, login_user="app")
+    assert caught.value.code == "denied"
+    database.sql("GRANT SELECT ON groups TO app; ALTER TABLE groups ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(ScaleoutError) as caught:
+        database.summary("stats", **options, **every, login_user="app")
+    assert (caught.value.code, caught.value.facts["table"]) == ("row_security", "public.groups")
     database.sql("ALTER TABLE app.t ENABLE ROW LEVEL SECURITY")
     assert not database.summary("stats", **options, login_user="app")[0]
     database.sql("ALTER TABLE app.t FORCE ROW LEVEL SECURITY")
@@ -341,12 +350,16 @@ def test_an_owner_who_is_no_superuser_and_an_empty_search_path(database):
         database.summary("stats", **options)
     assert caught.value.code == "denied"
     database.summary("stats", schema="app", state="absent")
-    database.sql("DROP SCHEMA evil CASCADE; DROP SCHEMA app CASCADE; DROP ROLE app; DROP ROLE writer")
+    database.sql("DROP SCHEMA evil CASCADE; DROP SCHEMA app CASCADE; DROP TABLE groups; DROP ROLE app; DROP ROLE writer")
 
 
-def test_truncate_is_refused_where_its_snapshot_is_older(database):
+def test_truncate_with_an_older_snapshot_is_refused(database):
     database.sql(TABLES)
+    # A publication of all tables does not keep the rows from being folded.
+    database.sql("CREATE PUBLICATION everything FOR ALL TABLES")
     database.summary("user_stats", **USER_STATS)
+    database.sql("DELETE FROM tasks WHERE status = 'completed'")
+    assert database.summary("user_stats", state="folded")[1]["folded"] > 0
     with pytest.raises(psycopg2.errors.FeatureNotSupported):
         database.sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; TRUNCATE habits; COMMIT")
     assert database.drift() == []
