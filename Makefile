@@ -9,7 +9,7 @@ DATA_ROLES := pgbouncer postgres rabbitmq redis
 LONG_ROLES := $(filter-out shared $(CI_ROLES) $(DATA_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
+.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit integration integration-bookworm kills kills-all \
   molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
@@ -128,6 +128,9 @@ soak-hosts: ## each VM of the lab (SCALEOUT_LAB=trio: of the trio) off in turn, 
 
 soak-kills: ## site.yml killed while it changes a service, three times each, on the trio (SCALEOUT_LAB=lab: the lab)
 	@python -m tests.soak.kill_runs
+
+convert-load: ## a plain table of 5M rows becomes a partition set under 500 writes a second; what the application notices
+	@python -m tests.bench.convert
 
 bench: ## our modules beside one-object tasks, as ratios
 	@$(LAB) prepare

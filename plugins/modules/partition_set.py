@@ -167,8 +167,25 @@ options:
     description:
       - Whether a plain table with rows is turned into this set, while the application reads and writes;
         V(false) when not given.
-      - Without it, a table that is not partitioned is refused.
+      - Indexes, constraints, defaults, identity and generated columns, triggers, grants, comments, row security,
+        replica identity, publications, views and foreign keys are kept. What cannot be kept is named, and nothing is
+        changed.
+      - A run that was interrupted is finished by the next one. Without this option, that one removes what was made and
+        refuses the table, as it does any that is not partitioned.
     type: bool
+  convert_old:
+    description:
+      - What becomes of the rows of the plain table.
+      - V(one_partition), which is meant when nothing is said, leaves them where they are. The table becomes the first
+        partition, called as the table with C(_converted) behind it. It holds what is before a bound of O(interval)
+        that is above all rows and at least two days ahead, or two intervals of numbers. From then on until the end of
+        the task, a row beyond that bound is refused.
+      - V(split) moves them into partitions by O(interval), O(modulus) or O(values), in batches. Readers see each row
+        once at every moment. It needs a primary key, as much disk again as the table has, and writes each row to the
+        WAL. The table of before is kept with C(_unpartitioned) behind its name, and no longer written to; drop it when
+        you like.
+    type: str
+    choices: [one_partition, split]
   definition:
     description:
       - Columns and constraints of a table that does not exist yet, each as in C(CREATE TABLE), such as
@@ -272,6 +289,10 @@ options:
       convert:
         description: Whether a plain table is turned into this set, as in O(convert).
         type: bool
+      convert_old:
+        description: What becomes of the rows of a plain table, as in O(convert_old).
+        type: str
+        choices: [one_partition, split]
       definition:
         description: Columns and constraints of a table that does not exist yet, as in O(definition).
         type: list
@@ -297,6 +318,37 @@ options:
       - It is also the most rows that are moved out of one without a primary key, in one transaction.
     type: int
     default: 10000
+  pauses:
+    description:
+      - What a move of rows waits for, out of a default partition or in a conversion. It goes on by itself as soon as
+        nothing is over its limit.
+      - V(0) for a limit looks at none.
+    type: dict
+    suboptions:
+      replica_lag:
+        description:
+          - WAL that a replica may still have to replay.
+          - Replicas are visible to superusers and members of C(pg_monitor); of others, none is waited for.
+        type: str
+        default: 256MB
+      archive_lag:
+        description: WAL that may wait to be archived, of a server that archives.
+        type: str
+        default: 1GB
+      slot_retained:
+        description: WAL that a replication slot may keep.
+        type: str
+        default: 16GB
+      free_disk:
+        description:
+          - What is to be free on the volume of the data, as a size or a share such as V(10%).
+          - The module has to run on the server's own host then. When not given, no one looks at the disk.
+        type: str
+        default: ""
+      patience:
+        description: Seconds that one pause may take, before the task fails with the code C(paused). What is done stays.
+        type: int
+        default: 3600
   controller_time:
     description:
       - Seconds since 1970, by the controller's clock. The task supplies it by itself.
@@ -341,6 +393,18 @@ EXAMPLES = r"""
       - id bigint GENERATED ALWAYS AS IDENTITY
       - seen_at timestamptz NOT NULL
       - path text NOT NULL
+  become: true
+  become_user: postgres
+
+- name: A plain table with rows, which becomes one partition while the application goes on
+  scaleout.platform.partition_set:
+    login_db: shard_0
+    table: messages
+    column: sent_at
+    interval: month
+    convert: true
+    pauses:
+      replica_lag: 64MB
   become: true
   become_user: postgres
 
@@ -398,6 +462,36 @@ sets:
     msg:
       description: The same in a sentence; V(null) otherwise.
       type: str
+    converted:
+      description: What a plain table has become; V(null) where there was none, or none was converted.
+      type: dict
+      contains:
+        name:
+          description: What it is called.
+          type: str
+          sample: messages_converted
+        bounds:
+          description: What it holds as a partition, in UTC; V(null) where its rows were moved.
+          type: str
+          sample: FROM MINVALUE TO 2024-02-01 00:00:00+00
+    validated:
+      description: Foreign keys of other tables that lead to the set since it was converted, and were validated.
+      type: list
+      elements: str
+      sample: [public.attachments.attachments_message_fkey]
+    paused:
+      description: How long a move of rows or a conversion waited for O(pauses); V(null) where it did not.
+      type: dict
+      contains:
+        seconds:
+          description: So long.
+          type: float
+          sample: 12.0
+        reasons:
+          description: Why.
+          type: list
+          elements: str
+          sample: ["the replica db2 4711 is 310MB behind, more than replica_lag 256MB"]
     created:
       description: Partitions that were created and attached.
       type: list
@@ -429,7 +523,9 @@ sets:
           type: str
           sample: FROM 2022-01-01 00:00:00+00 TO 2022-02-01 00:00:00+00
     moved:
-      description: Rows that were moved out of the default partition.
+      description:
+        - Rows that were moved out of the default partition, or into partitions with O(convert_old=split).
+        - Check mode says V(0).
       type: int
       sample: 0
     gaps:
@@ -495,6 +591,7 @@ sets:
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_partitions import KeepPartitions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import pauses
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import KINDS
 
 # Without defaults here: an option that was given must be told from one that was not. PartitionSet has the defaults.
@@ -526,6 +623,7 @@ SET_SPEC = {
         },
     },
     "convert": {"type": "bool"},
+    "convert_old": {"type": "str", "choices": ["one_partition", "split"]},
     "definition": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": ["present", "absent"]},
 }
@@ -545,6 +643,7 @@ def main() -> None:
             lock_timeout={"type": "int", "default": 500},
             lock_patience={"type": "int", "default": 60},
             batch_rows={"type": "int", "default": 10000},
+            **pauses.ARGUMENT_SPEC,
             controller_time={"type": "float"},
         ),
         secrets_in=connection.secrets_in,

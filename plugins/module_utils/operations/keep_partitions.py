@@ -8,6 +8,7 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.convert_partitions import Conversions
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.summarized_partitions import (
     SummarizedPartitions,
 )
@@ -21,7 +22,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.outcome import Outcome
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.pauses import Limits
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import server as strays
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.work import server as carry_out
@@ -30,7 +33,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 OPTIONS = (
     "table", "schema", "by", "column", "kind", "interval", "time_zone", "premake", "past", "retention",
     "retention_action", "move_to", "confirm", "name", "modulus", "values", "default", "fill_gaps", "sub_partitions",
-    "convert", "definition", "state",
+    "convert", "convert_old", "definition", "state",
 )  # fmt: skip
 
 #: The most rows that one transaction may move.
@@ -52,6 +55,7 @@ class KeepPartitions(Task):
         batch_rows: int = 10_000,
         companion: Companion | None = None,
         clock: t.Callable[[], float] = time.time,
+        limits: Limits | None = None,
     ) -> None:
         self.wanted = wanted
         self.waiting = waiting
@@ -59,7 +63,9 @@ class KeepPartitions(Task):
         self.batch_rows = batch_rows
         self.clock = clock
         self.session = connection.Session(endpoint.for_writes())
+        self.limits = limits or Limits()
         self.companion = companion or SummarizedPartitions(self.session)
+        self.conversions = Conversions(self.session, waiting, self.limits, self.companion)
         self.user = ""
         self.hurry: tuple[str, ...] = ()
         self.decisions: dict[PartitionSet, Decision | ScaleoutError] = {}
@@ -91,14 +97,17 @@ class KeepPartitions(Task):
             check_mode,
             params["batch_rows"],
             clock=_clock(params.get("controller_time")),
+            limits=Limits.of(params.get("pauses")),
         )
 
     def plan(self) -> Plan:
         self._decide(self.wanted)
-        outcomes = {wanted: outcome.predicted(one) for wanted, one in self._decided()}
+        outcomes = {wanted: self.conversions.predict(wanted, outcome.predicted(one)) for wanted, one in self._decided()}
         plan = self._plan(outcomes)
         # A set that cannot be had stops no other one: what is left is done first. Where nothing is, this is the end.
         if self.check_mode or not plan.changed:
+            if not self.check_mode:
+                self._withdraw()
             self._raise(plan)
         return plan
 
@@ -107,6 +116,7 @@ class KeepPartitions(Task):
         for wanted, _decision in self._decided():
             outcomes[wanted] = self._carry_out(wanted)
         done = self._plan(outcomes)
+        self._withdraw()
         self._raise(done)
         return done
 
@@ -130,13 +140,19 @@ class KeepPartitions(Task):
         self.hurry = decide.hurry(state, self.waiting.lock_timeout)
         for one in wanted:
             try:
-                self.decisions[one] = strays.look(self.session, decide.decide(one, state))
+                foreseen = self.conversions.foresee(one, state)
+                self.decisions[one] = strays.look(self.session, decide.decide(one, foreseen))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
         taken = server.taken(self.session, list(decided.values()))
         found = {one: decide.clash(decision, taken) for one, decision in decided.items()}
         return {one: error for one, error in found.items() if error}
+
+    def _withdraw(self) -> None:
+        for wanted, decision in self.decisions.items():
+            if isinstance(decision, ScaleoutError) and wanted.state == "present":
+                self.conversions.withdraw(wanted)
 
     def _decided(self) -> t.Iterator[tuple[PartitionSet, Decision]]:
         for wanted, decision in list(self.decisions.items()):
@@ -145,6 +161,12 @@ class KeepPartitions(Task):
 
     def _carry_out(self, wanted: PartitionSet) -> Outcome:
         so_far = Outcome()
+        try:
+            if self.conversions.carry_out(wanted, so_far, self.user):
+                self._decide([wanted])
+        except ScaleoutError as error:
+            so_far.errors.append(error)
+            return so_far
         for attempt in range(RACES):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):
@@ -166,7 +188,10 @@ class KeepPartitions(Task):
         return so_far
 
     def _work(self, decision: Decision, so_far: Outcome) -> None:
-        work = carry_out.Work(self.session, decision, self.waiting, self.user, self.companion, so_far, self.batch_rows)
+        gate = Gate(self.session, self.limits)
+        work = carry_out.Work(
+            self.session, decision, self.waiting, self.user, self.companion, so_far, self.batch_rows, gate.wait
+        )
         if decision.drop_table:
             steps: tuple[t.Callable[[], None], ...] = (work.drop_table,)
         else:
@@ -181,6 +206,8 @@ class KeepPartitions(Task):
                 raise
             except ScaleoutError as error:
                 so_far.errors.append(error)
+        if gate.reasons:
+            so_far.paused = gate.result
         if decision.retention_error:
             so_far.errors.append(decision.retention_error)
 

@@ -75,11 +75,6 @@ def _not_partitioned(wanted: PartitionSet, root: Root) -> None:
         raise unfit
     if root.kind != "r":
         raise Refused(f"{wanted.label} is not a table.", code="differs")
-    if wanted.convert:
-        raise Refused(
-            f"{wanted.label} is a plain table, and to convert one is not there yet. Nothing was changed.",
-            code="unsupported",
-        )
     raise Refused(
         f"{wanted.label} is a plain table. With convert: true it is turned into a partition set.",
         code="not_partitioned",

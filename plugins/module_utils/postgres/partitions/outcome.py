@@ -21,6 +21,9 @@ class Outcome:
     """What was done for a set so far.
 
     :param described: its table was created, and has its comment.
+    :param converted: what the plain table has become, by its name and bounds; without bounds where its rows have moved.
+    :param validated: foreign keys to the table, of others, that were moved to it and validated.
+    :param paused: how long a move of rows or a conversion waited for others, and why.
     :param finished: what an earlier run had detached and this one has dropped or moved.
     :param error: why the rest was not done.
     """
@@ -28,6 +31,9 @@ class Outcome:
     created: list[New] = dataclasses.field(default_factory=list)
     retired: list[Old] = dataclasses.field(default_factory=list)
     finished: list[Leftover] = dataclasses.field(default_factory=list)
+    converted: dict[str, str | None] | None = None
+    validated: list[str] = dataclasses.field(default_factory=list)
+    paused: dict[str, t.Any] | None = None
     moved: int = 0
     described: bool = False
     dropped_default: bool = False
@@ -37,7 +43,7 @@ class Outcome:
 
     @property
     def changed(self) -> bool:
-        done = self.created or self.retired or self.finished or self.moved
+        done = self.converted or self.validated or self.created or self.retired or self.finished or self.moved
         return bool(done or self.described or self.dropped_default or self.dropped_table)
 
 
@@ -77,6 +83,9 @@ def result(decision: Decision, outcome: Outcome) -> dict[str, t.Any]:
         "outcome": "failed" if error else "changed" if outcome.changed else "unchanged",
         "code": error.code if error else None,
         "msg": " ".join(one.message for one in outcome.errors) or None,
+        "converted": outcome.converted,
+        "validated": outcome.validated,
+        "paused": outcome.paused,
         "created": [{"name": new.name, "bounds": bounds.shown(new.bound, axis)} for new in created],
         "retired": [{"name": old.partition.name, "action": old.action, "bounds": old.bounds} for old in retired]
         + [{"name": left.name, "action": left.action, "bounds": None} for left in finished],
@@ -94,6 +103,11 @@ def before_and_after(decision: Decision, outcome: Outcome) -> tuple[dict[str, t.
     axis = decision.axis
     before: dict[str, t.Any] = {old.partition.name: old.bounds for old in outcome.retired}
     after: dict[str, t.Any] = {new.name: bounds.shown(new.bound, axis) for new in outcome.created}
+    if outcome.converted:
+        before["table"], after["table"] = "plain", f"partitioned by {decision.wanted.by}"
+        after[str(outcome.converted["name"])] = outcome.converted["bounds"] or "the table of before, no longer in use"
+        if outcome.converted["bounds"] is None:
+            after.update({one.name: bounds.shown(bound, axis) for one, bound in decision.present})
     if outcome.dropped_table:
         before = {one.name: bounds.shown(bound, axis) for one, bound in decision.present} or {"table": "empty"}
     if outcome.dropped_default and decision.default:
@@ -114,6 +128,9 @@ def failed(wanted_table: str, schema: str, error: ScaleoutError) -> dict[str, t.
         "outcome": "failed",
         "code": error.code,
         "msg": error.message,
+        "converted": None,
+        "validated": [],
+        "paused": None,
         "created": [],
         "retired": [],
         "moved": 0,

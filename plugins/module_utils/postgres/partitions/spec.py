@@ -72,6 +72,7 @@ class PartitionSet:
     :param confirm: the word for what would lose much: the table's name.
     :param sub: how each partition is divided in turn.
     :param convert: whether a plain table is turned into this set.
+    :param convert_old: what becomes of the plain table: ``one_partition`` of the set, or ``split`` into partitions.
     :param definition: columns and constraints of a table that does not exist yet.
     :param state: ``present`` or ``absent``.
     """
@@ -94,6 +95,7 @@ class PartitionSet:
     confirm: str = ""
     sub: Hashed | None = None
     convert: bool = False
+    convert_old: str = "one_partition"
     definition: tuple[str, ...] = ()
     state: str = "present"
 
@@ -131,9 +133,11 @@ class PartitionSet:
             )
         by = given.get("by", "range")
         _check_pairs(given, by)
+        if given.get("convert_old") and not given.get("convert"):
+            raise InvalidInput("convert_old", given["convert_old"], "does nothing without convert")
         same = ("table", "schema", "column", "by", "time_zone", "name", "modulus", "default", "fill_gaps", "confirm")
         wanted = cls(
-            **{name: given[name] for name in (*same, "premake", "past", "convert") if name in given},
+            **{name: given[name] for name in (*same, "premake", "past", "convert", "convert_old") if name in given},
             axis=Axis(given["kind"]) if "kind" in given else None,
             interval=_interval(given),
             retention=_retention(given),

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import time
 import typing as t
 
@@ -16,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     ScaleoutError,
     Unreachable,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions, volume
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import APPLICATION_NAME, Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
     Alter,
@@ -82,19 +81,6 @@ _FAILOVER = """
        to_char(s.inactive_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS inactive_since
 """
 
-# A tunnel ends at a local address as well; so the data directory is asked in turn whether it is this server's.
-_PLACE = """
-SELECT (inet_server_addr() IS NULL OR host(inet_server_addr()) IN (host(inet_client_addr()), '::1')
-        OR inet_server_addr() <<= inet '127.0.0.0/8') AS local,
-       (SELECT setting FROM pg_settings WHERE name = 'data_directory') AS data_directory,
-       (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
-       current_setting('port')::int AS port,
-       extract(epoch FROM pg_postmaster_start_time())::bigint AS started
-"""
-
-START_TOLERANCE = 60
-"""Seconds between the moment that postmaster.pid names and the one that the server calls its start."""
-
 
 def read(session: Session, desired_slots: t.Sequence[Desired] = (), disk: bool = False) -> State:
     """Everything that the planner wants to know, in two queries however many slots.
@@ -135,41 +121,8 @@ def read_slots(session: Session) -> dict[str, Slot]:
 
 def _disk(session: Session) -> Disk:
     """The volume of the WAL, as this host has it."""
-    where = session.rows(_PLACE)[0]
-    if not where["local"]:
-        raise Refused(
-            f"min_free_disk needs the module to run on the server's own host, and {session.endpoint.place} is another "
-            "one: its disk cannot be seen from here. Run the task there, or use max_retained_bytes alone.",
-            code="not_local",
-            option="min_free_disk",
-        )
-    data = where["data_directory"]
-    if not data:
-        raise Refused(
-            "min_free_disk needs a user who may read the setting data_directory: a superuser or a member of "
-            "pg_monitor.",
-            code="denied",
-        )
-    try:
-        with open(os.path.join(data, "postmaster.pid"), encoding="utf-8", errors="replace") as lines:
-            started, port = (int(line) for line in lines.read().split("\n")[2:4])
-        volume = os.statvfs(os.path.join(data, "pg_wal"))
-    except (OSError, ValueError) as error:
-        raise Refused(
-            f"min_free_disk cannot look at {data} on this host: {getattr(error, 'strerror', None) or error}. The "
-            "module has to run on the server's own host, as the user who runs the server or as root.",
-            code="not_local",
-            option="min_free_disk",
-        ) from None
-    if port != where["port"] or abs(started - where["started"]) > START_TOLERANCE:
-        raise Refused(
-            f"min_free_disk needs the module to run on the server's own host; {data} on this host belongs to another "
-            "server.",
-            code="not_local",
-            option="min_free_disk",
-        )
-    block = volume.f_frsize
-    return Disk(free=volume.f_bavail * block, total=volume.f_blocks * block, segment=where["segment"])
+    found = volume.read(session, "min_free_disk", "use max_retained_bytes alone", volume.WAL)
+    return Disk(free=found.free, total=found.total, segment=found.segment)
 
 
 def _installed(session: Session, plugin: str) -> bool:

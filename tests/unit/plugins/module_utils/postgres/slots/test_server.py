@@ -16,7 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     ScaleoutError,
     Unreachable,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, volume
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.plan import (
     Alter,
@@ -226,7 +226,7 @@ def test_m6_what_is_there_already_need_not_be_created(slot, done):
 
 def test_m2_what_a_query_means_is_up_to_no_setting():
     # With standard_conforming_strings off, a backslash is an escape.
-    for query in (server._SERVER, server._SLOTS, server._PLACE, server._FAILOVER):
+    for query in (server._SERVER, server._SLOTS, volume._PLACE, server._FAILOVER):
         assert "\\" not in query
 
 
@@ -240,8 +240,8 @@ def place(tmp_path):
 
 def test_the_volume_of_the_wal(place):
     disk = server._disk(Session(rows=[place]))
-    volume = os.statvfs(place["data_directory"])
-    assert disk.total == volume.f_blocks * volume.f_frsize
+    real = os.statvfs(place["data_directory"])
+    assert disk.total == real.f_blocks * real.f_frsize
     assert 0 < disk.free <= disk.total
     assert disk.segment == 1024
 
