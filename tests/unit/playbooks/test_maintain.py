@@ -131,15 +131,6 @@ def test_what_fails_stops_nothing_else_and_the_run_ends_red(server, shop, run_pl
     assert shop.one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'orders'::regclass") == 3
 
 
-def test_preflight_refuses_what_no_module_could_make(server, shop, run_playbook):
-    given = inventory(server, partition_sets=[{"table": "orders", "column": "placed_at", "interval": "fortnight"}])
-    status, said = run_playbook(given, ROOT / "playbooks/maintain.yml")
-    assert status == 2, said
-    assert "invalid_upkeep" in said
-    assert "applications: shop: database: partition_sets: interval:" in said
-    assert shop.rows("SELECT FROM pg_inherits") == []
-
-
 def test_the_shards_of_the_reference_api_get_months_and_statistics(server, run_playbook):
     with server.connect("postgres") as admin:
         admin.run("DROP DATABASE IF EXISTS shard_0")
