@@ -83,8 +83,16 @@ def of(platform: Platform) -> dict[str, list[dict[str, t.Any]]]:
         )
         entry["partition_sets"] += kept.upkeep.partition_sets or []
         for key in ("summaries", "materialized_views"):
-            entry[key] += [{"owner": kept.owner, **one} for one in getattr(kept.upkeep, key) or []]
+            entry[key] += [_owned(one, kept.owner) for one in getattr(kept.upkeep, key) or []]
     return {host: list(databases.values()) for host, databases in found.items()}
+
+
+def _owned(given: t.Mapping[str, t.Any], owner: str) -> dict[str, t.Any]:
+    """An entry with its owner, who is no reader beside that."""
+    owned = {"owner": owner, **given}
+    if isinstance(owned.get("readers"), list):
+        owned["readers"] = [role for role in owned["readers"] if role != owned["owner"]]
+    return owned
 
 
 def problems(platform: Platform) -> list[Problem]:
@@ -130,19 +138,21 @@ def _of_shards(platform: Platform, application: Application) -> Upkeep:
     if application.role != REFERENCE_API:
         return said
     members = platform.members(application.group)
-    own = {name: platform.value(members[0], f"reference_api_tasks_{name}") for name in _KNOBS} if members else {}
+    own = {name: platform.value(members[0], f"reference_api_{name}") for name in _KNOBS} if members else {}
+    stats = {**_USER_STATS, "readers": [str(own.get("database_user") or "reference_api")]}
     sets = {"table": "tasks", "column": "id", "interval": "month", "convert": True}
-    sets["premake"] = 3 if number(own.get("premake")) is None else number(own.get("premake"))
-    if own.get("retention"):
-        sets["retention"] = str(own["retention"])
+    sets["premake"] = 3 if number(own.get("tasks_premake")) is None else number(own.get("tasks_premake"))
+    if own.get("tasks_retention"):
+        sets["retention"] = str(own["tasks_retention"])
     return Upkeep(
         [sets] if said.partition_sets is None else said.partition_sets,
-        [_USER_STATS] if said.summaries is None else said.summaries,
+        [stats] if said.summaries is None else said.summaries,
         said.materialized_views,
     )
 
 
-_KNOBS = ("premake", "retention")
+#: What the reference API may say of it.
+_KNOBS = ("tasks_premake", "tasks_retention", "database_user")
 
 
 def _faults(kept: _Kept) -> t.Iterator[str]:

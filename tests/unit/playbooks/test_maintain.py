@@ -13,6 +13,7 @@ import yaml
 from tests.unit import postgres_server
 
 ROOT = pathlib.Path(__file__).parents[3]
+SQL = ROOT / "roles/reference_api/files/reference_api/migrations"
 HERE = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
 AWAY = {"ansible_ssh_common_args": "-o ConnectTimeout=1 -o BatchMode=yes", "ansible_port": 9}
 DATABASE = {
@@ -130,10 +131,39 @@ def test_what_fails_stops_nothing_else_and_the_run_ends_red(server, shop, run_pl
     assert shop.one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'orders'::regclass") == 3
 
 
-def test_preflight_refuses_what_no_module_could_make(server, shop, run_playbook):
-    given = inventory(server, partition_sets=[{"table": "orders", "column": "placed_at", "interval": "fortnight"}])
-    status, said = run_playbook(given, ROOT / "playbooks/maintain.yml")
-    assert status == 2, said
-    assert "invalid_upkeep" in said
-    assert "applications: shop: database: partition_sets: interval:" in said
-    assert shop.rows("SELECT FROM pg_inherits") == []
+def test_the_shards_of_the_reference_api_get_months_and_statistics(server, run_playbook):
+    with server.connect("postgres") as admin:
+        admin.run("DROP DATABASE IF EXISTS shard_0")
+        admin.run("DROP ROLE IF EXISTS reference_api")
+        admin.run("CREATE ROLE reference_api LOGIN")
+        admin.run("CREATE DATABASE shard_0 OWNER reference_api")
+    given = yaml.safe_load(inventory(server))
+    given["all"]["vars"].update(
+        postgres_clusters={"pg1": {"shards": [0]}, "pg2": {"databases": ["other"]}},
+        postgres_database_owner="reference_api",
+        reference_api_database_password="secret",
+        applications={"reference_api": {"group": "api", "role": "scaleout.platform.reference_api"}},
+    )
+    with server.connect("shard_0", "reference_api") as client:
+        for file in sorted(SQL.glob("*.sql")):
+            client.run(file.read_text(encoding="utf-8"))
+        user = "01900000-0000-7000-8000-000000000001"
+        client.run("INSERT INTO users (id, name, email) VALUES (%s, 'Ada', 'ada@example.org')", (user,))
+        client.run(
+            "INSERT INTO tasks (user_id, id, title, status) "
+            "SELECT %s, ('01900000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, 'task', "
+            "CASE WHEN n %% 3 = 0 THEN 'completed' ELSE 'pending' END FROM generate_series(1, 30) n",
+            (user,),
+        )
+        for _run in (1, 2):
+            options = ("--limit", "pg1,api1", "-e", "maintain_verify=true")
+            status, said = run_playbook(yaml.safe_dump(given), ROOT / "playbooks/maintain.yml", *options)
+            assert status == 0, said
+        assert "pg1: shard_0: partition sets" not in said
+        assert "pg1: shard_0: summaries verified: exact" in said
+        # All that was there, up to the end of the next month, and those of the months after it.
+        assert client.one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'tasks'::regclass") >= 3
+        stats = "SELECT id::text, total_tasks, completed_tasks, total_habits, best_streak FROM user_stats"
+        assert client.rows(stats) == [(user, 30, 10, 0, None)]
+        client.run("DELETE FROM tasks WHERE status = 'completed'")
+        assert client.rows(stats) == [(user, 20, 0, 0, None)]

@@ -76,8 +76,14 @@ def test_the_reference_api_has_an_upkeep_of_its_own(variables, sets):
     kept = upkeep.of(made)["pg1"][0]
     wanted = {"table": "tasks", "column": "id", "interval": "month", "convert": True}
     assert kept["partition_sets"] == [{**wanted, **sets}]
-    assert [one["name"] for one in kept["summaries"]] == ["user_stats"]
+    assert [(one["name"], one["owner"], one["readers"]) for one in kept["summaries"]] == [
+        ("user_stats", "postgres", ["reference_api"])
+    ]
     assert upkeep.problems(made) == []
+    made = platform(
+        shop={"role": upkeep.REFERENCE_API}, postgres_database_owner="api", reference_api_database_user="api"
+    )
+    assert [(one["owner"], one["readers"]) for one in upkeep.of(made)["pg1"][0]["summaries"]] == [("api", [])]
     # What its entry says counts instead.
     made = platform(shop={"role": upkeep.REFERENCE_API, "shards": {"partition_sets": [], "summaries": []}})
     assert upkeep.of(made)["pg1"] == [
