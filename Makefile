@@ -9,7 +9,7 @@ DATA_ROLES := pgbouncer postgres rabbitmq redis
 LONG_ROLES := $(filter-out shared $(CI_ROLES) $(DATA_ROLES),$(notdir $(wildcard molecule/*)))
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke autoscale autoscale-test down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
+.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench env prepare unit integration integration-bookworm kills kills-all \
   molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
@@ -26,6 +26,9 @@ smoke: env ## real requests through nginx, each row looked up in the shard and t
 
 autoscale: env ## the control loop on the lab (SCALEOUT_LAB=trio: on the trio), a line a cycle, until Ctrl-C
 	@$(LAB) autoscale $${SCALEOUT_LAB:-lab}
+
+maintain: env ## the upkeep of the databases of the lab (SCALEOUT_LAB=trio: of the trio), once
+	@ansible-playbook --inventory=inventories/$${SCALEOUT_LAB:-lab} playbooks/maintain.yml
 
 down: ## remove the VMs and networks of the lab and the trio
 	@$(LAB) down

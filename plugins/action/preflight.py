@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.names import FLEET_PROVIDERS
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import sampling, scaling_policy, upkeep
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_inventory import check
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import chosen
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_sources import DIRECTORY, FILE
@@ -74,6 +74,7 @@ class ActionModule(ActionBase):
             "topology": topology,
             "services": {host: chosen(platform, host, *tags, os.getcwd()) for host in platform.hosts},
             "sampled": sampling.of(platform, platform.applications, scaling_policy.policies(platform)),
+            "upkeep": upkeep.of(platform),
             "description": describe(platform),
             "warnings": [str(warning) for warning in warnings],
         }

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.summarize import troubles
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.summarize import done, troubles
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
@@ -25,14 +25,14 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(
             {"lines": {"type": "list", "elements": "str", "default": []}}
         )
-        groups = task_vars["groups"]
+        groups, entries = task_vars["groups"], Ledger(run.FOLDER).entries()
         found = troubles(
             [str(host) for host in task_vars["ansible_play_hosts_all"]],
             {str(host) for host in groups.get("platform_reached", ())},
             {str(host) for host in task_vars["ansible_play_hosts"]},
-            Ledger(run.FOLDER).entries(),
+            entries,
         )
-        for line in options["lines"]:
+        for line in [*options["lines"], *done(entries)]:
             self._display.display(line)
         if not found:
             return {**result, "changed": False, "troubles": []}

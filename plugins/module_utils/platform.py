@@ -182,6 +182,20 @@ class Pool:
 
 
 @dataclasses.dataclass(frozen=True)
+class Upkeep:
+    """What ``maintain.yml`` keeps in a database, each as it is written; None where nothing is said.
+
+    :param partition_sets: options of the module ``partition_set``.
+    :param summaries: of ``summary_table``.
+    :param materialized_views: of ``materialized_view``.
+    """
+
+    partition_sets: t.Any = None
+    summaries: t.Any = None
+    materialized_views: t.Any = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Application:
     """What runs on the hosts of a group.
 
@@ -192,6 +206,8 @@ class Application:
     :param site: None where it is not offered by its entry.
     :param secrets: names of variables that it cannot do without.
     :param scaling: the policy of its pool as it is written; None where nothing scales it by itself.
+    :param upkeep: what is kept in its database.
+    :param shards: what is kept in each shard of the platform.
     """
 
     name: str
@@ -204,11 +220,14 @@ class Application:
     pool: Pool = Pool()
     secrets: tuple[str, ...] = ()
     scaling: t.Any = None
+    upkeep: Upkeep = Upkeep()
+    shards: Upkeep = Upkeep()
 
     def document(self) -> dict[str, t.Any]:
         """Return what playbooks need to know, without secrets."""
         found = dataclasses.asdict(self)
-        del found["secrets"], found["scaling"]
+        for name in ("secrets", "scaling", "upkeep", "shards"):
+            del found[name]
         if self.site:
             options = self.site.options.items()
             # A certificate's key is a secret.

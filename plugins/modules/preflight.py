@@ -88,6 +88,18 @@ sampled:
   sample:
     api1: [{name: shop, port: 8000, pooler_port: null, pooler_databases: []}]
     pg1: [{name: shop, port: null, pooler_port: 6432, pooler_databases: [shop]}]
+upkeep:
+  description:
+    - What C(maintain.yml) keeps in which C(database), by the host whose server takes writes. The C(partition_sets),
+      C(summaries) and C(materialized_views) are options of the modules of these names.
+  returned: success
+  type: dict
+  sample:
+    pg1:
+      - database: shop
+        partition_sets: [{table: orders, column: placed_at, interval: month}]
+        summaries: []
+        materialized_views: []
 description:
   description: The platform in a few lines for a person.
   returned: success

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A trio of its own with three applications: the reference API, Kinto from PyPI, and one of Node."""
+"""A trio of its own, behind firewalls, with three applications: the reference API, Kinto from PyPI, and one of Node."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ NOTES = {
     "environment": {"EDITION": "first"},
     "site": {"server_name": "notes.example"},
     "pool": {"min": 2, "max": 4},
+}
+#: The controller is the first address of the network, and VMs need the right to change their own rules.
+FIREWALL = {
+    "firewall_enabled": True,
+    "firewall_ssh_from": [f"{VMS.prefix}1/32"],
+    "fleet_docker_capabilities": ["SYS_ADMIN", "NET_ADMIN"],
 }
 #: The address of the database comes from libpq's variables. What is not said is Kinto's default.
 INI = """
@@ -90,6 +96,7 @@ class Trio(OwnTrio):
         pools = {"kinto": HOSTS[:2], "notes": HOSTS[1:]}
         own = {"kinto_hmac_secret": "only-of-this-test", "kinto_database_password": "only 'of' this %test"}
         super().__init__(folder, "trio", VMS, pools, {"scale_minimum: 3": "scale_minimum: 2"}, **own)
+        self.write("group_vars/all/firewall.yml", FIREWALL)
         self.kinto = folder / "kinto"
 
     def fetch_kinto(self) -> None:

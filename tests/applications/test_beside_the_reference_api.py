@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Applications of others beside the reference API on one trio, by the commands of the pages: Kinto from PyPI
 with a database, and one of Node without. Deployed, updated, a broken version rolled back, scaled by one and back,
-removed, all under load. The tests follow each other."""
+removed, all under load and behind firewalls, over a reboot. The tests follow each other."""
 
 from __future__ import annotations
 
 import contextlib
+import socket
 import uuid
 from collections.abc import Iterator
 
@@ -19,6 +20,9 @@ from tests.end_to_end import lab, visitors
 OWNER = {"Authorization": platform.basic("ada", "lovelace")}
 #: A collection for each visitor: Kinto refuses (409) two writes to one collection in the same millisecond.
 COLLECTIONS = [f"/v1/buckets/shop/collections/things{number}" for number in range(visitors.VISITORS)]
+
+#: What hosts of the platform alone get to: PostgreSQL, PgBouncer, a cache or the queue, and the two applications.
+USED = {"vm2": {5432, 6432, 6379, 9100, 9200}, "vm3": {5432, 6432, 5672, 9200}}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +85,21 @@ class Visited:
 @pytest.fixture
 def visited(trio):
     return Visited(trio)
+
+
+def reached(trio: platform.Trio, host: str) -> set[int]:
+    """The ports of a host that a stranger gets to."""
+    found = set()
+    for port in {*USED[host], 80}:
+        with contextlib.suppress(OSError), socket.create_connection((trio.address(host), port), timeout=2):
+            found.add(port)
+    return found
+
+
+def reached_within(trio: platform.Trio, host: str) -> set[int]:
+    """The ports of a host that the first one of the platform gets to."""
+    tried = (f"timeout 2 bash -c ': </dev/tcp/{trio.address(host)}/{port}' && echo {port}" for port in USED[host])
+    return {int(port) for port in trio.ssh("vm1", f"({'; '.join(tried)}) 2>/dev/null; true").split()}
 
 
 def editions(trio: platform.Trio) -> set[tuple[str, str]]:
@@ -151,6 +170,34 @@ def test_each_is_scaled_by_one_and_back(trio, visited):
         trio.run("scale.yml", "-e", "notes=2", log="notes-down").succeeded()
     visited.assert_well("each from 2 to 3 and back")
     assert len(visited.notes.told) == 3, "the third server of the notes did not serve"
+
+
+def test_ports_answer_to_those_who_use_them_and_to_no_one_else(trio):
+    for host, used in USED.items():
+        assert reached_within(trio, host) == used
+        assert reached(trio, host) == {80}
+
+
+def test_a_host_that_was_rebooted_serves_again_behind_its_firewall(trio):
+    booted = "systemctl show -p UserspaceTimestamp --value"
+    rules = "nft list table inet scaleout"
+    before = {command: trio.ssh("vm3", command) for command in (booted, rules)}
+    lab.engine("restart", f"{platform.VMS.fleet}-vm3")
+
+    def serves() -> bool:
+        with contextlib.suppress(OSError, AssertionError):
+            visits = (("kinto.example", "/v1/"), ("notes.example", "/"), ("api.productivityapp.com", "/users?limit=1"))
+            answers = [visitors.ask(trio.address("vm3"), site, "GET", path)[0] for site, path in visits]
+            return answers == [200, 200, 200] and reached_within(trio, "vm3") == USED["vm3"]
+        return False
+
+    took = lab.wait_for(serves, 120)
+    assert took is not None, "vm3 does not serve after its reboot"
+    print(f"served again {took:.0f} s after the reboot", flush=True)
+    after = {command: trio.ssh("vm3", command) for command in (booted, rules)}
+    assert after[booted] != before[booted], "it was not rebooted"
+    assert after[rules] == before[rules]
+    assert reached(trio, "vm3") == {80}
 
 
 def test_a_run_of_everything_changes_nothing(trio):

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Three VMs with one application that counts its requests, a metric store, and a VM that waits for work."""
+"""Three VMs with one application that counts its requests, a metric store, and two VMs that wait for work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def policy(interval: int) -> dict[str, Any]:
         "metric": "requests",
         "threshold": THRESHOLD,
         "duration": 2 * interval,
-        "up": {"step": 1, "cooldown": interval},
+        "up": {"step": 2, "cooldown": interval},
         "down": {"step": 1, "cooldown": 2 * interval},
     }
     return {"interval": interval, "rules": [rule], "alerts": [], "warm_up": 5, "stabilization": 2 * interval}
@@ -51,9 +51,11 @@ COUNTER = {
     "port": 9300,
     "health": {"timeout": 30},
     "site": {"server_name": SITE},
-    "pool": {"min": 2, "max": 3},
+    "pool": {"min": 3, "max": 5},
 }
-ADDRESSES = {"vm1": 11, "vm2": 12, "vm3": 13, "spare1": 201}
+HOSTS = ("vm1", "vm2", "vm3")
+SPARE = ("spare1", "spare2")
+ADDRESSES = {"vm1": 11, "vm2": 12, "vm3": 13, "spare1": 201, "spare2": 202}
 PUSHES = {"ANSIBLE_CALLBACKS_ENABLED": "scaleout.platform.push_metrics"}
 #: A VM has no other client of HTTP.
 _ASK = (
@@ -86,17 +88,17 @@ class Platform:
                 "scale_address_range": f"{VMS.prefix}128/26",
             },
         )
-        hosts = {name: {"ansible_host": self.address(name)} for name in ("vm1", "vm2", "vm3")}
+        hosts = {name: {"ansible_host": self.address(name)} for name in HOSTS}
         groups = {
             "loadbalancer": ["vm1", "vm2"],
-            "consul_server": ["vm1", "vm2", "vm3"],
+            "consul_server": list(HOSTS),
             "monitoring": ["vm3"],
-            "web": ["vm1", "vm2"],
+            "web": list(HOSTS),
         }
         children: dict[str, Any] = {
             group: {"hosts": {name: hosts[name] for name in names}} for group, names in groups.items()
         }
-        spare = {"spare1": {"ansible_host": self.address("spare1"), "fleet_provider": "static"}}
+        spare = {name: {"ansible_host": self.address(name), "fleet_provider": "static"} for name in SPARE}
         children["fleet_spare"] = {"hosts": spare}
         children["fleet_idle"] = {"children": {"fleet_spare": {}, "fleet_leaving": {}, "fleet_released": {}}}
         self._write(self.inventory / "hosts.yml", {"all": {"children": children}})
@@ -119,9 +121,9 @@ class Platform:
         return f"{VMS.prefix}{ADDRESSES[host]}"
 
     def make_spare(self) -> None:
-        """Make the VM that waits for work."""
-        wanted = {"name": "spare1", "address": self.address("spare1"), "provider": "docker", "memory": "1g"}
-        role = {"role": "scaleout.platform.fleet", "fleet_state": "present", "fleet_hosts": [wanted]}
+        """Make the VMs that wait for work."""
+        wanted = [{"name": name, "address": self.address(name), "provider": "docker", "memory": "1g"} for name in SPARE]
+        role = {"role": "scaleout.platform.fleet", "fleet_state": "present", "fleet_hosts": wanted}
         interpreter = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
         play = {"hosts": "localhost", "connection": "local", "vars": interpreter, "roles": [role]}
         self._write(self.folder / "spare.yml", [play])
@@ -162,7 +164,7 @@ class Platform:
     def members(self) -> dict[str, str]:
         """The members of the record with their states; those of the inventory before there is one."""
         if "scaleout/members/web" not in self.consul("kv/?keys"):
-            return {"vm1": "member", "vm2": "member"}
+            return dict.fromkeys(HOSTS, "member")
         record = self.consul("kv/scaleout/members/web?raw")
         return {one["name"]: one["state"] for one in record["members"]}
 
@@ -228,11 +230,12 @@ class Traffic:
         assert not self.seen.failed
 
 
-def parts(breach: float, action: Mapping[str, Any], first: float) -> str:
-    """The way from a breach to the first request of the new server, with the sum of its parts."""
+def parts(breach: float, action: Mapping[str, Any], firsts: Collection[float]) -> str:
+    """The way from a breach to the first request of a new server, with the sum of its parts."""
+    first, last = min(firsts), max(firsts)
     decided, served = action["started"] - breach, first - action["started"]
     return (
-        f"breach to decision {decided:.0f} s, decision to the first request served by the new server {served:.0f} s: "
-        f"sum {decided + served:.0f} s, and measured {first - breach:.0f} s; the action ended "
-        f"{action['finished'] - action['started']:.0f} s after the decision"
+        f"breach to decision {decided:.0f} s, decision to the first request served by a new server {served:.0f} s: "
+        f"sum {decided + served:.0f} s, and measured {first - breach:.0f} s; the last new one answered after "
+        f"{last - breach:.0f} s; the action ended {action['finished'] - action['started']:.0f} s after the decision"
     )

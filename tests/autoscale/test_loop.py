@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The control loop on VMs: a pool grows under load and shrinks back, and not one request fails. It is held by a brake,
-killed in the middle, and told a hundred times. The tests follow each other."""
+"""The control loop on VMs: a pool of three grows to five under load and shrinks back, and not one request fails. It is
+held by a brake, killed in the middle, and told a hundred times. The tests follow each other."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ import pytest
 
 from ansible_collections.scaleout.platform.plugins.plugin_utils import hand_over, sink_local
 from tests.autoscale import platform
-from tests.autoscale.platform import THRESHOLD
+from tests.autoscale.platform import HOSTS, SPARE, THRESHOLD
 from tools.lab import shell
 
 STATIC = ("-e", "scale_provider=static")
 #: Cycles within which the loop has to act; each begins an interval after the one before, or as soon as that has ended.
-CYCLES = 12
-HIGH, LOW = 3.4 * THRESHOLD, 0.3 * THRESHOLD
-#: Results of tasks of a cycle in which nothing is done, on three Consul servers and two members.
+CYCLES = 20
+#: Requests in a second: too many for five servers, and few enough for one.
+HIGH, LOW = 5.4 * THRESHOLD, 0.3 * THRESHOLD
+#: Results of tasks of a cycle in which nothing is done, on three Consul servers that are the members.
 QUIET = 20
 
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory):
-    """The platform, with two servers."""
+    """The platform, with three servers."""
     made = platform.Platform(tmp_path_factory.mktemp("autoscale"))
     with platform.VMS.for_a_while():
         made.run("fleet.yml", log="vms").succeeded()
@@ -72,39 +73,39 @@ def test_a_calm_pool_is_looked_at_and_left_alone(pool, traffic):
     assert not run.changes
     print(f"a cycle in which nothing is done: {run.seconds:.1f} s, {sum(run.tasks.values())} results {run.tasks}")
     assert sum(run.tasks.values()) <= QUIET
-    assert lines[0].startswith("web: 2")
-    assert pool.members() == {"vm1": "member", "vm2": "member"}
+    assert lines[0].startswith("web: 3")
+    assert pool.members() == dict.fromkeys(HOSTS, "member")
 
 
 def test_w2_it_grows_under_load_and_shrinks_back(pool, traffic):
     breach = traffic.at(HIGH)
-    cycles(pool, *STATIC, until=lambda: "spare1" in pool.members())
+    cycles(pool, *STATIC, until=lambda: set(SPARE) <= set(pool.members()))
     (action,) = pool.journal()["history"]
-    assert (action["direction"], action["from"], action["to"], action["outcome"]) == ("up", 2, 3, "succeeded")
-    assert pool.passing() == {"vm1", "vm2", "spare1"}
-    time.sleep(2)
-    print(f"static pool: {platform.parts(breach, action, traffic.first['spare1'])}")
+    assert (action["direction"], action["from"], action["to"], action["outcome"]) == ("up", 3, 5, "succeeded")
+    assert pool.passing() == {*HOSTS, *SPARE}
+    time.sleep(3)
+    print(f"static pool: {platform.parts(breach, action, [traffic.first[name] for name in SPARE])}")
     traffic.at(LOW)
-    cycles(pool, *STATIC, until=lambda: last(pool, 2))
-    assert pool.history()[1] == ("down", 3, 2, "succeeded")
-    assert len(pool.members()) == 2
+    cycles(pool, *STATIC, until=lambda: last(pool, 3))
+    assert pool.history()[1:] == [("down", 5, 4, "succeeded"), ("down", 4, 3, "succeeded")]
+    assert len(pool.members()) == 3
     assert pool.passing() == set(pool.members())
     assert not traffic.seen.failed
 
 
 def test_a2_the_brake_holds_and_is_shown(pool, traffic):
     traffic.at(HIGH)
-    pool.cycle("-e", "pause=1h", "-e", "why=The sale", "-e", "application=counter")[0].succeeded()
+    pool.cycle("-e", "pause=1h", "-e", "why='The sale'", "-e", "application=counter")[0].succeeded()
     before = pool.members()
     said = cycles(pool, *STATIC, until=lambda: "up is wanted" in (pool.cycle(*STATIC)[1] or [""])[0])
     assert all("The sale" in line for line in said), said
-    assert (pool.members(), len(pool.journal()["history"])) == (before, 2)
+    assert (pool.members(), len(pool.journal()["history"])) == (before, 3)
     pool.cycle("-e", "resume=true", "-e", "application=counter")[0].succeeded()
     assert pool.journal()["paused"] is None
 
 
 def test_a_hundred_hand_overs_of_one_event_are_one_action(pool, traffic, monkeypatch):
-    """By the docker provider, which makes the host."""
+    """By the docker provider, which makes the hosts."""
     breach = traffic.at(HIGH)
     # One cycle before, so that the samples that decide are there.
     for name, value in platform.PUSHES.items():
@@ -115,27 +116,28 @@ def test_a_hundred_hand_overs_of_one_event_are_one_action(pool, traffic, monkeyp
         log_path=str(pool.folder / "handed-over.log"),
         inventories=(str(pool.inventory),),
     )
-    event = hand_over.Event("the-same", time.time(), ("counter",), 2)
+    event = hand_over.Event("the-same", time.time(), ("counter",), 3)
     end = time.monotonic() + 30 * pool.interval
-    while not last(pool, 3) and time.monotonic() < end:
+    while not last(pool, 4) and time.monotonic() < end:
         # The first one starts a cycle; the others find it running.
         started = [told for told in (sink_local.send(event, options) for _copy in range(100)) if "as process" in told]
         assert len(started) <= 1
         time.sleep(pool.interval)
     action = pool.journal()["history"][-1]
-    assert pool.history()[2] == ("up", 2, 3, "succeeded")
-    (new,) = set(pool.members()) - {"vm1", "vm2", "spare1"}
-    time.sleep(2)
-    print(f"docker provider: {platform.parts(breach, action, traffic.first[new])}")
+    assert pool.history()[3] == ("up", 3, 5, "succeeded")
+    new = set(pool.members()) - {*HOSTS, *SPARE}
+    assert len(new) == 2
+    time.sleep(3)
+    print(f"docker provider: {platform.parts(breach, action, [traffic.first[name] for name in new])}")
     assert not pool.journal()["running"]
     assert not traffic.seen.failed
 
 
 @pytest.mark.parametrize("round_", range(int(os.environ.get("AUTOSCALE_KILLS", "2"))))
 def test_a5_killed_at_a_random_step_and_run_again_it_ends_clean(pool, traffic, round_):
-    members = len(pool.members())
-    traffic.at(LOW if members == 3 else HIGH)
-    wanted = 2 if members == 3 else 3
+    has_grown = len(pool.members()) > len(HOSTS)
+    traffic.at(LOW if has_grown else HIGH)
+    wanted = 3 if has_grown else 5
     # Until it wants to act, so that the kill meets an action more often than not.
     for _number in range(CYCLES):
         _run, lines = pool.cycle("--check")
@@ -152,8 +154,8 @@ def test_a5_killed_at_a_random_step_and_run_again_it_ends_clean(pool, traffic, r
     if running:
         assert ("failed" in {one[3] for one in pool.history()[-3:]}) or pool.history()[-1][3] == "succeeded"
     assert pool.passing() == set(pool.members())
-    made = {name for name in containers() if name not in ("vm1", "vm2", "vm3", "spare1")}
-    assert made == set(pool.members()) - {"vm1", "vm2", "spare1"}, "a VM is left that no record has"
+    made = containers() - {*HOSTS, *SPARE}
+    assert made == set(pool.members()) - {*HOSTS, *SPARE}, "a VM is left that no record has"
     assert not traffic.seen.failed
 
 

@@ -56,7 +56,7 @@ def read(platform: Platform, given: t.Mapping[str, t.Any]) -> Verb:
         except InvalidInput as error:
             faults.append(error)
         if not why:
-            faults.append(InvalidInput("why", given.get("why"), "is no reason, and a pause needs one: -e why=…"))
+            faults.append(InvalidInput("why", given.get("why"), "is no reason, and a pause needs one: -e \"why='…'\""))
     elif why:
         faults.append(InvalidInput("why", why, "is the reason of a pause, and there is no pause: -e pause=2h"))
     if faults:

@@ -12,6 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import (
     check_platform,
     scaling_policy,
+    upkeep,
     warn_inventory,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
@@ -82,7 +83,8 @@ def check(
     found = topology.problems(platform, needed, providers) + described + of_buckets
     # That a server is in no cluster has been told, and why.
     found += [problem for problem in check_platform.problems(platform) if problem.code != "no_cluster"]
-    found += [*scaling_policy.problems(platform), *_of_absence(platform), *sources(platform)]
+    found += [*scaling_policy.problems(platform), *upkeep.problems(platform)]
+    found += [*_of_absence(platform), *sources(platform)]
     document = databases.document(platform, ranges)
     if not found and document["shards"]:
         found += _of_map(document, published())

@@ -42,3 +42,10 @@ def troubles(
         if entry["kind"] == "held"
     ]
     return said
+
+
+def done(entries: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Return what parts of the run have told of themselves, a line each, the hosts together."""
+    told = [(str(entry["host"]), str(entry["text"])) for entry in entries if entry["kind"] == "told"]
+    hosts = dict.fromkeys(host for host, _text in told)
+    return [f"{host}: {text}" for one in hosts for host, text in told if host == one]

@@ -156,6 +156,12 @@ class Endpoint:
         """The same database over the replication protocol, which understands SQL as well."""
         return dataclasses.replace(self, parameters={**self.parameters, "replication": "database"})
 
+    def for_writes(self) -> Endpoint:
+        """The same, where several hosts are named with commas: the one among them that takes writes."""
+        if "," not in self.host or "target_session_attrs" in self.parameters:
+            return self
+        return dataclasses.replace(self, parameters={**self.parameters, "target_session_attrs": "read-write"})
+
     @property
     def place(self) -> str:
         """The host or socket directory, for messages."""

@@ -16,6 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Pool,
     Problem,
     Site,
+    Upkeep,
     failures,
     plain,
 )
@@ -31,7 +32,7 @@ ROLE = "scaleout.platform.app"
 #: The reference API, whose name, port and secrets are variables of its own role.
 REFERENCE_API = "scaleout.platform.reference_api"
 #: What any application may say.
-KEYS = ("group", "role", "service", "port", "database", "site", "pool", "scaling", "secrets")
+KEYS = ("group", "role", "service", "port", "database", "shards", "site", "pool", "scaling", "secrets")
 #: What one that the role app deploys may say beside that: variables of that role, without the prefix.
 APP_KEYS = (
     "source",
@@ -59,7 +60,9 @@ APP_KEYS = (
     "restart_delay",
 )
 HEALTH_KEYS = ("path", "host", "timeout", "check_timeout")
-DATABASE_KEYS = ("name", "owner", "cluster", "user", "previous_user", "password")
+#: What ``maintain.yml`` keeps in a database: operations/upkeep.py judges it.
+UPKEEP_KEYS = ("partition_sets", "summaries", "materialized_views")
+DATABASE_KEYS = ("name", "owner", "cluster", "user", "previous_user", "password", *UPKEEP_KEYS)
 SITE_KEYS = ("server_name", "listen")
 #: What ``nginx_sites`` takes beside names and ports.
 SITE_OPTIONS = (
@@ -158,6 +161,8 @@ class _Applications(Reader):
             self._secrets(where, role, entry.get("secrets")),
             # What it says is judged with the bounds of the pool: operations/scaling_policy.py.
             plain(entry.get("scaling")),
+            _upkeep(entry.get("database")),
+            _upkeep(self._part(f"{where}: shards", entry.get("shards"), UPKEEP_KEYS)),
         )
         if role == ROLE and "health" in entry:
             self._part(f"{where}: health", entry["health"], HEALTH_KEYS)
@@ -333,13 +338,19 @@ def _outline_of(entry: t.Any) -> t.Any:
     if not isinstance(entry, Mapping):
         return entry
     found = {key: entry[key] for key in ("group", "role", "service", "port") if key in entry}
-    for key in ("database", "site", "pool"):
+    for key in ("database", "shards", "site", "pool"):
         part = entry.get(key)
         kept = (name for name in part if name != "password") if isinstance(part, Mapping) else ()
         found[key] = {name: part[name] for name in kept} if isinstance(part, Mapping) else part
     if "scaling" in entry:
         found["scaling"] = plain(entry["scaling"])
     return found
+
+
+def _upkeep(part: t.Any) -> Upkeep:
+    """Return what a part of an entry says of the upkeep of its database."""
+    given = part if isinstance(part, Mapping) else {}
+    return Upkeep(**{key: plain(given[key]) for key in UPKEEP_KEYS if given.get(key) is not None})
 
 
 def _texts(value: t.Any) -> list[str]:

@@ -47,6 +47,13 @@ DECLARED = (
 TOPOLOGY = ("applications", "platform_address", "platform_shard_buckets", "postgres_cluster", "postgres_clusters")
 #: Prefixes that are common words. A name that is near to none of ours is the operator's own.
 _COMMON = ("app_", "base_")
+#: Where Ansible puts words of -e that belong to no variable: those behind the first space of a value without quotes.
+STRAY = "_raw_params"
+# The words themselves may be the end of a secret.
+_STRAY_WORDS = (
+    "-e has words that belong to no variable, such as those behind the first space of a value; put the value into quotes "
+    """of its own, as in -e "why='The sale begins'\""""
+)
 #: How near a name is that may be meant, by the ratio of difflib: the prefix alone makes names alike.
 _NEAR = 0.8
 #: Where a prefix itself is misspelled, by the ratio of difflib.
@@ -76,6 +83,9 @@ def judge(platform: Platform, names: Names) -> tuple[list[Problem], list[Problem
     ]
     doubtful = []
     for name, hosts in _strange(platform, names).items():
+        if name == STRAY:
+            refused.append(Problem("stray_words", "", _STRAY_WORDS))
+            continue
         nearest = _nearest(name, names)
         meant = renamed.VARIABLES.get(nearest, nearest)
         where = together(hosts)

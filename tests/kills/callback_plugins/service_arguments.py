@@ -34,14 +34,14 @@ class CallbackModule(CallbackBase):
         self._found = {}
 
     def v2_runner_on_ok(self, result):
-        self._note(result._result)
+        self._note(result)
 
     def v2_runner_item_on_ok(self, result):
-        self._note(result._result)
+        self._note(result)
 
     def _note(self, result):
-        arguments = (result.get("invocation") or {}).get("module_args") or {}
-        if "driver" not in arguments or arguments.get("state") != "present":
+        arguments = (result._result.get("invocation") or {}).get("module_args") or {}
+        if result._task.resolved_action != "scaleout.platform.service_config" or arguments.get("state") != "present":
             return
         files = [{key: value for key, value in file.items() if key != "content"} for file in arguments["files"]]
         self._found[arguments["name"]] = {**{key: arguments[key] for key in _KEYS}, "files": files}

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
+import shlex
 import shutil
 
 import pytest
 import yaml
+from ansible.parsing.splitter import parse_kv
 
 from tests.unit.docs.pages import ROOT, Account, blocks, text_of
 from tools.lab.secrets import MAKERS
@@ -59,6 +62,21 @@ def test_pages_name_targets_that_make_help_shows():
     named = {page: targets(page) for page in [*PAGES, "tests/api/README.md"]}
     assert named["CONTRIBUTING.md"] > {"env", "lint", "test", "help", "test-all", "kills-all", "soak-kills"}
     assert {page: names - shown for page, names in named.items() if names - shown} == {}
+
+
+def extra_variables(page):
+    """The arguments of -e that a page shows, as a shell hands them over."""
+    shown = [*blocks(page, "shell"), *re.findall(r"`([^`]*-e [^`]*)`", text_of(page))]
+    lines = [line for block in shown for line in block.splitlines() if "-e " in line]
+    words = [shlex.split(line.rstrip("\\")) for line in lines]
+    return [after for line in words for word, after in itertools.pairwise(line) if word == "-e"]
+
+
+def test_each_value_on_a_command_line_of_a_page_is_taken_whole():
+    shown = {page: extra_variables(page) for page in PAGES}
+    assert "why='The sale begins'" in shown["docs/autoscaling.md"]
+    cut = {page: [one for one in given if "_raw_params" in parse_kv(one)] for page, given in shown.items()}
+    assert {page: given for page, given in cut.items() if given} == {}
 
 
 @pytest.fixture(name="account")

@@ -35,7 +35,7 @@ def test_a2_what_may_be_asked(given, expected):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"pause": "2h"}, ["why: None is no reason, and a pause needs one: -e why=…."]),
+        ({"pause": "2h"}, ["why: None is no reason, and a pause needs one: -e \"why='…'\"."]),
         ({"why": "The sale"}, ["why: 'The sale' is the reason of a pause, and there is no pause: -e pause=2h."]),
         (
             {"application": "shpo", "pause": "2 weeks", "resume": "yes"},
@@ -43,7 +43,7 @@ def test_a2_what_may_be_asked(given, expected):
                 "application: 'shpo' is not an application; there is shop.",
                 "resume: 'yes' is given beside pause; use one of the two.",
                 "pause: '2 weeks' is not a time such as 2h, 30m, 90s, 1d, or a number of seconds.",
-                "why: None is no reason, and a pause needs one: -e why=….",
+                "why: None is no reason, and a pause needs one: -e \"why='…'\".",
             ],
         ),
         ({"resume": "perhaps"}, ["resume: 'perhaps' is not true or false."]),

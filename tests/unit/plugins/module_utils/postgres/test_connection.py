@@ -88,6 +88,14 @@ def test_another_database_of_the_same_server():
     assert endpoint.in_database("shard_0") == Endpoint(host="pg1", user="me", password="hush", database="shard_0")
 
 
+def test_of_several_hosts_the_one_that_takes_writes():
+    several = Endpoint(host="pg1,pg2")
+    assert several.for_writes().dsn()["target_session_attrs"] == "read-write"
+    assert Endpoint(host="pg1").for_writes() == Endpoint(host="pg1")
+    chosen = Endpoint(host="pg1,pg2", parameters={"target_session_attrs": "primary"})
+    assert chosen.for_writes() == chosen
+
+
 def test_without_the_driver(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg2", None)
     with pytest.raises(MissingLibrary) as error:

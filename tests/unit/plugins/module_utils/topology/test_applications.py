@@ -177,7 +177,12 @@ def wrong(entry, code, text):
             )
             for part, keys in (
                 ("health", "path, host, timeout, check_timeout"),
-                ("database", "name, owner, cluster, user, previous_user, password"),
+                (
+                    "database",
+                    "name, owner, cluster, user, previous_user, password, partition_sets, summaries, "
+                    "materialized_views",
+                ),
+                ("shards", "partition_sets, summaries, materialized_views"),
                 ("pool", "min, max"),
                 ("site", ", ".join((*room.SITE_KEYS, *room.SITE_OPTIONS))),
             )

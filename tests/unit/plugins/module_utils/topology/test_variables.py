@@ -63,6 +63,17 @@ def test_h5_a_slip_that_takes_data_out_of_the_topology_is_refused(name, meant):
     )
 
 
+def test_words_of_the_command_line_that_belong_to_no_variable_are_refused_and_not_repeated():
+    # What Ansible makes of -e why=The sale begins.
+    assert judged(**RIGHT, why="The", _raw_params="sale begins") == (
+        [
+            "-e has words that belong to no variable, such as those behind the first space of a value; put the value "
+            """into quotes of its own, as in -e "why='The sale begins'\"."""
+        ],
+        [],
+    )
+
+
 def test_h5_a_slip_of_a_variable_of_an_earlier_release_is_refused():
     assert judged(**RIGHT, posgres_shards=[0]) == (
         ["pg1: posgres_shards is not known here, and postgres_shards is no longer read; use postgres_clusters."],

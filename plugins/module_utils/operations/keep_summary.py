@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Keep, fold, verify and drop the summaries of a database."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import decide, result, server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept
+
+_DECLARED = ("tables", "every", "readers", "reseed")
+
+
+def task(params: t.Mapping[str, t.Any]) -> Task:
+    """The task that the options of the module ``summary_table`` describe, with its connection.
+
+    :raises InvalidInput: an option that can never work.
+    """
+    if not locks.SHORTEST <= params["lock_timeout"] <= locks.LONGEST:
+        raise InvalidInput(
+            "lock_timeout",
+            params["lock_timeout"],
+            f"is not a number of milliseconds from {locks.SHORTEST} to {locks.LONGEST}",
+        )
+    if params["lock_patience"] < 0:
+        raise InvalidInput("lock_patience", params["lock_patience"], "is not a number of seconds from 0 on")
+    for option in ("schema", "name", "owner"):
+        fault = params[option] and fault_of_length(params[option])
+        if fault:
+            raise InvalidInput(option, params[option], fault)
+    state = params["state"]
+    if state != "present":
+        for option in _DECLARED:
+            if params[option]:
+                raise InvalidInput(option, params[option], f"does nothing with state {state}")
+    wanted = Summary.of(params) if state == "present" else Summary(params["schema"], params["name"] or "")
+    waiting = locks.Patience(params["lock_timeout"], params["lock_patience"])
+    endpoint = connection.Endpoint.of(params)
+    if state == "verified":
+        return VerifySummaries(endpoint, wanted)
+    if state == "folded":
+        return FoldSummaries(endpoint, wanted, params["owner"] or "", waiting)
+    return KeepSummary(endpoint, wanted, state, params, waiting)
+
+
+class KeepSummary(Task):
+    """Reads a summary and its tables, decides what becomes of it, and makes it so."""
+
+    def __init__(
+        self,
+        endpoint: connection.Endpoint,
+        wanted: Summary,
+        state: str,
+        params: t.Mapping[str, t.Any],
+        waiting: locks.Patience,
+    ) -> None:
+        self.wanted = wanted
+        self.state = state
+        self.owner: str = params["owner"] or ""
+        self.readers = tuple(dict.fromkeys(params["readers"] or ()))
+        self.again = bool(params["reseed"])
+        self.waiting = waiting
+        self.session = connection.Session(endpoint.for_writes())
+        self.oids: dict[str, int] = {}
+
+    def plan(self) -> Plan:
+        return result.plan(self._decide())
+
+    def _decide(self) -> Decision:
+        found = server.read(self.session, self.wanted, self.owner, self.readers)
+        self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in found.tables.items()}
+        if self.state == "absent":
+            if found.kept:
+                # Its tables are known by now.
+                of_it = server.read(self.session, found.kept.summary, self.owner, ())
+                self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in of_it.tables.items()}
+            return decide.absent(self.wanted, found)
+        decide.check_server(found)
+        # Filters are read once the tables are known to be there.
+        decide.present(self.wanted, found, {}, self.readers, self.again)
+        filters = decide.unknown_filters(self.wanted, found.kept)
+        canonical = dict(found.kept.canonical) if found.kept and not filters else {}
+        canonical.update(server.canonical(self.session, filters, self.owner))
+        return decide.present(self.wanted, found, canonical, self.readers, self.again)
+
+    def apply(self, plan: Plan) -> dict[str, t.Any]:
+        waited = locks.Waited()
+        work = server.Work(self.session, self.owner, self.waiting, waited)
+        for decision in plan.actions:
+            work.carry_out(decision, self.oids)
+        return waited.result()
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def _kept(session: connection.Session, wanted: Summary) -> list[Kept]:
+    """The summaries that a task without a declaration is about."""
+    kept = server.summaries(session, wanted.schema, wanted.name or None)
+    if wanted.name and not kept:
+        raise Refused(f"There is no summary {wanted.label}.", code="missing")
+    return kept
+
+
+class FoldSummaries(Task):
+    """Folds what is pending of a summary, or of all in the database."""
+
+    def __init__(self, endpoint: connection.Endpoint, wanted: Summary, owner: str, waiting: locks.Patience) -> None:
+        self.wanted = wanted
+        self.owner = owner
+        self.waiting = waiting
+        self.session = connection.Session(endpoint.for_writes())
+
+    def plan(self) -> Plan:
+        pending = [(kept, server.pending(self.session, kept)) for kept in _kept(self.session, self.wanted)]
+        count = sum(one for _name, one in pending)
+        return Plan(
+            before={kept.summary.label: {"pending": one} for kept, one in pending},
+            after={kept.summary.label: {"pending": 0} for kept, _value in pending},
+            actions=tuple(kept for kept, one in pending if one),
+            result={"folded": count, "outcome": "folded" if count else "none"},
+        )
+
+    def apply(self, plan: Plan) -> dict[str, t.Any]:
+        waited = locks.Waited()
+        work = server.Work(self.session, self.owner, self.waiting, waited)
+        return {"folded": sum(work.fold(one) for one in plan.actions), **waited.result()}
+
+    def close(self) -> None:
+        self.session.close()
+
+
+class VerifySummaries(Task):
+    """Compares a summary, or all of the database, with the base tables; changes nothing."""
+
+    def __init__(self, endpoint: connection.Endpoint, wanted: Summary) -> None:
+        self.wanted = wanted
+        self.session = connection.Session(endpoint)
+
+    def plan(self) -> Plan:
+        found, warnings = [], []
+        for kept in _kept(self.session, self.wanted):
+            count, drift = server.drift(self.session, kept)
+            if count:
+                # A partition that was attached between the plan of the comparison and its snapshot is no drift.
+                count, drift = server.drift(self.session, kept)
+            label = kept.summary.label
+            found.append({"summary": label, "exact": not count, "drifted": count, "drift": drift})
+            if count:
+                warnings.append(
+                    f"The summary {label} differs from its tables in {count} groups. Something was done behind its "
+                    "triggers; `reseed: true` counts it again."
+                )
+        exact = all(one["exact"] for one in found)
+        return Plan(
+            before=None,
+            after=None,
+            result={"outcome": "exact" if exact else "drifted", "exact": exact, "verified": found},
+            warnings=tuple(warnings),
+        )
+
+    def apply(self, plan: Plan) -> dict[str, t.Any]:
+        raise AssertionError(plan)  # there is nothing to carry out
+
+    def close(self) -> None:
+        self.session.close()

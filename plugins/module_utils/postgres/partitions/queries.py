@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the room asks a server, for all sets at once; text only.
+
+A search_path, whether empty or hostile, changes nothing.
+"""
+
+from __future__ import annotations
+
+#: Bounds are printed in the session's time zone and style. The settings hold for the one message that they are in.
+_AS_WE_READ = "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL search_path = ''; "
+
+SERVER = f"""{_AS_WE_READ}
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock,
+       pg_is_in_recovery() AS in_recovery, current_user::text AS "user",
+       (SELECT setting::int FROM pg_settings WHERE name = 'deadlock_timeout') AS deadlock_timeout
+"""
+
+SCHEMAS = f"""{_AS_WE_READ}
+SELECT nspname::text AS name, has_schema_privilege(oid, 'CREATE') AS may_create
+FROM pg_namespace WHERE nspname::text = ANY(%(schemas)s)
+"""
+
+# Lists of lists come as JSON, since the driver knows no arrays of them.
+ROOTS = f"""{_AS_WE_READ}
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
+       p.partstrat::text AS strategy, coalesce(p.partdefid::bigint, 0) AS "default",
+       (SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY k (number, place)
+        LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number)::text AS partitioned_by,
+       (SELECT json_object_agg(a.attname, format_type(a.atttypid, NULL)) FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns,
+       pg_get_userbyid(c.relowner)::text AS owner,
+       pg_has_role(c.relowner, 'USAGE') AS may_own,
+       has_schema_privilege(n.oid, 'CREATE') AS may_create,
+       coalesce(obj_description(c.oid, 'pg_class'), '') AS comment,
+       (SELECT json_agg(json_build_array(i.relname, (
+            SELECT json_agg(a.attname) FROM pg_attribute a
+            WHERE a.attrelid = c.oid AND a.attnum = ANY((x.indkey::int2[])[0:x.indnkeyatts - 1])))
+            ORDER BY i.relname)
+        FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+        WHERE x.indrelid = c.oid AND (x.indisunique OR x.indisexclusion))::text AS keys,
+       ARRAY(SELECT DISTINCT f.confrelid::bigint FROM pg_constraint f
+             WHERE f.contype = 'f' AND f.conrelid = c.oid AND f.confrelid <> c.oid ORDER BY 1) AS referenced,
+       ARRAY(SELECT DISTINCT f.conrelid::bigint FROM pg_constraint f
+             WHERE f.contype = 'f' AND f.confrelid = c.oid AND f.conrelid <> c.oid ORDER BY 1) AS referencing,
+       c.relispartition AS is_partition,
+       coalesce((SELECT s.spcname::text FROM pg_tablespace s WHERE s.oid = c.reltablespace), '')
+           AS tablespace,
+       c.relreplident::text AS replica_identity,
+       coalesce((SELECT i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+                 WHERE x.indrelid = c.oid AND x.indisreplident), '') AS replica_index,
+       c.relrowsecurity AS row_security, c.relforcerowsecurity AS force_row_security,
+       coalesce((SELECT m.amname::text FROM pg_am m WHERE m.oid = c.relam AND c.relkind = 'p'), '')
+           AS access_method
+FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(tables)s::name[])) AS w (schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
+WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
+"""
+
+PARTITIONS = f"""{_AS_WE_READ}
+SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
+       pg_get_expr(c.relpartbound, c.oid) AS bound, i.inhdetachpending AS pending,
+       c.reltuples::float8 AS rows, c.relkind = 'p' AS is_divided,
+       CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
+           (SELECT coalesce(sum(pg_total_relation_size(e.relid)), 0)
+            FROM pg_partition_tree(c.oid) e)::bigint
+       ELSE 0 END AS size
+FROM pg_inherits i
+JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.inhparent = ANY(%(roots)s::oid[])
+ORDER BY c.relname
+"""
+
+# Tables that were detached to be dropped or moved say so in their comment; see state.Leftover.
+LEFTOVERS = f"""{_AS_WE_READ}
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, d.description AS comment
+FROM pg_description d
+JOIN pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+  AND position(%(mark)s IN d.description) > 0
+ORDER BY c.relname
+"""
+
+TAKEN = f"""{_AS_WE_READ}
+SELECT n.nspname::text AS schema, c.relname::text AS name
+FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[])) AS w (schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+"""
+
+PENDING = f"""{_AS_WE_READ}
+SELECT inhdetachpending AS pending FROM pg_inherits
+WHERE inhparent = %(root)s AND inhrelid = %(partition)s
+"""
+
+COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"
+
+# Tables that are partitions themselves belong to the set of the table above them.
+SETS = f"""{_AS_WE_READ}
+SELECT n.nspname::text AS schema, c.relname::text AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'p' AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+  AND (%(schema)s::text IS NULL OR n.nspname = %(schema)s)
+  AND (%(tables)s::text[] IS NULL OR c.relname::text = ANY(%(tables)s))
+ORDER BY 1, 2
+"""
+
+# More rows than this in a default partition are not counted.
+MOST_COUNTED = 1_000_000
+
+SIZE = "SELECT pg_catalog.pg_relation_size(%(oid)s::pg_catalog.oid) AS size"
+
+# Constraints that an interrupted run has left; they would refuse rows.
+ASIDES = f"""{_AS_WE_READ}
+SELECT conname::text AS name FROM pg_constraint
+WHERE conrelid = %(oid)s AND contype = 'c' AND position(%(prefix)s IN conname::text) = 1 ORDER BY 1
+"""

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads the tables and partitions of a server."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
+    coverage,
+    ddl,
+    queries,
+    report,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import (
+    RETIRED,
+    STRATEGIES,
+    Key,
+    Leftover,
+    Partition,
+    Root,
+    State,
+    read_leftover,
+)
+
+#: Partitions that one query asks for rows.
+_LOOKED_AT = 50
+
+
+def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
+    """Everything that the deciding files want to know, in four queries for all sets.
+
+    Sets whose column is a number cost one more, as do tables to drop.
+    """
+    server = session.rows(queries.SERVER)[0]
+    asked = {one.schema for one in sets} | {one.retention.schema for one in sets if one.retention}
+    schemas = session.rows(queries.SCHEMAS, {"schemas": [name for name in asked if name]})
+    droppers = {(one.schema, one.table) for one in sets if one.retention and one.retention.action == "drop"}
+    roots = _roots(session, [(one.schema, one.table) for one in sets], droppers)
+    return State(
+        version=session.version,
+        roots=roots,
+        schemas={row["name"]: row["may_create"] for row in schemas},
+        largest=_largest(session, sets, roots),
+        with_rows=_with_rows(session, sets, roots),
+        **server,
+    )
+
+
+def _roots(
+    session: Session, names: t.Sequence[tuple[str, str]], sized_names: t.Container[tuple[str, str]]
+) -> dict[tuple[str, str], Root]:
+    """The tables of these names that there are, with their partitions.
+
+    :param sized_names: those of whose partitions the sizes are wanted.
+    """
+    parameters = {"schemas": [schema for schema, _name in names], "tables": [name for _schema, name in names]}
+    rows = session.rows(queries.ROOTS, parameters)
+    sized = [row["oid"] for row in rows if (row["schema"], row["name"]) in sized_names]
+    children: dict[int, list[Partition]] = {row["oid"]: [] for row in rows}
+    for row in session.rows(queries.PARTITIONS, {"roots": list(children), "sized": sized}) if children else ():
+        children[row.pop("root")].append(Partition(**row))
+    leftovers: dict[tuple[str, str], list[Leftover]] = {}
+    for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
+        left = read_leftover(**row)
+        if left:
+            leftovers.setdefault(left[0], []).append(left[1])
+    roots = {}
+    for row in rows:
+        key = (row["schema"], row["name"])
+        roots[key] = _root(row, tuple(children[row["oid"]]), tuple(leftovers.get(key, ())))
+    return roots
+
+
+def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: tuple[Leftover, ...]) -> Root:
+    fields = dict(row)
+    strategy = fields.pop("strategy")
+    keys = json.loads(fields.pop("keys") or "[]")
+    return Root(
+        **{
+            **fields,
+            "by": STRATEGIES.get(strategy),
+            "partitioned_by": tuple(json.loads(fields["partitioned_by"] or "[]")),
+            "columns": json.loads(fields["columns"] or "{}"),
+            "keys": tuple(Key(name, tuple(columns or ())) for name, columns in keys),
+            "referenced": tuple(fields["referenced"]),
+            "referencing": tuple(fields["referencing"]),
+            "partitions": partitions,
+            "leftovers": leftovers,
+        }
+    )
+
+
+def _largest(
+    session: Session, sets: t.Sequence[PartitionSet], roots: t.Mapping[tuple[str, str], Root]
+) -> dict[tuple[str, str], int]:
+    found = {}
+    for one in sets:
+        root = roots.get((one.schema, one.table))
+        if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
+            continue
+        axis = one.axis or Axis.of_type(root.columns[one.column])
+        if axis and axis.is_number and axis.fits(root.columns[one.column]):
+            found[(one.schema, one.table)] = _largest_of(session, root, one.column)
+    return found
+
+
+def _largest_of(session: Session, root: Root, column: str) -> int:
+    """The largest number of a set: of the highest partition that has a row, so that no other one is read.
+
+    A default partition counts where no other one has a row; what is far outside would be there.
+    """
+    sql = session.sql
+    ordered = coverage.highest_first(root.partitions)
+    for first in range(0, len(ordered), _LOOKED_AT):
+        chunk = [ddl.name(sql, one.schema, one.name) for one in ordered[first : first + _LOOKED_AT]]
+        each = sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(one) for one in chunk)
+        found = session.rows(sql.SQL("SELECT ARRAY[{}] AS found").format(each))[0]["found"]
+        for table, has_rows in zip(chunk, found):
+            if has_rows:
+                # No number beyond those of bigint can be the bound of a period.
+                query = sql.SQL("SELECT greatest(least(floor(max({})), {}), {})::bigint AS largest FROM {}").format(
+                    sql.Identifier(column), sql.Literal(2**62), sql.Literal(-(2**62)), table
+                )
+                return session.rows(query)[0]["largest"] or 0
+    return 0
+
+
+def find(
+    session: Session, schema: str | None = None, tables: t.Sequence[str] | None = None
+) -> list[tuple[Root, Facts]]:
+    """The partitioned tables of a database, with the sizes of their partitions.
+
+    :param schema: look only there.
+    :param tables: look only for tables of these names.
+    """
+    asked = {"schema": schema, "tables": None if tables is None else list(tables)}
+    names = [(row["schema"], row["name"]) for row in session.rows(queries.SETS, asked)]
+    clock = session.rows(queries.SERVER)[0]["clock"]
+    roots = _roots(session, names, names)
+    return [(root, _facts(session, root, clock)) for _name, root in sorted(roots.items())]
+
+
+def _facts(session: Session, root: Root, clock: int) -> Facts:
+    axis = report.axis_of(root)
+    largest = default_rows = None
+    try:
+        if axis and axis.is_number and root.partitioned_by[0]:
+            largest = _largest_of(session, root, root.partitioned_by[0])
+        default = next((one for one in root.partitions if one.oid == root.default), None)
+        if default:
+            query = session.sql.SQL("SELECT count(*) AS rows FROM (SELECT FROM {} LIMIT {}) AS counted").format(
+                ddl.name(session.sql, default.schema, default.name), session.sql.Literal(queries.MOST_COUNTED)
+            )
+            default_rows = session.rows(query)[0]["rows"]
+    except Refused as error:
+        # Of a table that we may not read, the catalog alone speaks.
+        if error.code != "denied":
+            raise
+    return Facts(clock, largest, default_rows)
+
+
+def _with_rows(
+    session: Session, sets: t.Sequence[PartitionSet], roots: t.Mapping[tuple[str, str], Root]
+) -> frozenset[tuple[str, str]]:
+    found = set()
+    for one in sets:
+        key = (one.schema, one.table)
+        if one.state == "absent" and key in roots and roots[key].may_own:
+            query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
+            if session.rows(query)[0]["some"]:
+                found.add(key)
+    return frozenset(found)
+
+
+def taken(session: Session, decisions: t.Sequence[Decision]) -> frozenset[tuple[str, str]]:
+    """Those names, with their schemas, among the ones that partitions are to have, that something has already."""
+    wanted = []
+    for decision in decisions:
+        schema = decision.wanted.schema
+        wanted += [(schema, one.name) for new in decision.create for one in (new, *new.parts)]
+        retention = decision.wanted.retention
+        if retention and retention.action == "move":
+            wanted += [(retention.schema, old.partition.name) for old in decision.going]
+    if not wanted:
+        return frozenset()
+    parameters = {"schemas": [schema for schema, _name in wanted], "names": [name for _schema, name in wanted]}
+    return frozenset((row["schema"], row["name"]) for row in session.rows(queries.TAKEN, parameters))

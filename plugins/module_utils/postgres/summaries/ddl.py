@@ -1,0 +1,170 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The transactions that make, change and drop a summary, each as a list of statements; pure.
+
+A summary comes in two steps. The first puts tables, functions and triggers in place, under a lock that waits for those
+who write and holds up others for as long as that takes. The second counts what is there while others write, and opens
+the view. In between no one sees a summary, and what a broken-off task leaves is found by its comment and dropped.
+
+A change makes new parts beside the old ones, lets the view read those, and drops the old ones: the view is right, and
+can be read, all the time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
+    counting,
+    reading,
+    text,
+    triggers,
+)
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, part_comment
+
+_TRIAL = text.name("scaleout_filter")
+
+TRIED = (
+    "SET LOCAL search_path = ''; SELECT pg_get_expr(x.indpred, x.indrelid) AS condition FROM pg_index x "
+    "JOIN pg_class c ON c.oid = x.indrelid WHERE c.relname = 'scaleout_filter' AND c.relnamespace = pg_my_temp_schema()"
+)
+
+
+def together(statements: t.Sequence[str], owner: str) -> str:
+    """Statements as one message, so as one transaction, in which each sees what was committed before it.
+
+    :param owner: the role to be meanwhile; "" for the session's user.
+    """
+    role = f"SET LOCAL ROLE {text.name(owner)}; " if owner else ""
+    return f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {role}" + "\n".join(statements)
+
+
+def trial(source: Source, condition: str, owner: str) -> str:
+    """Statements that fail unless a filter is an immutable condition on columns: PostgreSQL demands that of an index.
+
+    They are for a transaction that is rolled back.
+    """
+    role = f"SET LOCAL ROLE {text.name(owner)}; " if owner else ""
+    base = text.name(source.schema, source.table)
+    # The index is on a constant, as the table may have no column that can be indexed. The last line may be a comment.
+    return (
+        f"{role}CREATE TEMPORARY TABLE {_TRIAL} (LIKE {base}) ON COMMIT DROP; "
+        f"CREATE INDEX ON pg_temp.{_TRIAL} ((1)) WHERE ({condition}\n)"
+    )
+
+
+def path(kept: Kept) -> list[str]:
+    """The search_path for queries of :mod:`.reading`."""
+    return [f"SET LOCAL search_path = {', '.join(text.name(schema) for schema in ('pg_catalog', *kept.schemas))};"]
+
+
+def _lock(parts: t.Iterable[Part], mode: str) -> list[str]:
+    # One statement locks a table and its partitions in PostgreSQL's own order.
+    return [f"LOCK TABLE {base} IN {mode} MODE;" for base in dict.fromkeys(part.base for part in parts)]
+
+
+def install(kept: Kept) -> list[str]:
+    """The first step of a new summary."""
+    statements = _lock(kept.parts, "SHARE ROW EXCLUSIVE")
+    for part in kept.parts:
+        statements += counting.filters(part)
+    statements += path(kept)
+    comment = text.literal(part_comment(kept.summary))
+    for part in kept.parts:
+        statements += [*counting.storage(part), *counting.functions(part), *triggers.equip(part)]
+        statements.append(f"COMMENT ON TABLE {part.kept} IS {comment};")
+    return statements
+
+
+def equip(kept: Kept) -> list[str]:
+    """Put triggers where they are missing."""
+    statements = _lock(kept.parts, "SHARE ROW EXCLUSIVE") + path(kept)
+    return statements + [statement for part in kept.parts for statement in triggers.equip(part)]
+
+
+def open_view(kept: Kept, before: Kept | None) -> list[str]:
+    """The second step: count, and open the view."""
+    summary = kept.summary
+    statements = ["SET LOCAL statement_timeout = 0;", *path(kept)]
+    statements += [reading.seed(part) for part in kept.parts]
+    statements += [f"ANALYZE {part.kept};" for part in kept.parts]
+    view, counted = text.name(summary.schema, summary.name), defining_view(summary)
+    verb = "CREATE"
+    statements.append(f"DROP VIEW IF EXISTS {counted};")
+    if before:
+        if _extends(kept, before):
+            verb = "CREATE OR REPLACE"
+        else:
+            statements.append(f"DROP VIEW {view};")
+    statements.append(f"{verb} VIEW {view} AS {reading.view(summary, kept.parts)};")
+    statements.append(f"COMMENT ON VIEW {view} IS {text.literal(kept.comment())};")
+    # It is there to be read by people, and so that no column that counts is dropped or altered.
+    statements.append(f"CREATE VIEW {counted} AS {reading.defining(summary, kept.parts)};")
+    readers = dict.fromkeys([*(before.readers if before else ()), *kept.readers])
+    return statements + grant(summary, tuple(readers))
+
+
+def _extends(kept: Kept, before: Kept) -> bool:
+    """Whether a view only gets further columns, so that what depends on it can stay."""
+
+    def columns(one: Kept) -> list[t.Any]:
+        types = [part.types.get(name) for part in one.parts[:1] for name in part.source.group_by]
+        listed = [(c.name, c.function, p.types.get(c.column)) for p in one.parts for c in p.source.columns]
+        return [one.summary.groups, types, *listed]
+
+    old = columns(before)
+    return columns(kept)[: len(old)] == old
+
+
+def defining_view(summary: Summary) -> str:
+    """The name of the view that counts the base tables each time, as SQL has it."""
+    name = f"{summary.name}__defining"
+    if len(name.encode()) > LONGEST_IDENTIFIER:
+        name = f"defining__{hashlib.sha256(summary.name.encode()).hexdigest()[:16]}"
+    return text.name(summary.schema, name)
+
+
+def reseed(kept: Kept) -> list[str]:
+    """Count again while others write; readers have what was there until the end."""
+    statements = ["SET LOCAL statement_timeout = 0;", *path(kept)]
+    for part in kept.parts:
+        statements += [fold_lock(part, kept)[-1], f"DELETE FROM {part.kept};", reading.seed(part)]
+    return statements
+
+
+def fold_lock(part: Part, kept: Kept) -> list[str]:
+    """What keeps others from folding at the same time; no reader and no writer needs that lock."""
+    lock = f"LOCK TABLE {part.kept} IN SHARE UPDATE EXCLUSIVE MODE;"
+    return [*path(kept), lock]
+
+
+def grant(summary: Summary, readers: t.Sequence[str]) -> list[str]:
+    """Let roles read the view."""
+    view = text.name(summary.schema, summary.name)
+    names = ["PUBLIC" if reader == "public" else text.name(reader) for reader in readers]
+    return [f"GRANT SELECT ON {view} TO {name};" for name in names]
+
+
+def drop_parts(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
+    """Drop parts that no view reads.
+
+    :param bases: the tables that have their triggers, as SQL has them, as far as they are known.
+    """
+    # Regular expressions and the output of names are PostgreSQL's own.
+    statements = [f"LOCK TABLE {base} IN ACCESS EXCLUSIVE MODE;" for base in bases]
+    statements.append("SET LOCAL search_path = pg_catalog;")
+    return statements + [statement for stem in stems for statement in counting.drop(summary.schema, stem)]
+
+
+def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
+    """Drop a summary with all that it has."""
+    statements = drop_parts(summary, bases, stems)
+    views = [
+        f"DROP VIEW IF EXISTS {view};" for view in (defining_view(summary), text.name(summary.schema, summary.name))
+    ]
+    place = len(bases) + 1
+    return statements[:place] + views + statements[place:]

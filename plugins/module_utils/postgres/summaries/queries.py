@@ -1,0 +1,78 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the room asks a server; text only.
+
+A search_path, whether empty or hostile, changes nothing.
+"""
+
+from __future__ import annotations
+
+#: The settings hold for the one message that they are in. Types are written with their schema then.
+_AS_WE_READ = "SET LOCAL search_path = ''; "
+
+SERVER = f"""{_AS_WE_READ}
+WITH me AS (SELECT coalesce(nullif(%(owner)s, ''), current_user::text) AS owner)
+SELECT pg_is_in_recovery() AS in_recovery, me.owner,
+       ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(readers)s)) AS roles,
+       (SELECT has_schema_privilege(r.oid, n.oid, 'CREATE') FROM pg_namespace n, pg_roles r
+        WHERE n.nspname = %(schema)s AND r.rolname = me.owner) AS may_create,
+       coalesce((SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = %(schema)s AND c.relname = %(name)s), '') AS view,
+       ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = %(schema)s AND c.relkind = 'r'
+                 AND obj_description(c.oid, 'pg_class') = %(part)s ORDER BY c.relname) AS stems
+FROM me
+"""
+
+# Lists of lists come as JSON, since the driver knows no arrays of them. Row security is that of the summary's owner.
+TABLES = f"""{_AS_WE_READ}
+WITH owner AS (SELECT oid, rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = %(owner)s)
+SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind, c.relispartition AS is_partition,
+       pg_get_userbyid(c.relowner)::text AS owner,
+       EXISTS (SELECT FROM pg_inherits i JOIN pg_class o ON o.oid = i.inhrelid
+               WHERE c.oid IN (i.inhrelid, i.inhparent) AND NOT o.relispartition) AS inherits,
+       (SELECT json_agg(json_build_object(
+            'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname,
+            'type_schema', s.nspname, 'not_null', a.attnotnull,
+            'extremes', EXISTS (
+                SELECT FROM pg_proc p JOIN pg_namespace h ON h.oid = p.pronamespace
+                WHERE h.nspname = 'pg_catalog' AND p.proname = 'max' AND p.prokind = 'a' AND p.pronargs = 1
+                    AND p.proargtypes[0] IN (b.oid, CASE WHEN b.typname = 'varchar' AND s.nspname = 'pg_catalog'
+                        THEN 'pg_catalog.text'::regtype WHEN b.typtype = 'e' THEN 'pg_catalog.anyenum'::regtype
+                        WHEN b.typcategory = 'A' THEN 'pg_catalog.anyarray'::regtype END))) ORDER BY a.attnum)
+        FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
+        JOIN pg_type b ON b.oid = coalesce(nullif(y.typbasetype, 0), y.oid)
+        JOIN pg_namespace s ON s.oid = b.typnamespace
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns,
+       (SELECT json_agg((SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(x.indkey::int2[]) WITH ORDINALITY
+                         k (number, place) LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number))
+        FROM pg_index x WHERE x.indrelid = c.oid AND x.indisvalid AND x.indpred IS NULL)::text AS indexes,
+       (SELECT json_agg(json_build_object(
+            'oid', r.oid::bigint, 'schema', rn.nspname, 'name', r.relname, 'kind', r.relkind,
+            'persistence', r.relpersistence, 'leaf', r.relkind <> 'p',
+            'filtered', r.relrowsecurity AND NOT o.sees_all
+                AND (r.relforcerowsecurity OR NOT pg_has_role(o.oid, r.relowner, 'USAGE')),
+            'owned', pg_has_role(o.oid, r.relowner, 'USAGE'),
+            'triggers', coalesce((SELECT json_object_agg(g.tgname, g.tgenabled) FROM pg_trigger g
+                                  WHERE g.tgrelid = r.oid), '{{}}')) ORDER BY q.level, r.oid)
+        FROM (SELECT c.oid AS relid, 0 AS level WHERE c.relkind <> 'p'
+              UNION ALL SELECT p.relid, p.level FROM pg_partition_tree(c.oid) p WHERE c.relkind = 'p') q
+        JOIN pg_class r ON r.oid = q.relid JOIN pg_namespace rn ON rn.oid = r.relnamespace
+        CROSS JOIN owner o)::text AS tree
+FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(tables)s::name[])) AS w (schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
+"""
+
+# Also where no name is given: all summaries of the database.
+SUMMARIES = f"""{_AS_WE_READ}
+SELECT n.nspname::text AS schema, c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner, d.description,
+       ARRAY(SELECT DISTINCT CASE WHEN x.grantee = 0 THEN 'public' ELSE pg_get_userbyid(x.grantee)::text END
+             FROM aclexplode(c.relacl) x WHERE x.privilege_type = 'SELECT' AND x.grantee <> c.relowner) AS readers
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+WHERE c.relkind = 'v' AND starts_with(d.description, %(mark)s)
+    AND (%(name)s::text IS NULL OR (n.nspname = %(schema)s AND c.relname = %(name)s))
+ORDER BY 1, 2
+"""

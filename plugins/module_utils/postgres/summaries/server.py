@@ -1,0 +1,230 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reads, makes, folds and verifies the summaries of a database."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, queries, reading
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import CREATED, Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
+    MARK,
+    ColumnFact,
+    Kept,
+    Relation,
+    State,
+    Table,
+    part_comment,
+)
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_DEPENDENT_OBJECTS = "2BP01"
+_IN_OTHER_PLACES = {"42P07", "42723", "42710"}  # duplicate_table, duplicate_function, duplicate_object
+
+#: The longest pause between two attempts to fold, in seconds.
+_PAUSE = 1.0
+
+
+def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]) -> State:
+    """All that the decision wants to know, in three queries.
+
+    :param owner: who the summary's objects belong to; "" for the session's user.
+    """
+    given = {
+        "schema": wanted.schema,
+        "name": wanted.name,
+        "owner": owner,
+        "readers": list(readers),
+        "part": part_comment(wanted),
+    }
+    server = session.rows(queries.SERVER, given)[0]
+    named = {
+        "schemas": [source.schema for source in wanted.read],
+        "tables": [source.table for source in wanted.read],
+        "owner": server["owner"],
+    }
+    rows = session.rows(queries.TABLES, named) if wanted.read else []
+    kept = summaries(session, wanted.schema, wanted.name)
+    return State(
+        tables={(row["schema"], row["name"]): _table(row) for row in rows},
+        view=server["view"],
+        kept=kept[0] if kept else None,
+        stems=tuple(server["stems"]),
+        in_recovery=server["in_recovery"],
+        owner=server["owner"],
+        may_create=server["may_create"],
+        roles=frozenset(server["roles"]),
+    )
+
+
+def summaries(session: Session, schema: str = "", name: str | None = None) -> list[Kept]:
+    """The summaries of the database, or the one of a name."""
+    rows = session.rows(queries.SUMMARIES, {"schema": schema, "name": name, "mark": MARK})
+    found = (Kept.of(row["description"], row["owner"], row["readers"]) for row in rows)
+    return [kept for kept in found if kept]
+
+
+def _table(row: dict[str, t.Any]) -> Table:
+    return Table(
+        kind=row["kind"],
+        is_partition=row["is_partition"],
+        inherits=row["inherits"],
+        owner=row["owner"],
+        columns={one["name"]: ColumnFact(**one) for one in json.loads(row["columns"] or "[]")},
+        tree=tuple(Relation(**one) for one in json.loads(row["tree"] or "[]")),
+        indexes=tuple(tuple(columns) for columns in json.loads(row["indexes"] or "[]")),
+    )
+
+
+def canonical(session: Session, filters: t.Mapping[Source, t.Sequence[str]], owner: str) -> dict[str, str]:
+    """Filters as PostgreSQL writes them, by :meth:`.spec.Source.condition`; changes nothing.
+
+    :raises InvalidInput: one of them is no condition on the table's columns, or not an immutable one.
+    """
+    found = {}
+    for source, conditions in filters.items():
+        for given in conditions:
+            session.run("BEGIN")
+            try:
+                session.run(ddl.trial(source, given, owner))
+                found[source.condition(given)] = session.rows(ddl.TRIED)[0]["condition"]
+            except Refused as error:
+                if not error.facts.get("sqlstate"):
+                    raise
+                raise InvalidInput(
+                    "filter", given, f"of {source.label} is no condition that a summary can have. {error.message}"
+                ) from None
+            finally:
+                session.run("ROLLBACK")
+    return found
+
+
+class Work:
+    """Carries a decision out.
+
+    :param owner: whom to be meanwhile; "" for the session's own user.
+    """
+
+    def __init__(self, session: Session, owner: str, waiting: Patience, waited: Waited) -> None:
+        self.session = session
+        self.owner = owner
+        self.waiting = waiting
+        self.waited = waited
+
+    def carry_out(self, decision: Decision, oids: t.Mapping[str, int]) -> None:
+        """Make what is decided be so.
+
+        :param oids: those of the base tables, by their labels.
+        :raises Locked: others held a lock for too long; the next run goes on.
+        """
+        before, after = decision.before, decision.after
+        tables = {source.label: source for source in decision.wanted.sources} if after else {}
+        label = decision.wanted.label
+        if after is None:
+            known = {part.source.label: part for part in before.parts} if before else {}
+            strong = {oids[name]: "AccessExclusiveLock" for name in known if name in oids}
+            bases = [part.base for name, part in known.items() if name in oids]
+            statements = ddl.drop_all(decision.wanted, bases, decision.leftovers)
+            self._patiently(statements, f"drop {label}", strong)
+            return
+        weak = {oids[name]: "ShareRowExclusiveLock" for name in tables if name in oids}
+        built = before is None or before.parts != after.parts
+        bare = any(decision.bare.values())
+        if built:
+            self._patiently(ddl.install(after), f"put triggers on the tables of {label}", weak)
+        elif bare:
+            self._patiently(ddl.equip(after), f"put triggers on the tables of {label}", weak)
+        if built:
+            self._patiently(ddl.open_view(after, before), f"make {label}", {})
+        elif bare or decision.outcome == "reseeded":
+            self._patiently(ddl.reseed(after), f"count {label} again", {})
+        if decision.grants and decision.outcome != CREATED:
+            self._patiently(ddl.grant(after.summary, decision.grants), f"let others read {label}", {})
+        if decision.leftovers or (before and built):
+            old = before.parts if before and built else ()
+            strong = {oids[part.source.label]: "AccessExclusiveLock" for part in old if part.source.label in oids}
+            stems = dict.fromkeys([*decision.leftovers, *(part.stem for part in old)])
+            bases = [part.base for part in old if part.source.label in oids]
+            self._patiently(ddl.drop_parts(after.summary, bases, list(stems)), f"drop what {label} had before", strong)
+
+    def _patiently(self, statements: t.Sequence[str], what: str, locks: t.Mapping[int, str]) -> None:
+        try:
+            statement = ddl.together(statements, self.owner)
+            patience.patiently(self.session, statement, what, locks, self.waiting, self.waited)
+        except Refused as error:
+            raise _understood(error) from None
+
+    def fold(self, kept: Kept) -> int:
+        """Fold all that is pending of a summary, group by group; returns how many rows it was."""
+        count = 0
+        for part in kept.parts:
+            one = self._fold(part, kept)
+            if one:
+                # Their room is for those that come next.
+                self.session.run(f"VACUUM (SKIP_LOCKED, TRUNCATE false) {part.pending}")
+            count += one
+        return count
+
+    def _fold(self, part: Part, kept: Kept) -> int:
+        count, started = 0, time.monotonic()
+        there = self.session.rows(f"SELECT count(*) AS n FROM {part.pending}")[0]["n"]
+        whole = there <= reading.WHOLE
+        if not whole:
+            # The last VACUUM found it empty, and a plan for an empty table would not do.
+            self.session.run(f"ANALYZE {part.pending}")
+        while True:
+            statements = [*ddl.fold_lock(part, kept), reading.fold(part, whole)]
+            try:
+                limit = f"SET LOCAL lock_timeout = '{self.waiting.lock_timeout:d}ms'; "
+                folded = self.session.rows(limit + ddl.together(statements, self.owner))[0]["folded"]
+            except Refused as error:
+                if error.facts.get("sqlstate") != _LOCK_NOT_AVAILABLE:
+                    raise
+                self.waited.attempts += 1
+                spent = time.monotonic() - started
+                if spent > self.waiting.seconds:
+                    raise Locked(f"fold {kept.summary.label}", self.waited.attempts, spent, []) from None
+                time.sleep(_PAUSE * random.uniform(0.5, 1.0))
+                continue
+            count += int(folded)
+            # What is written meanwhile is for the next time, or there would be no end.
+            if whole or not folded or count >= there:
+                return count
+
+
+def pending(session: Session, kept: Kept) -> int:
+    """How many rows of a summary are not folded."""
+    united = " UNION ALL ".join(f"SELECT count(*) AS n FROM {part.pending}" for part in kept.parts)
+    return int(session.rows(f"SELECT CAST(sum(n) AS int8) AS n FROM ({united}) x")[0]["n"])
+
+
+def drift(session: Session, kept: Kept) -> tuple[int, list[dict[str, t.Any]]]:
+    """How many groups differ from the base tables, and some of them: as the view has each and as it has to be."""
+    statements = [*ddl.path(kept), reading.drift(kept.summary, kept.parts)]
+    found: dict[str, dict[str, t.Any]] = {}
+    count = 0
+    for row in session.rows(ddl.together(statements, "")):
+        count = row["groups"]
+        line = found.setdefault(row["key"], {"kept": None, "counted": None})
+        line["kept" if row["ours"] else "counted"] = json.loads(row["line"])
+    return count, list(found.values())
+
+
+def _understood(error: Refused) -> Refused:
+    """A refusal of the server that has a code of its own."""
+    state = error.facts.get("sqlstate")
+    if state == _DEPENDENT_OBJECTS:
+        return Refused(f"Something depends on it. {error.message}", code="depended_on", **error.facts)
+    if state in _IN_OTHER_PLACES:
+        return Refused(f"Another object has a name of the summary's. {error.message}", code="name_taken", **error.facts)
+    return error

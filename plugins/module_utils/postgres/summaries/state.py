@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a database has of tables and summaries; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import EVENTS, Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
+
+#: What the comments of our views and tables begin with.
+MARK = "scaleout.platform summary: "
+
+#: ``tgenabled`` of the triggers that have to be there.
+ORIGIN, REPLICA, ALWAYS = "O", "R", "A"
+
+
+@dataclasses.dataclass(frozen=True)
+class ColumnFact:
+    """A column of a base table.
+
+    :param type: as SQL writes it.
+    :param base: the type's name, or that of the type below a domain.
+    :param type_schema: of that type.
+    :param extremes: whether PostgreSQL has a smallest and largest value of it.
+    """
+
+    name: str
+    type: str
+    base: str
+    type_schema: str
+    not_null: bool
+    extremes: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Relation:
+    """A table, or a partition of it at any depth.
+
+    :param leaf: whether it has rows itself.
+    :param filtered: whether row security hides rows of it from the summary's owner.
+    :param owned: whether the summary's owner owns it.
+    :param triggers: how each is enabled, by name.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    persistence: str
+    leaf: bool
+    filtered: bool
+    owned: bool
+    triggers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sql(self) -> str:
+        return text.name(self.schema, self.name)
+
+    def lacks(self, part: Part) -> bool:
+        """Whether a trigger of a part is not here, or is not enabled as it has to be."""
+        wanted = {f"{part.stem}_{event}": ORIGIN for event in EVENTS}
+        wanted[f"{part.stem}_row"] = REPLICA
+        if self.leaf:
+            wanted[f"{part.stem}_truncate"] = ALWAYS
+        return any(self.triggers.get(name) != enabled for name, enabled in wanted.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A base table with its partitions.
+
+    :param tree: the table itself first, then what is below it.
+    :param inherits: whether it has a parent or children that are no partitions.
+    :param indexes: for each index without a condition, its columns in order.
+    """
+
+    kind: str
+    is_partition: bool
+    inherits: bool
+    owner: str
+    columns: t.Mapping[str, ColumnFact]
+    tree: tuple[Relation, ...]
+    indexes: tuple[tuple[str, ...], ...]
+
+    @property
+    def root(self) -> Relation:
+        return self.tree[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """A summary that is there.
+
+    :param canonical: its filters as PostgreSQL writes them, by :meth:`.spec.Source.condition`.
+    :param schemas: those of the types that are compared.
+    """
+
+    summary: Summary
+    parts: tuple[Part, ...]
+    canonical: t.Mapping[str, str]
+    schemas: tuple[str, ...] = ()
+    owner: str = ""
+    readers: tuple[str, ...] = ()
+
+    def comment(self) -> str:
+        """What the view's comment says of it."""
+        parts = [
+            {
+                "stem": part.stem,
+                "nullable": sorted(part.nullable),
+                "types": dict(part.types),
+                "numeric": sorted(part.numeric),
+            }
+            for part in self.parts
+        ]
+        said = {"declared": self.summary.declaration(), "parts": parts, "filters": dict(self.canonical)}
+        said["schemas"] = list(self.schemas)
+        # In the order that it has, since the types are also the order of the arguments of filters.
+        return MARK + json.dumps(said)
+
+    @classmethod
+    def of(cls, comment: str, owner: str = "", readers: t.Sequence[str] = ()) -> Kept | None:
+        """The summary that a comment says is there; None for a comment of another's."""
+        if not comment.startswith(MARK):
+            return None
+        try:
+            said = json.loads(comment[len(MARK) :])
+            summary = Summary.of_declaration(said["declared"])
+            parts = tuple(
+                Part(
+                    summary.schema,
+                    part["stem"],
+                    source,
+                    frozenset(part["nullable"]),
+                    part["types"],
+                    frozenset(part["numeric"]),
+                )
+                for part, source in zip(said["parts"], summary.sources)
+            )
+            return cls(summary, parts, said["filters"], tuple(said["schemas"]), owner, tuple(readers))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """What the decision is made on.
+
+    :param view: the kind of relation that has the summary's name, "" for none.
+    :param kept: the summary of that name; None where there is none, or the view is another's.
+    :param stems: those of all parts' objects that are there for this name, in use or left over.
+    :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
+    :param roles: those among the readers that exist.
+    """
+
+    tables: t.Mapping[tuple[str, str], Table]
+    view: str
+    kept: Kept | None
+    stems: tuple[str, ...]
+    in_recovery: bool
+    owner: str
+    may_create: bool | None
+    roles: frozenset[str] = frozenset()
+
+
+def part_comment(summary: Summary) -> str:
+    """What the comment of a part's table says, so that it can be found without the view."""
+    return MARK + json.dumps({"part_of": [summary.schema, summary.name]})

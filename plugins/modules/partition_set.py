@@ -1,0 +1,558 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: partition_set
+short_description: Keep PostgreSQL tables partitioned, with partitions made ahead and old ones put away
+version_added: 0.2.0
+description:
+  - Declares how a table is partitioned, and keeps it so each time the task runs. Many tables go in one task and over
+    one connection, with O(sets).
+  - Creation and retention are separate transactions with separate results. Creation comes first, and nothing that
+    happens in retention undoes it. A set that cannot be done does not stop the other sets; the task fails at its end
+    and says what became of each.
+  - A partition is made as a table apart and then attached, which lets reads and writes of the table go on. No lock is
+    waited for longer than O(lock_timeout); what could not be locked is tried again, and the result says who held it.
+  - The time zone in which a day begins is stored with the set, as the last line of the comment of its table. What the
+    session or the server has for a time zone does not matter.
+  - The present time is the server's. A server whose clock is more than a day from that of the controller is refused.
+author:
+  - The scaleout.platform team (@scaleout)
+extends_documentation_fragment:
+  - scaleout.platform.postgres
+  - scaleout.platform.postgres.client
+  - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_postgres
+  - scaleout.platform.attributes.planned
+  - scaleout.platform.attributes.action
+options:
+  table:
+    description:
+      - Name of one table, as the server has it and without quotes.
+      - One of O(table) and O(sets) is required.
+    type: str
+  schema:
+    description: Schema of the table, without quotes; V(public) when not given. No search path is consulted.
+    type: str
+  by:
+    description: How the table is partitioned; V(range) when not given.
+    type: str
+    choices: [range, hash, list]
+  column:
+    description: The column that the table is partitioned by. Required unless O(state=absent).
+    type: str
+  kind:
+    description:
+      - What the column's values are, of a range. When not given, it follows from the column's type, where C(uuid) is
+        V(uuidv7) and integers are V(number).
+      - V(timestamptz), V(timestamp) and V(date) are the types of PostgreSQL.
+      - V(epoch_seconds) and the others are integers that count the time since 1970.
+      - V(uuidv7) are ids of type C(uuid) that begin with their time, so that the primary key need not hold another
+        column.
+      - V(number) are integers that have nothing to do with time, such as a serial id.
+    type: str
+    choices:
+      - timestamptz
+      - timestamp
+      - date
+      - epoch_seconds
+      - epoch_milliseconds
+      - epoch_microseconds
+      - epoch_nanoseconds
+      - uuidv7
+      - number
+  interval:
+    description:
+      - What one partition holds, of a range. Required for one.
+      - An amount of V(minute), V(hour), V(day), V(week), V(month), V(quarter) or V(year), such as V(month) or
+        V(6 hours); or how many numbers, such as V(1000000).
+      - Less than a day has to divide a day, and months have to divide a year. Weeks and several days count from
+        Monday, 3 January 2000.
+    type: str
+  time_zone:
+    description:
+      - Name of the time zone in which days, months and years begin, such as V(Europe/Berlin).
+      - When not given, it is the one that is stored with the set, and V(UTC) for a set that has none. Another one than
+        the stored one is refused, since the bounds would not fit.
+    type: str
+  premake:
+    description:
+      - How many partitions there are ahead of the one that holds the present time; V(4) when not given.
+      - Of numbers, ahead of the one that holds the largest number of the table.
+    type: int
+  past:
+    description:
+      - How many partitions there are behind the one that holds the present time; V(0) when not given.
+      - For rows that come late, such as those with an id of a minute before a month began. What O(retention) would put
+        away is not made.
+    type: int
+  retention:
+    description:
+      - How long partitions are kept, such as V(12 months); forever when not given. Of numbers, how far below the
+        largest number.
+      - A partition goes when all that it may hold is older.
+    type: str
+  retention_action:
+    description:
+      - What becomes of partitions that are older than O(retention); V(detach) when not given.
+      - V(keep) only reports them. V(detach) makes each a table of its own, in the same schema and with the same name.
+        V(move) does that and moves it to the schema O(move_to). V(drop) drops it with its rows.
+      - It is detached with C(CONCURRENTLY), so that not even reads wait, unless there is a default partition, or
+        a summary of the table that has to change with it. One whose detaching was interrupted is finished by the next
+        run.
+    type: str
+    choices: [keep, detach, drop, move]
+  move_to:
+    description: Schema for O(retention_action=move), which exists.
+    type: str
+  confirm:
+    description:
+      - The name of the table, which is wanted before much is lost.
+      - That is when O(retention_action=drop) would drop more than two partitions at once, or more than a fifth of the
+        rows; and when O(state=absent) would drop rows.
+    type: str
+  name:
+    description:
+      - How partitions are called. A template with fields in single braces.
+      - Of time, C({table}), C({year}), C({month}), C({day}), C({hour}), C({minute}), C({isoyear}), C({week}) and
+        C({quarter}), each of the lower bound in the set's time zone. Of numbers, C({table}), C({lower}) and C({upper}).
+        Of a hash C({table}) and C({remainder}), and of a list C({table}) and C({value}).
+      - When not given, the fields that the interval needs, such as C({table}_y{year}m{month}) of months, which is
+        C(tasks_y2024m01); C({table}_n{lower}), C({table}_h{remainder}) or C({table}_{value}).
+      - Partitions that exist keep the names that they have.
+    type: str
+  modulus:
+    description: How many partitions there are, of a hash. Another number than the existing one is refused.
+    type: int
+  values:
+    description:
+      - The partitions of a list. Each key is a word for O(name), and has the value or the list of values that the
+        partition holds; a null is V(null).
+      - Partitions that exist are compared by their values. One that is not named is left alone.
+    type: dict
+  default:
+    description:
+      - Whether there is a default partition, named as the table with C(_default) behind it. When not given, it is left
+        as it is, and a new table has none.
+      - A default partition hides what is wrong and forbids that partitions are detached with C(CONCURRENTLY).
+        Without one, a row that fits no partition is an error.
+      - Rows in a default partition are moved to the partitions that they belong to, which are created for that.
+        RV(sets[].moved) says how many. Each can be read at every moment. Those that are older than O(retention), or far
+        outside, such as of the year 1 or C(infinity), stay; a warning says how many there are.
+      - V(false) drops it once it has no row.
+    type: bool
+  fill_gaps:
+    description:
+      - Whether gaps between the first and the last partition are filled; V(false) when not given.
+      - Gaps are reported in either case. None is filled that O(retention) would put away.
+    type: bool
+  sub_partitions:
+    description: How each new partition of a range is divided in turn, by the hash of a column.
+    type: dict
+    suboptions:
+      column:
+        description: The column.
+        type: str
+        required: true
+      modulus:
+        description: How many parts each partition has.
+        type: int
+        required: true
+      name:
+        description: How they are called; C({table}_h{remainder}) when not given, where C({table}) is the partition.
+        type: str
+  convert:
+    description:
+      - Whether a plain table with rows is turned into this set, while the application reads and writes;
+        V(false) when not given.
+      - Without it, a table that is not partitioned is refused.
+    type: bool
+  definition:
+    description:
+      - Columns and constraints of a table that does not exist yet, each as in C(CREATE TABLE), such as
+        C(id uuid NOT NULL) or C(PRIMARY KEY (user_id, id)).
+      - A table that exists is not compared with it. Without it, a table that does not exist is refused.
+    type: list
+    elements: str
+  state:
+    description:
+      - Whether the set O(table) is to exist; V(present) when not given.
+      - V(absent) drops the table with all its partitions. When it has rows, O(confirm) is needed.
+    type: str
+    choices: [present, absent]
+  sets:
+    description: Any number of sets; excludes the options that describe one.
+    type: list
+    elements: dict
+    suboptions:
+      table:
+        description: Name of the table, without quotes.
+        type: str
+        required: true
+      schema:
+        description: Schema of the table, as in O(schema).
+        type: str
+      by:
+        description: How the table is partitioned, as in O(by).
+        type: str
+        choices: [range, hash, list]
+      column:
+        description: The column that the table is partitioned by.
+        type: str
+      kind:
+        description: What the column's values are, as in O(kind).
+        type: str
+        choices:
+          - timestamptz
+          - timestamp
+          - date
+          - epoch_seconds
+          - epoch_milliseconds
+          - epoch_microseconds
+          - epoch_nanoseconds
+          - uuidv7
+          - number
+      interval:
+        description: What one partition holds, as in O(interval).
+        type: str
+      time_zone:
+        description: Time zone in which days begin, as in O(time_zone).
+        type: str
+      premake:
+        description: How many partitions there are ahead, as in O(premake).
+        type: int
+      past:
+        description: How many partitions there are behind, as in O(past).
+        type: int
+      retention:
+        description: How long partitions are kept, as in O(retention).
+        type: str
+      retention_action:
+        description: What becomes of old partitions, as in O(retention_action).
+        type: str
+        choices: [keep, detach, drop, move]
+      move_to:
+        description: Schema for old partitions, as in O(move_to).
+        type: str
+      confirm:
+        description: The name of the table, as in O(confirm).
+        type: str
+      name:
+        description: How partitions are called, as in O(name).
+        type: str
+      modulus:
+        description: How many partitions there are, as in O(modulus).
+        type: int
+      values:
+        description: The partitions of a list, as in O(values).
+        type: dict
+      default:
+        description: Whether there is a default partition, as in O(default).
+        type: bool
+      fill_gaps:
+        description: Whether gaps are filled, as in O(fill_gaps).
+        type: bool
+      sub_partitions:
+        description: How each new partition is divided in turn, as in O(sub_partitions).
+        type: dict
+        suboptions:
+          column:
+            description: The column.
+            type: str
+            required: true
+          modulus:
+            description: How many parts each partition has.
+            type: int
+            required: true
+          name:
+            description: How they are called.
+            type: str
+      convert:
+        description: Whether a plain table is turned into this set, as in O(convert).
+        type: bool
+      definition:
+        description: Columns and constraints of a table that does not exist yet, as in O(definition).
+        type: list
+        elements: str
+      state:
+        description: Whether the set is to exist, as in O(state).
+        type: str
+        choices: [present, absent]
+  lock_timeout:
+    description:
+      - Milliseconds that one attempt waits for a lock, from V(10) to V(10000).
+      - What the application sends behind it waits as long at the most. It is to be less than the server's
+        C(deadlock_timeout), so that in a deadlock it is always this task that gives way.
+    type: int
+    default: 500
+  lock_patience:
+    description: Seconds that a set's locks are tried for, again and again with pauses; V(0) for a single attempt.
+    type: int
+    default: 60
+  batch_rows:
+    description:
+      - How many rows one transaction copies at the most, out of a default partition.
+      - It is also the most rows that are moved out of one without a primary key, in one transaction.
+    type: int
+    default: 10000
+  controller_time:
+    description:
+      - Seconds since 1970, by the controller's clock. The task supplies it by itself.
+      - Where the module runs without its action plugin, the clock of the host where it runs serves.
+    type: float
+notes:
+  - The user needs to own the table, or to be a superuser, and to have C(CREATE) on its schema. With
+    O(retention_action=move) also on O(move_to).
+  - With several hosts in O(login_host), with commas between them, the one that takes writes is used.
+  - New partitions have the indexes, constraints, defaults, generated columns, storage, statistics, tablespace, owner,
+    replica identity and row security of their table, as far as the server does not take these from the table anyway.
+  - The order of locks is the same in each run. It is documented in docs/partitions.md.
+seealso:
+  - module: scaleout.platform.partition_set_info
+    description: Says how far ahead partitions are made, and what is wrong with them.
+  - module: community.postgresql.postgresql_table
+    description: Creates plain tables.
+"""
+
+EXAMPLES = r"""
+- name: Tasks by month of their UUIDv7 id, two years of them, the older ones put away as tables of their own
+  scaleout.platform.partition_set:
+    login_db: shard_0
+    table: tasks
+    column: id
+    interval: month
+    premake: 3
+    past: 1
+    retention: 24 months
+  become: true
+  become_user: postgres
+
+- name: A table that does not exist yet, by day in Berlin
+  scaleout.platform.partition_set:
+    login_db: shard_0
+    table: visits
+    column: seen_at
+    interval: day
+    time_zone: Europe/Berlin
+    premake: 14
+    definition:
+      - id bigint GENERATED ALWAYS AS IDENTITY
+      - seen_at timestamptz NOT NULL
+      - path text NOT NULL
+  become: true
+  become_user: postgres
+
+- name: All sets of a database over one connection
+  scaleout.platform.partition_set:
+    login_db: shard_0
+    sets:
+      - table: tasks
+        column: id
+        interval: month
+      - table: visits
+        column: seen_at
+        interval: day
+        retention: 90 days
+        retention_action: drop
+      - table: notes
+        by: hash
+        column: user_id
+        modulus: 8
+      - table: orders
+        by: list
+        column: country
+        values:
+          eu: [DE, FR]
+          us: US
+  become: true
+  become_user: postgres
+"""
+
+RETURN = r"""
+sets:
+  description: What became of each set, in the order given; what check mode would do, there.
+  returned: always, once the options were right
+  type: list
+  elements: dict
+  contains:
+    table:
+      description: Name of the table.
+      type: str
+      sample: tasks
+    schema:
+      description: Its schema.
+      type: str
+      sample: public
+    outcome:
+      description:
+        - V(unchanged), V(changed) or V(failed). A set that failed may have been changed before; RV(sets[].created) and
+          the others say what was done.
+      type: str
+      sample: changed
+    code:
+      description: Why it failed, as in docs/codes.md; V(null) otherwise.
+      type: str
+      sample: locked
+    msg:
+      description: The same in a sentence; V(null) otherwise.
+      type: str
+    created:
+      description: Partitions that were created and attached.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the partition.
+          type: str
+          sample: tasks_y2024m01
+        bounds:
+          description: What it holds, in UTC.
+          type: str
+          sample: FROM 2024-01-01 00:00:00+00 TO 2024-02-01 00:00:00+00
+    retired:
+      description: Partitions that are older than O(retention).
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the partition.
+          type: str
+          sample: tasks_y2022m01
+        action:
+          description: V(detached), V(dropped), V(moved), V(finalized) for one whose detaching was finished, or V(kept).
+          type: str
+          sample: detached
+        bounds:
+          description: What it holds, in UTC.
+          type: str
+          sample: FROM 2022-01-01 00:00:00+00 TO 2022-02-01 00:00:00+00
+    moved:
+      description: Rows that were moved out of the default partition.
+      type: int
+      sample: 0
+    gaps:
+      description: Ranges between partitions that no partition holds, after the task.
+      type: list
+      elements: str
+      sample: []
+    partitions:
+      description: How many partitions there are after the task.
+      type: int
+      sample: 28
+    last_bound:
+      description: The upper bound of the last partition after the task; V(null) where there is none.
+      type: str
+      sample: 2024-05-01 00:00:00+00
+    time_zone:
+      description: The time zone of the set; V(null) of one that is not by time.
+      type: str
+      sample: UTC
+    attempts:
+      description: How many times a lock was asked for, beside the first time.
+      type: int
+      sample: 0
+    waited:
+      description: Seconds that were spent waiting for locks, pauses included.
+      type: float
+      sample: 0.0
+    holders:
+      description: Who held a lock that was waited for.
+      type: list
+      elements: dict
+      contains:
+        pid:
+          description: Process of the server.
+          type: int
+          sample: 4711
+        user:
+          description: Name of its role.
+          type: str
+          sample: reports
+        application:
+          description: What it calls itself.
+          type: str
+          sample: psql
+        state:
+          description: As in C(pg_stat_activity); V(null) where this user may not see it.
+          type: str
+          sample: idle in transaction
+        seconds:
+          description: How long its transaction has been open; V(null) where this user may not see it.
+          type: float
+          sample: 12.5
+        mode:
+          description: The lock that it held.
+          type: str
+          sample: AccessShareLock
+        relation:
+          description: On what.
+          type: str
+          sample: public.tasks
+"""
+
+from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_partitions import KeepPartitions
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import KINDS
+
+# Without defaults here: an option that was given must be told from one that was not. PartitionSet has the defaults.
+SET_SPEC = {
+    "table": {"type": "str"},
+    "schema": {"type": "str"},
+    "by": {"type": "str", "choices": ["range", "hash", "list"]},
+    "column": {"type": "str"},
+    "kind": {"type": "str", "choices": list(KINDS)},
+    "interval": {"type": "str"},
+    "time_zone": {"type": "str"},
+    "premake": {"type": "int"},
+    "past": {"type": "int"},
+    "retention": {"type": "str"},
+    "retention_action": {"type": "str", "choices": ["keep", "detach", "drop", "move"]},
+    "move_to": {"type": "str"},
+    "confirm": {"type": "str"},
+    "name": {"type": "str"},
+    "modulus": {"type": "int"},
+    "values": {"type": "dict"},
+    "default": {"type": "bool"},
+    "fill_gaps": {"type": "bool"},
+    "sub_partitions": {
+        "type": "dict",
+        "options": {
+            "column": {"type": "str", "required": True},
+            "modulus": {"type": "int", "required": True},
+            "name": {"type": "str"},
+        },
+    },
+    "convert": {"type": "bool"},
+    "definition": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"]},
+}
+
+
+def main() -> None:
+    run(
+        lambda module: KeepPartitions.of(module.params, module.check_mode),
+        dict(
+            connection.ARGUMENT_SPEC,
+            **SET_SPEC,
+            sets={
+                "type": "list",
+                "elements": "dict",
+                "options": dict(SET_SPEC, table={"type": "str", "required": True}),
+            },
+            lock_timeout={"type": "int", "default": 500},
+            lock_patience={"type": "int", "default": 60},
+            batch_rows={"type": "int", "default": 10000},
+            controller_time={"type": "float"},
+        ),
+        secrets_in=connection.secrets_in,
+        required_one_of=[("table", "sets")],
+        required_by={option: ("table",) for option in SET_SPEC if option != "table"},
+        mutually_exclusive=[(option, "sets") for option in SET_SPEC],
+    )
+
+
+if __name__ == "__main__":
+    main()
