@@ -101,7 +101,7 @@ class Figures:
 
 
 class Consul:
-    """Answers for the one key that the API reads; a query that waits for something newer is held for ever."""
+    """Answers for the one key that the API reads; a query that waits for something newer is held forever."""
 
     def __init__(self, document: bytes) -> None:
         entry = json.dumps([{"Value": base64.b64encode(document).decode()}]).encode()
