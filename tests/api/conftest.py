@@ -42,11 +42,11 @@ def api(lab: Lab) -> ApiServer:
 
 @pytest.fixture
 def another(lab: Lab) -> t.Iterator[t.Callable[..., ApiServer]]:
-    """Make further API servers, not started yet, from environment variables."""
+    """Make further API servers, not started yet, from a clock's error and environment variables."""
     made: list[ApiServer] = []
 
-    def make(**variables: str) -> ApiServer:
-        made.append(ApiServer(lab.consul.address, lab.directory / "api-more.log", **variables))
+    def make(ahead: int = 0, **variables: str) -> ApiServer:
+        made.append(ApiServer(lab.consul.address, lab.directory / "api-more.log", ahead, **variables))
         return made[-1]
 
     yield make

@@ -112,6 +112,13 @@ class EventsLab:
         query = "SELECT event_id::text FROM events WHERE user_id = %s ORDER BY event_id"
         return [row[0] for row in self.analytics.execute(query, [user_id], "analytics")]
 
+    def counts_of(self, user_id: str) -> tuple[int, ...]:
+        """What the analytics count of the user: events, tasks, completed tasks, habits, and the best streak."""
+        query = (
+            "SELECT events, total_tasks, completed_tasks, total_habits, best_streak FROM user_stats WHERE user_id = %s"
+        )
+        return self.analytics.execute(query, [user_id], "analytics")[0]
+
     def kinds_of(self, user_id: str) -> dict[str, int]:
         """How many events of each kind the analytics have of the user."""
         query = "SELECT kind, count(*) FROM events WHERE user_id = %s GROUP BY kind"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The whole of it: two primaries with a standby each, the second pair behind PgBouncer, four shards, Consul with their
-map, and two API servers."""
+map, and two API servers. Maintenance has been to half of the shards (see ``months.py``)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from reference_api.shard_map import ShardMap
 
+from . import months
 from .consul import Consul
 from .pgbouncer import PgBouncer
 from .postgres import Postgres
@@ -20,6 +21,10 @@ from .server import ApiServer, environment, run
 from .waiting import until
 
 KEY = "scaleout/shard_map"
+#: The shards whose tasks are partitioned by month, and those with the view ``user_stats``: each way once.
+BY_MONTH, SUMMED = "13", "23"
+#: Months with a partition before the current one, and after it.
+PAST, AHEAD = 23, 2
 
 
 class Lab:
@@ -47,8 +52,16 @@ class Lab:
         self.publish()
         migration = run("reference_api.migrate", environment(self.consul.address))
         assert migration.returncode == 0, migration.stderr
+        self._maintain()
         for api in (self.a, self.b):
             api.start()
+
+    def _maintain(self) -> None:
+        for shard in BY_MONTH:
+            first, last = (months.following(months.this_month(), by) for by in (-PAST, AHEAD))
+            months.partition(self.primary_of(shard), f"shard_{shard}", first, last)
+        for shard in SUMMED:
+            months.summarize(self.primary_of(shard), f"shard_{shard}")
 
     @staticmethod
     def _start_pair(primary: Postgres, standby: Postgres, shards: t.Iterable[int]) -> None:

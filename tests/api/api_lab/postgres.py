@@ -42,6 +42,8 @@ host all         all      127.0.0.1/32 scram-sha-256
 
 
 def binaries() -> pathlib.Path:
+    if named := os.environ.get("SCALEOUT_POSTGRES"):
+        return pathlib.Path(named)
     versions = pathlib.Path("/usr/lib/postgresql").glob("*/bin/initdb")
     newest = max(versions, key=lambda path: float(path.parts[-3]), default=None)
     if newest is None:

@@ -65,8 +65,24 @@ class Answer:
         return self.headers["Session-Token"]
 
 
+# A wrong clock for this process alone.
+_WRONG = """
+import sys, time
+right = time.time_ns
+time.time_ns = lambda: right() + {seconds} * 10**9
+time.time = lambda: time.time_ns() / 10**9
+from reference_api.__main__ import main
+sys.exit(main())
+"""
+
+
 class ApiServer:
-    def __init__(self, consul_address: str, log: pathlib.Path, **variables: str) -> None:
+    """
+    :param ahead: seconds by which its clock is wrong.
+    """
+
+    def __init__(self, consul_address: str, log: pathlib.Path, ahead: int = 0, **variables: str) -> None:
+        self._program = ["-c", _WRONG.format(seconds=ahead)] if ahead else ["-m", "reference_api"]
         (self.port,) = free_ports(1)
         self.log = log
         self._variables = environment(consul_address, PORT=str(self.port), **variables)
@@ -75,7 +91,7 @@ class ApiServer:
     def start(self, wait: bool = True) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "reference_api"], env=self._variables, stdout=log, stderr=log
+                [sys.executable, *self._program], env=self._variables, stdout=log, stderr=log
             )
         if wait:
             until(self.is_ready, 20, "the API is ready")

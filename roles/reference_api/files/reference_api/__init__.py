@@ -7,6 +7,7 @@ How a request travels, and where to read about each step:
     envelope.py      the outermost layer: request id, the headers of every response, metrics
     routers/         HTTP: what is asked for, what is answered
     tables.py        SQL for rows that belong to a user (pure); outbox.py adds the events to it, streaks.py counts days
+    pages.py         a page of a listing (pure); windows.py says how far back it looks where a table is in months
     shards.py        which shard, which of its servers, what to do when one fails
     cache/           what Redis keeps of the rows, and why it never shows too little
     freshness.py     whether a replica has the caller's own writes (pure)

@@ -20,7 +20,7 @@ from .metrics import Metrics
 from .pulse import Pulse
 from .queue_watch import QueueWatch
 from .routers import analytics as analytics_routes
-from .routers import goals, habits, notifications, tasks, users
+from .routers import goals, habits, notifications, stats, tasks, users
 from .schemas.errors import RESPONSES
 from .settings import Settings
 from .shards import Shared
@@ -69,6 +69,6 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     app.add_middleware(Envelope, metrics=metrics)
     app.include_router(health.router)
-    for module in (users, tasks, habits, goals, notifications, analytics_routes):
+    for module in (users, tasks, habits, goals, notifications, stats, analytics_routes):
         app.include_router(module.router, responses=RESPONSES)
     return app

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import typing as t
 import uuid
+from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,6 +20,8 @@ from starlette.exceptions import HTTPException
 
 #: Seconds after which a caller may try again: the time in which a server that came back is noticed, rounded up.
 RETRY_AFTER = 1
+#: The last millisecond that Python has a date for.
+_LAST = 253402300799999
 
 
 class ApiError(Exception):
@@ -78,6 +81,26 @@ class ShardUnavailable(ApiError):
         super().__init__(f"Shard {shard} is unavailable: {reason}.", shard=shard)
 
 
+class IdOutOfRange(ApiError):
+    """A shard has no partition for the time of a new id; nothing was changed. Another server may have a better clock.
+
+    :param made: milliseconds since 1970, when the id was made by this server's clock.
+    :param ahead: seconds by which that clock is ahead of the shard's primary's, or behind if negative.
+    """
+
+    status = 503
+    code = "id_out_of_range"
+
+    def __init__(self, shard: str, made: int, ahead: float) -> None:
+        days = round(abs(ahead) / 86400)
+        #: ``clock`` of this server, or ``partition`` that was not made in time.
+        self.cause = "clock" if days else "partition"
+        why = "which has no partition yet"
+        if days:
+            why = f"by this server's clock, which is {days} days {'ahead of' if ahead > 0 else 'behind'} the database's"
+        super().__init__(f"Shard {shard} takes no row of {_day(made)}, {why}.", shard=shard)
+
+
 class OutcomeUnknown(ApiError):
     """The connection was lost during a write: it may have happened or not, and it is not known yet which."""
 
@@ -97,6 +120,10 @@ def body(code: str, message: str, request_id: str, **extra: t.Any) -> dict[str, 
     return {"error": {"code": code, "message": message, "request_id": request_id, **extra}}
 
 
+def _day(milliseconds: int) -> str:
+    return datetime.fromtimestamp(min(milliseconds, _LAST) / 1000, UTC).date().isoformat()
+
+
 def install(app: FastAPI) -> None:
     """Give every error that FastAPI, Starlette or a router raises its one shape."""
 
@@ -112,7 +139,13 @@ def install(app: FastAPI) -> None:
         return JSONResponse(content, status, headers=dict(headers or {}))
 
     async def on_api_error(request: Request, error: ApiError) -> JSONResponse:
-        if error.status == 503 and "shard" in error.extra:
+        if isinstance(error, IdOutOfRange):
+            request.app.state.metrics.ids_refused.labels(error.extra["shard"], error.cause).inc()
+            # A wrong clock is no fault of the shard.
+            counts = error.cause == "partition"
+        else:
+            counts = error.status == 503
+        if counts and "shard" in error.extra:
             # More servers would make it worse: growth of the pool holds while there are too many of them.
             request.app.state.metrics.shard_errors.labels(error.extra["shard"], error.code).inc()
         return answer(request, error.status, error.code, error.message, error.headers, **error.extra)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 Rows = list[dict[str, t.Any]]
 Parameters = t.Mapping[str, t.Any]
+#: Statements that travel together.
+Step = tuple[t.Sequence[str], Parameters]
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,15 @@ _PRIMARY_GUARD = (
     " CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_current_wal_insert_lsn() - '0/0'::pg_lsn END AS lsn"
 )
 
-#: Where a server is in its log, and whether it replays another's.
-POSITION = """
+#: What the watch asks a server for, the fields of :class:`watch.Seen`. It takes no lock on the table.
+LOOK = """
     SELECT pg_is_in_recovery() AS standby,
            coalesce(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END
-                    - '0/0'::pg_lsn, 0)::bigint AS lsn
+                    - '0/0'::pg_lsn, 0)::bigint AS lsn,
+           extract(epoch FROM clock_timestamp())::double precision AS clock,
+           coalesce((SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('tasks')), false) AS partitioned,
+           coalesce((SELECT relkind = 'v' AND has_table_privilege(oid, 'SELECT')
+                     FROM pg_class WHERE oid = to_regclass('user_stats')), false) AS summed
 """
 
 

@@ -38,6 +38,12 @@ class Metrics:
             ["shard", "code"],
             registry=self.registry,
         )
+        self.ids_refused = Counter(
+            "reference_api_ids_refused",
+            "New rows that no partition takes, because of this server's clock or for lack of a partition.",
+            ["shard", "cause"],
+            registry=self.registry,
+        )
         self.reads = Counter(
             "reference_api_reads", "Reads that a database answered, by its role.", ["role"], registry=self.registry
         )
@@ -93,7 +99,13 @@ class _ClusterCollector:
             "Whether a primary refuses writes, by the cause: disk_full or read_only.",
             labels=["shard", "server", "cause"],
         )
+        ahead = GaugeMetricFamily(
+            "reference_api_clock_ahead_seconds",
+            "Seconds by which this server's clock is ahead of a primary's, or behind if negative.",
+            labels=["shard", "server"],
+        )
         for shard_id, watch in self._cluster.watches.items():
+            ahead.add_metric([shard_id, watch.primary.name], watch.ahead)
             for cause in LASTING:
                 trouble.add_metric([shard_id, watch.primary.name, cause], float(watch.primary.trouble == cause))
             up.add_metric([shard_id, watch.primary.name, "primary"], float(bool(watch.primary.up)))
@@ -101,7 +113,7 @@ class _ClusterCollector:
                 up.add_metric([shard_id, replica.name, "replica"], float(bool(replica.up)))
                 age.add_metric([shard_id, replica.name], watch.age(replica))
                 in_use.add_metric([shard_id, replica.name], float(watch.in_use(replica)))
-        yield from (up, age, in_use, trouble)
+        yield from (up, age, in_use, trouble, ahead)
 
         pool = GaugeMetricFamily(
             "reference_api_pool",

@@ -18,7 +18,7 @@ import random
 import time
 import typing as t
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 from fastapi.encoders import jsonable_encoder
@@ -26,15 +26,15 @@ from fastapi.encoders import jsonable_encoder
 from . import messages
 from .cache.caches import Caches, Entry
 from .cluster import Cluster
-from .errors import OutcomeUnknown, ShardUnavailable
+from .errors import IdOutOfRange, OutcomeUnknown, ShardUnavailable
 from .exchange import Exchange
 from .freshness import PRIMARY, RecentWrites
-from .messages import Message, Parameters, Reply, Rows
+from .messages import Message, Parameters, Reply, Rows, Step
 from .metrics import Metrics
 from .outbox import Event, parameters_of, with_events
 from .servers import Lost, Server, Unavailable
 from .shard_map import Shard, ShardMap
-from .uuid7 import Uuid7
+from .uuid7 import Uuid7, milliseconds_of
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ PATIENCE = 2.0
 REPLICA_PATIENCE = 0.75
 
 Found = t.Callable[[list[Rows]], bool]
+#: What to read beside the rows that were read so far; None at the end.
+Further = t.Callable[[list[Rows]], Step | None]
 Content = t.TypeVar("Content")
 
 
@@ -106,6 +108,7 @@ class Session:
         :param before: statements that come first in the same transaction, such as one that takes a lock.
         :param cached: the kinds of rows whose caches are told.
         :raises ShardUnavailable: it did not happen.
+        :raises IdOutOfRange: it did not happen, for ``row_id`` is of a time for which there is no partition.
         :raises OutcomeUnknown: it is not known whether it happened.
         :raises psycopg.Error: PostgreSQL refuses it, such as for a foreign key.
         """
@@ -116,8 +119,12 @@ class Session:
         told = await self._caches.begin(cached, user_id, version)
         try:
             reply = await self._send(shard, self._in_force.watch_of(shard).primary, message, _deadline(PATIENCE))
-        except (ShardUnavailable, psycopg.Error):
+        except (ShardUnavailable, psycopg.Error) as error:
             await told.end(None)
+            # Of this state only a row without a partition names no constraint.
+            if isinstance(error, psycopg.errors.CheckViolation) and not error.diag.constraint_name:
+                watch = self._in_force.watch_of(shard)
+                raise IdOutOfRange(shard.id, milliseconds_of(row_id), watch.ahead) from None
             raise
         except Lost:
             # The caches take the write for one that is still under way.
@@ -129,11 +136,23 @@ class Session:
         await told.end(reply.lsn)
         return reply.rows[-1]
 
-    async def read_primary(self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters) -> list[Rows]:
+    def is_partitioned(self, user_id: uuid.UUID) -> bool:
+        """Whether the table of tasks is, in the user's shard."""
+        return self._in_force.watch_of(self._shard_of(user_id)).partitioned
+
+    def is_summed(self, user_id: uuid.UUID) -> bool:
+        """Whether the user's shard has the view ``user_stats``."""
+        return self._in_force.watch_of(self._shard_of(user_id)).summed
+
+    async def read_primary(
+        self, user_id: uuid.UUID, statements: t.Sequence[str], parameters: Parameters, further: Further = lambda _: None
+    ) -> list[Rows]:
         """
+        :param further: what more to read. Each time is a transaction of its own, so a row that was read first may have
+            changed since.
         :raises ShardUnavailable: the primary cannot answer.
         """
-        reading = await self._from_primary(self._shard_of(user_id), statements, parameters, _deadline(PATIENCE))
+        reading = await self._in_steps(self._shard_of(user_id), statements, parameters, further)
         return reading.rows
 
     async def read_user(self, user_id: uuid.UUID, statement: str, parameters: Parameters) -> Rows:
@@ -160,11 +179,13 @@ class Session:
         parameters: Parameters,
         content_of: t.Callable[[list[Rows]], Content],
         from_replicas: bool,
+        further: Further = lambda _: None,
     ) -> Content:
         """Read something of a user from the cache, else as :meth:`read_primary` or :meth:`read` would.
 
         :param content_of: makes of the rows what is kept and returned; an error that it raises is not kept. What comes
             from the cache has been JSON: of times and ids only the text.
+        :param further: see :meth:`read_primary`; not with ``from_replicas``.
         :raises ShardUnavailable: no server can answer correctly.
         """
         shard, version = self._shard_of(entry.user_id), self.map.version
@@ -179,7 +200,7 @@ class Session:
         if from_replicas:
             reading = await self._read(shard, statements, parameters, need_of_process, found=_a_row)
         else:
-            reading = await self._from_primary(shard, statements, parameters, _deadline(PATIENCE))
+            reading = await self._in_steps(shard, statements, parameters, further)
         content = content_of(reading.rows)
         if found.lease and reading.source != "proved":
             body = json.dumps(jsonable_encoder(content), separators=(",", ":")).encode()
@@ -231,6 +252,18 @@ class Session:
                     if reading and found(reading.rows):
                         return reading
             raise
+
+    async def _in_steps(
+        self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, further: Further
+    ) -> _Reading:
+        """What is read later shows at least what the first position shows, so that one stands for all."""
+        reading = await self._from_primary(shard, statements, parameters, _deadline(PATIENCE))
+        while (step := further(reading.rows)) is not None:
+            # A server that has just answered gets its full time again; the old deadline may have passed while this
+            # process was late.
+            more = await self._from_primary(shard, *step, _deadline(PATIENCE))
+            reading = replace(reading, rows=[*reading.rows, *more.rows])
+        return reading
 
     async def _from_primary(
         self, shard: Shard, statements: t.Sequence[str], parameters: Parameters, deadline: float

@@ -11,8 +11,10 @@ import typing as t
 from dataclasses import dataclass
 
 from .outbox import Event
+from .windows import Window
 
-_USER = "SELECT id FROM users WHERE id = %(user_id)s"
+#: Whether there is such a user.
+USER = "SELECT id FROM users WHERE id = %(user_id)s"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class OwnedTable:
     :param columns: what is read of a row.
     :param payload: the columns that the events of a row carry.
     :param from_replicas: whether a replica may be read; else the primary is.
+    :param by_month: whether maintenance may partition the table by month; it may be plain all the same.
     """
 
     name: str
@@ -29,6 +32,7 @@ class OwnedTable:
     columns: tuple[str, ...]
     payload: tuple[str, ...]
     from_replicas: bool = False
+    by_month: bool = False
 
     @property
     def select(self) -> str:
@@ -66,12 +70,24 @@ class OwnedTable:
             f" RETURNING {self._columns}{more}"
         )
 
-    def page(self, is_first: bool) -> tuple[str, str]:
-        """Return two statements: whether there is such a user, and ``limit`` rows, the newest first."""
-        before = "" if is_first else "AND id < %(before)s"
-        return _USER, (
-            f"SELECT {self._columns} FROM {self.name} WHERE user_id = %(user_id)s {before}"
+    def page(self, window: Window) -> str:
+        """Return a statement for ``limit`` rows of a range of ids, the newest first."""
+        since = "" if window.since is None else " AND id >= %(since)s"
+        before = "" if window.before is None else " AND id < %(before)s"
+        return (
+            f"SELECT {self._columns} FROM {self.name} WHERE user_id = %(user_id)s{since}{before}"
             " ORDER BY id DESC LIMIT %(limit)s"
+        )
+
+    def page_with_total(self, window: Window) -> str:
+        """Return one statement for the same and ``total``, how many rows the user has at that moment.
+
+        A user without rows in that range has one line without an id; there is none without such a user.
+        """
+        return (
+            f"SELECT user_stats.total_{self.name} AS total, page.* FROM user_stats"
+            f" LEFT JOIN LATERAL ({self.page(window)}) AS page ON true"
+            " WHERE user_stats.id = %(user_id)s ORDER BY page.id DESC"
         )
 
     @property

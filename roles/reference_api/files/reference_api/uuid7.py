@@ -61,3 +61,8 @@ def _assemble(millisecond: int, counter: int) -> uuid.UUID:
 def milliseconds_of(value: uuid.UUID) -> int:
     """Return when a UUID of version 7 was made, in milliseconds since 1970."""
     return value.int >> 80
+
+
+def first_of(milliseconds: int) -> uuid.UUID:
+    """Return the least UUID of that time, milliseconds since 1970: the bound of a range of ids."""
+    return uuid.UUID(int=milliseconds << 80)

@@ -14,12 +14,13 @@ import contextlib
 import logging
 import time
 import typing as t
+from dataclasses import dataclass
 
 import psycopg
 
 from .freshness import PrimaryHistory
 from .lateness import Silence
-from .messages import POSITION
+from .messages import LOOK
 from .pulse import Pulse
 from .servers import Connection, Server, connection_options, cut_off, one_line, until
 from .settings import Settings
@@ -37,16 +38,33 @@ SILENCE = 1.8
 _TRAVEL = 0.02
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a server says of itself.
+
+    :param standby: whether it replays another's log.
+    :param lsn: where it is in its log.
+    :param clock: its clock, in seconds since 1970.
+    :param partitioned: whether the table of tasks is.
+    :param summed: whether there is the view ``user_stats`` to read, which maintenance keeps exact.
+    """
+
+    standby: bool
+    lsn: int
+    clock: float
+    partitioned: bool
+    summed: bool
+
+
 class Probe:
-    """One connection to one server that asks for its role and position."""
+    """One connection to one server that asks what it is and where it is."""
 
     def __init__(self, server: Server, settings: Settings) -> None:
         self._options = {**connection_options(server.address, settings), "application_name": "reference_api watch"}
         self._connection: Connection = None
 
-    async def ask(self) -> tuple[bool, int]:
-        """Return whether the server is a standby, and its position.
-
+    async def ask(self) -> Seen:
+        """
         :raises TimeoutError: (asyncio's) it does not answer.
         :raises psycopg.Error: it refuses.
         """
@@ -62,18 +80,18 @@ class Probe:
             raise TimeoutError from error
         return await self._query()
 
-    async def _query(self) -> tuple[bool, int]:
+    async def _query(self) -> Seen:
         deadline = asyncio.get_running_loop().time() + PATIENCE
         try:
             with cut_off(self._connection, until(deadline)):
-                cursor = await self._connection.execute(POSITION)
+                cursor = await self._connection.execute(LOOK)
                 row = await cursor.fetchone()
         except psycopg.Error as error:
             if asyncio.get_running_loop().time() < deadline:
                 raise
             await self.close()
             raise TimeoutError from error
-        return row["standby"], row["lsn"]
+        return Seen(**row)
 
     async def close(self) -> None:
         connection, self._connection = self._connection, None
@@ -93,6 +111,10 @@ class Watch:
         self.shard = shard
         self.primary = primary
         self.replicas = tuple(replicas)
+        #: What the primary says (see :class:`Seen`); until it has, no for both, which is right but slow.
+        self.partitioned = self.summed = False
+        #: Seconds by which this process's clock is ahead of the primary's, or behind if negative.
+        self.ahead = 0.0
         self._settings = settings
         self._pulse = pulse
         self._history = PrimaryHistory()
@@ -121,11 +143,13 @@ class Watch:
         return bool(replica.up) and self.age(replica) <= self._settings.replica_max_lag
 
     async def _watch_primary(self) -> None:
-        async def observe(asked_at: float, standby: bool, lsn: int) -> None:
-            if standby:
+        async def observe(asked_at: float, seen: Seen) -> None:
+            if seen.standby:
                 self.primary.mark_down("is in recovery and no primary")
                 return
-            self._history.add(asked_at, lsn)
+            self._history.add(asked_at, seen.lsn)
+            self.partitioned, self.summed = seen.partitioned, seen.summed
+            self.ahead = _ahead(asked_at, seen.clock)
             await self.primary.mark_up()
 
         async def next_turn() -> None:
@@ -136,11 +160,11 @@ class Watch:
         await self._watch(self.primary, observe, next_turn)
 
     async def _watch_replica(self, replica: Server) -> None:
-        async def observe(_asked_at: float, standby: bool, lsn: int) -> None:
-            if not standby:
+        async def observe(_asked_at: float, seen: Seen) -> None:
+            if not seen.standby:
                 replica.mark_down("is not in recovery and no replica")
                 return
-            self._as_of[replica] = max(self._as_of[replica], self._history.as_of(lsn))
+            self._as_of[replica] = max(self._as_of[replica], self._history.as_of(seen.lsn))
             await replica.mark_up()
 
         async def next_turn() -> None:
@@ -155,7 +179,7 @@ class Watch:
     async def _watch(
         self,
         server: Server,
-        observe: t.Callable[[float, bool, int], t.Awaitable[None]],
+        observe: t.Callable[[float, Seen], t.Awaitable[None]],
         next_turn: t.Callable[[], t.Awaitable[None]],
     ) -> None:
         probe = Probe(server, self._settings)
@@ -164,9 +188,9 @@ class Watch:
             while not self._stopped:
                 asked_at = time.monotonic()
                 try:
-                    standby, lsn = await probe.ask()
+                    seen = await probe.ask()
                     silence.broken()
-                    await observe(asked_at, standby, lsn)
+                    await observe(asked_at, seen)
                 except TimeoutError:
                     now = time.monotonic()
                     if silence.add(now - asked_at, self._pulse.lost(asked_at, now)):
@@ -180,3 +204,12 @@ class Watch:
                 await next_turn()
         finally:
             await probe.close()
+
+
+def _ahead(asked_at: float, clock: float) -> float:
+    """How far this process's clock is ahead of a server's that has answered just now.
+
+    :param asked_at: monotonic seconds; the server looked at its clock between then and now.
+    """
+    took = time.monotonic() - asked_at
+    return time.time() - took / 2 - clock

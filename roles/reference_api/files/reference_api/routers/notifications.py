@@ -9,8 +9,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from .. import pagination
-from ..errors import NotFound
 from ..schemas.notifications import Notification, NotificationChanges, NotificationPage
 from ..shards import Session
 from ..tables import OwnedTable
@@ -38,16 +36,7 @@ async def list_notifications(
     user_id: UUID, session: Session = _SESSION, limit: int = owned.LIMIT, cursor: str | None = owned.CURSOR
 ) -> t.Any:
     """The user's notifications, the newest first. No cache has them: the worker, which writes them, knows none."""
-    # One more than asked for tells whether there is a next page.
-    parameters: dict[str, t.Any] = {"user_id": user_id, "limit": limit + 1}
-    if cursor:
-        parameters["before"] = pagination.decode_row(TABLE.name, cursor)
-    user, items = await session.read_primary(user_id, TABLE.page(is_first=not cursor), parameters)
-    if not user:
-        raise NotFound("user", user_id)
-    more = len(items) > limit
-    items = items[:limit]
-    return {"items": items, "next_cursor": pagination.encode_row(TABLE.name, items[-1]["id"]) if more else None}
+    return await owned.read_page(session, TABLE, user_id, limit, cursor, cached=False)
 
 
 @router.patch("/{notification_id}", response_model=Notification)

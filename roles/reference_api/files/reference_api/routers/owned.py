@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from ..cache.caches import Entry
 from ..errors import NotFound
 from ..messages import Parameters, Rows
 from ..outbox import Event
+from ..pages import Page
 from ..shards import Session
 from ..tables import OwnedTable
 
@@ -52,28 +54,22 @@ async def read(session: Session, table: OwnedTable, user_id: UUID, row_id: UUID)
 
 
 async def read_page(
-    session: Session, table: OwnedTable, user_id: UUID, limit: int, cursor: str | None
+    session: Session, table: OwnedTable, user_id: UUID, limit: int, cursor: str | None, cached: bool = True
 ) -> dict[str, t.Any]:
-    """The user's rows, the newest first. The page that callers get who ask for none in particular is cached."""
-    # One more than asked for tells whether there is a next page.
-    parameters: dict[str, t.Any] = {"user_id": user_id, "limit": limit + 1}
-    if cursor:
-        parameters["before"] = pagination.decode_row(table.name, cursor)
-    statements = table.page(is_first=not cursor)
+    """The user's rows, the newest first. The page that callers get who ask for none in particular is cached.
 
-    def content_of(rows: list[Rows]) -> dict[str, t.Any]:
-        user, items = rows
-        if not user:
-            raise NotFound("user", user_id)
-        more = len(items) > limit
-        items = items[:limit]
-        return {"items": items, "next_cursor": pagination.encode_row(table.name, items[-1]["id"]) if more else None}
-
-    if not cursor and limit == pagination.DEFAULT_LIMIT:
+    :param cached: whether any page is.
+    """
+    before = pagination.decode_row(table.name, cursor) if cursor else None
+    by_month = table.by_month and session.is_partitioned(user_id)
+    now = time.time_ns() // 1_000_000 if by_month else None
+    page = Page(table, user_id, limit, before, now, with_total=by_month and not cursor and session.is_summed(user_id))
+    if cached and not cursor and limit == pagination.DEFAULT_LIMIT:
         entry = Entry(table.name, user_id, "page")
-        return await session.read_cached(entry, statements, parameters, content_of, table.from_replicas)
-    read = session.read if table.from_replicas else session.read_primary
-    return content_of(await read(user_id, statements, parameters))
+        return await session.read_cached(entry, *page.first, page.content_of, table.from_replicas, page.further)
+    if table.from_replicas:
+        return page.content_of(await session.read(user_id, *page.first))
+    return page.content_of(await session.read_primary(user_id, *page.first, page.further))
 
 
 async def change(

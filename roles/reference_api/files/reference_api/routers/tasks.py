@@ -27,6 +27,7 @@ TABLE = OwnedTable(
     noun="task",
     columns=("id", "user_id", "title", "description", "status", "due_at", "created_at", "updated_at"),
     payload=("title", "status"),
+    by_month=True,
 )
 _DEFAULTS = {"description": None, "status": "pending", "due_at": None}
 _NULLABLE = frozenset({"description", "due_at"})
