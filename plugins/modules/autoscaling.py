@@ -16,8 +16,8 @@ description:
     them asks for it, and shrinks when all of them do.
   - What was measured comes from the metric store and from the samples that this run has registered. A store that does
     not answer is missing data, and a pool without data is held.
-  - Reads the command line. C(-e application=NAME) is about the pool of one application. C(-e pause=2h -e "why='...'") is
-    the brake, C(-e resume=true) releases it.
+  - Reads the command line. C(-e application=NAME) is about the pool of one application.
+    C(-e pause=2h -e "why='...'") is the brake, C(-e resume=true) releases it.
 options:
   state:
     description:

@@ -540,7 +540,7 @@ sets:
     last_bound:
       description: The upper bound of the last partition after the task; V(null) where there is none.
       type: str
-      sample: 2024-05-01 00:00:00+00
+      sample: "2024-05-01 00:00:00+00"
     time_zone:
       description: The time zone of the set; V(null) of one that is not by time.
       type: str

@@ -142,13 +142,13 @@ sets:
     last_bound:
       description: The upper bound of the last partition of a range; V(null) where there is none.
       type: str
-      sample: 2024-05-01 00:00:00+00
+      sample: "2024-05-01 00:00:00+00"
     covered_until:
       description:
         - The bound up to which each value from the present one on has a partition.
         - V(null) where the present value has none, or of a hash or a list.
       type: str
-      sample: 2024-05-01 00:00:00+00
+      sample: "2024-05-01 00:00:00+00"
     days_ahead:
       description:
         - Days from the server's present time until RV(sets[].covered_until). V(0) where the present time has no

@@ -90,7 +90,13 @@ def running(**settings):
 
 def _run(command):
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/"
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd="/",
+        check=False,
     )
     if done.returncode:
         print(done.stdout, file=sys.stderr)

@@ -121,5 +121,5 @@ def holders_of(session: Session, locks: t.Mapping[int, str]) -> list[Holder]:
     :param locks: modes by the oids of relations.
     """
     pairs = [(oid, held) for oid, mode in locks.items() for held in CONFLICTS[mode]]
-    rows = session.rows(_HOLDERS, {"relations": [oid for oid, _ in pairs], "modes": [held for _, held in pairs]})
+    rows = session.rows(_HOLDERS, {"relations": [oid for oid, _held in pairs], "modes": [held for _oid, held in pairs]})
     return [Holder(**row) for row in rows]

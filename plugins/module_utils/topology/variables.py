@@ -51,8 +51,8 @@ _COMMON = ("app_", "base_")
 STRAY = "_raw_params"
 # The words themselves may be the end of a secret.
 _STRAY_WORDS = (
-    "-e has words that belong to no variable, such as those behind the first space of a value; put the value into quotes "
-    """of its own, as in -e "why='The sale begins'\""""
+    "-e has words that belong to no variable, such as those behind the first space of a value; put the value into "
+    """quotes of its own, as in -e "why='The sale begins'\""""
 )
 #: How near a name is that may be meant, by the ratio of difflib: the prefix alone makes names alike.
 _NEAR = 0.8

@@ -103,9 +103,19 @@ class Decision:
         return t.cast("Root", self.root)
 
     @property
+    def periods(self) -> Grid:
+        """The periods, of a range."""
+        return t.cast("Grid", self.grid)
+
+    @property
     def default(self) -> Partition | None:
         """The default partition that there is."""
         return next((one for one, bound in self.present if isinstance(bound, Default)), None)
+
+    @property
+    def emptied(self) -> Partition:
+        """The default partition, of a set that has one."""
+        return t.cast("Partition", self.default)
 
     @property
     def going(self) -> tuple[Old, ...]:

@@ -11,7 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, periods
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, BadBound
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Bound
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Amount, Grid
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import (
     Partition,
@@ -152,7 +152,7 @@ def record_of(wanted: PartitionSet, axis: Axis, stored: Record) -> Record:
 def grid_of(wanted: PartitionSet, axis: Axis, record: Record) -> Grid:
     """The periods of a set."""
     zone = periods.zone("time_zone", record.time_zone or "UTC")
-    return Grid(axis, t.cast("Amount", wanted.interval), zone)
+    return Grid(axis, t.cast("periods.Amount", wanted.interval), zone)
 
 
 def bounds_of(root: Root, axis: Axis | None) -> tuple[tuple[Partition, Bound], ...]:

@@ -11,7 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import coverage
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision, New, made
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid, Period
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Period
 
 #: Rows so many periods from the present one are far outside: a mistake in the row, most likely.
 REACH = 1_000
@@ -35,7 +35,7 @@ class Strays:
 
 def periods(decision: Decision) -> list[Period]:
     """The periods that rows are moved to: from the retention, or long ago, to far ahead."""
-    grid = t.cast("Grid", decision.grid)
+    grid = decision.periods
     column_type = decision.table.columns[decision.wanted.column]
     current = grid.containing(decision.now)
     found = [current]

@@ -15,7 +15,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks i
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl, queries
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision, New
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import Partition
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import places, statements
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays.places import Strays
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays.statements import Move
@@ -117,7 +116,7 @@ class Mover:
 
         :raises Refused: the rows cannot be moved, or a lock was not had; all is as it was then.
         """
-        root, default = self.decision.table, t.cast("Partition", self.decision.default)
+        root, default = self.decision.table, self.decision.emptied
         facts = self.session.rows(_FACTS, {"root": root.oid, "default": default.oid})[0]
         move = Move(
             root,

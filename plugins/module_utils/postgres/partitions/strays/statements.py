@@ -130,7 +130,7 @@ def condition(sql: t.Any, column: str, bound: Bound, axis: Axis | None) -> t.Any
             if not isinstance(key, float):
                 parts.append(sql.SQL("{} {} {}").format(name, sql.SQL(sign), sql.Literal(axis.literal(key))))
         return sql.SQL(" AND ").join(parts)
-    values = t.cast("Values", bound).values
+    values = bound.values if isinstance(bound, Values) else frozenset()
     literals = [sql.Literal(value) for value in sorted(value for value in values if value is not None)]
     parts = [sql.SQL("{} IN ({})").format(name, sql.SQL(", ").join(literals))] if literals else []
     parts += [sql.SQL("{} IS NULL").format(name)] if None in values else []

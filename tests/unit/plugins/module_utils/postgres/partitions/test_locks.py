@@ -61,7 +61,7 @@ def test_who_holds_the_lock_is_named_and_no_one_waits_long(keep, client, server,
 def test_two_tasks_at_once(keep, client):
     client.run(CREATE_VISITS)
     plans, many = [], {**VISITS, "interval": "day", "premake": 60}
-    threads = [threading.Thread(target=lambda: plans.append(keep(many, patience=20))) for _ in range(3)]
+    threads = [threading.Thread(target=lambda: plans.append(keep(many, patience=20))) for _number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

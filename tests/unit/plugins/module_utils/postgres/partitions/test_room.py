@@ -125,7 +125,7 @@ def test_old_partitions_are_detached_and_keep_their_rows(keep, client):
     assert gone == names[: len(gone)]
     assert len(gone) in (3, 4)
     assert {one["action"] for one in row["retired"]} == {"detached"}
-    assert [name for name, _ in client.rows(CHILDREN, ("visits",))] == sorted(
+    assert [name for name, _bound in client.rows(CHILDREN, ("visits",))] == sorted(
         names[len(gone) :] + [one["name"] for one in row["created"]]
     )
     assert client.one(f"SELECT count(*) FROM {names[0]}") == 10

@@ -172,7 +172,7 @@ def test_a_copy_that_was_begun_goes_on_where_it_was(keep, client, monkeypatch):
         copying.split, "batch", lambda table, first, end: copied.append(first) or for_real(table, first, end)
     )
     monkeypatch.setattr(
-        copying.Copying, "_outlast", lambda self: (_ for _ in ()).throw(ScaleoutError("", code="locked"))
+        copying.Copying, "_outlast", lambda self: (none for none in ()).throw(ScaleoutError("", code="locked"))
     )
     with pytest.raises(ScaleoutError):
         keep(SPLIT)
