@@ -187,12 +187,13 @@ def md5(number: int) -> bytes:
 
 def read_for(dsn: str, seconds: float, done: list[str]) -> None:
     """A transaction that has read the table, and holds its lock for so long."""
-    with contextlib.closing(psycopg2.connect(dsn)) as connection, connection, connection.cursor() as cursor:
+    with contextlib.closing(psycopg2.connect(dsn)) as connection, connection.cursor() as cursor:
         begun = time.monotonic()
         cursor.execute("SELECT count(*) FROM tasks WHERE status = 'open'")
         cursor.execute("SELECT pg_sleep(greatest(0, %s))", (seconds - (time.monotonic() - begun),))
         cursor.execute("SELECT count(*) FROM tasks WHERE user_id = (SELECT id FROM users LIMIT 1)")
         done.append(f"{time.monotonic() - begun:.1f} s")
+        connection.commit()
 
 
 def convert(parameters: dict, split: bool, said: multiprocessing.Queue) -> None:
