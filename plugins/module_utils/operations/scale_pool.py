@@ -25,7 +25,7 @@ Planned = t.Mapping[str, t.Any]
 
 #: Groups of a run, in which the playbook finds its hosts.
 JOINING, LEAVING, UNNEEDED, ACCESS = "scale_joining", "scale_leaving", "scale_unneeded", "scale_access"
-FIREWALL = "scale_firewall"
+FIREWALL, CLOSING = "scale_firewall", "scale_closing"
 #: Those that leave by a decision: they are drained first, while the load of those that stay is watched.
 DRAINING, WATCHED, WATCHING = "scale_draining", "scale_watched", "scale_watching"
 #: Those of them that stay after all.
@@ -123,6 +123,9 @@ def entries(platform: Platform, asked: Asked, planned: Planned) -> list[dict[str
     if planned["joining"]:
         found += [{"name": host, "groups": [ACCESS]} for host in admitting(platform)]
         found += [{"name": host, "groups": [FIREWALL]} for host in guarded(platform)]
+    if planned["leaving"]:
+        gone = {entry["name"] for entry in found if UNNEEDED in entry["groups"]}
+        found += [{"name": host, "groups": [CLOSING]} for host in guarded(platform) if host not in gone]
     return found
 
 
@@ -197,7 +200,7 @@ def admitting(platform: Platform) -> list[str]:
 
 
 def guarded(platform: Platform) -> list[str]:
-    """Return the hosts whose firewall has to admit those that join; a network that is allowed needs no change.
+    """Return the hosts whose firewall admits members by name; a network that is allowed needs no change.
 
     Consul's members all talk to each other, so that is each host of the platform that has a firewall.
     """

@@ -8,6 +8,7 @@ since nothing says who their clients are.
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import typing as t
 
@@ -31,6 +32,8 @@ SESSION = "_firewall_session"
 #: VMs that are not the platform's yet, or not any more.
 _STRANGERS = ("fleet_spare", "fleet_released")
 _JOINING = "scale_joining"
+#: Says that those that leave in this run have left, so that nothing answers to them any more.
+CLOSES = "scale_closes"
 _MONITORING = "monitoring"
 
 _Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -83,6 +86,7 @@ def wanted(platform: Platform, host: str, state: t.Mapping[str, t.Any] | None) -
 
 def rules(platform: Platform, host: str) -> list[Rule]:
     """Return what the host answers to, and to whom; what no host uses is left out."""
+    platform = _after_leaving(platform, host)
     found = [Rule("SSH", tuple(_ssh_ports(platform, host)), _controllers(platform, host) or None)]
     for service in table.here(platform, host):
         found += _OF[service](platform, host) if service in _OF else []
@@ -191,6 +195,25 @@ _OF: dict[str, t.Callable[[Platform, str], list[Rule]]] = {
     "rabbitmq": _of_rabbitmq,
     "nginx": _of_nginx,
 }
+
+
+def _after_leaving(platform: Platform, host: str) -> Platform:
+    """Return the platform as the next run finds it, where the play says that those that leave have left by now.
+
+    One that could not be taken off, or was not reached, is still admitted: it may still serve.
+    """
+    if not platform.is_on(host, CLOSES):
+        return platform
+    groups = {name: list(members) for name, members in platform.groups.items()}
+    left = set(groups.get("scale_leaving", ())) & set(groups.get("platform_reached", ()))
+    left -= {*groups.get("scale_staying", ()), *groups.get("platform_failed", ())}
+    for name in left:
+        for application in platform.value(name, "scale_applications", ()):
+            pool = platform.applications[application].group
+            groups[pool] = [one for one in groups.get(pool, ()) if one != name]
+    unneeded = left & set(groups.get("scale_unneeded", ()))
+    groups["fleet_released"] = [*groups.get("fleet_released", ()), *unneeded]
+    return dataclasses.replace(platform, groups=groups)
 
 
 def _hosts(platform: Platform) -> list[str]:

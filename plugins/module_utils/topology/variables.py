@@ -36,6 +36,7 @@ DECLARED = (
     "scale_protected",
     "scale_provider",
     # What playbooks/_scale.yml gives its plays, which a look during the run finds among the variables of hosts.
+    "scale_closes",
     "scale_gone",
     "scale_joined",
     "scale_left",

@@ -200,6 +200,21 @@ def test_only_a_host_whose_firewall_names_hosts_is_told_of_new_ones(variables, g
 
 
 @pytest.mark.parametrize(
+    ("leaving", "closing"),
+    [
+        ("", []),
+        ("api1", ["lb1", "api2"]),
+        # S4: it has a cache as well, and its own rules change.
+        ("api2", ["lb1", "api1", "api2"]),
+    ],
+)
+def test_hosts_whose_firewall_names_hosts_are_told_of_those_that_leave(leaving, closing):
+    hosts = {host: {**PLATFORM.hosts[host], "firewall_enabled": host in ("lb1", "api1", "api2")} for host in NUMBERS}
+    found = scale_pool.entries(dataclasses.replace(PLATFORM, hosts=hosts), ASKED, planned("", leaving, ""))
+    assert [entry["name"] for entry in found if entry["groups"] == ["scale_closing"]] == closing
+
+
+@pytest.mark.parametrize(
     ("fleet_host", "more"), [({"memory": "2g"}, {"memory": "2g"}), ({"name": "api1"}, {}), (None, {})]
 )
 def test_a_host_is_made_as_large_as_the_others(fleet_host, more):

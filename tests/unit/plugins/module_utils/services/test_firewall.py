@@ -153,6 +153,36 @@ def test_a_host_that_joins_or_leaves_is_admitted_and_a_spare_one_is_not(groups, 
     assert (ADDRESS["spare1"] in consul.sources) is admitted
 
 
+LEAVES = {"platform_reached": ["api1", "api2"], "scale_leaving": ["api2"], "scale_unneeded": ["api2"]}
+
+
+@pytest.mark.parametrize(
+    ("closes", "groups", "at_consul", "at_cache"),
+    [
+        # While it drains it is a client as before.
+        (False, LEAVES, True, True),
+        (True, LEAVES, False, False),
+        # A service beside the pool's still needs it.
+        (True, {**LEAVES, "scale_unneeded": []}, True, False),
+        # Whoever stays after all, could not be taken off, or was not reached, may still serve.
+        (True, {**LEAVES, "scale_staying": ["api2"]}, True, True),
+        (True, {**LEAVES, "platform_failed": ["api2"]}, True, True),
+        (True, {**LEAVES, "platform_reached": ["api1"]}, True, True),
+    ],
+)
+def test_a_host_that_has_left_is_admitted_nowhere(closes, groups, at_consul, at_cache):
+    variables = {"scale_closes": closes, "scale_applications": ["shop"]}
+    sources = {rule.what: rule.sources for rule in rules_of("cache1", groups=groups, **variables)}
+    assert (ADDRESS["api2"] in sources["Consul"], ADDRESS["api2"] in sources["Redis"]) == (at_consul, at_cache)
+    assert ADDRESS["api1"] in sources["Redis"]
+
+
+def test_a_host_that_has_left_a_pool_closes_its_port():
+    given = {"scale_closes": True, "scale_applications": ["shop"], "groups": {**LEAVES, "scale_unneeded": []}}
+    assert "shop" not in [rule.what for rule in rules_of("api2", **given)]
+    assert "shop" in [rule.what for rule in rules_of("api1", **given)]
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"),
     [
