@@ -74,6 +74,16 @@ def show(value: float, unit: str | None = None) -> str:
     return f"{_plain(type(value)(share))}{name}"
 
 
+def human(size: int | None) -> str:
+    """Return a size in bytes as a person reads it: three digits and a unit."""
+    value = float(size or 0)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.3g}{unit}"
+        value /= 1024
+    return f"{value:.3g}TB"
+
+
 def units_of(unit: str) -> list[str]:
     """The units that a setting with this base unit accepts, smallest first."""
     return list(reversed(list(_base(unit)[1])))

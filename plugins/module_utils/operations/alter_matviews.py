@@ -15,6 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import change, server, spec
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import plan as planner
 
@@ -97,7 +98,7 @@ class AlterMatviews(Task):
         }
 
     def _patiently(self, look: t.Callable[[], _Read]) -> _Read:
-        return change.patiently(self.session, self.patience, look, "look at the views", locks.Waited())
+        return waiting.keep_trying(self.session, look, "look at the views", dict, self.patience, locks.Waited())
 
     def close(self) -> None:
         self.session.close()

@@ -96,3 +96,8 @@ class Locked(Refused):
             f"The locks to {what} were not had in {attempts} attempts over {seconds:.0f} s: {who}.",
             holders=[dataclasses.asdict(holder) for holder in holders],
         )
+
+
+def is_busy(error: Refused) -> bool:
+    """Whether a statement failed for lack of a lock: it was not had in time, or we gave way in a deadlock."""
+    return error.facts.get("sqlstate") in ("55P03", "40P01")

@@ -21,13 +21,13 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks i
     Locked,
     Patience,
     Waited,
+    is_busy,
 )
-
-_LOCK_NOT_AVAILABLE = "55P03"
-_DEADLOCK_DETECTED = "40P01"
 
 #: The first pause and the longest one between two attempts, in seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+
+_Done = t.TypeVar("_Done")
 
 # What another user's session does is visible to members of pg_read_all_stats; its pid and names are to all.
 _HOLDERS = """SET LOCAL search_path = '';
@@ -67,19 +67,44 @@ def patiently(
         it says that nothing is left to do.
     :raises Locked: the time is over.
     """
+    again_now = False
+
+    def attempt() -> None:
+        nonlocal statement, again_now
+        if again_now and again is not None:
+            statement = again()
+        again_now = True
+        if statement is not None:
+            run(session, statement, patience.lock_timeout, alone)
+
+    keep_trying(session, attempt, what, lambda: locks, patience, waited)
+
+
+def keep_trying(
+    session: Session,
+    work: t.Callable[[], _Done],
+    what: str,
+    locks: t.Callable[[], t.Mapping[int, str]],
+    patience: Patience,
+    waited: Waited,
+) -> _Done:
+    """Do something that waits for no lock longer than a bound, and again with pauses while one is not to be had.
+
+    :param work: is done whole or not at all.
+    :param locks: gives the locks that it takes, as in :func:`patiently`.
+    :raises Locked: the time is over.
+    """
     started = time.monotonic()
     pause, failed = _FIRST_PAUSE, 0
     try:
         while True:
             try:
-                run(session, statement, patience.lock_timeout, alone)
+                return work()
             except Refused as error:
-                if error.facts.get("sqlstate") not in (_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED):
+                if not is_busy(error):
                     raise
-            else:
-                return
             failed += 1
-            holders = holders_of(session, locks)
+            holders = holders_of(session, locks())
             waited.attempts += 1
             waited.note(holders)
             spent = time.monotonic() - started
@@ -88,10 +113,6 @@ def patiently(
             # Not in step with others who wait for the same.
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, _LONGEST_PAUSE)
-            if again is not None:
-                statement = again()
-                if statement is None:
-                    return
     finally:
         if failed:
             waited.seconds += time.monotonic() - started

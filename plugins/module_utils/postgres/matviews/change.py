@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import random
-import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience, Waited
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews import server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.plan import (
     Create,
@@ -30,59 +28,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matview
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.server import qualified
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.spec import Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.matviews.state import Dependent, Grant, Index
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.patience import holders_of
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.patience import keep_trying
 
-_NOT_HAD = ("55P03", "40P01")
-"""The lock was not had in time, or we were the ones to give way in a deadlock."""
 _CHANGED_VIEW = ("42P16", "42703", "42804")
 """A view cannot be made over the new definition: other columns, or of other types."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
-"""Seconds between two attempts at a lock."""
-
-_Done = t.TypeVar("_Done")
-
-
-def patiently(
-    session: Session,
-    patience: Patience,
-    work: t.Callable[[], _Done],
-    what: str,
-    waited: Waited,
-    locks: t.Callable[[], t.Mapping[int, str]] = dict,
-) -> _Done:
-    """Do something again and again with pauses, while a lock is not to be had.
-
-    Not by ``postgres.patience.patiently``, which takes one statement: an exchange is tried again alone, without
-    building the view again.
-
-    :param what: what it does, for the message.
-    :param waited: is added to.
-    :param locks: gives the locks that it takes, by oids, to say who is in the way.
-    :raises Locked: the time is over.
-    """
-    started, pause, failed = time.monotonic(), _FIRST_PAUSE, 0
-    while True:
-        try:
-            done = work()
-        except Refused as error:
-            if error.facts.get("sqlstate") not in _NOT_HAD:
-                raise
-        else:
-            break
-        failed += 1
-        holders = holders_of(session, locks())
-        waited.attempts += 1
-        waited.note(holders)
-        spent = time.monotonic() - started
-        if spent + pause > patience.seconds:
-            raise Locked(what, failed, spent, holders)
-        # Not in step with others who wait for the same.
-        time.sleep(pause * random.uniform(0.5, 1.0))
-        pause = min(pause * 2, _LONGEST_PAUSE)
-    if failed:
-        waited.seconds += time.monotonic() - started
-    return done
 
 
 class Changer:
@@ -122,7 +71,7 @@ class Changer:
         """Try until the locks on a view are there, or the time is over."""
         waited = self.waited.setdefault(desired.label, Waited())
         locks = functools.partial(server.locks_on, self.session, desired)
-        patiently(self.session, self.patience, work, f"change {desired.label}", waited, locks)
+        keep_trying(self.session, work, f"change {desired.label}", locks, self.patience, waited)
 
     def _run(self, text: str, *parts: t.Any, **named: t.Any) -> None:
         self.session.run(self.sql.SQL(text).format(*parts, **named))

@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import units
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
+from ansible_collections.scaleout.platform.plugins.module_utils.units import human
 
 DEFAULTS = {"replica_lag": "256MB", "archive_lag": "1GB", "slot_retained": "16GB"}
 """The limits of those who do not set their own. The disk is only looked at when ``free_disk`` is set, since it can only
@@ -130,16 +131,6 @@ def reasons(limits: Limits, reading: Reading) -> tuple[str, ...]:
 
 def _over(value: int | None, limit: int | None) -> bool:
     return value is not None and limit is not None and value > limit
-
-
-def human(size: int | None) -> str:
-    """A size as a person reads it: three digits and a unit."""
-    value = float(size or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.3g}{unit}"
-        value /= 1024
-    return f"{value:.3g}TB"
 
 
 def _size(option: str, text: str | None) -> int | None:

@@ -17,6 +17,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils import units
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.pattern import Pattern
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot
+from ansible_collections.scaleout.platform.plugins.module_utils.units import human
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%\Z")
 
@@ -213,16 +214,6 @@ def _why_kept(slot: Slot, slots: t.Mapping[str, Slot], limits: Limits, disk: Dis
 
 def kept(slot: Slot) -> int:
     return slot.retained_bytes or 0
-
-
-def human(size: int | None) -> str:
-    """A size as a person reads it: three digits and a unit, or all of it where that is exact."""
-    value = float(size or 0)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.3g}{unit}"
-        value /= 1024
-    return f"{value:.3g}TB"
 
 
 def _unused(slot: Slot) -> str:

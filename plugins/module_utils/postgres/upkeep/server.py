@@ -9,12 +9,12 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import is_busy
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.upkeep.decide import Analyze, Freeze
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.upkeep.state import Leaf, Root, State
 
 #: Milliseconds that a statement waits for a lock at most.
 LOCK_TIMEOUT = 500
-_LOCK_NOT_AVAILABLE = "55P03"
 
 #: Bounds are printed in the session's time zone and style; names have their schemas.
 _AS_WE_READ = "SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL search_path = ''; "
@@ -88,7 +88,7 @@ def carry_out(session: Session, action: Analyze | Freeze) -> bool:
     try:
         patience.run(session, statement, LOCK_TIMEOUT, alone=True)
     except Refused as error:
-        if error.facts.get("sqlstate") != _LOCK_NOT_AVAILABLE:
+        if not is_busy(error):
             raise
         return False
     return True

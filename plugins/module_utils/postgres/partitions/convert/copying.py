@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience, is_busy
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Default
@@ -30,7 +30,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import (
     WAITS,
     Turn,
-    is_busy,
     render,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import New

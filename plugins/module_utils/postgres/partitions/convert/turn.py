@@ -17,16 +17,19 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience as waiting
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Holder, Locked, Patience, Waited
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import (
+    Holder,
+    Locked,
+    Patience,
+    Waited,
+    is_busy,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import (
     Name,
     Statement,
     Value,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Table
-
-_LOCK_NOT_AVAILABLE = "55P03"
-_DEADLOCK_DETECTED = "40P01"
 
 WEAK_TIMEOUT = 5000
 """Milliseconds of one wait for a lock that stops no reader and no writer; an autovacuum needs a second of them."""
@@ -172,8 +175,3 @@ def render(session: Session, wanted: t.Sequence[Statement]) -> t.Any:
         parts += [sql.SQL(part) if isinstance(part, str) else quote[type(part)](part.text) for part in one]
         parts.append(sql.SQL("; "))
     return sql.Composed(parts[:-1])
-
-
-def is_busy(error: Refused) -> bool:
-    """Whether a statement failed for lack of a lock."""
-    return error.facts.get("sqlstate") in (_LOCK_NOT_AVAILABLE, _DEADLOCK_DETECTED)
