@@ -63,7 +63,7 @@ def test_rows_move_to_partitions_that_are_created_for_them(keep, visits):
     before = visits.rows("SELECT id, seen_at::text, place, double FROM visits ORDER BY 1, 2")
     foreseen = keep({**DAYS, "retention": "30 days"}, check=True)
     assert spread(visits) == {"visits_default": 2503}
-    plan = keep({**DAYS, "retention": "30 days"}, patience=5)
+    plan = keep({**DAYS, "retention": "30 days"}, patience=60)
     assert foreseen.result["sets"][0]["created"] == plan.result["sets"][0]["created"]
     assert foreseen.result["sets"][0]["moved"] == plan.result["sets"][0]["moved"] == 2000
     # What is older than the retention, or far outside, stays and is named.
@@ -124,11 +124,11 @@ def test_each_row_is_seen_once_while_others_write(keep, visits, server, database
     for thread in threads:
         thread.start()
     try:
-        plan = keep({**DAYS, "premake": 6}, patience=30, batch_rows=300, lock_timeout=900)
+        plan = keep({**DAYS, "premake": 6}, patience=150, batch_rows=300, lock_timeout=900)
     finally:
         done.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
     assert failures == []
     assert set(counts) == {(12_000, 4 * 3000 * 3001 // 2)}
     assert plan.result["sets"][0]["moved"] >= 12_000
@@ -154,7 +154,7 @@ def test_an_interrupted_move_is_begun_again(keep, visits, monkeypatch):
     assert visits.rows(LEFT) != []
     fill(visits, 100, 3)
     visits.run("DELETE FROM visits WHERE id > 800")
-    plan = keep(DAYS, batch_rows=300, patience=5)
+    plan = keep(DAYS, batch_rows=300, patience=60)
     assert plan.result["sets"][0]["moved"] == 1700
     assert spread(visits) == {partition(0): 800, partition(1): 800, partition(3): 100}
     assert visits.rows(LEFT) == []
@@ -198,7 +198,7 @@ def test_a_lock_that_is_not_had_leaves_all_as_it_was(keep, visits, server, datab
     # What has no rows in the default partition was created first.
     assert [row["name"] for row in locked.value.facts["sets"][0]["created"]] in ([], [partition(1), partition(2)])
     assert spread(visits) == {"visits_default": 900}
-    keep(DAYS, patience=5)
+    keep(DAYS, patience=60)
     assert spread(visits) == {partition(0): 900}
     assert visits.rows(LEFT) == []
 

@@ -29,7 +29,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
 from .conftest import column, table
 
 WRITERS = 4
-SECONDS, PATIENCE = 4, 40
+SECONDS, PATIENCE = 4, 150
 
 #: Ranges over writer * 1000 + number, so that each writer has rows in each partition; the last is divided by hash.
 SET = """
