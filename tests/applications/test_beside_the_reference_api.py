@@ -182,7 +182,7 @@ def test_ports_answer_to_those_who_use_them_and_to_no_one_else(trio):
 
 def test_a_host_that_was_rebooted_serves_again_behind_its_firewall(trio):
     booted = "systemctl show -p UserspaceTimestamp --value"
-    rules = "nft list table inet scaleout"
+    rules = "nft --stateless list table inet scaleout"
     before = {command: trio.ssh("vm3", command) for command in (booted, rules)}
     lab.engine("restart", f"{platform.VMS.fleet}-vm3")
 
