@@ -230,7 +230,7 @@ def choose(found: t.Sequence[Member], now_in: t.Collection[Server], memory: Memo
         known = each.server in memory.fallen
         if each.passing:
             since = (now if memory.fallen[each.server] is None else memory.fallen[each.server]) if known else None
-            if since is not None and now - since < STEADY_SECONDS:
+            if since is not None and now < since + STEADY_SECONDS:
                 fallen[each.server] = since
         elif not each.withdrawn and (known or each.server in memory.good or each.server in now_in):
             fallen[each.server] = None
@@ -246,10 +246,10 @@ def choose(found: t.Sequence[Member], now_in: t.Collection[Server], memory: Memo
         servers, note = frozenset(now_in) | good, "no instance passes its checks, the last servers stay"
     elif 2 * len(steady) < len(good):
         servers, note = good, f"only {len(steady)} of {len(good)} pass their checks, those whose hosts live stay"
-    elif together is not None and now - together < TOGETHER_SECONDS and frozenset(now_in) & live - servers:
+    elif together is not None and now < together + TOGETHER_SECONDS and frozenset(now_in) & live - servers:
         servers, note = servers | frozenset(now_in) & live, "most failed together, those whose hosts live may recover"
     ends = [since + STEADY_SECONDS - now for since in fallen.values() if since is not None]
-    ends += [together + TOGETHER_SECONDS - now] if together is not None and now - together < TOGETHER_SECONDS else []
+    ends += [together + TOGETHER_SECONDS - now] if together is not None and now < together + TOGETHER_SECONDS else []
     return Choice(servers, servers & live, min([WAIT_SECONDS, *ends]), Memory(good, fallen, together), note)
 
 

@@ -54,7 +54,7 @@ def codes(source):
     """
     found = set()
     tree = ast.parse(source)
-    judges = any(alias.name == "Problem" for node in ast.walk(tree) for alias in getattr(node, "names", ()))
+    judges = any(isinstance(node, ast.alias) and node.name == "Problem" for node in ast.walk(tree))
     judges |= any(getattr(node, "attr", "") == "problem" for node in ast.walk(tree))
     for node in ast.walk(tree):
         if judges:
