@@ -7,10 +7,14 @@ TIMED := @tools/ci/timed
 CI_ROLES := app
 DATA_ROLES := pgbouncer postgres rabbitmq redis
 LONG_ROLES := $(filter-out shared $(CI_ROLES) $(DATA_ROLES),$(notdir $(wildcard molecule/*)))
+# The long tier has the modules of which `unit` tests most on a real PostgreSQL.
+LONG_TARGETS := materialized_view partition_set partition_set_info summary_table table_upkeep
+CI_TARGETS := $(filter-out $(LONG_TARGETS),$(notdir $(wildcard tests/integration/targets/*)))
+END_TO_END := pytest -q -s --durations=12 tests/end_to_end
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit integration integration-bookworm kills kills-all \
-  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
+.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit integration integration-long integration-bookworm kills kills-all \
+  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,8 +48,8 @@ lint: env ## every static check, no rule skipped
 
 # CONTRIBUTING.md has the budget of each part; the parts print what they took.
 test: env ## what CI runs, in at most 35 minutes
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line unit prepare
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration kills molecule
+	@echo 'Two parts at a time; each is printed when it ends, the first after some five minutes.'
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration unit kills molecule
 	@$(MAKE) --no-print-directory end-to-end
 
 test-all: ## and the newest ansible-core, the API, all roles, the lab, applications, Debian 12: at most 120 minutes
@@ -54,9 +58,13 @@ test-all: ## and the newest ansible-core, the API, all roles, the lab, applicati
 unit: env ## planners: tables and properties
 	$(TIMED) unit pytest -q tests/unit
 
-integration: ## each module against a real PostgreSQL and Consul
+integration: ## modules against a real PostgreSQL and Consul
 	@$(LAB) prepare
-	$(TIMED) integration tests/integration/run
+	$(TIMED) integration tests/integration/run $(CI_TARGETS)
+
+integration-long: ## the modules of the databases' upkeep against a real PostgreSQL
+	@$(LAB) prepare
+	$(TIMED) integration-long tests/integration/run $(LONG_TARGETS)
 
 kills: ## seven random kills of a configuration transaction, on one VM
 	@$(LAB) prepare
@@ -97,11 +105,15 @@ api: ## the reference API against real PostgreSQL pairs and Consul
 
 end-to-end: ## the whole trio: up, smoke, second run, faults under load
 	@$(LAB) prepare
-	$(TIMED) end-to-end pytest -q -s --durations=12 tests/end_to_end
+	$(TIMED) end-to-end $(END_TO_END) -m 'not long_tier'
 
-end-to-end-lab: ## the same on the lab, one service a VM
+end-to-end-long: ## what takes minutes, on a trio that is up
 	@$(LAB) prepare
-	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab pytest -q -s --durations=12 tests/end_to_end
+	$(TIMED) end-to-end-long $(END_TO_END) -m long_tier
+
+end-to-end-lab: ## the lab, one service a VM: what can depend on that
+	@$(LAB) prepare
+	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab $(END_TO_END) -m 'not long_tier'
 
 production: ## the production example as it stands, on VMs of its own: from bare hosts until it is removed
 	@$(LAB) prepare

@@ -34,8 +34,11 @@ LOGS = LAB / "logs"
 CHOSEN = LABS[os.environ.get("SCALEOUT_LAB") or "trio"]
 os.environ["ANSIBLE_INVENTORY"] = str(CHOSEN.inventory)
 
-#: For tests that take minutes and add to what a shorter one of the same kind shows: they run on the lab only.
-long_tier = pytest.mark.skipif(CHOSEN.name != "lab", reason="in the long tier: make end-to-end-lab")
+#: For tests that take minutes and add to what a shorter one of the same kind shows: `make end-to-end-long` has them.
+long_tier = pytest.mark.long_tier
+
+#: For tests that need hosts with one service each: they run on the lab only.
+lab_only = pytest.mark.skipif(CHOSEN.name != "lab", reason="needs hosts with one service: make end-to-end-lab")
 
 #: For tests whose answer cannot depend on the number of hosts: they run on the trio only.
 any_size = pytest.mark.skipif(CHOSEN.name == "lab", reason="the same at any size: make end-to-end")

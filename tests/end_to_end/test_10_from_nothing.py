@@ -23,16 +23,18 @@ def foretold(bare):
 
 
 @pytest.fixture(scope="module")
-def up(foretold):
+def up(bare):
     return playbooks.run(*lab.UP, log="10-up")
 
 
+@lab.any_size
 def test_a_check_of_bare_hosts_fails_nowhere(foretold):
     print(f"\ncheck of bare hosts in {foretold.seconds:.0f} s: {len(foretold.changed)} changes foretold")
     foretold.succeeded()
     assert not [name for name, counts in foretold.stats.items() if counts["failures"] or counts["unreachable"]]
 
 
+@lab.any_size
 def test_the_check_changed_nothing(foretold):
     # dpkg knows names that others recommend as well; only what is installed counts.
     query = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' nginx consul 'postgresql-1*' 2>/dev/null"
@@ -47,6 +49,7 @@ def test_up(up):
     assert lab.get("/users?limit=1").status == 200
 
 
+@lab.any_size
 def test_every_package_file_and_service_was_foretold(foretold, up):
     done = {host: up.things(host) for host in lab.hosts()}
     surprises = {host: sorted(things.surprises(done[host], foretold.things(host))) for host in done}

@@ -32,7 +32,7 @@ def test_a_second_run_is_boring(platform):
         assert re.search(rf"^  {phase}\s+[0-9.]+ s$", shown, re.M), f"the phase '{phase}' has no time"
 
 
-@lab.long_tier
+@lab.lab_only
 def test_the_shard_map_is_published_by_itself_and_shown(platform):
     made = playbooks.playbook("publish_map.yml", log="20-map").succeeded()
     assert not made.changes, "\n".join(map(str, made.changes))

@@ -10,6 +10,8 @@ import pytest
 
 from tests.end_to_end import lab, playbooks
 
+pytestmark = lab.any_size
+
 
 @dataclass(frozen=True)
 class Drift:

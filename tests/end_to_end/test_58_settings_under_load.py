@@ -34,7 +34,7 @@ TASKS = {
 }
 
 
-@lab.long_tier
+@lab.lab_only
 def test_no_request_fails_while_every_service_changes(platform):
     with load.ledger("settings", longest=900) as ledger:
         begun = ledger.now
@@ -61,7 +61,7 @@ def started() -> dict[str, float]:
     return {host: float(lab.sql(host, "postgres", query)[0][0]) for host in lab.hosts("postgres")}
 
 
-@lab.long_tier
+@lab.lab_only
 def test_p1_one_database_server_restarts_at_a_time(platform):
     primaries = {host for host in lab.hosts("postgres") if lab.leads(host)}
     before = started()

@@ -119,7 +119,7 @@ def assert_only_its_own(told: dict[str, Any], filled_at: float, freed_at: float,
     assert told["failed"]["last_at"] <= freed_at + HEALS_WITHIN
 
 
-@lab.long_tier
+@lab.lab_only
 def test_p7_a_full_disk_under_a_database_is_named_and_ends_with_it(platform):
     data = lab.sql(VICTIM, "postgres", "SHOW data_directory")[0][0]
     number = lab.sql(VICTIM, "postgres", f"SELECT oid FROM pg_database WHERE datname = 'shard_{SHARD}'")[0][0]
@@ -143,7 +143,7 @@ def test_p7_a_full_disk_under_a_database_is_named_and_ends_with_it(platform):
     assert_only_its_own(told, filled_at, freed_at, {SHARD})
 
 
-@lab.long_tier
+@lab.lab_only
 def test_p7_a_server_that_cannot_write_its_log_gives_up_and_comes_back(platform):
     data = lab.sql(VICTIM, "postgres", "SHOW data_directory")[0][0]
     with small_volume("pg_wal", room=24, prune=True), load.ledger("disk-log") as ledger:

@@ -12,7 +12,7 @@ import yaml
 
 from tests.end_to_end import lab, playbooks
 
-pytestmark = lab.any_size
+pytestmark = lab.long_tier
 
 HOSTS = lab.hosts("api")[:2]
 BALANCERS = lab.hosts("loadbalancer")

@@ -104,6 +104,7 @@ def assert_tells_no_secret(job: Job, secrets: Mapping[str, str]) -> None:
     assert not [name for name, value in secrets.items() if value in job.told]
 
 
+@lab.any_size
 def test_a_job_on_a_platform_that_runs_changes_nothing(awx):
     job = awx.launch("site.yml")
     assert job.status == "successful", job.told[-3000:]
@@ -111,6 +112,7 @@ def test_a_job_on_a_platform_that_runs_changes_nothing(awx):
     assert_tells_no_secret(job, awx.secrets)
 
 
+@lab.any_size
 def test_a_credential_that_lacks_a_secret_is_named(awx):
     job = awx.launch("site.yml", without="redis_password")
     assert job.status == "failed"
@@ -118,6 +120,7 @@ def test_a_credential_that_lacks_a_secret_is_named(awx):
     assert_tells_no_secret(job, awx.secrets)
 
 
+@lab.any_size
 def test_a_survey_reaches_scale_yml(awx):
     kept = awx.launch("scale.yml", api=len(lab.upstream()))
     assert (kept.status, dict(kept.changed)) == ("successful", {}), kept.told[-3000:]
@@ -126,6 +129,7 @@ def test_a_survey_reaches_scale_yml(awx):
     assert "api: 'many' is not how many" in refused.told
 
 
+@lab.any_size
 def test_a_survey_pauses_autoscale_yml_and_a_scheduled_cycle_changes_nothing(awx):
     """The pause ends by itself, before another test looks at the pool."""
     size = len(lab.upstream())

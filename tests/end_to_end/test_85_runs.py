@@ -97,12 +97,14 @@ def test_l8_any_limit_works_and_misses_no_host(platform, pattern):
     assert not made.changes, "\n".join(map(str, made.changes))
 
 
+@lab.any_size
 def test_tags_are_the_names_of_services(platform):
     made = playbooks.playbook("site.yml", "--tags", "nginx", log="85-tags").succeeded()
     assert not made.changes, "\n".join(map(str, made.changes))
     assert 0 < sum(made.tasks.values()) < 25 * len(lab.hosts())
 
 
+@lab.any_size
 def test_s7_of_two_runs_the_second_names_the_first(platform):
     first = started("85-first")
     try:
@@ -121,6 +123,7 @@ def test_s7_of_two_runs_the_second_names_the_first(platform):
     assert not second.changes
 
 
+@lab.any_size
 def test_a_run_that_was_killed_is_finished_by_the_next_at_once(platform):
     first = started("85-killed")
     assert lab.wait_for(lambda: f"{first.pid}" in lease(), 60) is not None

@@ -9,6 +9,8 @@ import time
 
 from tests.end_to_end import lab, load, playbooks
 
+pytestmark = lab.any_size
+
 KINDS = "SELECT relkind FROM pg_class WHERE oid = 'public.tasks'::regclass"
 PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.tasks'::regclass"
 DIFFERENT = """
