@@ -15,7 +15,7 @@ KINDS = "SELECT relkind FROM pg_class WHERE oid = 'public.tasks'::regclass"
 PARTITIONS = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.tasks'::regclass"
 DIFFERENT = """
     SELECT count(*) FROM user_stats AS s
-    FULL JOIN (SELECT user_id, count(*) AS total FROM tasks GROUP BY user_id) AS t USING (user_id)
+    FULL JOIN (SELECT user_id AS id, count(*) AS total FROM tasks GROUP BY user_id) AS t USING (id)
     WHERE coalesce(s.total_tasks, 0) <> coalesce(t.total, 0)
 """
 
