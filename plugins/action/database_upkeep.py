@@ -36,7 +36,7 @@ class ActionModule(ActionBase):
             lines += told(step, done, self._task.check_mode)
             changed = changed or bool(done.get("changed"))
             diffs += [done["diff"]] if done.get("changed") and done.get("diff") else []
-            warnings += [f"{step.place}: {warning}" for warning in done.get("warnings") or ()]
+            warnings += [f"{step.place}: {_warning(one)}" for one in done.get("warnings") or ()]
             if done.get("failed"):
                 failed.append({"database": step.database, "label": step.label, **_outcome(done)})
         host = str(task_vars.get("inventory_hostname", ""))
@@ -60,6 +60,11 @@ class ActionModule(ActionBase):
             module_name=step.module, module_args=arguments, task_vars=task_vars
         )
         return found
+
+
+def _warning(one: t.Any) -> str:
+    """The words of a module's warning, which ansible-core hands to actions as an object of its own."""
+    return str(getattr(getattr(one, "event", None), "msg", one))
 
 
 def _outcome(done: t.Mapping[str, t.Any]) -> dict[str, str]:

@@ -78,7 +78,11 @@ def run(
     except MissingLibrary as error:
         module.fail_json(**{**printable(error.result()), "msg": missing_required_lib(error.library)})
     except ScaleoutError as error:
-        module.fail_json(**printable(error.result()))
+        facts = printable(error.result())
+        # ansible-core wants them told, and not in the result.
+        for warning in facts.pop("warnings", ()):
+            module.warn(warning)
+        module.fail_json(**facts)
     finally:
         if task is not None:
             task.close()

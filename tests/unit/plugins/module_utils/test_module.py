@@ -10,7 +10,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.scaleout.platform.plugins.module_utils import module
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
 PLAN = Plan(before=1, after=2, actions=("raise",), result={"size": 2}, warnings=("Mind the step.",))
@@ -69,6 +69,13 @@ def test_an_error_is_one_sentence_and_the_connection_is_given_back(capsys):
     assert told["failed"]
     assert (told["msg"], told["option"]) == ("size: 0 is too small.", "size")
     assert calls[-1] == "close"
+
+
+def test_a_failure_warns_as_ansible_wants_it(capsys):
+    told, _calls = ran(capsys, Refused("It is shut.", code="shut", warnings=["Mind the step."]))
+    assert (told["failed"], told["code"], len(told["warnings"])) == (True, "shut", 1)
+    assert "Mind the step." in json.dumps(told["warnings"])
+    assert not told.get("deprecations")
 
 
 @pytest.mark.parametrize(
