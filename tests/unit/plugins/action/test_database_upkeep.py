@@ -7,6 +7,7 @@ from __future__ import annotations
 from unittest import mock
 
 from ansible.module_utils._internal import _messages
+
 from ansible_collections.scaleout.platform.plugins.action import database_upkeep
 
 DATABASE = {"database": "shop", "partition_sets": [{"table": "orders"}], "summaries": [], "materialized_views": []}
