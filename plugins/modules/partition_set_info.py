@@ -25,7 +25,9 @@ options:
     description: Schema to look in; all but the system's own when not given.
     type: str
   tables:
-    description: Names of the tables to look at, without quotes; all partitioned ones when not given.
+    description:
+      - Names of the tables to look at, without quotes; all partitioned ones when not given.
+      - One that is not partitioned is refused with the code C(missing), as nothing would watch it.
     type: list
     elements: str
 seealso:
@@ -45,6 +47,7 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that: item.days_ahead is none or item.days_ahead >= 14
     fail_msg: "{{ item.table }} has partitions until {{ item.covered_until }}"
+    quiet: true
   loop: "{{ partitioned.sets }}"
   loop_control:
     label: "{{ item.table }}"
@@ -149,6 +152,12 @@ sets:
         - V(null) where the present value has none, or of a hash or a list.
       type: str
       sample: "2024-05-01 00:00:00+00"
+    covered_until_seconds:
+      description:
+        - The same as a Unix time, in seconds; the server's present time where that has no partition.
+        - V(null) where there is no end, and of a set that is not by time.
+      type: int
+      sample: 1714521600
     days_ahead:
       description:
         - Days from the server's present time until RV(sets[].covered_until). V(0) where the present time has no

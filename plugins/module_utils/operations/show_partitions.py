@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import report, server
@@ -29,6 +30,10 @@ class ShowPartitions(Task):
 
     def plan(self) -> Plan:
         found = server.find(self.session, self.schema, self.tables)
+        missing = sorted({*(self.tables or ())} - {root.name for root, _facts in found})
+        if missing:
+            where = f"the schema {self.schema}" if self.schema else "this database"
+            raise Refused(f"tables: {', '.join(missing)} is no partitioned table of {where}.", code="missing")
         sets = [report.describe(root, facts) for root, facts in found]
         return Plan(before={}, after={}, result={"sets": sets, "exposition": report.exposition(sets)})
 

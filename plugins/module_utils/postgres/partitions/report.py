@@ -24,6 +24,7 @@ _DAY = 86_400_000_000
 #: What a monitoring system reads, with what each means.
 METRICS = {
     "days_ahead": "Days until the upper bound of the last partition that follows the present one without a gap.",
+    "covered_until_seconds": "Unix time until which each moment from the present one on has a partition.",
     "numbers_ahead": "Numbers above the largest one until that bound, of a set whose column is a number.",
     "gaps": "Ranges between partitions that no partition holds.",
     "default_rows": "Rows in the default partition.",
@@ -83,6 +84,7 @@ def describe(root: Root, facts: Facts) -> dict[str, t.Any]:
         "bytes": sum(one.size for one, _bound in held),
         "last_bound": axis.shown(ranges[-1].upper) if axis and ranges else None,
         "covered_until": axis.shown(until) if axis and until is not None else None,
+        "covered_until_seconds": _end(axis, facts, ahead),
         "days_ahead": None if axis is None or axis.is_number else ahead,
         "numbers_ahead": ahead if axis is not None and axis.is_number else None,
         "gaps": [gap.shown(axis) for gap in coverage.gaps(ranges)] if axis else [],
@@ -130,6 +132,13 @@ def _ahead(root: Root, axis: Axis, facts: Facts, until: Key | None) -> float | i
     if axis.is_number:
         return int(until - now)
     return round((axis.micros(until) - axis.micros(now)) / _DAY, 3)
+
+
+def _end(axis: Axis | None, facts: Facts, days: float | int | None) -> int | None:
+    """The Unix time to which days reach, which goes on being true when nothing is written any more."""
+    if axis is None or axis.is_number or days is None:
+        return None
+    return round((facts.clock + days * _DAY) / 1_000_000)
 
 
 def _in_order(held: t.Sequence[tuple[Partition, Bound]]) -> list[tuple[Partition, Bound]]:

@@ -8,6 +8,7 @@ import datetime
 
 import pytest
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_partitions import ShowPartitions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import periods, report
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
@@ -45,6 +46,7 @@ def test_days_ahead(held, days, until):
     said = report.describe(table(*held), Facts(NOON))
     assert (said["days_ahead"], said["covered_until"]) == (days, until)
     assert said["numbers_ahead"] is None
+    assert said["covered_until_seconds"] == (None if days is None else NOON // 1_000_000 + days * 86_400)
 
 
 def test_a_day_begins_in_the_zone_of_the_set():
@@ -106,5 +108,9 @@ def test_a_server_is_asked(server, database, client):
     assert (said["default"], said["default_rows"], said["partition_count"]) == ("a_default", 6, 2)
     assert said["bytes"] > 0
     assert look(schema="nowhere") == []
-    assert look(tables=["plain"]) == []
+    assert [said["table"] for said in look(tables=["a"])] == ["a"]
+    for given, where in ({}, "this database"), ({"schema": "public"}, "the schema public"):
+        with pytest.raises(Refused, match=f"^tables: plain, typo is no partitioned table of {where}.$") as refused:
+            look(tables=["typo", "a", "plain"], **given)
+        assert refused.value.code == "missing"
     assert look("onlooker")[0]["default_rows"] is None
