@@ -127,6 +127,17 @@ def test_playbooks_that_are_named_exist(page):
         assert (ROOT / "playbooks" / f"{name}.yml").exists(), name
 
 
+def test_the_readme_lists_each_playbook_and_each_module_that_a_page_uses():
+    told = set(re.findall(r"`([\w.]+)`", text_of("README.md").partition("## What is inside")[2]))
+    playbooks = {path.name for path in (ROOT / "playbooks").glob("[a-z]*.yml")}
+    modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
+    examples = [block for page in PAGES for block in blocks(page, "yaml")]
+    used = {name for name in modules if any(f"scaleout.platform.{name}:" in block for block in examples)}
+    assert "partition_set" in used
+    assert (playbooks | used) - told == set()
+
+
+
 def test_k7_the_commands_of_the_page_work_on_a_fresh_account(account):
     """The example as it is copied."""
     *first, export_and_preflight, _site, _curl, _again = commands(VMS)
