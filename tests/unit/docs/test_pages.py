@@ -137,7 +137,6 @@ def test_the_readme_lists_each_playbook_and_each_module_that_a_page_uses():
     assert (playbooks | used) - told == set()
 
 
-
 def test_k7_the_commands_of_the_page_work_on_a_fresh_account(account):
     """The example as it is copied."""
     *first, export_and_preflight, _site, _curl, _again = commands(VMS)
