@@ -19,7 +19,7 @@ def bare():
 
 @pytest.fixture(scope="module")
 def foretold(bare):
-    return playbooks.playbook("site.yml", "--check", "--diff", log="10-check-bare")
+    return playbooks.playbook("site.yml", "playbooks/control.yml", "--check", "--diff", log="10-check-bare")
 
 
 @pytest.fixture(scope="module")

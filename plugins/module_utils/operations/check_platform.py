@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     applications,
     base,
     consul,
+    control,
     firewall,
     listen,
     nginx,
@@ -60,6 +61,7 @@ SERVICES: dict[str, Service] = {
     "rabbitmq": t.cast(Service, rabbitmq),
     "app": t.cast(Service, app),
     "nginx": t.cast(Service, nginx),
+    "control": t.cast(Service, control),
 }
 
 #: Services with a list of users, whose passwords are secrets of others.
@@ -94,7 +96,11 @@ def working_groups(pools: t.Iterable[str]) -> set[str]:
 
     :param pools: those of applications.
     """
-    return {name for groups in GROUPS.values() for name in groups if name != "all"} | {CONSUL_SERVER, *pools}
+    return {name for groups in GROUPS.values() for name in groups if name != "all"} | {
+        CONSUL_SERVER,
+        control.GROUP,
+        *pools,
+    }
 
 
 def services_of(platform: Platform, host: str) -> list[str]:

@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import (
     consul,
+    control,
     nginx,
     pgbouncer,
     postgres,
@@ -236,7 +237,9 @@ def _addresses(platform: Platform, hosts: t.Iterable[str]) -> tuple[str, ...]:
 
 
 def _controllers(platform: Platform, host: str) -> tuple[str, ...]:
-    return tuple(_texts(platform, host, "firewall_ssh_from"))
+    """Return whom SSH answers to, with the hosts that run playbooks; nothing where it answers to everywhere."""
+    given = _texts(platform, host, "firewall_ssh_from")
+    return tuple(dict.fromkeys([*given, *_addresses(platform, platform.members(control.GROUP))])) if given else ()
 
 
 def _ssh_ports(platform: Platform, host: str) -> list[int]:

@@ -123,6 +123,14 @@ def test_what_variables_change(host, variables, expected):
 
 
 @pytest.mark.parametrize(
+    ("variables", "sources"),
+    [({"firewall_ssh_from": ["10.0.0.0/8"]}, ("10.0.0.0/8", ADDRESS["mon1"])), ({}, None)],
+)
+def test_the_control_node_is_admitted_where_ssh_does_not_answer_to_everywhere(variables, sources):
+    assert Rule("SSH", (22,), sources) in rules_of("pg1", groups={"control": ["mon1"]}, **variables)
+
+
+@pytest.mark.parametrize(
     ("host", "variables", "port"),
     [
         ("cache1", {"redis_bind": ["127.0.0.1", "-::1"]}, 6379),
