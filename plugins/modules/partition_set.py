@@ -168,8 +168,8 @@ options:
       - Whether a plain table with rows is turned into this set, while the application reads and writes;
         V(false) when not given.
       - Indexes, constraints, defaults, identity and generated columns, triggers, grants, comments, row security,
-        replica identity, publications, views and foreign keys are kept. What cannot be kept is named, and nothing is
-        changed.
+        replica identity, publications, views, foreign keys and summaries are kept. What cannot be kept is named, and
+        nothing is changed.
       - A run that was interrupted is finished by the next one. Without this option, that one removes what was made and
         refuses the table, as it does any that is not partitioned.
     type: bool
