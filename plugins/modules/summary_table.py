@@ -14,7 +14,8 @@ description:
     no deadlock comes of it. The view adds up what was appended. O(state=folded) folds it; run that each minute or so.
   - Partitioned tables count as a whole, whichever partition a statement names. What logical replication applies or
     copies counts too, and so does C(TRUNCATE). The module C(partition_set) tells the summary of partitions that come
-    and go. What is attached or detached by hand is found by O(state=verified).
+    and go, and takes it along when its table becomes a partition set. What is attached or detached by hand is found by
+    O(state=verified).
   - The triggers come under a short lock. The rows that are there are counted afterwards, while others write.
   - A summary that is declared in another way, or over columns that have another type by now, is counted again beside
     the one that is there, which readers have until the end.

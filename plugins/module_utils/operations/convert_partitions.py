@@ -8,13 +8,12 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience, Waited
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import copying
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import server as convert
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.decide import CODE
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Incoming
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
@@ -50,13 +49,9 @@ class Conversions:
             if root.referencing:
                 self._unfinished[wanted] = convert.unfinished(self.session, *name)
             return state
-        if self.companion.covers(root):
-            raise Refused(
-                f"{wanted.label} has a summary, and cannot become a partition set with it: remove the summary, and "
-                "declare it again afterwards.",
-                code=CODE,
-            )
         prepared = convert.prepare(self.session, wanted, root, state.clock)
+        # Whether that can be moved is known before anything is changed; what is moved, when it is moved.
+        self.companion.moving(prepared.root, "")
         self._prepared[wanted] = prepared
         roots, largest = {**state.roots, name: prepared.root}, {**state.largest, name: prepared.largest}
         return dataclasses.replace(state, roots=roots, largest=largest)
@@ -83,7 +78,7 @@ class Conversions:
         if prepared is not None:
             gate, turn = Gate(self.session, self.limits), Turn(self.session, self.waiting, outcome.waited)
             try:
-                outcome.moved += convert.carry_out(self.session, prepared, turn, gate, user)
+                outcome.moved += convert.carry_out(self.session, prepared, turn, gate, user, self.companion)
             finally:
                 outcome.paused = gate.result if gate.reasons else None
             outcome.converted = _converted(prepared)

@@ -16,6 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
     decide,
+    options,
     outcome,
     server,
     spec,
@@ -30,11 +31,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.work import server as carry_out
 
 #: What a set has, as the module's options name it.
-OPTIONS = (
-    "table", "schema", "by", "column", "kind", "interval", "time_zone", "premake", "past", "retention",
-    "retention_action", "move_to", "confirm", "name", "modulus", "values", "default", "fill_gaps", "sub_partitions",
-    "convert", "convert_old", "definition", "state",
-)  # fmt: skip
+OPTIONS = tuple(options.ARGUMENT_SPEC)
 
 #: The most rows that one transaction may move.
 MOST_ROWS = 1_000_000

@@ -15,7 +15,7 @@ one group 1.05 and not 1.2.
 from __future__ import annotations
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import EVENTS, Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import SUFFIXES, Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import COUNT, SUM
 
 #: How many pending rows that are gone make autovacuum begin.
@@ -249,7 +249,7 @@ END"""
 
 def drop(schema: str, stem: str) -> list[str]:
     """Statements that drop a part's objects with their triggers, as far as they are there."""
-    triggers = ", ".join(text.literal(f"{stem}_{suffix}") for suffix in (*EVENTS, "row", "truncate"))
+    triggers = ", ".join(text.literal(f"{stem}_{suffix}") for suffix in SUFFIXES)
     count, filters = text.literal(f"{stem}_count"), text.literal(f"{stem}_filter")
     body = f"""DECLARE
   one pg_catalog.record;

@@ -42,6 +42,9 @@ EVENTS = {
     "delete": "REFERENCING OLD TABLE AS old_rows",
 }
 
+#: What the names of a part's triggers end in, as do those of their functions.
+SUFFIXES = (*EVENTS, "row", "truncate")
+
 
 def stem(view: str, source: Source, generation: int) -> str:
     """What the names of a part's objects begin with.

@@ -66,6 +66,22 @@ JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
 WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
 """
 
+# By their functions, since a summary that is being made has triggers and no view.
+STANDING = f"""{_AS_WE_READ}
+SELECT n.nspname::text AS schema, k.relname::text AS stem, d.description,
+       bn.nspname::text AS base_schema, b.relname::text AS base_name,
+       json_object_agg(g.tgname, g.tgenabled)::text AS triggers
+FROM pg_description d JOIN pg_class k ON k.oid = d.objoid AND k.relkind = 'r'
+JOIN pg_namespace n ON n.oid = k.relnamespace
+JOIN pg_proc p ON p.pronamespace = k.relnamespace
+    AND p.proname IN (SELECT k.relname || suffix FROM unnest(%(suffixes)s::text[]) suffix)
+JOIN pg_trigger g ON g.tgfoid = p.oid
+JOIN pg_class b ON b.oid = g.tgrelid AND NOT b.relispartition JOIN pg_namespace bn ON bn.oid = b.relnamespace
+WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0 AND starts_with(d.description, %(mark)s)
+GROUP BY 1, 2, 3, 4, 5
+ORDER BY 1, 2, 4, 5
+"""
+
 # Also where no name is given: all summaries of the database.
 SUMMARIES = f"""{_AS_WE_READ}
 SELECT n.nspname::text AS schema, c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner, d.description,

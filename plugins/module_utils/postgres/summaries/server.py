@@ -15,13 +15,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connect
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, queries, reading
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import CREATED, Decision
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import SUFFIXES, Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
     MARK,
+    PART_MARK,
     ColumnFact,
     Kept,
     Relation,
+    Standing,
     State,
     Table,
     part_comment,
@@ -72,6 +74,26 @@ def summaries(session: Session, schema: str = "", name: str | None = None) -> li
     rows = session.rows(queries.SUMMARIES, {"schema": schema, "name": name, "mark": MARK})
     found = (Kept.of(row["description"], row["owner"], row["readers"]) for row in rows)
     return [kept for kept in found if kept]
+
+
+def standing(session: Session) -> list[Standing]:
+    """The parts of all summaries of the database, with the triggers of each base table.
+
+    There are also those of summaries that are being made, or that a broken-off task has left.
+    """
+    given = {"mark": PART_MARK, "suffixes": [f"_{suffix}" for suffix in SUFFIXES]}
+    found = {}
+    for row in session.rows(queries.STANDING, given):
+        summary = ".".join(json.loads(row["description"][len(MARK) :])["part_of"])
+        part = Part(row["schema"], row["stem"], Source(row["base_schema"], row["base_name"], ()))
+        found[part.schema, part.stem, part.source.label] = Standing(part, summary, json.loads(row["triggers"]))
+    for kept in summaries(session):
+        for part in kept.parts:
+            # Of one whose triggers are all gone, the view still tells.
+            one = (part.schema, part.stem, part.source.label)
+            triggers = found[one].triggers if one in found else {}
+            found[one] = Standing(part, kept.summary.label, triggers)
+    return list(found.values())
 
 
 def _table(row: dict[str, t.Any]) -> Table:

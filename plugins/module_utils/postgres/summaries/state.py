@@ -15,6 +15,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
 #: What the comments of our views and tables begin with.
 MARK = "scaleout.platform summary: "
 
+#: What those of a part's tables do.
+PART_MARK = MARK + '{"part_of": '
+
 #: ``tgenabled`` of the triggers that have to be there.
 ORIGIN, REPLICA, ALWAYS = "O", "R", "A"
 
@@ -69,11 +72,38 @@ class Relation:
 
     def lacks(self, part: Part) -> bool:
         """Whether a trigger of a part is not here, or is not enabled as it has to be."""
-        wanted = {f"{part.stem}_{event}": ORIGIN for event in EVENTS}
-        wanted[f"{part.stem}_row"] = REPLICA
-        if self.leaf:
-            wanted[f"{part.stem}_truncate"] = ALWAYS
-        return any(self.triggers.get(name) != enabled for name, enabled in wanted.items())
+        return lacks(self.triggers, part, self.leaf)
+
+
+def lacks(triggers: t.Mapping[str, str], part: Part, leaf: bool) -> bool:
+    """Whether a trigger of a part is not among those of a relation, or is not enabled as it has to be.
+
+    :param triggers: how each is enabled, by name.
+    :param leaf: whether the relation has rows itself.
+    """
+    wanted = {f"{part.stem}_{event}": ORIGIN for event in EVENTS}
+    wanted[f"{part.stem}_row"] = REPLICA
+    if leaf:
+        wanted[f"{part.stem}_truncate"] = ALWAYS
+    return any(triggers.get(name) != enabled for name, enabled in wanted.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A part whose triggers stand on a table, whether its summary can be read by now or not.
+
+    :param summary: what the summary is called, for a message.
+    :param triggers: how each is enabled, by name.
+    """
+
+    part: Part
+    summary: str
+    triggers: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it counts all that is written to a plain table."""
+        return not lacks(self.triggers, self.part, leaf=True)
 
 
 @dataclasses.dataclass(frozen=True)

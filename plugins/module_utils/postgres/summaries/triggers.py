@@ -15,28 +15,64 @@ from __future__ import annotations
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import EVENTS, Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import ALWAYS, ORIGIN
 
 _CLASS = "pg_catalog.regclass"
 
 
 def equip(part: Part) -> list[str]:
     """Statements that make all triggers of a table and of its partitions, whichever there are once it is locked."""
-    trigger = text.name(f"{part.stem}_row")
-    row = (
-        f"CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {part.base} "
-        f"FOR EACH ROW EXECUTE FUNCTION {part.object('_row')}()"
-    )
-    base = f"{text.literal(part.base)}::{_CLASS}"
+    return _equip(part, part.base, _on_tree(part, _oid(part.base)))
+
+
+def beside(part: Part, name: str) -> list[str]:
+    """Statements that prepare the triggers of a partitioned table that will take the base table's place.
+
+    None of them fires: no one names its partitions, so their triggers of statements are ready; the others are disabled.
+
+    :param name: what it is called until then, in the schema of the base table.
+    """
+    table = text.name(part.source.schema, name)
+    disable = _execute(f"ALTER TABLE \0 DISABLE TRIGGER {text.name(f'{part.stem}_truncate')};")
     body = f"""DECLARE
   one pg_catalog.record;
 BEGIN
-  {_on_tree(part, base)}
+  FOR one IN {_tree(_oid(table))} LOOP
+    IF one.relkind <> 'p' THEN
+    {disable}
+    END IF;
+  END LOOP;
+END"""
+    statements = [*_equip(part, table, _on_tree(part, _oid(table))), f"DO {text.literal(body)};"]
+    sleeping = ", ".join(f"DISABLE TRIGGER {text.name(f'{part.stem}_{suffix}')}" for suffix in (*EVENTS, "row"))
+    return [*statements, f"ALTER TABLE {table} {sleeping};"]
+
+
+def replaced(part: Part) -> list[str]:
+    """Statements for the transaction that puts a partitioned table in the base table's place.
+
+    What :func:`beside` has made is enabled, and what is missing is made. The rows are the same, and count already.
+    """
+    return _equip(part, part.base, _on_tree(part, _oid(part.base), missing=True))
+
+
+def _equip(part: Part, table: str, on_tree: str) -> list[str]:
+    trigger = text.name(f"{part.stem}_row")
+    row = (
+        f"CREATE TRIGGER {trigger} AFTER INSERT OR UPDATE OR DELETE ON {table} "
+        f"FOR EACH ROW EXECUTE FUNCTION {part.object('_row')}()"
+    )
+    base = _oid(table)
+    body = f"""DECLARE
+  one pg_catalog.record;
+BEGIN
+  {on_tree}
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger
                  WHERE tgrelid = {base} AND tgname = {text.literal(f"{part.stem}_row")}) THEN
     EXECUTE {text.literal(row)};
   END IF;
 END"""
-    return [f"DO {text.literal(body)};", f"ALTER TABLE {part.base} ENABLE REPLICA TRIGGER {trigger};"]
+    return [f"DO {text.literal(body)};", f"ALTER TABLE {table} ENABLE REPLICA TRIGGER {trigger};"]
 
 
 def arriving(part: Part, name: str, counted: bool = False) -> list[str]:
@@ -78,6 +114,10 @@ END"""
     return [f"DO {text.literal(body)};"]
 
 
+def _oid(table: str) -> str:
+    return f"{text.literal(table)}::{_CLASS}"
+
+
 def _child(part: Part, name: str) -> str:
     """A partition of the base table, by its name and whatever its schema is."""
     return (
@@ -93,29 +133,48 @@ def _tree(table: str) -> str:
     )
 
 
-def _on_tree(part: Part, table: str) -> str:
-    """PL/pgSQL that makes the triggers of statements on a table and on all below it, replacing those that are there."""
-    each, leaf = [], []
+def _on_tree(part: Part, table: str, missing: bool = False) -> str:
+    """PL/pgSQL that makes the triggers of statements on a table and on all below it, replacing those that are there.
+
+    :param missing: only those that are not there and enabled, which is faster where most are.
+    """
+    each = []
     for event, transition in EVENTS.items():
-        trigger = text.name(f"{part.stem}_{event}")
-        each += [
-            f"CREATE OR REPLACE TRIGGER {trigger} AFTER {event.upper()} ON \0 {transition} "
+        made = [
+            f"CREATE OR REPLACE TRIGGER {text.name(f'{part.stem}_{event}')} AFTER {event.upper()} ON \0 {transition} "
             f"FOR EACH STATEMENT EXECUTE FUNCTION {part.object('_' + event)}();",
-            f"ALTER TABLE \0 ENABLE TRIGGER {trigger};",
+            f"ALTER TABLE \0 ENABLE TRIGGER {text.name(f'{part.stem}_{event}')};",
         ]
+        each.append(_made(f"{part.stem}_{event}", made, ORIGIN if missing else ""))
     trigger = text.name(f"{part.stem}_truncate")
-    leaf += [
+    made = [
         f"CREATE OR REPLACE TRIGGER {trigger} BEFORE TRUNCATE ON \0 "
         f"FOR EACH STATEMENT EXECUTE FUNCTION {part.object('_truncate')}();",
         f"ALTER TABLE \0 ENABLE ALWAYS TRIGGER {trigger};",
     ]
-    on_each, on_leaf = ("\n    ".join(map(_execute, statements)) for statements in (each, leaf))
+    on_leaf = _made(f"{part.stem}_truncate", made, ALWAYS if missing else "")
+    on_each = "\n    ".join(each)
     return f"""FOR one IN {_tree(table)} LOOP
     {on_each}
     IF one.relkind <> 'p' THEN
     {on_leaf}
     END IF;
   END LOOP;"""
+
+
+def _made(trigger: str, statements: list[str], unless: str) -> str:
+    """PL/pgSQL that makes a trigger on the table of the record ``one``.
+
+    :param unless: ``tgenabled`` of one that is left as it is; "" for none.
+    """
+    made = "\n    ".join(map(_execute, statements))
+    if not unless:
+        return made
+    there = (
+        f"SELECT FROM pg_catalog.pg_trigger WHERE tgrelid = one.oid AND tgname = {text.literal(trigger)} "
+        f"AND tgenabled = '{unless}'"
+    )
+    return f"IF NOT EXISTS ({there}) THEN\n    {made}\n    END IF;"
 
 
 def _execute(statement: str) -> str:

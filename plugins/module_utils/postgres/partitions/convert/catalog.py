@@ -105,7 +105,8 @@ _VIEWS = _list(
     """FROM (SELECT DISTINCT jsonb_build_object(
         'quoted', format('%%I.%%I', m.nspname, w.relname), 'name', m.nspname || '.' || w.relname, 'kind', w.relkind,
         'rule', r.rulename, 'definition', CASE WHEN w.relkind = 'v' THEN pg_get_viewdef(w.oid) END,
-        'mine', pg_has_role(w.relowner, 'USAGE'), 'options', to_jsonb(coalesce(w.reloptions, '{}'))) AS view
+        'owner', quote_ident(pg_get_userbyid(w.relowner)), 'mine', pg_has_role(w.relowner, 'USAGE'),
+        'options', to_jsonb(coalesce(w.reloptions, '{}'))) AS view
     FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid
     JOIN pg_class w ON w.oid = r.ev_class JOIN pg_namespace m ON m.oid = w.relnamespace
     WHERE d.classid = 'pg_rewrite'::regclass

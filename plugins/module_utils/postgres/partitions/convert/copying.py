@@ -20,6 +20,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks i
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import ddl
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Default
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion, Moving
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
     decide,
     reading,
@@ -30,6 +31,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import (
     WAITS,
     Turn,
+    given,
     render,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import New
@@ -86,13 +88,23 @@ class Wanted:
 class Copying:
     """One table's way into partitions of their own."""
 
-    def __init__(self, session: Session, table: Table, wanted: Wanted, turn: Turn, gate: Gate, user: str) -> None:
+    def __init__(
+        self,
+        session: Session,
+        table: Table,
+        wanted: Wanted,
+        turn: Turn,
+        gate: Gate,
+        user: str,
+        companion: Companion,
+    ) -> None:
         self.session = session
         self.table = table
         self.wanted = wanted
         self.turn = turn
         self.gate = gate
         self.user = user
+        self.companion = companion
         self.rows = 0
 
     def run(self) -> None:
@@ -127,13 +139,17 @@ class Copying:
         self.table = reading.again(self.session, self.table)
         sign = split.signature(self.table, self.wanted.target)
         what = f"make a partitioned table like {self.table.name}"
-        self.turn.short(statements.create_root(self.table, self.wanted.target, for_copies=True), what, self.table)
+        moving = self._moving()
+        made = statements.create_root(self.table, self.wanted.target, for_copies=True, apart=moving.triggers)
+        self.turn.short(made, what, self.table)
         root = reading.root_of(self.session, self.table)
         dress = statements.dress_root(self.table, root)
         if dress:
             self.turn.short(dress, what, self.table)
             root = reading.root_of(self.session, self.table)
         self._make_partitions(root, what)
+        if moving.beside:
+            self.turn.short(given(moving.beside), what, self.table)
         mirror = split.mirror(self.table, self.wanted.key)
         self.turn.exclusive(self.table, [], mirror, f"add triggers to {self.table.name}")
         # What is beyond the end was written when the mirror was there.
@@ -141,6 +157,9 @@ class Copying:
         progress = split.Progress(sign, file, 0, blocks)
         self.session.run(render(self.session, [split.note(self.table, progress)]))
         return progress
+
+    def _moving(self) -> Moving:
+        return self.companion.moving(self.wanted.root, statements.root_name(self.table))
 
     def _size(self) -> tuple[int, int]:
         row = self.session.rows(_SIZE, {"oid": self.table.oid})[0]
@@ -249,7 +268,9 @@ class Copying:
         self.gate.wait()
         self.table = reading.again(self.session, self.table)
         root = reading.root_of(self.session, self.table)
-        body = split.swap(self.table, root, self.wanted.target, self._has_rest)
+        moving = self._moving()
+        body = split.swap(self.table, root, self.wanted.target, self._has_rest, moving.triggers)
+        body += given(moving.replaced)
         what = f"turn {self.table.name} into a partition set"
         try:
             self.turn.exclusive(self.table, split.locks(self.table), body, what, self._same)

@@ -24,6 +24,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connect
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, fit, queries
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion, Moving
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import (
     copying,
     decide,
@@ -37,7 +38,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     Incoming,
     Table,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import Turn, render
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.turn import (
+    Turn,
+    given,
+    render,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -100,17 +105,18 @@ def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> P
     return Prepared(table, target, after, name, bound.shown(axis), largest=_number(axis, largest))
 
 
-def carry_out(session: Session, prepared: Prepared, turn: Turn, gate: Gate, user: str) -> int:
+def carry_out(session: Session, prepared: Prepared, turn: Turn, gate: Gate, user: str, companion: Companion) -> int:
     """Carry a conversion out, or finish it.
 
     :param user: who we are on the server.
+    :param companion: knows what comes along.
     :return: how many rows were moved.
     :raises ScaleoutError: it was not; the table is as it was, or what was copied waits for the next run.
     """
     if prepared.split is None:
-        Conversion(session, prepared, turn, gate).run()
+        Conversion(session, prepared, turn, gate, companion).run()
         return 0
-    work = copying.Copying(session, prepared.table, prepared.split, turn, gate, user)
+    work = copying.Copying(session, prepared.table, prepared.split, turn, gate, user, companion)
     work.run()
     return work.rows
 
@@ -168,9 +174,11 @@ def _partitioned(wanted: PartitionSet, root: Root, partitions: tuple[Partition, 
 class Conversion:
     """One table's way to a partition set."""
 
-    def __init__(self, session: Session, prepared: Prepared, turn: Turn, gate: Gate) -> None:
+    def __init__(self, session: Session, prepared: Prepared, turn: Turn, gate: Gate, companion: Companion) -> None:
         self.session = session
         self.table = prepared.table
+        self.place = prepared.root
+        self.companion = companion
         self.target = prepared.target
         self.turn = turn
         self.gate = gate
@@ -183,8 +191,8 @@ class Conversion:
         self._clean()
         try:
             self._prove()
-            root = self._make_root()
-            self._swap(root)
+            root, moving = self._make_root()
+            self._swap(root, moving)
         except ScaleoutError:
             with contextlib.suppress(ScaleoutError):
                 copying.undo(self.session, self.table.schema, self.table.name, self.turn)
@@ -220,25 +228,23 @@ class Conversion:
                 "was set. Run again.",
             ) from None
 
-    def _make_root(self) -> Table:
+    def _make_root(self) -> tuple[Table, Moving]:
         """Step 2."""
         self.table = reading.again(self.session, self.table)
-        self.turn.short(
-            statements.create_root(self.table, self.target),
-            f"make a partitioned table like {self.table.name}",
-            self.table,
-        )
+        moving = self.companion.moving(self.place, statements.root_name(self.table))
+        what = f"make a partitioned table like {self.table.name}"
+        self.turn.short(statements.create_root(self.table, self.target, apart=moving.triggers), what, self.table)
         root = reading.root_of(self.session, self.table)
-        dress = statements.dress_root(self.table, root)
+        dress = [*statements.dress_root(self.table, root), *given(moving.beside)]
         if dress:
-            self.turn.short(dress, f"make a partitioned table like {self.table.name}", self.table)
+            self.turn.short(dress, what, self.table)
             root = reading.root_of(self.session, self.table)
-        return root
+        return root, moving
 
-    def _swap(self, root: Table) -> None:
+    def _swap(self, root: Table, moving: Moving) -> None:
         """Step 3."""
         self.gate.wait()
-        body = statements.swap(self.table, root, self.target)
+        body = [*statements.swap(self.table, root, self.target, moving.triggers), *given(moving.replaced)]
         try:
             self.turn.exclusive(
                 self.table,

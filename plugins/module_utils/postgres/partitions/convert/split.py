@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
+import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Key
@@ -245,11 +246,14 @@ def create_rest(table: Table) -> list[Statement]:
     return [("CREATE TABLE ", schema, Name(rest_name(table)), " PARTITION OF ", schema, root, " DEFAULT")]
 
 
-def swap(table: Table, root: Table, target: statements.Target, has_rest: bool) -> list[Statement]:
+def swap(
+    table: Table, root: Table, target: statements.Target, has_rest: bool, apart: t.Collection[str] = ()
+) -> list[Statement]:
     """Put the filled root in the place of the table, which stays as it is under another name.
 
     :param has_rest: whether there is the partition of :func:`rest_name`; with rows in it, this fails with a division
         by zero.
+    :param apart: the triggers that the table loses, and that the root gets otherwise.
     """
     old: Statement = (f"{table.quoted_schema}.", Name(target.name))
     rest: Statement = (f"{table.quoted_schema}.", Name(rest_name(table)))
@@ -257,7 +261,9 @@ def swap(table: Table, root: Table, target: statements.Target, has_rest: bool) -
     if has_rest:
         made += [("SELECT 1 / (NOT EXISTS (SELECT FROM ", *rest, "))::int"), ("DROP TABLE ", *rest)]
     made += [*statements.rename(table, root, target.name), *drop_mirror(table, old)]
-    made += [statements.enable(trigger, (table.quoted,)) for trigger in table.triggers if not mirrors(trigger.name)]
+    made += [(f"DROP TRIGGER {one.quoted} ON ", *old) for one in table.triggers if one.name in apart]
+    copied = [one for one in table.triggers if one.name not in apart and not mirrors(one.name)]
+    made += [statements.enable(trigger, (table.quoted,)) for trigger in copied]
     made += [("ALTER TABLE ", *old, f" DROP CONSTRAINT {key.quoted}") for key in table.foreign_keys]
     made += [*statements.secure(table, (table.quoted,)), *statements.publish(table, (table.quoted,))]
     return made + statements.follow(table, old)
@@ -270,6 +276,6 @@ def mirrors(trigger: str) -> bool:
 
 def locks(table: Table) -> list[Statement]:
     """The locks of :func:`swap`: the old table's foreign keys go, which concerns the tables that they lead to."""
-    strong = [view.quoted for view in table.views] + [table.quoted]
     others = {key.table for key in table.incoming} | {key.target or "" for key in table.foreign_keys}
-    return [(f"LOCK TABLE {', '.join([*strong, *sorted(others)])} IN ACCESS EXCLUSIVE MODE",)]
+    lock = f"LOCK TABLE {', '.join([table.quoted, *sorted(others)])} IN ACCESS EXCLUSIVE MODE"
+    return [*statements.lock_views(table), (lock,)]

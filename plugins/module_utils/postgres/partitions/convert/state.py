@@ -134,6 +134,7 @@ class View:
     kind: str
     rule: str
     definition: str | None
+    owner: str
     mine: bool
     options: tuple[str, ...]
 

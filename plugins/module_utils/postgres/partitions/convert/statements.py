@@ -86,9 +86,12 @@ def validate_check(table: Table) -> Statement:
     return (f"ALTER TABLE {table.quoted} VALIDATE CONSTRAINT {CHECK}",)
 
 
-def create_root(table: Table, target: Target, for_copies: bool = False) -> list[Statement]:
+def create_root(
+    table: Table, target: Target, for_copies: bool = False, apart: t.Collection[str] = ()
+) -> list[Statement]:
     """An empty partitioned table like the plain one, with what no one but the table needs to be locked for.
 
+    :param apart: the triggers that are left out.
     :param for_copies: rows are written to it that are still in the table. No trigger fires for them, they are published
         by no one, and row security does not keep them out.
     """
@@ -106,7 +109,8 @@ def create_root(table: Table, target: Target, for_copies: bool = False) -> list[
         made.append(("ALTER TABLE ", *into, f" ADD CONSTRAINT {key.quoted} {key.definition}"))
         made += _comment(f"CONSTRAINT {key.quoted} ON ", into, key.comment)
     for trigger in table.triggers:
-        made += _trigger(table, trigger, into, for_copies)
+        if trigger.name not in apart:
+            made += _trigger(table, trigger, into, for_copies)
     for policy in table.policies:
         kind = "PERMISSIVE" if policy.permissive else "RESTRICTIVE"
         made.append(
@@ -192,18 +196,31 @@ def pairs(table: Table, root: Table) -> list[tuple[Index, Index]]:
 
 def locks(table: Table) -> list[Statement]:
     """The locks of :func:`swap`, which it would take one after the other; the views first, as their readers do."""
-    strong = [view.quoted for view in table.views] + [f"{table.quoted}"] + sorted({key.table for key in table.incoming})
+    strong = [table.quoted, *sorted({key.table for key in table.incoming})]
     referred = sorted({key.target or "" for key in table.foreign_keys})
     weak: list[Statement] = [(f"LOCK TABLE {', '.join(referred)} IN SHARE ROW EXCLUSIVE MODE",)] if referred else []
-    return [*weak, (f"LOCK TABLE {', '.join(strong)} IN ACCESS EXCLUSIVE MODE",)]
+    return [*weak, *lock_views(table), (f"LOCK TABLE {', '.join(strong)} IN ACCESS EXCLUSIVE MODE",)]
 
 
-def swap(table: Table, root: Table, target: Target) -> list[Statement]:
-    """Put the root in the place of the table, and the table under it as its first partition."""
+def lock_views(table: Table) -> list[Statement]:
+    """Lock the views that read the table, in ACCESS EXCLUSIVE mode and as they are.
+
+    LOCK TABLE would lock all that they read as well, such as tables that have nothing to do with this one. Their owner
+    may lack the right to that.
+    """
+    return [(f"ALTER VIEW {view.quoted} OWNER TO {view.owner}",) for view in table.views]
+
+
+def swap(table: Table, root: Table, target: Target, apart: t.Collection[str] = ()) -> list[Statement]:
+    """Put the root in the place of the table, and the table under it as its first partition.
+
+    :param apart: the triggers of which the table keeps those that are of statements.
+    """
     schema = f"{table.quoted_schema}."
     old: Statement = (schema, Name(target.name))
     made = [unchanged(table), *rename(table, root, target.name)]
-    made += [(f"DROP TRIGGER {trigger.quoted} ON ", *old) for trigger in table.triggers]
+    gone = [one for one in table.triggers if one.for_each_row or one.name not in apart]
+    made += [(f"DROP TRIGGER {trigger.quoted} ON ", *old) for trigger in gone]
     made.append((f"ALTER TABLE {table.quoted} ATTACH PARTITION ", *old, " ", *target.bound))
     made.append(("ALTER TABLE ", *old, f" DROP CONSTRAINT {CHECK}"))
     made += follow(table, old)

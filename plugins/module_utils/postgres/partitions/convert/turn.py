@@ -152,10 +152,13 @@ class Turn:
     def _try(self, locks: t.Sequence[Statement], body: t.Sequence[Statement], failed: int) -> bool:
         """Try once; one message, so that the locks are held for as long as the statements take, and no longer."""
         rounds, position = divmod(failed, TRIES + 1)
-        if position < TRIES:
-            locks = [(*one, " NOWAIT") for one in locks]
         timeout = WAITS[min(rounds, len(WAITS) - 1)]
-        begin: list[Statement] = [("SAVEPOINT strong",), (f"SET LOCAL lock_timeout = '{timeout}ms'",)]
+        limit: list[Statement] = [(f"SET LOCAL lock_timeout = '{timeout}ms'",)]
+        begin: list[Statement] = [("SAVEPOINT strong",), *limit]
+        if position < TRIES:
+            # Not all that takes a lock knows NOWAIT.
+            begin.append(("SET LOCAL lock_timeout = '1ms'",))
+            locks = [(*one, " NOWAIT") if str(one[0]).startswith("LOCK ") else one for one in locks] + limit
         try:
             self.session.run(render(self.session, [*begin, *locks, *body, ("COMMIT",)]))
         except Refused as error:
@@ -164,6 +167,11 @@ class Turn:
             self.session.run("ROLLBACK TO SAVEPOINT strong")
             return False
         return True
+
+
+def given(wanted: t.Sequence[str]) -> list[Statement]:
+    """Statements of another room, each with its semicolon."""
+    return [(one.rstrip(";"),) for one in wanted]
 
 
 def render(session: Session, wanted: t.Sequence[Statement]) -> t.Any:

@@ -7,6 +7,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import keep_summary
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_partitions import (
+    OPTIONS,
+    KeepPartitions,
+)
 from tests.unit import postgres_server
 
 DEFAULTS = {
@@ -69,6 +73,16 @@ class Database:
             if plan.changed and not check_mode:
                 result.update(task.apply(plan) or {})
             return plan.changed, result
+        finally:
+            task.close()
+
+    def partitions(self, patience=5, **options):
+        """Run the task of the module partition_set for one set; returns what became of it."""
+        given = {**dict.fromkeys(OPTIONS), "sets": None, "lock_timeout": 200, "lock_patience": patience}
+        task = KeepPartitions.of({**given, "batch_rows": 1000, **self.server.parameters(self.name), **options})
+        try:
+            plan = task.plan()
+            return (task.apply(plan) if plan.changed else plan).result["sets"][0]
         finally:
             task.close()
 

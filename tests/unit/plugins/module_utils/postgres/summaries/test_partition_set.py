@@ -6,11 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_partitions import (
-    OPTIONS,
-    KeepPartitions,
-)
-
 from .conftest import column, table
 
 VISITS = """
@@ -20,25 +15,9 @@ CREATE TABLE visits_rest PARTITION OF visits DEFAULT;
 CREATE INDEX ON visits (who);
 INSERT INTO visits SELECT n % 7, n, n % 10 FROM generate_series(0, 999) n
 """
+VISITED = {"table": "visits", "column": "n", "interval": "100"}
 OF_VISITS = table("visits", ["who"], column("seen", "count"), column("most", "max", "mark"), column("all", "sum", "n"))
 REAL = "SELECT who, count(*), max(mark), sum(n) FROM visits GROUP BY who ORDER BY who"
-
-
-def keep(database, **options):
-    given = {**dict.fromkeys(OPTIONS), "sets": None, "lock_timeout": 200, "lock_patience": 5, "batch_rows": 1000}
-    given |= {
-        "table": "visits",
-        "column": "n",
-        "interval": "100",
-        **database.server.parameters(database.name),
-        **options,
-    }
-    task = KeepPartitions.of(given)
-    try:
-        plan = task.plan()
-        return task.apply(plan).result["sets"][0] if plan.changed else plan.result["sets"][0]
-    finally:
-        task.close()
 
 
 @pytest.mark.parametrize("key", ["PRIMARY KEY (who, n)", "CHECK (n >= 0)"])
@@ -52,7 +31,7 @@ def test_what_partition_set_does_leaves_the_summary_right(database, key):
 
     right()
     # The rows of the default partition get partitions of their own.
-    made = keep(database, premake=1, fill_gaps=True)
+    made = database.partitions(**VISITED, premake=1, fill_gaps=True)
     assert made["moved"], made
     right()
     names = [
@@ -70,7 +49,7 @@ def test_what_partition_set_does_leaves_the_summary_right(database, key):
     # None of the partitions lacks a trigger.
     assert not database.summary("visitors", tables=[OF_VISITS])[0]
     before = database.rows("SELECT sum(seen) FROM visitors")
-    gone = keep(database, premake=1, retention="500", retention_action="detach", confirm="visits")
+    gone = database.partitions(**VISITED, premake=1, retention="500", retention_action="detach", confirm="visits")
     assert gone["retired"], gone
     assert database.rows("SELECT sum(seen) FROM visitors") < before
     right()

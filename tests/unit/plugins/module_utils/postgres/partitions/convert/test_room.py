@@ -96,7 +96,7 @@ SHAPE = {
 LEFT = """
 SELECT relname::text FROM pg_class WHERE relname LIKE 'scaleout_%'
 UNION ALL SELECT conname FROM pg_constraint WHERE conname LIKE 'scaleout_%'
-UNION ALL SELECT description FROM pg_description WHERE description LIKE 'scaleout.platform%'
+UNION ALL SELECT description FROM pg_description WHERE description LIKE 'scaleout.platform:%'
 UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'scaleout_%'
 UNION ALL SELECT proname FROM pg_proc WHERE proname LIKE 'scaleout_%'
 """
