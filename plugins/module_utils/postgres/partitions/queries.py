@@ -74,15 +74,28 @@ WHERE i.inhparent = ANY(%(roots)s::oid[])
 ORDER BY c.relname
 """
 
-# Tables that were detached to be dropped or moved say so in their comment; see state.Leftover.
+# Tables that were detached to be dropped or moved say so in their comment; see state.Leftover. Whoever may create a
+# table may write such a comment, so it counts for nothing but what belongs to the same roles as the set.
 LEFTOVERS = f"""{_AS_WE_READ}
-SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, d.description AS comment
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, d.description AS comment,
+       pg_get_userbyid(c.relowner)::text AS owner, current_user::text AS "user"
 FROM pg_description d
 JOIN pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0
   AND position(%(mark)s IN d.description) > 0
 ORDER BY c.relname
+"""
+
+# Who owns what a leftover would have removed: tables, and functions of its own name.
+OWNERS = f"""{_AS_WE_READ}
+SELECT pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname::text = ANY(%(tables)s)
+UNION
+SELECT pg_get_userbyid(p.proowner)::text
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = %(schema)s AND p.proname::text = %(function)s
 """
 
 TAKEN = f"""{_AS_WE_READ}

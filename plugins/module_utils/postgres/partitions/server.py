@@ -67,16 +67,36 @@ def _roots(
     children: dict[int, list[Partition]] = {row["oid"]: [] for row in rows}
     for row in session.rows(queries.PARTITIONS, {"roots": list(children), "sized": sized}) if children else ():
         children[row.pop("root")].append(Partition(**row))
-    leftovers: dict[tuple[str, str], list[Leftover]] = {}
-    for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
-        left = read_leftover(**row)
-        if left:
-            leftovers.setdefault(left[0], []).append(left[1])
+    leftovers = _leftovers(session, {(row["schema"], row["name"]): row["owner"] for row in rows})
     roots = {}
     for row in rows:
         key = (row["schema"], row["name"])
         roots[key] = _root(row, tuple(children[row["oid"]]), tuple(leftovers.get(key, ())))
     return roots
+
+
+def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dict[tuple[str, str], list[Leftover]]:
+    """What interrupted runs have left of tables, as far as it belongs to the roles that such runs have.
+
+    Another role's comment is not believed: it could have us drop what that role may not.
+
+    :param owners: of the tables.
+    """
+    found: dict[tuple[str, str], list[Leftover]] = {}
+    for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
+        owner, user = row.pop("owner"), row.pop("user")
+        read_of = read_leftover(**row)
+        if read_of is None or read_of[0] not in owners:
+            continue
+        of, left = read_of
+        if owner not in (owners[of], user):
+            continue
+        asked = {"schema": left.schema, "tables": list(left.tables), "function": left.name}
+        named = session.rows(queries.OWNERS, asked) if left.action == "moving" else []
+        # What we have made for a move is ours, and what is to be a partition is the table's owner's.
+        if all(one["owner"] in (owner, owners[of]) for one in named):
+            found.setdefault(of, []).append(left)
+    return found
 
 
 def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: tuple[Leftover, ...]) -> Root:
