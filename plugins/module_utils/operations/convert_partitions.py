@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience, Waited
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import fit
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import copying
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import server as convert
@@ -49,6 +50,7 @@ class Conversions:
             if root.referencing:
                 self._unfinished[wanted] = convert.unfinished(self.session, *name)
             return state
+        fit.require_all_seen(wanted, root)
         prepared = convert.prepare(self.session, wanted, root, state.clock)
         # Whether that can be moved is known before anything is changed; what is moved, when it is moved.
         self.companion.moving(prepared.root, "")

@@ -62,7 +62,7 @@ class KeepPartitions(Task):
         self.check_mode = check_mode
         self.batch_rows = batch_rows
         self.clock = clock
-        self.session = connection.Session(endpoint.for_writes())
+        self.session = connection.Session(endpoint.for_writes(), sees_all=True)
         self.limits = limits or Limits()
         self.companion = companion or SummarizedPartitions(self.session)
         self.conversions = Conversions(self.session, waiting, self.limits, self.companion)

@@ -190,6 +190,8 @@ def _absent(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
         return Decision(wanted)
     if not root.may_own:
         raise fit.not_ours(wanted, root)
+    if not wanted.confirmed:
+        fit.require_all_seen(wanted, root)
     if (wanted.schema, wanted.table) in state.with_rows and not wanted.confirmed:
         raise Refused(
             f"{wanted.label} has rows, which would be dropped with it; say confirm: {wanted.table} if that is meant.",

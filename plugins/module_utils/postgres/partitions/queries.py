@@ -49,6 +49,9 @@ SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        c.relreplident::text AS replica_identity,
        coalesce((SELECT i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
                  WHERE x.indrelid = c.oid AND x.indisreplident), '') AS replica_index,
+       ARRAY(SELECT h.oid::regclass::text FROM pg_class h
+             WHERE h.relrowsecurity AND (h.oid = c.oid OR h.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+               AND row_security_active(h.oid) ORDER BY 1) AS hidden,
        c.relrowsecurity AS row_security, c.relforcerowsecurity AS force_row_security,
        coalesce((SELECT m.amname::text FROM pg_am m WHERE m.oid = c.relam AND c.relkind = 'p'), '')
            AS access_method

@@ -110,6 +110,7 @@ def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: t
             "partitioned_by": tuple(json.loads(fields["partitioned_by"] or "[]")),
             "columns": json.loads(fields["columns"] or "{}"),
             "keys": tuple(Key(name, tuple(columns or ())) for name, columns in keys),
+            "hidden": tuple(fields["hidden"]),
             "referenced": tuple(fields["referenced"]),
             "referencing": tuple(fields["referencing"]),
             "partitions": partitions,
@@ -125,6 +126,8 @@ def _largest(
     for one in sets:
         root = roots.get((one.schema, one.table))
         if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
+            continue
+        if root.hidden:  # which is refused later
             continue
         axis = one.axis or Axis.of_type(root.columns[one.column])
         if axis and axis.is_number and axis.fits(root.columns[one.column]):
@@ -193,7 +196,7 @@ def _with_rows(
     found = set()
     for one in sets:
         key = (one.schema, one.table)
-        if one.state == "absent" and key in roots and roots[key].may_own:
+        if one.state == "absent" and key in roots and roots[key].may_own and not roots[key].hidden:
             query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
             if session.rows(query)[0]["some"]:
                 found.add(key)

@@ -10,6 +10,7 @@ import json
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from tests.unit.plugins.module_utils.postgres.partitions.visits import CREATE_VISITS, VISITS
 
 DEFAULT = "CREATE TABLE visits_default PARTITION OF visits DEFAULT"
@@ -78,3 +79,70 @@ def test_tables_with_the_names_of_a_move_stay(keep, client, name):
         keep(VISITS)
     assert client.one(f"SELECT count(*) FROM {name}") == 1
     assert client.one("SELECT count(*) FROM visits") == 1
+
+
+POLICED = """CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, PRIMARY KEY (id, seen_at)){};
+INSERT INTO visits SELECT n, now() FROM generate_series(1, 5) n;
+ALTER TABLE visits OWNER TO maid;
+ALTER TABLE visits ENABLE ROW LEVEL SECURITY;
+ALTER TABLE visits FORCE ROW LEVEL SECURITY;
+CREATE POLICY few ON visits USING (id = 1)"""
+WITH_DEFAULT = " PARTITION BY RANGE (seen_at); CREATE TABLE visits_default PARTITION OF visits DEFAULT"
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        (WITH_DEFAULT, VISITS),
+        (WITH_DEFAULT, {**VISITS, "default": False}),
+        (WITH_DEFAULT, {"table": "visits", "state": "absent"}),
+        ("", {**VISITS, "convert": True}),
+        ("", {**VISITS, "convert": True, "convert_old": "split"}),
+    ],
+)
+def test_rows_that_policies_hide_are_not_lost(keep, client, role, made, wanted):
+    role("maid")
+    client.run(POLICED.format(made))
+    if made:
+        client.run("ALTER TABLE visits_default OWNER TO maid")
+        client.run("ALTER TABLE visits_default ENABLE ROW LEVEL SECURITY")
+        client.run("ALTER TABLE visits_default FORCE ROW LEVEL SECURITY")
+    for check in (True, False):
+        with pytest.raises(ScaleoutError) as refused:
+            keep(wanted, user="maid", check=check)
+        assert refused.value.code == "row_security"
+        assert "visits" in refused.value.message
+        assert "BYPASSRLS" in refused.value.message
+    assert client.one("SELECT count(*) FROM visits") == 5
+    if wanted.get("state") != "absent" and "default" not in wanted:
+        client.run("ALTER ROLE maid BYPASSRLS")
+        try:
+            keep(wanted, user="maid")
+        finally:
+            client.run("ALTER ROLE maid NOBYPASSRLS")
+        assert client.one("SELECT count(*) FROM visits") == 5
+
+
+def test_a_partition_alone_may_hide_rows(keep, client, role):
+    role("maid")
+    client.run(CREATE_VISITS)
+    client.run("CREATE TABLE visits_default PARTITION OF visits DEFAULT")
+    client.run("INSERT INTO visits SELECT n, now() FROM generate_series(1, 5) n")
+    for table in ("visits", "visits_default"):
+        client.run(f"ALTER TABLE {table} OWNER TO maid")
+    client.run("ALTER TABLE visits_default ENABLE ROW LEVEL SECURITY")
+    client.run("ALTER TABLE visits_default FORCE ROW LEVEL SECURITY")
+    with pytest.raises(ScaleoutError) as refused:
+        keep(VISITS, user="maid")
+    assert refused.value.code == "row_security"
+    assert client.one("SELECT count(*) FROM visits") == 5
+
+
+def test_the_server_refuses_to_hide_rows_from_us(server, database, client, role):
+    role("maid")
+    client.run(POLICED.format(""))
+    params = server.parameters(database, login_user="maid")
+    session = connection.Session(connection.Endpoint.of(params), sees_all=True)
+    with contextlib.closing(session), pytest.raises(ScaleoutError) as refused:
+        session.rows("SELECT count(*) AS rows FROM visits")
+    assert refused.value.facts["sqlstate"] == "42501"
