@@ -62,10 +62,20 @@ LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
 """
 
+# Rows are estimated as the planner does it: by the statistics, and by how much a partition has grown since. One that was
+# analyzed while it was empty says nothing of what it has now. Sizes are asked for only where they are wanted, as that
+# waits for locks.
 PARTITIONS = f"""{_AS_WE_READ}
 SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        pg_get_expr(c.relpartbound, c.oid) AS bound, i.inhdetachpending AS pending,
-       c.reltuples::float8 AS rows, c.relkind = 'p' AS is_divided,
+       CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
+           (SELECT CASE WHEN bool_or(l.reltuples < 0 OR (l.reltuples = 0 AND b.blocks > 0)) THEN -1
+                   ELSE coalesce(sum(CASE WHEN l.relkind = 'f' THEN l.reltuples
+                                     ELSE l.reltuples * b.blocks / greatest(l.relpages, 1) END), 0) END
+            FROM pg_partition_tree(c.oid) e JOIN pg_class l ON l.oid = e.relid AND l.relkind <> 'p'
+            CROSS JOIN LATERAL (SELECT coalesce(pg_relation_size(l.oid), 0) / current_setting('block_size')::int8)
+                AS b (blocks))
+       ELSE c.reltuples END::float8 AS rows, c.relkind = 'p' AS is_divided,
        CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
            (SELECT coalesce(sum(pg_total_relation_size(e.relid)), 0)
             FROM pg_partition_tree(c.oid) e)::bigint

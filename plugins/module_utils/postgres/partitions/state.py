@@ -22,7 +22,7 @@ class Partition:
 
     :param bound: as ``pg_get_expr`` prints it.
     :param pending: its detaching has begun and was interrupted.
-    :param rows: as the statistics have it; negative before the first ANALYZE.
+    :param rows: as the statistics and the size have it; negative where they do not know.
     :param size: bytes of its rows, where they were asked for.
     :param is_divided: whether it has partitions in turn.
     """

@@ -146,3 +146,43 @@ def test_the_server_refuses_to_hide_rows_from_us(server, database, client, role)
     with contextlib.closing(session), pytest.raises(ScaleoutError) as refused:
         session.rows("SELECT count(*) AS rows FROM visits")
     assert refused.value.facts["sqlstate"] == "42501"
+
+
+@pytest.mark.parametrize("divided", [False, True])
+@pytest.mark.parametrize("before", [0, 3])
+def test_stale_statistics_drop_nothing_without_the_word(keep, client, divided, before):
+    client.run(CREATE_VISITS)
+    bounds = "FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')"
+    client.run(f"CREATE TABLE visits_old PARTITION OF visits {bounds}{' PARTITION BY HASH (id)' if divided else ''}")
+    if divided:
+        client.run("CREATE TABLE visits_old_h PARTITION OF visits_old FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    keep(VISITS)
+    client.run("INSERT INTO visits SELECT n, '2020-01-02' FROM generate_series(1, %s) n", (before,))
+    client.run("INSERT INTO visits SELECT n, now() FROM generate_series(1, 20) n")
+    client.run("ANALYZE")
+    client.run("INSERT INTO visits SELECT n, '2020-01-02' FROM generate_series(1, 5000) n")
+    with pytest.raises(ScaleoutError) as refused:
+        keep({**VISITS, "retention": "1 year", "retention_action": "drop"})
+    assert refused.value.code == "unconfirmed"
+    assert client.one("SELECT count(*) FROM visits_old") == 5000 + before
+
+
+def test_a_small_share_goes_without_the_word(keep, client):
+    client.run(CREATE_VISITS)
+    client.run("CREATE TABLE visits_old PARTITION OF visits FOR VALUES FROM ('2020-01-01') TO ('2020-02-01')")
+    keep(VISITS)
+    client.run("INSERT INTO visits SELECT n, '2020-01-02' FROM generate_series(1, 10) n")
+    client.run("INSERT INTO visits SELECT n, now() FROM generate_series(1, 2000) n")
+    client.run("ANALYZE")
+    keep({**VISITS, "retention": "1 year", "retention_action": "drop"})
+    assert client.one("SELECT to_regclass('visits_old') IS NULL")
+
+
+def test_a_share_that_is_not_known_is_not_said(keep, client):
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, PRIMARY KEY (id, seen_at))")
+    client.run("INSERT INTO visits SELECT n, now() - n * interval '40 days' FROM generate_series(0, 9) n")
+    wanted = {**VISITS, "convert": True, "convert_old": "split", "retention": "2 months", "retention_action": "drop"}
+    with pytest.raises(ScaleoutError) as refused:
+        keep(wanted, check=True)
+    assert refused.value.code == "unconfirmed"
+    assert "%" not in refused.value.message
