@@ -35,6 +35,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 #: Seconds by which the server's clock may differ from the controller's.
 CLOCK_TOLERANCE = 86_400
 
+#: What ``state: absent`` does not drop.
+_KINDS = {
+    "r": "a plain table",
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+    "S": "a sequence",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class New:
@@ -190,6 +199,11 @@ def _absent(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
         return Decision(wanted)
     if not root.may_own:
         raise fit.not_ours(wanted, root)
+    if root.kind != "p":
+        raise Refused(
+            f"{wanted.label} is {_KINDS.get(root.kind, 'no table')} and no partition set, and state: absent drops partition sets alone. It stays.",
+            code="not_partitioned",
+        )
     if not wanted.confirmed:
         fit.require_all_seen(wanted, root)
     if (wanted.schema, wanted.table) in state.with_rows and not wanted.confirmed:

@@ -197,6 +197,8 @@ def _with_rows(
     for one in sets:
         key = (one.schema, one.table)
         if one.state == "absent" and key in roots and roots[key].may_own and not roots[key].hidden:
+            if roots[key].kind != "p":  # which is refused later
+                continue
             query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
             if session.rows(query)[0]["some"]:
                 found.add(key)

@@ -186,3 +186,22 @@ def test_a_share_that_is_not_known_is_not_said(keep, client):
         keep(wanted, check=True)
     assert refused.value.code == "unconfirmed"
     assert "%" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("made", "what"),
+    [
+        ("CREATE TABLE visits ()", "a plain table"),
+        ("CREATE VIEW visits AS SELECT 1 AS a", "a view"),
+        ("CREATE MATERIALIZED VIEW visits AS SELECT 1 AS a", "a materialized view"),
+        ("CREATE SEQUENCE visits", "a sequence"),
+    ],
+)
+def test_what_is_not_partitioned_is_not_dropped(keep, client, made, what):
+    client.run(made)
+    for confirm in (None, "visits"):
+        with pytest.raises(ScaleoutError) as refused:
+            keep({"table": "visits", "state": "absent", "confirm": confirm})
+        assert refused.value.code == "not_partitioned"
+        assert f"public.visits is {what} and no partition set" in refused.value.message
+    assert client.one("SELECT to_regclass('visits') IS NOT NULL")
