@@ -201,7 +201,8 @@ def _absent(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
         raise fit.not_ours(wanted, root)
     if root.kind != "p":
         raise Refused(
-            f"{wanted.label} is {_KINDS.get(root.kind, 'no table')} and no partition set, and state: absent drops partition sets alone. It stays.",
+            f"{wanted.label} is {_KINDS.get(root.kind, 'no table')} and no partition set, and state: absent drops "
+            "partition sets alone. It stays.",
             code="not_partitioned",
         )
     if not wanted.confirmed:

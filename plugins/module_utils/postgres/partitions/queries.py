@@ -62,9 +62,9 @@ LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
 """
 
-# Rows are estimated as the planner does it: by the statistics, and by how much a partition has grown since. One that
-# was analyzed while it was empty says nothing of what it has now. Sizes are asked for only where they are wanted, as that
-# waits for locks.
+# Rows are estimated as the planner does it: by the statistics, and by how much a partition has grown since.
+# One that was analyzed while it was empty says nothing of what it has now.
+# Sizes are asked for only where they are wanted, as that waits for locks.
 PARTITIONS = f"""{_AS_WE_READ}
 SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        pg_get_expr(c.relpartbound, c.oid) AS bound, i.inhdetachpending AS pending,
