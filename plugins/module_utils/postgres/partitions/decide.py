@@ -265,7 +265,17 @@ def _cutoff(wanted: PartitionSet, grid: Grid, clock: int, now: int) -> Key | Non
     if wanted.retention is None:
         return None
     amount = wanted.retention.amount
-    return now - amount.step if amount.step else grid.earlier(clock, amount)
+    if amount.step:
+        return now - amount.step
+    try:
+        return grid.earlier(clock, amount)
+    except (OverflowError, ValueError):
+        # It may be a slip of the keyboard, and to take it for "keep all" would hide that.
+        raise InvalidInput(
+            "retention",
+            str(amount),
+            f"of {wanted.label} reaches back beyond the year 1; without retention, all is kept",
+        ) from None
 
 
 def made(wanted: PartitionSet, name: str, bound: Bound) -> New:

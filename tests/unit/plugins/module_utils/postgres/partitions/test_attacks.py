@@ -205,3 +205,25 @@ def test_what_is_not_partitioned_is_not_dropped(keep, client, made, what):
         assert refused.value.code == "not_partitioned"
         assert f"public.visits is {what} and no partition set" in refused.value.message
     assert client.one("SELECT to_regclass('visits') IS NOT NULL")
+
+
+@pytest.mark.parametrize("retention", ["99999999 months", "999999999 years", "999999999 days", "999999999 weeks"])
+def test_a_retention_from_before_the_year_1_stops_no_other_set(keep, client, retention):
+    client.run(CREATE_VISITS)
+    client.run("CREATE TABLE others (seen_at timestamptz) PARTITION BY RANGE (seen_at)")
+    with pytest.raises(ScaleoutError) as refused:
+        keep({**VISITS, "retention": retention}, {**VISITS, "table": "others", "retention": "2000 years"})
+    assert refused.value.code == "invalid_input"
+    assert "retention" in refused.value.message
+    assert "of public.visits reaches back beyond the year 1" in refused.value.message
+    assert client.one("SELECT count(*) FROM pg_inherits WHERE inhparent = 'others'::regclass") == 3
+
+
+@pytest.mark.parametrize(
+    "given", [{"retention": "٣ months"}, {"interval": "٣"}, {"time_zone": "localtime"}, {"time_zone": "posixrules"}]
+)
+def test_what_looks_right_and_is_not(keep, given):
+    with pytest.raises(ScaleoutError) as refused:
+        keep({**VISITS, **given})
+    assert refused.value.code == "invalid_input"
+    assert next(iter(given)) in refused.value.message
