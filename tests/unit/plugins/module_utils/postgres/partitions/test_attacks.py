@@ -8,9 +8,13 @@ import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_partitions import ShowPartitions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from tests.unit.plugins.module_utils.postgres.partitions.visits import CREATE_VISITS, VISITS
 
 DEFAULT = "CREATE TABLE visits_default PARTITION OF visits DEFAULT"
@@ -227,3 +231,45 @@ def test_what_looks_right_and_is_not(keep, given):
         keep({**VISITS, **given})
     assert refused.value.code == "invalid_input"
     assert next(iter(given)) in refused.value.message
+
+
+FAR = [("0044-03-15 BC", "0001-01-01 BC"), ("9000-01-01", "12000-02-29"), ("200000-01-01", "294000-12-31")]
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
+def test_bounds_of_any_year_are_shown_as_they_are(keep, client, server, database, kind):
+    client.run(f"CREATE TABLE visits (seen_at {kind}) PARTITION BY RANGE (seen_at)")
+    for number, (lower, upper) in enumerate(FAR):
+        client.run(f"CREATE TABLE far_{number} PARTITION OF visits FOR VALUES FROM ('{lower}') TO ('{upper}')")
+    plan = keep({**VISITS, "retention": "1 year", "fill_gaps": True}, confirm="visits")
+    tail = {"timestamptz": " 00:00:00+00", "timestamp": " 00:00:00", "date": ""}[kind]
+    shown = [f"FROM {lower}{tail} TO {upper}{tail}" for lower, upper in FAR]
+    shown[0] = f"FROM 0044-03-15{tail} BC TO 0001-01-01{tail} BC"
+    assert [row["bounds"] for row in plan.result["sets"][0]["retired"]] == shown[:1]
+    client.run(f"CREATE TABLE far_4 PARTITION OF visits FOR VALUES FROM ('{FAR[0][0]}') TO ('{FAR[0][1]}')")
+    info = ShowPartitions(connection.Endpoint.of(server.parameters(database)), None, None)
+    with contextlib.closing(info):
+        (found,) = info.plan().result["sets"]
+    assert [shown[0], *shown[1:]] == [one["bounds"] for one in found["partitions"] if one["name"].startswith("far_")]
+    assert found["last_bound"] == FAR[2][1] + tail
+
+
+@pytest.mark.parametrize("old", ["one_partition", "split"])
+@pytest.mark.parametrize("value", ["294276-12-31", "4713-01-01 BC"])
+def test_a_row_of_any_year_is_converted_or_named(keep, client, old, value):
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, PRIMARY KEY (id, seen_at))")
+    client.run("INSERT INTO visits VALUES (1, now()), (2, %s)", (value,))
+    wanted = {**VISITS, "convert": True, "convert_old": old}
+    if old == "one_partition" and "BC" in value:
+        keep(wanted)
+    else:
+        with pytest.raises(ScaleoutError):
+            keep(wanted)
+    assert client.one("SELECT count(*) FROM visits") == 2
+
+
+@given(micros=st.integers(-210_866_803_200_000_000, 9_223_371_331_200_000_000 - 1))
+def test_each_moment_is_read_as_it_is_written(micros):
+    for kind in ("timestamptz", "timestamp", "date"):
+        key = micros // 86_400_000_000 if kind == "date" else micros
+        assert Axis(kind).parse(Axis(kind).literal(key)) == key
