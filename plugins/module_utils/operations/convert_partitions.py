@@ -34,6 +34,7 @@ class Conversions:
         self.companion = companion
         self._prepared: dict[PartitionSet, convert.Prepared] = {}
         self._unfinished: dict[PartitionSet, list[Incoming]] = {}
+        self.said: dict[PartitionSet, tuple[str, ...]] = {}
 
     def foresee(self, wanted: PartitionSet, state: State) -> State:
         """The state as a conversion leaves it behind, where one is wanted; changes nothing.
@@ -55,6 +56,7 @@ class Conversions:
         # Whether that can be moved is known before anything is changed; what is moved, when it is moved.
         self.companion.moving(prepared.root, "")
         self._prepared[wanted] = prepared
+        self.said[wanted] = prepared.doubts(wanted)
         roots, largest = {**state.roots, name: prepared.root}, {**state.largest, name: prepared.largest}
         return dataclasses.replace(state, roots=roots, largest=largest)
 

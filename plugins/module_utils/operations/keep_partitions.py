@@ -223,7 +223,7 @@ class KeepPartitions(Task):
                 rows.append(outcome.failed(wanted.table, wanted.schema, error))
                 continue
             rows.append(outcome.result(decision, so_far))
-            warnings += decision.warnings
+            warnings += [*self.conversions.said.get(wanted, ()), *decision.warnings]
             if so_far.changed:
                 actions.append(wanted)
                 before[wanted.label], after[wanted.label] = outcome.before_and_after(decision, so_far)

@@ -273,3 +273,29 @@ def test_each_moment_is_read_as_it_is_written(micros):
     for kind in ("timestamptz", "timestamp", "date"):
         key = micros // 86_400_000_000 if kind == "date" else micros
         assert Axis(kind).parse(Axis(kind).literal(key)) == key
+
+
+@pytest.mark.parametrize("old", ["one_partition", "split"])
+@pytest.mark.parametrize("default", [False, True])
+@pytest.mark.parametrize("body", ["NEW.seen_at := coalesce(NEW.seen_at, now())", "NEW.note := 'seen_at'"])
+def test_a_trigger_that_fills_the_column(keep, client, old, default, body):
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, note text, PRIMARY KEY (id, seen_at))")
+    client.run(f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body.replace(chr(39), chr(39) * 2)};"
+               " RETURN NEW; END'")  # fmt: skip
+    client.run("CREATE TRIGGER fill BEFORE INSERT OR UPDATE ON visits FOR EACH ROW EXECUTE FUNCTION f()")
+    if default:
+        client.run("ALTER TABLE visits ALTER seen_at SET DEFAULT now()")
+    insert = "INSERT INTO visits (id) VALUES (1)" if default else "INSERT INTO visits (id, seen_at) VALUES (1, now())"
+    client.run(insert)
+    wanted = {**VISITS, "convert": True, "convert_old": old}
+    if not default and "NEW.seen_at" in body:
+        for check in (True, False):
+            with pytest.raises(ScaleoutError) as refused:
+                keep(wanted, check=check)
+            assert refused.value.code == "not_convertible"
+            assert "its trigger fill may fill the column" in refused.value.message
+        return
+    plan = keep(wanted)
+    assert ["the trigger fill runs before each insert" in one for one in plan.warnings] == [True] * (not default)
+    client.run(insert.replace("(1", "(2"))
+    assert client.one("SELECT count(*) FROM visits") == 2
