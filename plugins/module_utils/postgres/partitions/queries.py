@@ -123,6 +123,11 @@ SELECT inhdetachpending AS pending FROM pg_inherits
 WHERE inhparent = %(root)s AND inhrelid = %(partition)s
 """
 
+REFERENCING = f"""{_AS_WE_READ}
+SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
+WHERE confrelid = %(root)s AND contype = 'f' AND conparentid = 0 ORDER BY 1
+"""
+
 COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"
 
 # Tables that are partitions themselves belong to the set of the table above them.

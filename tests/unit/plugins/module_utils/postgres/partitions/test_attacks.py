@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_partitions import ShowPartitions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
-from tests.unit.plugins.module_utils.postgres.partitions.visits import CREATE_VISITS, VISITS
+from tests.unit.plugins.module_utils.postgres.partitions.visits import CREATE_VISITS, VISITS, old
 
 DEFAULT = "CREATE TABLE visits_default PARTITION OF visits DEFAULT"
 
@@ -254,13 +254,13 @@ def test_bounds_of_any_year_are_shown_as_they_are(keep, client, server, database
     assert found["last_bound"] == FAR[2][1] + tail
 
 
-@pytest.mark.parametrize("old", ["one_partition", "split"])
+@pytest.mark.parametrize("how", ["one_partition", "split"])
 @pytest.mark.parametrize("value", ["294276-12-31", "4713-01-01 BC"])
-def test_a_row_of_any_year_is_converted_or_named(keep, client, old, value):
+def test_a_row_of_any_year_is_converted_or_named(keep, client, how, value):
     client.run("CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, PRIMARY KEY (id, seen_at))")
     client.run("INSERT INTO visits VALUES (1, now()), (2, %s)", (value,))
-    wanted = {**VISITS, "convert": True, "convert_old": old}
-    if old == "one_partition" and "BC" in value:
+    wanted = {**VISITS, "convert": True, "convert_old": how}
+    if how == "one_partition" and "BC" in value:
         keep(wanted)
     else:
         with pytest.raises(ScaleoutError):
@@ -275,10 +275,10 @@ def test_each_moment_is_read_as_it_is_written(micros):
         assert Axis(kind).parse(Axis(kind).literal(key)) == key
 
 
-@pytest.mark.parametrize("old", ["one_partition", "split"])
+@pytest.mark.parametrize("how", ["one_partition", "split"])
 @pytest.mark.parametrize("default", [False, True])
 @pytest.mark.parametrize("body", ["NEW.seen_at := coalesce(NEW.seen_at, now())", "NEW.note := 'seen_at'"])
-def test_a_trigger_that_fills_the_column(keep, client, old, default, body):
+def test_a_trigger_that_fills_the_column(keep, client, how, default, body):
     client.run("CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, note text, PRIMARY KEY (id, seen_at))")
     client.run(f"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body.replace(chr(39), chr(39) * 2)};"
                " RETURN NEW; END'")  # fmt: skip
@@ -287,7 +287,7 @@ def test_a_trigger_that_fills_the_column(keep, client, old, default, body):
         client.run("ALTER TABLE visits ALTER seen_at SET DEFAULT now()")
     insert = "INSERT INTO visits (id) VALUES (1)" if default else "INSERT INTO visits (id, seen_at) VALUES (1, now())"
     client.run(insert)
-    wanted = {**VISITS, "convert": True, "convert_old": old}
+    wanted = {**VISITS, "convert": True, "convert_old": how}
     if not default and "NEW.seen_at" in body:
         for check in (True, False):
             with pytest.raises(ScaleoutError) as refused:
@@ -299,3 +299,26 @@ def test_a_trigger_that_fills_the_column(keep, client, old, default, body):
     assert ["the trigger fill runs before each insert" in one for one in plan.warnings] == [True] * (not default)
     client.run(insert.replace("(1", "(2"))
     assert client.one("SELECT count(*) FROM visits") == 2
+
+
+@pytest.mark.parametrize("default", [False, True])
+@pytest.mark.parametrize("action", ["detach", "drop"])
+def test_a_partition_that_rows_refer_to_stays_alone(keep, client, default, action):
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz, PRIMARY KEY (id, seen_at))"
+               " PARTITION BY RANGE (seen_at)")  # fmt: skip
+    names = old(client, "visits", 6)
+    if default:
+        client.run(DEFAULT)
+    client.run("CREATE TABLE alerts (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES visits)")
+    client.run("INSERT INTO alerts SELECT id, seen_at FROM visits ORDER BY seen_at LIMIT 1")
+    wanted = {**VISITS, "retention": "2 months", "retention_action": action, "confirm": "visits"}
+    with pytest.raises(ScaleoutError) as refused:
+        keep(wanted)
+    assert refused.value.code == "referenced"
+    assert f"1 partitions stay ({names[0]}), because rows of public.alerts refer" in refused.value.message
+    row = refused.value.facts["sets"][0]
+    assert [one["name"] for one in row["retired"]][:2] == names[1:3]
+    assert client.one("SELECT count(*) FROM visits JOIN alerts USING (id) WHERE at = seen_at") == 1
+    assert client.one("SELECT obj_description(%s::regclass) IS NULL", (names[0],))
+    client.run("DELETE FROM alerts")
+    assert [one["name"] for one in keep(wanted).result["sets"][0]["retired"]] == names[:1]
