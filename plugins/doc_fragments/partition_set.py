@@ -176,7 +176,8 @@ options:
   state:
     description:
       - Whether the set O(table) is to exist; V(present) when not given.
-      - V(absent) drops the table with all its partitions. When it has rows, O(confirm) is needed.
+      - V(absent) drops the table with all its partitions. When it has rows, O(confirm) is needed. What is not
+        partitioned is refused.
     type: str
     choices: [present, absent]
   sets:

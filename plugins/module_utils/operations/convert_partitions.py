@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Patience, Waited
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import fit
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.companion import Companion
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import copying
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import server as convert
@@ -33,6 +34,7 @@ class Conversions:
         self.companion = companion
         self._prepared: dict[PartitionSet, convert.Prepared] = {}
         self._unfinished: dict[PartitionSet, list[Incoming]] = {}
+        self.said: dict[PartitionSet, tuple[str, ...]] = {}
 
     def foresee(self, wanted: PartitionSet, state: State) -> State:
         """The state as a conversion leaves it behind, where one is wanted; changes nothing.
@@ -49,10 +51,12 @@ class Conversions:
             if root.referencing:
                 self._unfinished[wanted] = convert.unfinished(self.session, *name)
             return state
+        fit.require_all_seen(wanted, root)
         prepared = convert.prepare(self.session, wanted, root, state.clock)
         # Whether that can be moved is known before anything is changed; what is moved, when it is moved.
         self.companion.moving(prepared.root, "")
         self._prepared[wanted] = prepared
+        self.said[wanted] = prepared.doubts(wanted)
         roots, largest = {**state.roots, name: prepared.root}, {**state.largest, name: prepared.largest}
         return dataclasses.replace(state, roots=roots, largest=largest)
 

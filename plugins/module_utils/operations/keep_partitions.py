@@ -59,7 +59,7 @@ class KeepPartitions(Task):
         self.check_mode = check_mode
         self.batch_rows = batch_rows
         self.clock = clock
-        self.session = connection.Session(endpoint.for_writes())
+        self.session = connection.Session(endpoint.for_writes(), sees_all=True)
         self.limits = limits or Limits()
         self.companion = companion or SummarizedPartitions(self.session)
         self.conversions = Conversions(self.session, waiting, self.limits, self.companion)
@@ -220,7 +220,7 @@ class KeepPartitions(Task):
                 rows.append(outcome.failed(wanted.table, wanted.schema, error))
                 continue
             rows.append(outcome.result(decision, so_far))
-            warnings += decision.warnings
+            warnings += [*self.conversions.said.get(wanted, ()), *decision.warnings]
             if so_far.changed:
                 actions.append(wanted)
                 before[wanted.label], after[wanted.label] = outcome.before_and_after(decision, so_far)

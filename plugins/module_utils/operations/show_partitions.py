@@ -18,7 +18,7 @@ class ShowPartitions(Task):
     def __init__(self, endpoint: connection.Endpoint, schema: str | None, tables: t.Sequence[str] | None) -> None:
         self.schema = schema
         self.tables = tables
-        self.session = connection.Session(endpoint)
+        self.session = connection.Session(endpoint, sees_all=True)
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any]) -> ShowPartitions:

@@ -197,14 +197,16 @@ class Session:
     numbers. A byte that is not UTF-8 becomes half of a surrogate pair, as in the names of files.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, sees_all: bool = False) -> None:
         """Connect.
 
+        :param sees_all: whether the server refuses to read a table of which row security would hide rows.
         :raises MissingLibrary: psycopg2 is not installed where the module runs.
         :raises Unreachable: no server there, or it does not let us in.
         :raises Refused: the server is older than what we support.
         """
         self.endpoint = endpoint
+        self._sees_all = sees_all
         self._driver = _driver()
         try:
             self._connection = self._driver.connect(**endpoint.dsn())
@@ -239,18 +241,19 @@ class Session:
             names = [column.name for column in cursor.description]
             return [dict(zip(names, map(_text, row))) for row in cursor]
 
-    def run(self, statement: t.Any, parameters: t.Any = None, timeout: int | None = None) -> None:
+    def run(self, statement: t.Any, parameters: t.Any = None, timeout: int | None = None, alone: bool = False) -> None:
         """Run one statement for its effect; errors as in :meth:`rows`.
 
         :param timeout: seconds that it may take, 0 for as long as it takes; None for what the server says. It counts
             for this statement alone: behind a pooler, the session is another client's afterwards.
+        :param alone: whether it refuses to be in a transaction with others.
         """
         if timeout is not None:
             # Both are one message to the server, so one transaction, at whose end the limit goes.
             limit = f"SET LOCAL statement_timeout = '{timeout:d}s'; "
             statement = limit + statement if isinstance(statement, str) else self.sql.SQL(limit) + statement
         with self._connection.cursor() as cursor:
-            self._execute(cursor, statement, parameters)
+            self._execute(cursor, statement, parameters, alone)
 
     def close(self) -> None:
         self._connection.close()
@@ -266,7 +269,12 @@ class Session:
         for kind in (types.BYTES, types.BYTESARRAY, as_printed):
             types.register_type(kind, self._connection)
 
-    def _execute(self, cursor: t.Any, statement: t.Any, parameters: t.Any) -> None:
+    def _execute(self, cursor: t.Any, statement: t.Any, parameters: t.Any, alone: bool = False) -> None:
+        idle = self._driver.extensions.TRANSACTION_STATUS_IDLE
+        if self._sees_all and not alone and self._connection.get_transaction_status() == idle:
+            # For one transaction, since behind a pooler the session is another client's afterwards.
+            whole = "SET LOCAL row_security = off; "
+            statement = whole + statement if isinstance(statement, str) else self.sql.SQL(whole) + statement
         try:
             cursor.execute(statement, parameters)
         except ValueError as error:  # a zero byte, or half of a surrogate pair

@@ -131,7 +131,7 @@ def run(session: Session, statement: t.Any, lock_timeout: int, alone: bool = Fal
         return
     session.run(f"SET {limit}")
     try:
-        session.run(statement)
+        session.run(statement, alone=True)
     finally:
         session.run("RESET lock_timeout")
 

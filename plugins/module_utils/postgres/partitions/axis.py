@@ -9,7 +9,6 @@ of any year are read, so that one far outside can be named.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import math
 import re
 import typing as t
@@ -19,6 +18,10 @@ Key = t.Union[int, float]
 
 _DAY = 86_400_000_000
 _TIMES = ("timestamptz", "timestamp", "date")
+#: How values of these types are written; see :func:`_written`.
+_FORMS = {"timestamptz": "{date} {time}+00", "timestamp": "{date} {time}", "date": "{date}"}
+#: The first and the last moment of the years 1 to 9999, in microseconds since 1970.
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_800_000_000
 #: Keys in a second.
 _EPOCHS = {
     "epoch_seconds": 1,
@@ -137,10 +140,7 @@ class Axis:
             return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
         if self.kind not in _TIMES:
             return str(whole)
-        text = _written(self.micros(whole))
-        if self.kind == "date":
-            return text[:10]
-        return f"{text}+00" if self.kind == "timestamptz" else text
+        return _written(self.micros(whole), _FORMS[self.kind])
 
     def shown(self, key: Key) -> str:
         """A bound for a person: a time where it is one, ``MINVALUE`` and ``MAXVALUE`` where it is infinite."""
@@ -148,10 +148,9 @@ class Axis:
             return "MAXVALUE" if key > 0 else "MINVALUE"
         if self.kind in _TIMES or self.is_number:
             return self.literal(key)
-        try:
-            return f"{_written(self.micros(key))}+00"
-        except OverflowError:
-            return self.literal(key)
+        micros = self.micros(key)
+        # A time of no year that is written with four digits is most likely none.
+        return _written(micros, _FORMS["timestamptz"]) if _FIRST <= micros < _LAST else self.literal(key)
 
     def parse(self, text: str) -> Key:
         """The key of a bound as the server prints it, in a session in UTC with dates in ISO's format.
@@ -195,10 +194,27 @@ def days_before(year: int, month: int, day: int) -> int:
     return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
 
 
-def _written(micros: int) -> str:
-    """A time since 1970, without its zone.
+def date_of(days: int) -> tuple[int, int, int]:
+    """Year, month and day of a count of days since 1970; the other way round than :func:`days_before`."""
+    era, of_era = divmod(days + 719_468, 146_097)
+    year = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * of_year + 2) // 153
+    day = of_year - (153 * month + 2) // 5 + 1
+    month += 3 if month < 10 else -9
+    return year + era * 400 + (month <= 2), month, day
 
-    :raises OverflowError: before the year 1 or after 9999.
+
+def _written(micros: int, form: str) -> str:
+    """A time since 1970 of any year, as the server prints it.
+
+    :param form: with ``{date}`` and ``{time}``, and what comes before ``BC``.
     """
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=micros)
-    return moment.isoformat(sep=" ", timespec="microseconds" if moment.microsecond else "seconds")
+    days, rest = divmod(micros, _DAY)
+    year, month, day = date_of(days)
+    seconds, fraction = divmod(rest, 1_000_000)
+    time = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    if fraction:
+        time += f".{fraction:06d}"
+    date = f"{year if year > 0 else 1 - year:04d}-{month:02d}-{day:02d}"
+    return form.format(date=date, time=time) + ("" if year > 0 else " BC")

@@ -8,7 +8,7 @@ import bisect
 import math
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis, BadBound, Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
@@ -128,7 +128,10 @@ def _floor(grid: Grid, cutoff: Key) -> int:
 
 def _fill(grid: Grid, gap: Range) -> list[Piece] | None:
     """Periods that fill a gap, cut off at its ends; None where it is too long."""
-    first, last = grid.containing(gap.lower), grid.containing(gap.upper - 1)
+    try:
+        first, last = grid.containing(gap.lower), grid.containing(gap.upper - 1)
+    except InvalidInput:  # beyond the years that periods are made of
+        return None
     if last.index - first.index >= MOST:
         return None
     pieces = []

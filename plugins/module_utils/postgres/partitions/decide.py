@@ -35,6 +35,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 #: Seconds by which the server's clock may differ from the controller's.
 CLOCK_TOLERANCE = 86_400
 
+#: What ``state: absent`` does not drop.
+_KINDS = {
+    "r": "a plain table",
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+    "S": "a sequence",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class New:
@@ -190,6 +199,14 @@ def _absent(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
         return Decision(wanted)
     if not root.may_own:
         raise fit.not_ours(wanted, root)
+    if root.kind != "p":
+        raise Refused(
+            f"{wanted.label} is {_KINDS.get(root.kind, 'no table')} and no partition set, and state: absent drops "
+            "partition sets alone. It stays.",
+            code="not_partitioned",
+        )
+    if not wanted.confirmed:
+        fit.require_all_seen(wanted, root)
     if (wanted.schema, wanted.table) in state.with_rows and not wanted.confirmed:
         raise Refused(
             f"{wanted.label} has rows, which would be dropped with it; say confirm: {wanted.table} if that is meant.",
@@ -248,7 +265,17 @@ def _cutoff(wanted: PartitionSet, grid: Grid, clock: int, now: int) -> Key | Non
     if wanted.retention is None:
         return None
     amount = wanted.retention.amount
-    return now - amount.step if amount.step else grid.earlier(clock, amount)
+    if amount.step:
+        return now - amount.step
+    try:
+        return grid.earlier(clock, amount)
+    except (OverflowError, ValueError):
+        # It may be a slip of the keyboard, and to take it for "keep all" would hide that.
+        raise InvalidInput(
+            "retention",
+            str(amount),
+            f"of {wanted.label} reaches back beyond the year 1; without retention, all is kept",
+        ) from None
 
 
 def made(wanted: PartitionSet, name: str, bound: Bound) -> New:

@@ -53,6 +53,7 @@ def check(wanted: PartitionSet, root: Root | None, state: State) -> None:
         raise Refused(f"{wanted.label} has no column {wanted.column}.", code="missing")
     if not root.may_own:
         raise not_ours(wanted, root)
+    require_all_seen(wanted, root)
     if not root.may_create:
         raise Refused(f"This user may not create tables in the schema {wanted.schema}.", code="denied")
     if root.kind != "p":
@@ -67,6 +68,21 @@ def check(wanted: PartitionSet, root: Root | None, state: State) -> None:
 
 def not_ours(wanted: PartitionSet, root: Root) -> Refused:
     return Refused(f"{wanted.label} belongs to {root.owner}, and only its owner may change it.", code="denied")
+
+
+def require_all_seen(wanted: PartitionSet, root: Root) -> None:
+    """Refuse a table of which our user does not see all rows: those that are hidden would be lost.
+
+    :raises Refused: row security hides some.
+    """
+    if root.may_own and root.hidden:
+        raise Refused(
+            f"{wanted.label}: row security hides rows of {', '.join(root.hidden)} from this user, and they would be "
+            "lost. Nothing was changed. Let a role with BYPASSRLS run this task, or say ALTER TABLE "
+            f"{root.hidden[0]} NO FORCE ROW LEVEL SECURITY.",
+            code="row_security",
+            table=root.hidden[0],
+        )
 
 
 def _not_partitioned(wanted: PartitionSet, root: Root) -> None:

@@ -20,9 +20,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 #: Periods of days and weeks are counted from this Monday.
 ANCHOR = datetime.datetime(2000, 1, 3)
 _DAY = 24 * 60
+#: Files beside those of time zones, which say what the host is set to.
+_OF_HOST = ("localtime", "posixrules")
 
-_AMOUNT = re.compile(r"\s*(?:(\d{1,9})\s*)?([a-z]+)\s*\Z", re.IGNORECASE)
-_NUMBER = re.compile(r"\s*(\d{1,18})\s*\Z")
+_AMOUNT = re.compile(r"\s*(?:(\d{1,9})\s*)?([a-z]+)\s*\Z", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"\s*(\d{1,18})\s*\Z", re.ASCII)
 
 #: What each unit is, in months, days and minutes.
 _UNITS = {
@@ -225,8 +227,10 @@ class Grid:
 def zone(option: str, name: str) -> datetime.tzinfo:
     """The time zone of a name.
 
-    :raises InvalidInput: the host where the module runs knows none of that name.
+    :raises InvalidInput: the host where the module runs knows none of that name, or each host has its own.
     """
+    if name in _OF_HOST:
+        raise InvalidInput(option, name, "is another time zone on each host; name the one that is meant")
     try:
         return datetime.timezone.utc if name == "UTC" else zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):

@@ -49,6 +49,9 @@ SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        c.relreplident::text AS replica_identity,
        coalesce((SELECT i.relname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
                  WHERE x.indrelid = c.oid AND x.indisreplident), '') AS replica_index,
+       ARRAY(SELECT h.oid::regclass::text FROM pg_class h
+             WHERE h.relrowsecurity AND (h.oid = c.oid OR h.oid IN (SELECT relid FROM pg_partition_tree(c.oid)))
+               AND row_security_active(h.oid) ORDER BY 1) AS hidden,
        c.relrowsecurity AS row_security, c.relforcerowsecurity AS force_row_security,
        coalesce((SELECT m.amname::text FROM pg_am m WHERE m.oid = c.relam AND c.relkind = 'p'), '')
            AS access_method
@@ -59,10 +62,20 @@ LEFT JOIN pg_partitioned_table p ON p.partrelid = c.oid
 WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
 """
 
+# Rows are estimated as the planner does it: by the statistics, and by how much a partition has grown since.
+# One that was analyzed while it was empty says nothing of what it has now.
+# Sizes are asked for only where they are wanted, as that waits for locks.
 PARTITIONS = f"""{_AS_WE_READ}
 SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        pg_get_expr(c.relpartbound, c.oid) AS bound, i.inhdetachpending AS pending,
-       c.reltuples::float8 AS rows, c.relkind = 'p' AS is_divided,
+       CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
+           (SELECT CASE WHEN bool_or(l.reltuples < 0 OR (l.reltuples = 0 AND b.blocks > 0)) THEN -1
+                   ELSE coalesce(sum(CASE WHEN l.relkind = 'f' THEN l.reltuples
+                                     ELSE l.reltuples * b.blocks / greatest(l.relpages, 1) END), 0) END
+            FROM pg_partition_tree(c.oid) e JOIN pg_class l ON l.oid = e.relid AND l.relkind <> 'p'
+            CROSS JOIN LATERAL (SELECT coalesce(pg_relation_size(l.oid), 0) / current_setting('block_size')::int8)
+                AS b (blocks))
+       ELSE c.reltuples END::float8 AS rows, c.relkind = 'p' AS is_divided,
        CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
            (SELECT coalesce(sum(pg_total_relation_size(e.relid)), 0)
             FROM pg_partition_tree(c.oid) e)::bigint
@@ -74,15 +87,28 @@ WHERE i.inhparent = ANY(%(roots)s::oid[])
 ORDER BY c.relname
 """
 
-# Tables that were detached to be dropped or moved say so in their comment; see state.Leftover.
+# Tables that were detached to be dropped or moved say so in their comment; see state.Leftover. Whoever may create a
+# table may write such a comment, so it counts for nothing but what belongs to the same roles as the set.
 LEFTOVERS = f"""{_AS_WE_READ}
-SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, d.description AS comment
+SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, d.description AS comment,
+       pg_get_userbyid(c.relowner)::text AS owner, current_user::text AS "user"
 FROM pg_description d
 JOIN pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0
   AND position(%(mark)s IN d.description) > 0
 ORDER BY c.relname
+"""
+
+# Who owns what a leftover would have removed: tables, and functions of its own name.
+OWNERS = f"""{_AS_WE_READ}
+SELECT pg_get_userbyid(c.relowner)::text AS owner
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname::text = ANY(%(tables)s)
+UNION
+SELECT pg_get_userbyid(p.proowner)::text
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = %(schema)s AND p.proname::text = %(function)s
 """
 
 TAKEN = f"""{_AS_WE_READ}
@@ -95,6 +121,11 @@ JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
 PENDING = f"""{_AS_WE_READ}
 SELECT inhdetachpending AS pending FROM pg_inherits
 WHERE inhparent = %(root)s AND inhrelid = %(partition)s
+"""
+
+REFERENCING = f"""{_AS_WE_READ}
+SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
+WHERE confrelid = %(root)s AND contype = 'f' AND conparentid = 0 ORDER BY 1
 """
 
 COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"

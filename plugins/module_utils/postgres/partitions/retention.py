@@ -86,20 +86,21 @@ def _unconfirmed(wanted: PartitionSet, root: Root, dropped: t.Sequence[Partition
     if wanted.confirmed or not dropped:
         return None
     share = _share(dropped, root.partitions)
-    if len(dropped) <= MOST_DROPPED and share <= LARGEST_SHARE:
+    if len(dropped) <= MOST_DROPPED and (share is None or share <= LARGEST_SHARE):
         return None
+    rows = "" if share is None else f" with some {share * 100:.0f} % of the rows"
     names = ", ".join(one.name for one in dropped[:3]) + (" …" if len(dropped) > 3 else "")
     return Refused(
         f"{wanted.label}: retention {t.cast('t.Any', wanted.retention).amount} would drop {len(dropped)} of "
-        f"{len(root.partitions)} partitions with some {share * 100:.0f} % of the rows ({names}); say confirm: "
-        f"{wanted.table} if that is meant. None was dropped.",
+        f"{len(root.partitions)} partitions{rows} ({names}); say confirm: {wanted.table} if that is meant. None was "
+        "dropped.",
         code="unconfirmed",
     )
 
 
-def _share(some: t.Sequence[Partition], of_all: t.Sequence[Partition]) -> float:
-    """The share of the rows that partitions have, as far as the statistics know; by their sizes where they do not."""
+def _share(some: t.Sequence[Partition], of_all: t.Sequence[Partition]) -> float | None:
+    """The share of the rows that partitions have; by their sizes where rows are not known, and None without those."""
     known = all(one.rows >= 0 for one in of_all)
     parts = [(one.rows if known else float(one.size), one in some) for one in of_all]
     whole = sum(amount for amount, _mine in parts)
-    return sum(amount for amount, mine in parts if mine) / whole if whole else 0.0
+    return sum(amount for amount, mine in parts if mine) / whole if whole else (0.0 if known else None)

@@ -67,16 +67,36 @@ def _roots(
     children: dict[int, list[Partition]] = {row["oid"]: [] for row in rows}
     for row in session.rows(queries.PARTITIONS, {"roots": list(children), "sized": sized}) if children else ():
         children[row.pop("root")].append(Partition(**row))
-    leftovers: dict[tuple[str, str], list[Leftover]] = {}
-    for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
-        left = read_leftover(**row)
-        if left:
-            leftovers.setdefault(left[0], []).append(left[1])
+    leftovers = _leftovers(session, {(row["schema"], row["name"]): row["owner"] for row in rows})
     roots = {}
     for row in rows:
         key = (row["schema"], row["name"])
         roots[key] = _root(row, tuple(children[row["oid"]]), tuple(leftovers.get(key, ())))
     return roots
+
+
+def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dict[tuple[str, str], list[Leftover]]:
+    """What interrupted runs have left of tables, as far as it belongs to the roles that such runs have.
+
+    Another role's comment is not believed: it could have us drop what that role may not.
+
+    :param owners: of the tables.
+    """
+    found: dict[tuple[str, str], list[Leftover]] = {}
+    for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
+        owner, user = row.pop("owner"), row.pop("user")
+        read_of = read_leftover(**row)
+        if read_of is None or read_of[0] not in owners:
+            continue
+        of, left = read_of
+        if owner not in (owners[of], user):
+            continue
+        asked = {"schema": left.schema, "tables": list(left.tables), "function": left.name}
+        named = session.rows(queries.OWNERS, asked) if left.action == "moving" else []
+        # What we have made for a move is ours, and what is to be a partition is the table's owner's.
+        if all(one["owner"] in (owner, owners[of]) for one in named):
+            found.setdefault(of, []).append(left)
+    return found
 
 
 def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: tuple[Leftover, ...]) -> Root:
@@ -90,6 +110,7 @@ def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: t
             "partitioned_by": tuple(json.loads(fields["partitioned_by"] or "[]")),
             "columns": json.loads(fields["columns"] or "{}"),
             "keys": tuple(Key(name, tuple(columns or ())) for name, columns in keys),
+            "hidden": tuple(fields["hidden"]),
             "referenced": tuple(fields["referenced"]),
             "referencing": tuple(fields["referencing"]),
             "partitions": partitions,
@@ -105,6 +126,8 @@ def _largest(
     for one in sets:
         root = roots.get((one.schema, one.table))
         if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
+            continue
+        if root.hidden:  # which is refused later
             continue
         axis = one.axis or Axis.of_type(root.columns[one.column])
         if axis and axis.is_number and axis.fits(root.columns[one.column]):
@@ -173,7 +196,9 @@ def _with_rows(
     found = set()
     for one in sets:
         key = (one.schema, one.table)
-        if one.state == "absent" and key in roots and roots[key].may_own:
+        if one.state == "absent" and key in roots and roots[key].may_own and not roots[key].hidden:
+            if roots[key].kind != "p":  # which is refused later
+                continue
             query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
             if session.rows(query)[0]["some"]:
                 found.add(key)

@@ -22,7 +22,7 @@ class Partition:
 
     :param bound: as ``pg_get_expr`` prints it.
     :param pending: its detaching has begun and was interrupted.
-    :param rows: as the statistics have it; negative before the first ANALYZE.
+    :param rows: as the statistics and the size have it; negative where they do not know.
     :param size: bytes of its rows, where they were asked for.
     :param is_divided: whether it has partitions in turn.
     """
@@ -73,6 +73,7 @@ class Root:
     :param referenced: oids of the tables that its foreign keys lead to.
     :param referencing: oids of the tables whose foreign keys lead to it.
     :param is_partition: whether it is a partition of another table.
+    :param hidden: it and its partitions, as far as row security hides rows of them from our user.
     :param parameters: what a new partition has to be given, as its table has it and LIKE does not bring.
     """
 
@@ -98,6 +99,7 @@ class Root:
     row_security: bool = False
     force_row_security: bool = False
     access_method: str = ""
+    hidden: tuple[str, ...] = ()
     partitions: tuple[Partition, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
 

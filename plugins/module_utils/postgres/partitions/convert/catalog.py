@@ -38,7 +38,8 @@ _FACTS = f"""jsonb_build_object(
 _COLUMNS = _list(
     f"""jsonb_build_object('name', a.attname, 'quoted', quote_ident(a.attname),
     'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull, 'identity', a.attidentity,
-    'generated', a.attgenerated, 'statistics', nullif(a.attstattarget, -1), 'has_grants', a.attacl IS NOT NULL,
+    'generated', a.attgenerated, 'has_default', a.atthasdef OR a.attidentity <> '',
+    'statistics', nullif(a.attstattarget, -1), 'has_grants', a.attacl IS NOT NULL,
     'options', to_jsonb(coalesce(a.attoptions, '{{}}')), 'grants', {_grants("a.attacl")})""",
     "FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped",
     "a.attnum",
@@ -83,7 +84,8 @@ _INCOMING = _list(
 
 _TRIGGERS = _list(
     """jsonb_build_object('name', g.tgname, 'quoted', quote_ident(g.tgname), 'definition', pg_get_triggerdef(g.oid),
-    'enabled', g.tgenabled, 'for_each_row', g.tgtype & 1 = 1,
+    'enabled', g.tgenabled, 'for_each_row', g.tgtype & 1 = 1, 'before_insert', g.tgtype & 7 = 7,
+    'source', (SELECT f.prosrc FROM pg_proc f WHERE f.oid = g.tgfoid),
     'transition', g.tgoldtable IS NOT NULL OR g.tgnewtable IS NOT NULL,
     'comment', obj_description(g.oid, 'pg_trigger'))""",
     "FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal",

@@ -131,7 +131,8 @@ class Copying:
         """Make the root, its partitions and the mirror, or find them as an interrupted run has left them."""
         sign = split.signature(self.table, self.wanted.target)
         root = reading.read(self.session, self.table.schema, statements.root_name(self.table))
-        progress = split.Progress.of(root.comment) if root else None
+        # Another role's table may say anything.
+        progress = split.Progress.of(root.comment) if root and root.owner == self.table.owner else None
         blocks, file = self._size()
         if progress and progress.signature == sign and progress.end and self._has_all():
             return progress if progress.file == file else dataclasses.replace(progress, file=file, block=0, end=blocks)
@@ -323,5 +324,8 @@ def undo(session: Session, schema: str, name: str, turn: Turn) -> None:
     if wanted:
         turn.exclusive(table, [], wanted, f"remove what a conversion has left of {table.name}")
     left = reading.read(session, schema, statements.root_name(table))
-    if left is not None and statements.facts_of(left.comment) is not None:
+    if left is None or statements.facts_of(left.comment) is None:
+        return
+    # Another role may write such a comment, too.
+    if left.owner in (table.owner, session.rows("SELECT pg_catalog.quote_ident(current_user) AS name")[0]["name"]):
         turn.short(statements.drop_root(table), f"remove what a conversion has left of {table.name}", left)

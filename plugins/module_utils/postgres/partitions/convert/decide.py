@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import math
+import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Key
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Range
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.sql import Value
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Table
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.state import Table, Trigger
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert.statements import (
     Target,
     cut,
@@ -65,6 +66,7 @@ def require_convertible(table: Table, columns: t.Sequence[str]) -> None:
         *_of_indexes(table),
         *_of_constraints(table),
         *_of_triggers(table),
+        *(_filled_by(table, one) for one in fillers(table, columns, named=True)),
         *_of_dependents(table),
         *_of_publications(table),
     ]
@@ -158,6 +160,40 @@ def _of_triggers(table: Table) -> list[str]:
         for one in table.triggers
         if one.definition.count(f" ON {table.quoted} ") != 1
     ]
+
+
+def fillers(table: Table, columns: t.Sequence[str], named: bool) -> list[Trigger]:
+    """Triggers that may give a new row its value in a column that has no default.
+
+    PostgreSQL finds the partition of a row before such a trigger runs, and refuses the row then.
+
+    :param named: those whose function names one of the columns; or else all others.
+    """
+    without = [one.name for one in table.columns if one.name in columns and not one.has_default]
+    found = []
+    for trigger in table.triggers:
+        if trigger.before_insert and trigger.enabled != "D" and without:
+            names = "|".join(map(re.escape, without))
+            names_one = bool(re.search(rf'\bNEW\s*\.\s*"?({names})"?(?!\w)', trigger.source, re.IGNORECASE))
+            found += [trigger] if names_one == named else []
+    return found
+
+
+def _filled_by(table: Table, trigger: Trigger) -> str:
+    return (
+        f"its trigger {trigger.name} may fill the column that it would be partitioned by, and PostgreSQL chooses the "
+        f"partition of a row before that: give the column a default (ALTER TABLE {table.name} ALTER … SET DEFAULT …)"
+    )
+
+
+def doubts(wanted: PartitionSet, table: Table) -> tuple[str, ...]:
+    """What is said of a table that can be converted, where it may fail later."""
+    others = fillers(table, [wanted.column], named=False)
+    return tuple(
+        f"{wanted.label}: the trigger {one.name} runs before each insert. It must not fill {wanted.column}, which has "
+        "no default: PostgreSQL chooses the partition of a row before that."
+        for one in others
+    )
 
 
 def _of_dependents(table: Table) -> list[str]:

@@ -71,6 +71,10 @@ class Prepared:
     split: copying.Wanted | None = None
     largest: int = 0
 
+    def doubts(self, wanted: PartitionSet) -> tuple[str, ...]:
+        """What is said of it, where it may go wrong later."""
+        return decide.doubts(wanted, self.table)
+
 
 def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> Prepared:
     """Look at a plain table of which a set is wanted; changes nothing.

@@ -40,6 +40,7 @@ class Column:
     options: tuple[str, ...]
     has_grants: bool
     grants: tuple[Grant, ...]
+    has_default: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Incoming:
 
 @dataclasses.dataclass(frozen=True)
 class Trigger:
-    """A trigger of the table; ``enabled`` is a letter of ``pg_trigger``."""
+    """A trigger of the table; ``enabled`` is a letter of ``pg_trigger``, and ``source`` the body of its function."""
 
     name: str
     quoted: str
@@ -109,6 +110,8 @@ class Trigger:
     for_each_row: bool
     transition: bool
     comment: str | None
+    before_insert: bool = False
+    source: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,8 +130,12 @@ class Mover:
         self._check(move, facts)
         if not move.key:
             return self._at_once(move)
+        statement = statements.prepare(self.session.sql, move, self.user, facts["foreign_keys"])
+        locks = {move.default.oid: "ShareRowExclusiveLock"}
+        # Where this fails, nothing was made, and what has one of these names is someone else's.
+        self._patiently(statement, f"prepare to move rows of {move.default.name}", locks)
         try:
-            return self._in_batches(move, facts)
+            return self._in_batches(move)
         except ScaleoutError:
             with contextlib.suppress(ScaleoutError):
                 self.clean(move)
@@ -173,11 +177,8 @@ class Mover:
         self._patiently(statement, self._what(move), self._locks(move))
         return rows
 
-    def _in_batches(self, move: Move, facts: t.Mapping[str, t.Any]) -> int:
+    def _in_batches(self, move: Move) -> int:
         sql = self.session.sql
-        statement = statements.prepare(sql, move, self.user, facts["foreign_keys"])
-        locks = {move.default.oid: "ShareRowExclusiveLock"}
-        self._patiently(statement, f"prepare to move rows of {move.default.name}", locks)
         # What is written after that is noted, so the blocks there are now are all that has to be read.
         blocks = self.session.rows(_FACTS, {"root": move.root.oid, "default": move.default.oid})[0]["blocks"]
         step = max(1, self.batch_rows // _ROWS_OF_BLOCK)

@@ -41,6 +41,7 @@ _RIVAL = ("42P07", "42P17", "23514")
 _NOT_SUPPORTED = "0A000"
 _CHECK_VIOLATION = "23514"
 _DIVISION_BY_ZERO = "22012"
+_REFERENCED = "23503"
 
 
 class Outrun(ScaleoutError):
@@ -224,9 +225,24 @@ class Work:
                 self._put_away(left)
                 self.outcome.finished.append(left)
         # A table has one interrupted detaching at the most, and no other can begin before it is finished.
+        staying = []
         for old in sorted(self.decision.going, key=lambda one: not one.partition.pending):
-            self._retire(old)
+            try:
+                self._retire(old)
+            except Refused as error:
+                if error.facts.get("sqlstate") != _REFERENCED:
+                    raise
+                staying.append(old.partition.name)
+                continue
             self.outcome.retired.append(old)
+        if staying:
+            rows = self.session.rows(queries.REFERENCING, {"root": self.decision.table.oid})
+            raise Refused(
+                f"{self.decision.wanted.label}: {len(staying)} partitions stay ({', '.join(staying)}), because rows of "
+                f"{' or '.join(row['name'] for row in rows)} refer to them; delete those first.",
+                code="referenced",
+                partitions=staying,
+            )
 
     def _retire(self, old: Old) -> None:
         root, sql, partition = self.decision.table, self.session.sql, old.partition
