@@ -32,7 +32,8 @@ options:
     description:
       - Name of the view, as the server has it and without quotes.
       - Required with O(state=present) and O(state=absent). Without it, O(state=folded) and O(state=verified) are about
-        all summaries of the database.
+        all summaries of O(owner), or else all that belong to the user of the connection, to a superuser or to the owner
+        of the database. Those of others are named in a warning.
     type: str
   schema:
     description: Schema of the view and of all that belongs to it, without quotes. No search path is consulted.
@@ -128,6 +129,8 @@ options:
         of the connection when not given.
       - It has to own the base tables and to see all of their rows. If row security hides some from it, the summary is
         refused.
+      - To name a role is to trust it. Whoever may make a view or a trigger can have code of their own run by those who
+        read and write there, so a summary of a role that is not named is not touched.
     type: str
   readers:
     description:

@@ -44,7 +44,7 @@ def task(params: t.Mapping[str, t.Any]) -> Task:
     waiting = locks.Patience(params["lock_timeout"], params["lock_patience"])
     endpoint = connection.Endpoint.of(params)
     if state == "verified":
-        return VerifySummaries(endpoint, wanted)
+        return VerifySummaries(endpoint, wanted, params["owner"] or "")
     if state == "folded":
         return FoldSummaries(endpoint, wanted, params["owner"] or "", waiting)
     return KeepSummary(endpoint, wanted, state, params, waiting)
@@ -76,6 +76,8 @@ class KeepSummary(Task):
     def _decide(self) -> Decision:
         found = server.read(self.session, self.wanted, self.owner, self.readers)
         self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in found.tables.items()}
+        if found.kept and (self.state == "absent" or found.kept.owner == found.owner):
+            _trust(self.session, found.kept, self.owner)
         if self.state == "absent":
             if found.kept:
                 # Its tables are known by now.
@@ -101,12 +103,43 @@ class KeepSummary(Task):
         self.session.close()
 
 
-def _kept(session: connection.Session, wanted: Summary) -> list[Kept]:
-    """The summaries that a task without a declaration is about."""
-    kept = server.summaries(session, wanted.schema, wanted.name or None)
-    if wanted.name and not kept:
-        raise Refused(f"There is no summary {wanted.label}.", code="missing")
-    return kept
+def _trust(session: connection.Session, kept: Kept, owner: str) -> None:
+    """Refuse a summary whose owner could run code of their own with the rights of this session.
+
+    :raises Refused: the task does not name that owner.
+    """
+    strange = server.distrust(session, kept, owner)
+    if strange:
+        raise Refused(
+            f"{kept.summary.label} is left alone, as {strange[0]} could run code with the rights of this session. "
+            "Name the role as owner if you trust it.",
+            code="untrusted",
+            strange=strange,
+        )
+
+
+def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[list[Kept], list[str]]:
+    """The summaries that a task without a declaration is about, and warnings of those that are passed over."""
+    kept, odd = server.marked(session, wanted.schema, wanted.name or None)
+    if wanted.name:
+        if not kept:
+            raise Refused(f"There is no summary {wanted.label}.", code="missing")
+        _trust(session, kept[0], owner)
+        return kept, []
+    trusted = []
+    warnings = [f"{label} was passed over: its comment is no summary's, or one of another view." for label in odd]
+    for one in kept:
+        if owner and one.owner != owner:
+            continue
+        strange = server.distrust(session, one, owner)
+        if not strange:
+            trusted.append(one)
+            continue
+        warnings.append(
+            f"The summary {one.summary.label} was passed over, as {strange[0]} could run code with the rights of this "
+            "session. Name the role as owner if you trust it."
+        )
+    return trusted, warnings
 
 
 class FoldSummaries(Task):
@@ -119,13 +152,15 @@ class FoldSummaries(Task):
         self.session = connection.Session(endpoint.for_writes())
 
     def plan(self) -> Plan:
-        pending = [(kept, server.pending(self.session, kept)) for kept in _kept(self.session, self.wanted)]
+        found, warnings = _kept(self.session, self.wanted, self.owner)
+        pending = [(kept, server.pending(self.session, kept)) for kept in found]
         count = sum(one for _name, one in pending)
         return Plan(
             before={kept.summary.label: {"pending": one} for kept, one in pending},
             after={kept.summary.label: {"pending": 0} for kept, _value in pending},
             actions=tuple(kept for kept, one in pending if one),
             result={"folded": count, "outcome": "folded" if count else "none"},
+            warnings=tuple(warnings),
         )
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
@@ -140,13 +175,15 @@ class FoldSummaries(Task):
 class VerifySummaries(Task):
     """Compares a summary, or all of the database, with the base tables; changes nothing."""
 
-    def __init__(self, endpoint: connection.Endpoint, wanted: Summary) -> None:
+    def __init__(self, endpoint: connection.Endpoint, wanted: Summary, owner: str) -> None:
         self.wanted = wanted
+        self.owner = owner
         self.session = connection.Session(endpoint)
 
     def plan(self) -> Plan:
-        found, warnings = [], []
-        for kept in _kept(self.session, self.wanted):
+        found = []
+        summaries, warnings = _kept(self.session, self.wanted, self.owner)
+        for kept in summaries:
             count, drift = server.drift(self.session, kept)
             if count:
                 # A partition that was attached between the plan of the comparison and its snapshot is no drift.

@@ -10,8 +10,40 @@ from __future__ import annotations
 #: The settings hold for the one message that they are in. Types are written with their schema then.
 _AS_WE_READ = "SET LOCAL search_path = ''; "
 
+#: Whose code may run with the rights of the session: its own role, superusers, the owner of the database, and the role
+#: that the task names. SET ROLE would not hold others back, as their code can RESET it.
+_TRUSTED = """trusted AS (
+    SELECT oid FROM pg_roles WHERE rolsuper OR rolname IN (current_user, %(owner)s, 'pg_database_owner')
+    UNION SELECT datdba FROM pg_database WHERE datname = current_database())"""
+
+# Of all that is run or read with a summary, what belongs to someone else or is not what it has to be. A view in place
+# of a table, a trigger on it, and a function whose name begins as ours do, are code.
+DISTRUST = f"""{_AS_WE_READ}
+WITH RECURSIVE {_TRUSTED},
+named AS (SELECT * FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[]), unnest(%(kinds)s::text[]))
+          AS w (schema, name, kinds)),
+tree AS (
+    SELECT c.oid, c.relkind <> ALL (string_to_array(w.kinds, NULL)::"char"[]) AS odd FROM named w
+    JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+    UNION SELECT i.inhrelid, false FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid)
+SELECT format('%%s %%I.%%I of %%s', CASE c.relkind WHEN 'v' THEN 'the view' ELSE 'the table' END, n.nspname, c.relname,
+              pg_get_userbyid(c.relowner)) AS what
+FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE tree.odd OR c.relowner NOT IN (SELECT oid FROM trusted)
+UNION ALL
+SELECT format('the schema %%I of %%s', nspname, pg_get_userbyid(nspowner)) FROM pg_namespace
+WHERE nspname IN (SELECT schema FROM named UNION SELECT unnest(%(paths)s::name[]))
+    AND nspowner NOT IN (SELECT oid FROM trusted)
+UNION ALL
+SELECT format('the function %%s of %%s', p.oid::regprocedure, pg_get_userbyid(p.proowner)) FROM pg_proc p
+JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = %(schema)s AND p.proowner NOT IN (SELECT oid FROM trusted)
+    AND EXISTS (SELECT FROM unnest(%(stems)s::text[]) stem WHERE starts_with(p.proname, stem || '_'))
+ORDER BY 1
+"""
+
 SERVER = f"""{_AS_WE_READ}
-WITH me AS (SELECT coalesce(nullif(%(owner)s, ''), current_user::text) AS owner)
+WITH {_TRUSTED}, me AS (SELECT coalesce(nullif(%(owner)s, ''), current_user::text) AS owner)
 SELECT pg_is_in_recovery() AS in_recovery, me.owner,
        ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(readers)s)) AS roles,
        (SELECT has_schema_privilege(r.oid, n.oid, 'CREATE') FROM pg_namespace n, pg_roles r
@@ -19,7 +51,7 @@ SELECT pg_is_in_recovery() AS in_recovery, me.owner,
        coalesce((SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = %(schema)s AND c.relname = %(name)s), '') AS view,
        ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = %(schema)s AND c.relkind = 'r'
+             WHERE n.nspname = %(schema)s AND c.relkind = 'r' AND c.relowner IN (SELECT oid FROM trusted)
                  AND obj_description(c.oid, 'pg_class') = %(part)s ORDER BY c.relname) AS stems
 FROM me
 """
@@ -68,7 +100,7 @@ WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
 
 # By their functions, since a summary that is being made has triggers and no view.
 STANDING = f"""{_AS_WE_READ}
-SELECT n.nspname::text AS schema, k.relname::text AS stem, d.description,
+SELECT n.nspname::text AS schema, k.relname::text AS stem, d.description, pg_get_userbyid(b.relowner)::text AS owner,
        bn.nspname::text AS base_schema, b.relname::text AS base_name,
        json_object_agg(g.tgname, g.tgenabled)::text AS triggers
 FROM pg_description d JOIN pg_class k ON k.oid = d.objoid AND k.relkind = 'r'
@@ -78,13 +110,21 @@ JOIN pg_proc p ON p.pronamespace = k.relnamespace
 JOIN pg_trigger g ON g.tgfoid = p.oid
 JOIN pg_class b ON b.oid = g.tgrelid AND NOT b.relispartition JOIN pg_namespace bn ON bn.oid = b.relnamespace
 WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0 AND starts_with(d.description, %(mark)s)
-GROUP BY 1, 2, 3, 4, 5
-ORDER BY 1, 2, 4, 5
+GROUP BY 1, 2, 3, 4, 5, 6
+ORDER BY 1, 2, 5, 6
+"""
+
+OWNERS = f"""{_AS_WE_READ}
+SELECT n.nspname::text AS schema, c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner
+FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[])) AS w (schema, name)
+JOIN pg_namespace n ON n.nspname = w.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
 """
 
 # Also where no name is given: all summaries of the database.
 SUMMARIES = f"""{_AS_WE_READ}
 SELECT n.nspname::text AS schema, c.relname::text AS name, pg_get_userbyid(c.relowner)::text AS owner, d.description,
+       pg_has_role(c.relowner, 'MEMBER') AS may_be,
        ARRAY(SELECT DISTINCT CASE WHEN x.grantee = 0 THEN 'public' ELSE pg_get_userbyid(x.grantee)::text END
              FROM aclexplode(c.relacl) x WHERE x.privilege_type = 'SELECT' AND x.grantee <> c.relowner) AS readers
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

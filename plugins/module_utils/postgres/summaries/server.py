@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import time
@@ -70,24 +71,73 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
 
 
 def summaries(session: Session, schema: str = "", name: str | None = None) -> list[Kept]:
-    """The summaries of the database, or the one of a name."""
-    rows = session.rows(queries.SUMMARIES, {"schema": schema, "name": name, "mark": MARK})
-    found = (Kept.of(row["description"], row["owner"], row["readers"]) for row in rows)
-    return [kept for kept in found if kept]
+    """The summaries of the database, or the one of a name, whoever made them; see :func:`distrust`."""
+    return marked(session, schema, name)[0]
+
+
+def marked(session: Session, schema: str = "", name: str | None = None) -> tuple[list[Kept], list[str]]:
+    """The summaries, and the views whose comments begin as a summary's and do not fit them."""
+    found, odd = [], []
+    for row in session.rows(queries.SUMMARIES, {"schema": schema, "name": name, "mark": MARK}):
+        kept = Kept.of(row["description"], row["owner"], row["readers"])
+        if kept and (kept.summary.schema, kept.summary.name) == (row["schema"], row["name"]):
+            found.append(dataclasses.replace(kept, may_be=row["may_be"]))
+        else:
+            odd.append(f"{row['schema']}.{row['name']}")
+    return found, odd
+
+
+def distrust(session: Session, kept: Kept, owner: str) -> list[str]:
+    """What of a summary, and of all that is read for it, belongs to a role whose code must not run in this session.
+
+    Whoever may make a view may write a summary's comment, and functions of the view or of triggers would run with the
+    rights of the session. To be their owner meanwhile would not help: what runs in a session may RESET ROLE.
+
+    :param owner: a role that is trusted beside the session's own, superusers and the owner of the database.
+    """
+    tables = [(source.schema, source.table, "rp") for source in kept.summary.read]
+    for part in kept.parts:
+        tables += [(part.schema, part.stem, "r"), (part.schema, f"{part.stem}_pending", "r")]
+    tables.append((kept.summary.schema, kept.summary.name, "v"))
+    return _distrust(session, tables, kept.summary.schema, [part.stem for part in kept.parts], owner, kept.schemas)
+
+
+def _distrust(
+    session: Session,
+    tables: t.Sequence[tuple[str, str, str]],
+    schema: str,
+    stems: t.Sequence[str],
+    owner: str,
+    paths: t.Sequence[str] = (),
+) -> list[str]:
+    schemas, names, kinds = zip(*tables)
+    given = {"schemas": list(schemas), "names": list(names), "kinds": list(kinds), "schema": schema}
+    given.update(stems=list(stems), owner=owner, paths=list(paths))
+    return [row["what"] for row in session.rows(queries.DISTRUST, given)]
 
 
 def standing(session: Session) -> list[Standing]:
     """The parts of all summaries of the database, with the triggers of each base table.
 
-    There are also those of summaries that are being made, or that a broken-off task has left.
+    There are also those of summaries that are being made, or that a broken-off task has left. What belongs to someone
+    else than the base table, the session and those that it trusts is passed over: its functions are not called.
     """
     given = {"mark": PART_MARK, "suffixes": [f"_{suffix}" for suffix in SUFFIXES]}
     found = {}
     for row in session.rows(queries.STANDING, given):
+        if _distrust(session, [(row["schema"], row["stem"], "r")], row["schema"], [row["stem"]], row["owner"]):
+            continue
         summary = ".".join(json.loads(row["description"][len(MARK) :])["part_of"])
         part = Part(row["schema"], row["stem"], Source(row["base_schema"], row["base_name"], ()))
         found[part.schema, part.stem, part.source.label] = Standing(part, summary, json.loads(row["triggers"]))
     for kept in summaries(session):
+        named = {
+            "schemas": [part.source.schema for part in kept.parts],
+            "names": [part.source.table for part in kept.parts],
+        }
+        owners = {row["owner"] for row in session.rows(queries.OWNERS, named)}
+        if len(owners) > 1 or distrust(session, kept, "".join(owners)):
+            continue
         for part in kept.parts:
             # Of one whose triggers are all gone, the view still tells.
             one = (part.schema, part.stem, part.source.label)
@@ -192,7 +242,8 @@ class Work:
         for part in kept.parts:
             one = self._fold(part, kept)
             if one:
-                # Their room is for those that come next.
+                # Their room is for those that come next. Expressions of indexes run as the table's owner here, and are
+                # held back from becoming another.
                 self.session.run(f"VACUUM (SKIP_LOCKED, TRUNCATE false) {part.pending}")
             count += one
         return count
@@ -208,7 +259,7 @@ class Work:
             statements = [*ddl.fold_lock(part, kept), reading.fold(part, whole)]
             try:
                 limit = f"SET LOCAL lock_timeout = '{self.waiting.lock_timeout:d}ms'; "
-                folded = self.session.rows(limit + ddl.together(statements, self.owner))[0]["folded"]
+                folded = self.session.rows(limit + ddl.together(statements, self.owner or _role(kept)))[0]["folded"]
             except Refused as error:
                 if error.facts.get("sqlstate") != _LOCK_NOT_AVAILABLE:
                     raise
@@ -224,6 +275,11 @@ class Work:
                 return count
 
 
+def _role(kept: Kept) -> str:
+    """Whom to be while a summary is read or folded, so that mistakes of its owner stay their own."""
+    return kept.owner if kept.may_be else ""
+
+
 def pending(session: Session, kept: Kept) -> int:
     """How many rows of a summary are not folded."""
     united = " UNION ALL ".join(f"SELECT count(*) AS n FROM {part.pending}" for part in kept.parts)
@@ -235,7 +291,7 @@ def drift(session: Session, kept: Kept) -> tuple[int, list[dict[str, t.Any]]]:
     statements = [*ddl.path(kept), reading.drift(kept.summary, kept.parts)]
     found: dict[str, dict[str, t.Any]] = {}
     count = 0
-    for row in session.rows(ddl.together(statements, "")):
+    for row in session.rows(ddl.together(statements, _role(kept))):
         count = row["groups"]
         line = found.setdefault(row["key"], {"kept": None, "counted": None})
         line["kept" if row["ours"] else "counted"] = json.loads(row["line"])

@@ -6,17 +6,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import EVENTS, Part
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import FUNCTIONS, Summary
 
 #: What the comments of our views and tables begin with.
 MARK = "scaleout.platform summary: "
 
 #: What those of a part's tables do.
 PART_MARK = MARK + '{"part_of": '
+
+#: A type as format_type writes it: words, names in quotes, numbers in parentheses, brackets. It cannot end a CAST.
+_NAME = r'(?:"(?:[^"\0]|"")+"|\w+(?: \w+)*)'
+_TYPE = re.compile(rf"(?:{_NAME}\.)?{_NAME}(?:\([0-9, -]+\)(?: \w+)*)?(?:\[\])*")
 
 #: ``tgenabled`` of the triggers that have to be there.
 ORIGIN, REPLICA, ALWAYS = "O", "R", "A"
@@ -134,6 +139,7 @@ class Kept:
 
     :param canonical: its filters as PostgreSQL writes them, by :meth:`.spec.Source.condition`.
     :param schemas: those of the types that are compared.
+    :param may_be: whether the session may be its owner.
     """
 
     summary: Summary
@@ -142,6 +148,7 @@ class Kept:
     schemas: tuple[str, ...] = ()
     owner: str = ""
     readers: tuple[str, ...] = ()
+    may_be: bool = False
 
     def comment(self) -> str:
         """What the view's comment says of it."""
@@ -161,12 +168,21 @@ class Kept:
 
     @classmethod
     def of(cls, comment: str, owner: str = "", readers: t.Sequence[str] = ()) -> Kept | None:
-        """The summary that a comment says is there; None for a comment of another's."""
+        """The summary that a comment says is there; None for a comment of another's.
+
+        What it says goes into SQL: names are quoted there, and functions and types are let through as such alone.
+        """
         if not comment.startswith(MARK):
             return None
         try:
             said = json.loads(comment[len(MARK) :])
             summary = Summary.of_declaration(said["declared"])
+            if len(said["parts"]) != len(summary.sources) or not summary.sources:
+                return None
+            if any(column.function not in FUNCTIONS for column in summary.columns):
+                return None
+            if not all(_TYPE.fullmatch(kind) for part in said["parts"] for kind in part["types"].values()):
+                return None
             parts = tuple(
                 Part(
                     summary.schema,
@@ -179,7 +195,7 @@ class Kept:
                 for part, source in zip(said["parts"], summary.sources)
             )
             return cls(summary, parts, said["filters"], tuple(said["schemas"]), owner, tuple(readers))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
 

@@ -37,6 +37,20 @@ def test_the_order():
     assert {step.options["login_db"] for step in steps([DATABASE])} == {"shop"}
 
 
+def test_summaries_are_folded_and_verified_for_each_owner():
+    """Those of an owner whom no one names would be passed over."""
+    owners = [{"name": "a", "owner": "app"}, {"name": "b", "owner": "app"}, {"name": "c"}]
+    done = [
+        step for step in steps([{**NOTHING, "summaries": owners}], verify=True) if step.label.startswith("summaries")
+    ]
+    assert [(step.options["state"], step.options.get("owner")) for step in done] == [
+        ("folded", "app"),
+        ("verified", "app"),
+        ("folded", None),
+        ("verified", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("module", "result", "lines"),
     [

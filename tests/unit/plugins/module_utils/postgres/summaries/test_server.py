@@ -349,7 +349,7 @@ def test_an_owner_who_is_no_superuser_and_an_empty_search_path(database):
     with pytest.raises(ScaleoutError) as caught:
         database.summary("stats", **options)
     assert caught.value.code == "denied"
-    database.summary("stats", schema="app", state="absent")
+    database.summary("stats", schema="app", state="absent", owner="app")
     database.sql(
         "DROP SCHEMA evil CASCADE; DROP SCHEMA app CASCADE; DROP TABLE groups; DROP ROLE app; DROP ROLE writer"
     )
