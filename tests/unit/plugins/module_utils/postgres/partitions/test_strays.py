@@ -98,7 +98,7 @@ def write(server, database, done, number, failures, expected):
     with server.connect(database) as writer:
         while not done.is_set():
             key, note = 10_000 * number + choose.randrange(300), str(choose.random())
-            # Some 750 writes a second by three: without a bound they may be faster than any move, for as long as it lasts.
+            # Some 750 writes a second by three: without a bound they may be faster than any move.
             done.wait(0.004)
             try:
                 if key not in mine:
