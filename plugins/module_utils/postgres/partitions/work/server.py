@@ -238,7 +238,7 @@ class Work:
         if staying:
             rows = self.session.rows(queries.REFERENCING, {"root": self.decision.table.oid})
             raise Refused(
-                f"{self.decision.wanted.label}: {len(staying)} partitions stay ({', '.join(staying)}), because rows of "
+                f"{self.decision.wanted.label}: {', '.join(staying)} of the old partitions stay, because rows of "
                 f"{' or '.join(row['name'] for row in rows)} refer to them; delete those first.",
                 code="referenced",
                 partitions=staying,

@@ -315,7 +315,7 @@ def test_a_partition_that_rows_refer_to_stays_alone(keep, client, default, actio
     with pytest.raises(ScaleoutError) as refused:
         keep(wanted)
     assert refused.value.code == "referenced"
-    assert f"1 partitions stay ({names[0]}), because rows of public.alerts refer" in refused.value.message
+    assert f"{names[0]} of the old partitions stay, because rows of public.alerts refer" in refused.value.message
     row = refused.value.facts["sets"][0]
     assert [one["name"] for one in row["retired"]][:2] == names[1:3]
     assert client.one("SELECT count(*) FROM visits JOIN alerts USING (id) WHERE at = seen_at") == 1
