@@ -30,7 +30,7 @@ class Session:
         self.answers = list(answers)
         self.ran = []
 
-    def run(self, statement):
+    def run(self, statement, alone=False):
         self.ran.append(statement)
         if "lock_timeout" in statement and not statement.startswith("SET LOCAL"):
             return
