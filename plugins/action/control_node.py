@@ -9,19 +9,20 @@ import tempfile
 import typing as t
 
 from ansible import constants
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.pack_project import Project, gather
 from ansible_collections.scaleout.platform.plugins.module_utils.services.control import host_keys, variables_file
+from ansible_collections.scaleout.platform.plugins.plugin_utils.look_first import LooksFirst
 
-_MODULE = "scaleout.platform.control_node"
 #: Of this collection, wherever it is.
 _COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-class ActionModule(ActionBase):
-    """Looks first; where nothing has changed, that is one round trip and nothing is transferred."""
+class ActionModule(LooksFirst):
+    """Packs the project and transfers it where it is missing."""
+
+    MODULE = "scaleout.platform.control_node"
 
     TRANSFERS_FILES = True
 
@@ -41,12 +42,10 @@ class ActionModule(ActionBase):
             if looked.get("failed") or self._task.check_mode or not looked.get("changed"):
                 return {**result, **looked}
             if looked["missing"]:
-                arguments["archive"] = self._transfer(project)
+                arguments["archive"] = self._transfer_project(project)
         except ScaleoutError as error:
             return {**result, "failed": True, **error.result()}
-        done = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
-        self._remove_tmp_path(self._connection._shell.tmpdir)
-        return {**result, **done}
+        return {**result, **self._carry_out(arguments, task_vars)}
 
     @staticmethod
     def _host_keys(hosts: list[str], task_vars: dict[str, t.Any]) -> dict[str, list[str]]:
@@ -54,25 +53,9 @@ class ActionModule(ActionBase):
         known = task_vars.get("hostvars") or {}
         return {host: host_keys(known[host].get("ansible_facts") or {}) for host in hosts if host in known}
 
-    def _look(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Run the module in check mode."""
-        check_mode, self._task.check_mode = self._task.check_mode, True
-        try:
-            answer: dict[str, t.Any] = self._execute_module(
-                module_name=_MODULE, module_args=arguments, task_vars=task_vars
-            )
-            return answer
-        finally:
-            self._task.check_mode = check_mode
-
-    def _transfer(self, project: Project) -> str:
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        remote: str = self._connection._shell.join_path(self._connection._shell.tmpdir, "project.tar.gz")
+    def _transfer_project(self, project: Project) -> str:
         # Others cannot look into this run's own folder: an inventory may hold secrets.
         with tempfile.TemporaryDirectory(dir=constants.DEFAULT_LOCAL_TMP) as folder:
             local = os.path.join(folder, "project.tar.gz")
             project.write(local)
-            self._transfer_file(local, remote)
-        self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        return remote
+            return self._transfer(local, "project.tar.gz")

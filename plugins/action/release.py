@@ -7,16 +7,15 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
+from ansible_collections.scaleout.platform.plugins.plugin_utils.look_first import LooksFirst
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, Turn
 
-_MODULE = "scaleout.platform.release"
 
+class ActionModule(LooksFirst):
+    """Transfers the archive where it is missing, and lets one host prepare a release for all."""
 
-class ActionModule(ActionBase):
-    """Looks first; on most runs there is nothing to do, and that costs one round trip."""
+    MODULE = "scaleout.platform.release"
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -31,21 +30,8 @@ class ActionModule(ActionBase):
         if arguments.get("state") == "prepared":
             return {**result, **self._prepare(arguments, task_vars or {})}
         if archive and looked.get("missing"):
-            arguments["archive"] = self._transfer(os.path.expanduser(archive))
-        done = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=task_vars)
-        self._remove_tmp_path(self._connection._shell.tmpdir)
-        return {**result, **done}
-
-    def _look(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        """Run the module in check mode."""
-        check_mode, self._task.check_mode = self._task.check_mode, True
-        try:
-            answer: dict[str, t.Any] = self._execute_module(
-                module_name=_MODULE, module_args=arguments, task_vars=task_vars
-            )
-            return answer
-        finally:
-            self._task.check_mode = check_mode
+            arguments["archive"] = self._transfer(os.path.expanduser(archive), "release.tar.gz")
+        return {**result, **self._carry_out(arguments, task_vars)}
 
     def _prepare(self, arguments: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
         """Let the first host that gets here run the command. Another one notes that, or is held when it failed."""
@@ -64,7 +50,7 @@ class ActionModule(ActionBase):
                 arguments = {**arguments, "command": []}
             with turn.breaks_unless_done(host) as done:
                 result: dict[str, t.Any] = self._execute_module(
-                    module_name=_MODULE, module_args=arguments, task_vars=task_vars
+                    module_name=self.MODULE, module_args=arguments, task_vars=task_vars
                 )
                 if not result.get("failed"):
                     ledger.note("prepared", host, service=name, version=version)
@@ -73,11 +59,3 @@ class ActionModule(ActionBase):
             # Only the host that ran something has changed anything; this one has noted it.
             result["changed"] = False
         return {"held": False, **result}
-
-    def _transfer(self, archive: str) -> str:
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
-        remote: str = self._connection._shell.join_path(self._connection._shell.tmpdir, "release.tar.gz")
-        self._transfer_file(archive, remote)
-        self._fixup_perms2((self._connection._shell.tmpdir, remote))
-        return remote
