@@ -52,7 +52,7 @@ test: env ## what CI runs, in at most 35 minutes
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration unit kills molecule
 	@$(MAKE) --no-print-directory end-to-end
 
-test-all: ## and the newest ansible-core, the API, all roles, the lab, applications, Debian 12: at most 120 minutes
+test-all: ## what `make test` leaves out: the lab, the other roles, applications, Debian 12, the newest ansible-core: at most 120 minutes
 	@tools/ci/test_all
 
 unit: env ## planners: tables and properties
