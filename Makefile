@@ -49,13 +49,14 @@ lint: env ## every static check, no rule skipped
 # CONTRIBUTING.md has the budget of each part; the parts print what they took.
 test: env ## what CI runs, in at most 35 minutes
 	@echo 'Two parts at a time; each is printed when it ends, the first after some five minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration unit kills molecule
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration unit molecule kills
 	@$(MAKE) --no-print-directory end-to-end
 
 test-all: ## what `make test` leaves out: the lab, the other roles, applications, Debian 12, the newest ansible-core: at most 120 minutes
 	@tools/ci/test_all
 
-unit: env ## planners: tables and properties
+unit: ## planners: tables and properties
+	@$(LAB) env
 	$(TIMED) unit pytest -q tests/unit
 
 integration: ## modules against a real PostgreSQL and Consul
