@@ -57,7 +57,7 @@ test-all: ## what `make test` leaves out: the lab, the other roles, applications
 
 unit: ## planners: tables and properties
 	@$(LAB) env
-	$(TIMED) unit pytest -q tests/unit
+	$(TIMED) unit pytest -q --durations=12 tests/unit
 
 integration: ## modules against a real PostgreSQL and Consul
 	@$(LAB) prepare
