@@ -14,7 +14,7 @@ END_TO_END := pytest -q -s --durations=12 tests/end_to_end
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit integration integration-long integration-bookworm kills kills-all \
-  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab production applications rolling upgrade soak-hosts soak-kills
+  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab labs production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,12 +48,16 @@ lint: env ## every static check, no rule skipped
 
 # CONTRIBUTING.md has the budget of each part; the parts print what they took.
 test: env ## what CI runs, in at most 35 minutes
-	@echo 'Two parts at a time; each is printed when it ends, the first after some five minutes.'
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target integration unit molecule kills
-	@$(MAKE) --no-print-directory end-to-end
+	@$(LAB) prepare
+	@echo 'Two parts at a time; each is printed when it ends, the first after some fifteen minutes.'
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target end-to-end integration unit molecule kills
 
 test-all: ## what `make test` leaves out: the lab, the other roles, applications, Debian 12, the newest ansible-core: at most 120 minutes
-	@tools/ci/test_all
+	@$(LAB) prepare
+	@$(LAB) prepare bookworm
+	@echo 'Two parts at a time; each is printed when it ends, and one that fails keeps no other from showing what it does.'
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target labs molecule-long molecule-data \
+		applications production upgrade integration-long cores api
 
 unit: ## planners: tables and properties
 	@$(LAB) env
@@ -115,6 +119,10 @@ end-to-end-long: ## what takes minutes, on a trio that is up
 end-to-end-lab: ## the lab, one service a VM: what can depend on that
 	@$(LAB) prepare
 	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab $(END_TO_END) -m 'not long_tier'
+
+labs: ## end-to-end-long, then end-to-end-lab, each removed when it is done
+	@$(MAKE) --no-print-directory end-to-end-long; long=$$?; $(LAB) down trio; \
+		$(MAKE) --no-print-directory end-to-end-lab; lab=$$?; $(LAB) down lab; exit $$((long + lab))
 
 production: ## the production example as it stands, on VMs of its own: from bare hosts until it is removed
 	@$(LAB) prepare
