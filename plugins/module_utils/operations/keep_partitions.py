@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     decide,
     options,
     outcome,
+    retention,
     server,
     spec,
 )
@@ -221,6 +222,7 @@ class KeepPartitions(Task):
                 continue
             rows.append(outcome.result(decision, so_far))
             warnings += [*self.conversions.said.get(wanted, ()), *decision.warnings]
+            warnings += retention.warned(decision.wanted, decision.root, so_far.retired)
             if so_far.changed:
                 actions.append(wanted)
                 before[wanted.label], after[wanted.label] = outcome.before_and_after(decision, so_far)

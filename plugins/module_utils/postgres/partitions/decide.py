@@ -354,10 +354,10 @@ def _with_default(decision: Decision) -> Decision:
     return decision
 
 
-def clash(decision: Decision, taken: t.Collection[tuple[str, str]]) -> Refused | None:
+def clash(decision: Decision, taken: t.Mapping[tuple[str, str], t.Mapping[str, str]]) -> Refused | None:
     """Why new partitions, or those that move, cannot have the names that they are to have.
 
-    :param taken: names, each after its schema, that something has.
+    :param taken: names, each after its schema, that something has; with its columns, as far as it has some.
     """
     schema, retention = decision.wanted.schema, decision.wanted.retention
     names = [(schema, one.name) for new in decision.create for one in (new, *new.parts)]
@@ -367,9 +367,11 @@ def clash(decision: Decision, taken: t.Collection[tuple[str, str]]) -> Refused |
     leftovers = {(left.schema, table) for left in decision.leftovers for table in left.tables}
     for name in names:
         if name in taken and name not in leftovers:
+            alike = decision.root is not None and taken[name] == decision.root.columns
+            back = " It has the columns of this table: if it was put away, docs/partitions.md says how to put it back."
             return Refused(
                 f"{decision.wanted.label}: the name {'.'.join(name)} is wanted for a partition, and something that is "
-                "not a partition of this table has it.",
+                f"not a partition of this table has it.{back if alike else ''}",
                 code="name_taken",
                 name=".".join(name),
             )

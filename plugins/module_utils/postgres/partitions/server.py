@@ -205,8 +205,8 @@ def _with_rows(
     return frozenset(found)
 
 
-def taken(session: Session, decisions: t.Sequence[Decision]) -> frozenset[tuple[str, str]]:
-    """Those names, with their schemas, among the ones that partitions are to have, that something has already."""
+def taken(session: Session, decisions: t.Sequence[Decision]) -> dict[tuple[str, str], dict[str, str]]:
+    """What has a name already, with its schema, that a partition is to have; with its columns as in ``Root``."""
     wanted = []
     for decision in decisions:
         schema = decision.wanted.schema
@@ -215,6 +215,7 @@ def taken(session: Session, decisions: t.Sequence[Decision]) -> frozenset[tuple[
         if retention and retention.action == "move":
             wanted += [(retention.schema, old.partition.name) for old in decision.going]
     if not wanted:
-        return frozenset()
+        return {}
     parameters = {"schemas": [schema for schema, _name in wanted], "names": [name for _schema, name in wanted]}
-    return frozenset((row["schema"], row["name"]) for row in session.rows(queries.TAKEN, parameters))
+    rows = session.rows(queries.TAKEN, parameters)
+    return {(row["schema"], row["name"]): json.loads(row["columns"] or "{}") for row in rows}
