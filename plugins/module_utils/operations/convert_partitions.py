@@ -56,7 +56,7 @@ class Conversions:
         # Whether that can be moved is known before anything is changed; what is moved, when it is moved.
         self.companion.moving(prepared.root, "")
         self._prepared[wanted] = prepared
-        self.said[wanted] = prepared.doubts(wanted)
+        self.said[wanted] = prepared.said
         roots, largest = {**state.roots, name: prepared.root}, {**state.largest, name: prepared.largest}
         return dataclasses.replace(state, roots=roots, largest=largest)
 

@@ -127,3 +127,33 @@ def test_a_table_of_something_else_is_not_taken_for_one_that_was_put_away(keep, 
         keep({**VISITS, "past": 2})
     assert refused.value.code == "name_taken"
     assert "It has the columns" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "options", "when"),
+    [
+        (
+            "timestamptz",
+            "now() - n * interval '1 day'",
+            {"retention": "2 months"},
+            r"before \d{4}-\d\d-01 00:00:00\+00",
+        ),
+        ("date", "now() - n * interval '1 day'", {"retention": "30 days"}, r"before \d{4}-\d\d-\d\d\."),
+        ("timestamptz", "now() - n * interval '1 day'", {"retention": "2000 years"}, r"before 40\d\d-"),
+        ("timestamp", "CASE n WHEN 1 THEN '-infinity' ELSE now() END", {"retention": "year"}, "since -infinity as one"),
+        ("bigint", "n", {"interval": "10", "retention": "1000"}, "before seen_at has reached 1130"),
+        ("timestamptz", "now()", {"retention": "1 day"}, None),
+        ("timestamptz", "now() - n * interval '1 day'", {"retention": "2 months", "convert_old": "split"}, None),
+        ("timestamptz", "now() - n * interval '1 day'", {}, None),
+    ],
+)
+def test_rows_that_retention_does_not_reach_are_said(keep, client, kind, rows, options, when):
+    client.run(f"CREATE TABLE visits (id bigint, seen_at {kind} NOT NULL, PRIMARY KEY (id, seen_at))")
+    client.run(f"INSERT INTO visits SELECT n, {rows} FROM generate_series(1, 100) n")
+    wanted = {**VISITS, "convert": True, **options}
+    for check in (True, False):
+        said = [one for one in keep(wanted, check=check).warnings if "as one partition" in one]
+        assert len(said) == (when is not None)
+        assert all("public.visits: visits_converted holds all rows since" in one for one in said)
+        assert all(re.search(when, one) for one in said)
+    assert not keep(wanted, check=True).warnings
