@@ -242,9 +242,15 @@ class KeepPartitions(Task):
             raise ScaleoutError(rows[0]["msg"], code=rows[0]["code"], **facts)
         codes = {row["code"] for row in rows}
         text = "\n".join(
-            [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {row['msg']}" for row in rows)]
+            [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {_named(row)}" for row in rows)]
         )
         raise ScaleoutError(text, code=codes.pop() if len(codes) == 1 else "incomplete", **facts)
+
+
+def _named(row: t.Mapping[str, t.Any]) -> str:
+    """The sentence of a set that failed, with the name of its table, which it may begin with already."""
+    label, text = f"{row['schema']}.{row['table']}", str(row["msg"])
+    return text if text.startswith(label) else f"{label}: {text}"
 
 
 def _clock(controller_time: float | None) -> t.Callable[[], float]:

@@ -175,6 +175,8 @@ def decide(wanted: PartitionSet, state: State) -> Decision:
     :raises ScaleoutError: the set cannot be had; nothing of it is to be changed.
     """
     root = state.roots.get((wanted.schema, wanted.table))
+    if (wanted.schema, wanted.table) in state.unread:
+        raise state.unread[(wanted.schema, wanted.table)]
     if wanted.state == "absent":
         return _absent(wanted, root, state)
     fit.check(wanted, root, state)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
     coverage,
@@ -48,8 +48,7 @@ def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
         version=session.version,
         roots=roots,
         schemas={row["name"]: row["may_create"] for row in schemas},
-        largest=_largest(session, sets, roots),
-        with_rows=_with_rows(session, sets, roots),
+        **_look_into(session, sets, roots),
         **server,
     )
 
@@ -119,20 +118,29 @@ def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: t
     )
 
 
-def _largest(
+def _look_into(
     session: Session, sets: t.Sequence[PartitionSet], roots: t.Mapping[tuple[str, str], Root]
-) -> dict[tuple[str, str], int]:
-    found = {}
+) -> dict[str, t.Any]:
+    """What the rows of tables say, of those that are not refused anyway: fields of a state."""
+    largest: dict[tuple[str, str], int] = {}
+    with_rows: set[tuple[str, str]] = set()
+    unread: dict[tuple[str, str], ScaleoutError] = {}
     for one in sets:
-        root = roots.get((one.schema, one.table))
-        if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
+        key = (one.schema, one.table)
+        root = roots.get(key)
+        if root is None or root.hidden or not root.may_own:
             continue
-        if root.hidden:  # which is refused later
-            continue
-        axis = one.axis or Axis.of_type(root.columns[one.column])
-        if axis and axis.is_number and axis.fits(root.columns[one.column]):
-            found[(one.schema, one.table)] = _largest_of(session, root, one.column)
-    return found
+        try:
+            if one.state == "absent" and root.kind == "p":
+                query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
+                with_rows |= {key} if session.rows(query)[0]["some"] else set()
+            elif one.state == "present" and one.by == "range" and one.column in root.columns:
+                axis = one.axis or Axis.of_type(root.columns[one.column])
+                if axis and axis.is_number and axis.fits(root.columns[one.column]):
+                    largest[key] = _largest_of(session, root, one.column)
+        except Refused as error:
+            unread[key] = error
+    return {"largest": largest, "with_rows": frozenset(with_rows), "unread": unread}
 
 
 def _largest_of(session: Session, root: Root, column: str) -> int:
@@ -188,21 +196,6 @@ def _facts(session: Session, root: Root, clock: int) -> Facts:
         if error.code != "denied":
             raise
     return Facts(clock, largest, default_rows)
-
-
-def _with_rows(
-    session: Session, sets: t.Sequence[PartitionSet], roots: t.Mapping[tuple[str, str], Root]
-) -> frozenset[tuple[str, str]]:
-    found = set()
-    for one in sets:
-        key = (one.schema, one.table)
-        if one.state == "absent" and key in roots and roots[key].may_own and not roots[key].hidden:
-            if roots[key].kind != "p":  # which is refused later
-                continue
-            query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
-            if session.rows(query)[0]["some"]:
-                found.add(key)
-    return frozenset(found)
 
 
 def taken(session: Session, decisions: t.Sequence[Decision]) -> dict[tuple[str, str], dict[str, str]]:

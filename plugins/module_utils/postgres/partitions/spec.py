@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, all_of
 from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import names, periods
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
@@ -195,13 +195,22 @@ def parse_sets(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[PartitionSet
 
     :raises InvalidInput: a set that can never exist, or a table that is named twice.
     """
-    sets = tuple(PartitionSet.of(one) for one in options)
+    sets, faults = [], []
+    for given in options:
+        try:
+            sets.append(PartitionSet.of(given))
+        except InvalidInput as fault:
+            if len(options) > 1:
+                fault.message = f"{given.get('schema') or 'public'}.{given['table']}: {fault.message}"
+            faults.append(fault)
+    if faults:
+        raise all_of(faults)
     seen = set()
     for one in sets:
         if (one.schema, one.table) in seen:
             raise InvalidInput("sets", one.label, "is named twice")
         seen.add((one.schema, one.table))
-    return sets
+    return tuple(sets)
 
 
 def _kind(by: str, axis: Axis | None) -> str:
