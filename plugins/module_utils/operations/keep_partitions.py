@@ -138,8 +138,9 @@ class KeepPartitions(Task):
         self.hurry = decide.hurry(state, self.waiting.lock_timeout)
         for one in wanted:
             try:
-                foreseen = self.conversions.foresee(one, state)
-                self.decisions[one] = strays.look(self.session, decide.decide(one, foreseen))
+                seen = server.spelled(self.session, one, state)
+                foreseen = self.conversions.foresee(seen, state)
+                self.decisions[one] = strays.look(self.session, decide.decide(seen, foreseen))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
@@ -221,7 +222,7 @@ class KeepPartitions(Task):
                 rows.append(outcome.failed(wanted.table, wanted.schema, error))
                 continue
             rows.append(outcome.result(decision, so_far))
-            warnings += [*self.conversions.said.get(wanted, ()), *decision.warnings]
+            warnings += [*self.conversions.said.get(wanted.label, ()), *decision.warnings]
             warnings += retention.warned(decision.wanted, decision.root, so_far.retired)
             if so_far.changed:
                 actions.append(wanted)

@@ -134,6 +134,17 @@ SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
 WHERE confrelid = %(root)s AND contype = 'f' AND conparentid = 0 ORDER BY 1
 """
 
+# The values of a list as the server prints them, or as those equal to them are printed that partitions have.
+TYPE = f"""{_AS_WE_READ}
+SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute
+WHERE attrelid = %(oid)s AND attname = %(column)s AND NOT attisdropped
+"""
+SPELLED = f"""{_AS_WE_READ}
+SELECT w.text, coalesce((SELECT e.text FROM unnest({{there}}::text[]) e (text)
+                         WHERE e.text::{{type}} = w.text::{{type}} LIMIT 1), (w.text::{{type}})::text) AS spelled
+FROM unnest({{wanted}}::text[]) w (text)
+"""
+
 COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"
 
 # Tables that are partitions themselves belong to the set of the table above them.

@@ -7,15 +7,17 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
     coverage,
     ddl,
+    fit,
     queries,
     report,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Values
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -32,6 +34,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 
 #: Partitions that one query asks for rows.
 _LOOKED_AT = 50
+_DATA_EXCEPTION = "22"
 
 
 def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
@@ -196,6 +199,32 @@ def _facts(session: Session, root: Root, clock: int) -> Facts:
         if error.code != "denied":
             raise
     return Facts(clock, largest, default_rows)
+
+
+def spelled(session: Session, wanted: PartitionSet, state: State) -> PartitionSet:
+    """A set whose values of a list are written as the server writes those of the column.
+
+    :raises InvalidInput: one is no value of the column, or two are the same there.
+    """
+    root = state.roots.get((wanted.schema, wanted.table))
+    if wanted.by != "list" or root is None or wanted.column not in root.columns:
+        return wanted
+    present = [bound for _one, bound in (fit.bounds_of(root, None) if root.by == "list" else ())]
+    there = [text for one in present if isinstance(one, Values) for text in one.values if text is not None]
+    sql = session.sql
+    column_type = session.rows(queries.TYPE, {"oid": root.oid, "column": wanted.column})[0]["type"]
+    texts = [text for _word, listed in wanted.values for text in listed if text is not None]
+    query = sql.SQL(queries.SPELLED).format(
+        there=sql.Literal(there), wanted=sql.Literal(texts), type=sql.SQL(column_type)
+    )
+    try:
+        rows = session.rows(query)
+    except Refused as error:
+        if not str(error.facts.get("sqlstate")).startswith(_DATA_EXCEPTION):
+            raise
+        reason = f"has what is no value of {wanted.column}, which is {column_type}: {error.message.rstrip('.')}"
+        raise InvalidInput("values", texts, reason) from None
+    return wanted.spelled({row["text"]: row["spelled"] for row in rows})
 
 
 def taken(session: Session, decisions: t.Sequence[Decision]) -> dict[tuple[str, str], dict[str, str]]:
