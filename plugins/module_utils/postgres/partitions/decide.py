@@ -258,8 +258,21 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             now=now,
             cutoff=cutoff,
             time_zone=record.time_zone,
-            warnings=(*unfilled, *said),
+            warnings=(*unfilled, *said, *_of_interval(wanted, axis, stored, kept, pieces)),
         )
+    )
+
+
+def _of_interval(
+    wanted: PartitionSet, axis: Axis, stored: Record, present: t.Sequence[Range], pieces: t.Sequence[coverage.Piece]
+) -> tuple[str, ...]:
+    """What is said where the set had another interval until now, which no partition that exists notices."""
+    if stored.interval in (None, str(wanted.interval)):
+        return ()
+    begins = min((bound.lower for bound, _period in pieces), default=max((one.upper for one in present), default=0))
+    return (
+        f"{wanted.label}: the interval was {stored.interval} and is {wanted.interval} from now on. Partitions that there "
+        f"are stay as they are; the first new one begins at {axis.shown(begins)}.",
     )
 
 

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from tests.unit.docs.pages import blocks
-from tests.unit.plugins.module_utils.postgres.partitions.visits import CHILDREN, CREATE_VISITS, VISITS, old
+from tests.unit.plugins.module_utils.postgres.partitions.visits import CHILDREN, CREATE_VISITS, VISITS, months, old
 
 #: A statement of the page, by what it begins with.
 SQL = {one.split("\n")[0]: one for one in blocks("docs/partitions.md", "sql")}
@@ -157,3 +158,32 @@ def test_rows_that_retention_does_not_reach_are_said(keep, client, kind, rows, o
         assert all("public.visits: visits_converted holds all rows since" in one for one in said)
         assert all(re.search(when, one) for one in said)
     assert not keep(wanted, check=True).warnings
+
+
+@pytest.mark.parametrize("more", [0, 90])
+def test_another_interval_is_said_once(keep, client, more):
+    client.run(CREATE_VISITS)
+    keep(VISITS)
+    edge = f"{months(4)[3]} 00:00:00+00"
+    daily = {**VISITS, "interval": "day", "premake": more}
+    for check in (True, False):
+        plan = keep(daily, check=check)
+        assert "public.visits: the interval was month and is day from now on" in plan.warnings[0]
+        assert f"begins at {edge}." in plan.warnings[0]
+    assert not keep(daily).warnings
+    edges = [bound for _name, bound in client.rows(CHILDREN, ("visits",))]
+    assert len(edges) == 3 or any(f"FROM ('{edge}')" in one for one in edges)
+
+
+def test_a_longer_interval_begins_where_the_last_partition_ends(keep, client):
+    client.run(CREATE_VISITS)
+    third = months(3)[2]
+    daily = {**VISITS, "interval": "day"}
+    left = (third - datetime.datetime.now(datetime.UTC).date()).days - 1
+    keep({**daily, "past": 31, "premake": left + 1})
+    with pytest.raises(ScaleoutError) as refused:
+        keep(VISITS)
+    assert refused.value.code == "overlap"
+    client.run(f"DROP TABLE visits_y{third.year}m{third.month:02d}d01")
+    plan = keep(VISITS)
+    assert f"begins at {third} 00:00:00+00." in plan.warnings[0]
