@@ -271,8 +271,8 @@ def _of_interval(
         return ()
     begins = min((bound.lower for bound, _period in pieces), default=max((one.upper for one in present), default=0))
     return (
-        f"{wanted.label}: the interval was {stored.interval} and is {wanted.interval} from now on. Partitions that there "
-        f"are stay as they are; the first new one begins at {axis.shown(begins)}.",
+        f"{wanted.label}: the interval was {stored.interval} and is {wanted.interval} from now on. Existing partitions "
+        f"stay as they are; the first new one begins at {axis.shown(begins)}.",
     )
 
 
