@@ -110,7 +110,8 @@ options:
     description:
       - The partitions of a list. Each key is a word for O(name), and has the value or the list of values that the
         partition holds; a null is V(null).
-      - Partitions that exist are compared by their values. One that is not named is left alone.
+      - Partitions that exist are compared by their values, as the server reads them, so that V(no) is V(false) of a
+        boolean. A time without a zone is one of UTC where the table exists. One that is not named is left alone.
     type: dict
   default:
     description:

@@ -25,45 +25,45 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 
 
 class Conversions:
-    """What there is to convert, set by set."""
+    """What there is to convert, set by set; each by the name of its table."""
 
     def __init__(self, session: Session, waiting: Patience, limits: Limits, companion: Companion) -> None:
         self.session = session
         self.waiting = waiting
         self.limits = limits
         self.companion = companion
-        self._prepared: dict[PartitionSet, convert.Prepared] = {}
-        self._unfinished: dict[PartitionSet, list[Incoming]] = {}
-        self.said: dict[PartitionSet, tuple[str, ...]] = {}
+        self._prepared: dict[str, convert.Prepared] = {}
+        self._unfinished: dict[str, list[Incoming]] = {}
+        self.said: dict[str, tuple[str, ...]] = {}
 
     def foresee(self, wanted: PartitionSet, state: State) -> State:
         """The state as a conversion leaves it behind, where one is wanted; changes nothing.
 
         :raises ScaleoutError: the table cannot be converted.
         """
-        self._prepared.pop(wanted, None)
-        self._unfinished.pop(wanted, None)
+        self._prepared.pop(wanted.label, None)
+        self._unfinished.pop(wanted.label, None)
         name = (wanted.schema, wanted.table)
         root = state.roots.get(name)
         if not wanted.convert or wanted.state == "absent" or root is None:
             return state
         if root.kind != "r":
             if root.referencing:
-                self._unfinished[wanted] = convert.unfinished(self.session, *name)
+                self._unfinished[wanted.label] = convert.unfinished(self.session, *name)
             return state
         fit.require_all_seen(wanted, root)
         prepared = convert.prepare(self.session, wanted, root, state.clock)
         # Whether that can be moved is known before anything is changed; what is moved, when it is moved.
         self.companion.moving(prepared.root, "")
-        self._prepared[wanted] = prepared
-        self.said[wanted] = prepared.doubts(wanted)
+        self._prepared[wanted.label] = prepared
+        self.said[wanted.label] = prepared.said
         roots, largest = {**state.roots, name: prepared.root}, {**state.largest, name: prepared.largest}
         return dataclasses.replace(state, roots=roots, largest=largest)
 
     def predict(self, wanted: PartitionSet, outcome: Outcome) -> Outcome:
         """Add what a conversion will have done to what else will have been done."""
-        prepared = self._prepared.get(wanted)
-        keys = list(self._unfinished.get(wanted, ()))
+        prepared = self._prepared.get(wanted.label)
+        keys = list(self._unfinished.get(wanted.label, ()))
         if prepared is not None:
             outcome.converted = _converted(prepared)
             keys = [key for key in prepared.table.incoming if key.valid]
@@ -78,7 +78,7 @@ class Conversions:
         :return: whether the set is another one now, and has to be looked at again.
         :raises ScaleoutError: it was not converted.
         """
-        prepared = self._prepared.pop(wanted, None)
+        prepared = self._prepared.pop(wanted.label, None)
         if prepared is not None:
             gate, turn = Gate(self.session, self.limits), Turn(self.session, self.waiting, outcome.waited)
             try:
@@ -86,8 +86,8 @@ class Conversions:
             finally:
                 outcome.paused = gate.result if gate.reasons else None
             outcome.converted = _converted(prepared)
-            self._unfinished[wanted] = convert.unfinished(self.session, wanted.schema, wanted.table)
-        for key in self._unfinished.pop(wanted, ()):
+            self._unfinished[wanted.label] = convert.unfinished(self.session, wanted.schema, wanted.table)
+        for key in self._unfinished.pop(wanted.label, ()):
             convert.validate(self.session, key)
             outcome.validated.append(_shown(key))
         return prepared is not None

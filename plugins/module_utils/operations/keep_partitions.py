@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     decide,
     options,
     outcome,
+    retention,
     server,
     spec,
 )
@@ -137,8 +138,9 @@ class KeepPartitions(Task):
         self.hurry = decide.hurry(state, self.waiting.lock_timeout)
         for one in wanted:
             try:
-                foreseen = self.conversions.foresee(one, state)
-                self.decisions[one] = strays.look(self.session, decide.decide(one, foreseen))
+                seen = server.spelled(self.session, one, state)
+                foreseen = self.conversions.foresee(seen, state)
+                self.decisions[one] = strays.look(self.session, decide.decide(seen, foreseen))
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
@@ -220,7 +222,8 @@ class KeepPartitions(Task):
                 rows.append(outcome.failed(wanted.table, wanted.schema, error))
                 continue
             rows.append(outcome.result(decision, so_far))
-            warnings += [*self.conversions.said.get(wanted, ()), *decision.warnings]
+            warnings += [*self.conversions.said.get(wanted.label, ()), *decision.warnings]
+            warnings += retention.warned(decision.wanted, decision.root, so_far.retired)
             if so_far.changed:
                 actions.append(wanted)
                 before[wanted.label], after[wanted.label] = outcome.before_and_after(decision, so_far)
@@ -240,9 +243,15 @@ class KeepPartitions(Task):
             raise ScaleoutError(rows[0]["msg"], code=rows[0]["code"], **facts)
         codes = {row["code"] for row in rows}
         text = "\n".join(
-            [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {row['msg']}" for row in rows)]
+            [f"{len(rows)} of {len(self.wanted)} sets could not be done:", *(f"- {_named(row)}" for row in rows)]
         )
         raise ScaleoutError(text, code=codes.pop() if len(codes) == 1 else "incomplete", **facts)
+
+
+def _named(row: t.Mapping[str, t.Any]) -> str:
+    """The sentence of a set that failed, with the name of its table, which it may begin with already."""
+    label, text = f"{row['schema']}.{row['table']}", str(row["msg"])
+    return text if text.startswith(label) else f"{label}: {text}"
 
 
 def _clock(controller_time: float | None) -> t.Callable[[], float]:

@@ -175,6 +175,8 @@ def decide(wanted: PartitionSet, state: State) -> Decision:
     :raises ScaleoutError: the set cannot be had; nothing of it is to be changed.
     """
     root = state.roots.get((wanted.schema, wanted.table))
+    if (wanted.schema, wanted.table) in state.unread:
+        raise state.unread[(wanted.schema, wanted.table)]
     if wanted.state == "absent":
         return _absent(wanted, root, state)
     fit.check(wanted, root, state)
@@ -256,8 +258,21 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             now=now,
             cutoff=cutoff,
             time_zone=record.time_zone,
-            warnings=(*unfilled, *said),
+            warnings=(*unfilled, *said, *_of_interval(wanted, axis, stored, kept, pieces)),
         )
+    )
+
+
+def _of_interval(
+    wanted: PartitionSet, axis: Axis, stored: Record, present: t.Sequence[Range], pieces: t.Sequence[coverage.Piece]
+) -> tuple[str, ...]:
+    """What is said where the set had another interval until now, which no partition that exists notices."""
+    if stored.interval in (None, str(wanted.interval)):
+        return ()
+    begins = min((bound.lower for bound, _period in pieces), default=max((one.upper for one in present), default=0))
+    return (
+        f"{wanted.label}: the interval was {stored.interval} and is {wanted.interval} from now on. Existing partitions "
+        f"stay as they are; the first new one begins at {axis.shown(begins)}.",
     )
 
 
@@ -354,10 +369,10 @@ def _with_default(decision: Decision) -> Decision:
     return decision
 
 
-def clash(decision: Decision, taken: t.Collection[tuple[str, str]]) -> Refused | None:
+def clash(decision: Decision, taken: t.Mapping[tuple[str, str], t.Mapping[str, str]]) -> Refused | None:
     """Why new partitions, or those that move, cannot have the names that they are to have.
 
-    :param taken: names, each after its schema, that something has.
+    :param taken: names, each after its schema, that something has; with its columns, as far as it has some.
     """
     schema, retention = decision.wanted.schema, decision.wanted.retention
     names = [(schema, one.name) for new in decision.create for one in (new, *new.parts)]
@@ -367,9 +382,11 @@ def clash(decision: Decision, taken: t.Collection[tuple[str, str]]) -> Refused |
     leftovers = {(left.schema, table) for left in decision.leftovers for table in left.tables}
     for name in names:
         if name in taken and name not in leftovers:
+            alike = decision.root is not None and taken[name] == decision.root.columns
+            back = " It has the columns of this table: if it was put away, docs/partitions.md says how to put it back."
             return Refused(
                 f"{decision.wanted.label}: the name {'.'.join(name)} is wanted for a partition, and something that is "
-                "not a partition of this table has it.",
+                f"not a partition of this table has it.{back if alike else ''}",
                 code="name_taken",
                 name=".".join(name),
             )

@@ -49,8 +49,9 @@ def check(wanted: PartitionSet, root: Root | None, state: State) -> None:
             )
         _check_schema(wanted.schema, "schema", state)
         return
-    if wanted.column not in root.columns:
-        raise Refused(f"{wanted.label} has no column {wanted.column}.", code="missing")
+    for column in (wanted.column, wanted.sub.column if wanted.sub else wanted.column):
+        if column not in root.columns:
+            raise Refused(f"{wanted.label} has no column {column}.", code="missing")
     if not root.may_own:
         raise not_ours(wanted, root)
     require_all_seen(wanted, root)

@@ -190,6 +190,18 @@ class Grid:
         """The key of what is so long before an instant."""
         return self._key(amount.before(wall_of(instant, self.zone)))
 
+    def later(self, key: Key, amount: Amount) -> int:
+        """The key of the first day on which what is so long before is not before a key."""
+        wall = self._wall_of(key)
+        reached = _shift(wall, amount.months) + datetime.timedelta(days=amount.days, minutes=amount.minutes)
+        # Of two days at the end of a month, a shorter month makes one.
+        while amount.before(reached) < wall:
+            reached += datetime.timedelta(days=1)
+        return self._key(reached)
+
+    def _wall_of(self, key: Key) -> datetime.datetime:
+        return wall_of(self.axis.micros(key), datetime.timezone.utc if self.axis.is_wall else self.zone)
+
     def _bound(self, index: int) -> tuple[datetime.datetime, int]:
         """The wall-clock time and the key of a period's lower bound."""
         try:
@@ -209,8 +221,7 @@ class Grid:
         interval = self.interval
         if self.axis.is_number:
             return key // interval.step
-        micros = self.axis.micros(key)
-        wall = wall_of(micros, datetime.timezone.utc if self.axis.is_wall else self.zone)
+        wall = self._wall_of(key)
         if interval.months:
             return (wall.year * 12 + wall.month - 1) // interval.months
         return (wall - ANCHOR) // datetime.timedelta(days=interval.days, minutes=interval.minutes)

@@ -21,14 +21,16 @@ SELECT nspname::text AS name, has_schema_privilege(oid, 'CREATE') AS may_create
 FROM pg_namespace WHERE nspname::text = ANY(%(schemas)s)
 """
 
+_COLUMNS = """(SELECT json_object_agg(a.attname, format_type(a.atttypid, NULL)) FROM pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text"""
+
 # Lists of lists come as JSON, since the driver knows no arrays of them.
 ROOTS = f"""{_AS_WE_READ}
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
        p.partstrat::text AS strategy, coalesce(p.partdefid::bigint, 0) AS "default",
        (SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY k (number, place)
         LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number)::text AS partitioned_by,
-       (SELECT json_object_agg(a.attname, format_type(a.atttypid, NULL)) FROM pg_attribute a
-        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns,
+       {_COLUMNS} AS columns,
        pg_get_userbyid(c.relowner)::text AS owner,
        pg_has_role(c.relowner, 'USAGE') AS may_own,
        has_schema_privilege(n.oid, 'CREATE') AS may_create,
@@ -64,7 +66,7 @@ WHERE c.relkind NOT IN ('i', 'I', 't', 'c')
 
 # Rows are estimated as the planner does it: by the statistics, and by how much a partition has grown since.
 # One that was analyzed while it was empty says nothing of what it has now.
-# Sizes are asked for only where they are wanted, as that waits for locks.
+# Sizes are asked for only where they are wanted, as that waits for locks; elsewhere the counters of writes have to do.
 PARTITIONS = f"""{_AS_WE_READ}
 SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
        pg_get_expr(c.relpartbound, c.oid) AS bound, i.inhdetachpending AS pending,
@@ -75,7 +77,10 @@ SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS sch
             FROM pg_partition_tree(c.oid) e JOIN pg_class l ON l.oid = e.relid AND l.relkind <> 'p'
             CROSS JOIN LATERAL (SELECT coalesce(pg_relation_size(l.oid), 0) / current_setting('block_size')::int8)
                 AS b (blocks))
-       ELSE c.reltuples END::float8 AS rows, c.relkind = 'p' AS is_divided,
+       ELSE (SELECT coalesce(sum(greatest(l.reltuples, pg_stat_get_live_tuples(l.oid))), 0)
+             FROM (SELECT c.oid UNION ALL SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid) e (oid)
+             JOIN pg_class l ON l.oid = e.oid AND l.relkind <> 'p')
+       END::float8 AS rows, c.relkind = 'p' AS is_divided,
        CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
            (SELECT coalesce(sum(pg_total_relation_size(e.relid)), 0)
             FROM pg_partition_tree(c.oid) e)::bigint
@@ -112,7 +117,8 @@ WHERE n.nspname = %(schema)s AND p.proname::text = %(function)s
 """
 
 TAKEN = f"""{_AS_WE_READ}
-SELECT n.nspname::text AS schema, c.relname::text AS name
+SELECT n.nspname::text AS schema, c.relname::text AS name,
+       {_COLUMNS} AS columns
 FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[])) AS w (schema, name)
 JOIN pg_namespace n ON n.nspname = w.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
@@ -126,6 +132,17 @@ WHERE inhparent = %(root)s AND inhrelid = %(partition)s
 REFERENCING = f"""{_AS_WE_READ}
 SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
 WHERE confrelid = %(root)s AND contype = 'f' AND conparentid = 0 ORDER BY 1
+"""
+
+# The values of a list as the server prints them, or as those equal to them are printed that partitions have.
+TYPE = f"""{_AS_WE_READ}
+SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute
+WHERE attrelid = %(oid)s AND attname = %(column)s AND NOT attisdropped
+"""
+SPELLED = f"""{_AS_WE_READ}
+SELECT w.text, coalesce((SELECT e.text FROM unnest({{there}}::text[]) e (text)
+                         WHERE e.text::{{type}} = w.text::{{type}} LIMIT 1), (w.text::{{type}})::text) AS spelled
+FROM unnest({{wanted}}::text[]) w (text)
 """
 
 COMMENT = "SELECT coalesce(pg_catalog.obj_description(%(oid)s, 'pg_class'), '') AS comment"

@@ -17,8 +17,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     Root,
 )
 
-#: More partitions than this, or a larger share of the rows, are dropped at once only with the table's name as a word.
-MOST_DROPPED = 2
+#: More partitions than this, or a larger share of the rows, are dropped at once only with the table's name as a word,
+#: and put away otherwise only with a warning.
+MOST_SILENT = 2
 LARGEST_SHARE = 0.2
 
 _DONE = {"keep": "kept", "detach": "detached", "drop": "dropped", "move": "moved"}
@@ -82,20 +83,44 @@ def leftovers(
     return tuple(due), tuple(said)
 
 
+def warned(wanted: PartitionSet, root: Root | None, retired: t.Sequence[Old]) -> tuple[str, ...]:
+    """What is said when much of a table is put away, with all its rows somewhere.
+
+    :param retired: what was put away, or will be.
+    """
+    places = {"detached": wanted.schema, "moved": wanted.retention.schema if wanted.retention else ""}
+    away = [one for one in retired if one.action in places]
+    # A part may have gone before the table was looked at again.
+    whole = dict.fromkeys((*(root.partitions if root else ()), *(one.partition for one in away)))
+    amount = _much([one.partition for one in away], list(whole))
+    if amount is None:
+        return ()
+    asked = t.cast("t.Any", wanted.retention).amount
+    return (
+        f"{wanted.label}: retention {asked} takes {amount} out of the table. Each is a table of its own in the schema "
+        f"{places[away[0].action]} then. docs/partitions.md says how to put them back.",
+    )
+
+
 def _unconfirmed(wanted: PartitionSet, root: Root, dropped: t.Sequence[Partition]) -> Refused | None:
-    if wanted.confirmed or not dropped:
+    amount = None if wanted.confirmed else _much(dropped, root.partitions)
+    if amount is None:
         return None
-    share = _share(dropped, root.partitions)
-    if len(dropped) <= MOST_DROPPED and (share is None or share <= LARGEST_SHARE):
-        return None
-    rows = "" if share is None else f" with some {share * 100:.0f} % of the rows"
-    names = ", ".join(one.name for one in dropped[:3]) + (" …" if len(dropped) > 3 else "")
     return Refused(
-        f"{wanted.label}: retention {t.cast('t.Any', wanted.retention).amount} would drop {len(dropped)} of "
-        f"{len(root.partitions)} partitions{rows} ({names}); say confirm: {wanted.table} if that is meant. None was "
-        "dropped.",
+        f"{wanted.label}: retention {t.cast('t.Any', wanted.retention).amount} would drop {amount}; say confirm: "
+        f"{wanted.table} if that is meant. None was dropped.",
         code="unconfirmed",
     )
+
+
+def _much(some: t.Sequence[Partition], of_all: t.Sequence[Partition]) -> str | None:
+    """How much of a set some partitions are, where that is more than goes without a word; None where it is not."""
+    share = _share(some, of_all)
+    if len(some) <= MOST_SILENT and (share is None or share <= LARGEST_SHARE):
+        return None
+    rows = "" if share is None else f" with some {share * 100:.0f} % of the rows"
+    names = ", ".join(one.name for one in some[:3]) + (" …" if len(some) > 3 else "")
+    return f"{len(some)} of {len(of_all)} partitions{rows} ({names})"
 
 
 def _share(some: t.Sequence[Partition], of_all: t.Sequence[Partition]) -> float | None:
@@ -103,4 +128,4 @@ def _share(some: t.Sequence[Partition], of_all: t.Sequence[Partition]) -> float 
     known = all(one.rows >= 0 for one in of_all)
     parts = [(one.rows if known else float(one.size), one in some) for one in of_all]
     whole = sum(amount for amount, _mine in parts)
-    return sum(amount for amount, mine in parts if mine) / whole if whole else (0.0 if known else None)
+    return sum(amount for amount, mine in parts if mine) / whole if whole else None

@@ -7,15 +7,17 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
     coverage,
     ddl,
+    fit,
     queries,
     report,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Values
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.report import Facts
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -32,6 +34,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
 
 #: Partitions that one query asks for rows.
 _LOOKED_AT = 50
+_DATA_EXCEPTION = "22"
 
 
 def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
@@ -48,8 +51,7 @@ def read(session: Session, sets: t.Sequence[PartitionSet]) -> State:
         version=session.version,
         roots=roots,
         schemas={row["name"]: row["may_create"] for row in schemas},
-        largest=_largest(session, sets, roots),
-        with_rows=_with_rows(session, sets, roots),
+        **_look_into(session, sets, roots),
         **server,
     )
 
@@ -119,20 +121,29 @@ def _root(row: dict[str, t.Any], partitions: tuple[Partition, ...], leftovers: t
     )
 
 
-def _largest(
+def _look_into(
     session: Session, sets: t.Sequence[PartitionSet], roots: t.Mapping[tuple[str, str], Root]
-) -> dict[tuple[str, str], int]:
-    found = {}
+) -> dict[str, t.Any]:
+    """What the rows of tables say, of those that are not refused anyway: fields of a state."""
+    largest: dict[tuple[str, str], int] = {}
+    with_rows: set[tuple[str, str]] = set()
+    unread: dict[tuple[str, str], ScaleoutError] = {}
     for one in sets:
-        root = roots.get((one.schema, one.table))
-        if one.by != "range" or one.state != "present" or root is None or one.column not in root.columns:
+        key = (one.schema, one.table)
+        root = roots.get(key)
+        if root is None or root.hidden or not root.may_own:
             continue
-        if root.hidden:  # which is refused later
-            continue
-        axis = one.axis or Axis.of_type(root.columns[one.column])
-        if axis and axis.is_number and axis.fits(root.columns[one.column]):
-            found[(one.schema, one.table)] = _largest_of(session, root, one.column)
-    return found
+        try:
+            if one.state == "absent" and root.kind == "p":
+                query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
+                with_rows |= {key} if session.rows(query)[0]["some"] else set()
+            elif one.state == "present" and one.by == "range" and one.column in root.columns:
+                axis = one.axis or Axis.of_type(root.columns[one.column])
+                if axis and axis.is_number and axis.fits(root.columns[one.column]):
+                    largest[key] = _largest_of(session, root, one.column)
+        except Refused as error:
+            unread[key] = error
+    return {"largest": largest, "with_rows": frozenset(with_rows), "unread": unread}
 
 
 def _largest_of(session: Session, root: Root, column: str) -> int:
@@ -190,23 +201,34 @@ def _facts(session: Session, root: Root, clock: int) -> Facts:
     return Facts(clock, largest, default_rows)
 
 
-def _with_rows(
-    session: Session, sets: t.Sequence[PartitionSet], roots: t.Mapping[tuple[str, str], Root]
-) -> frozenset[tuple[str, str]]:
-    found = set()
-    for one in sets:
-        key = (one.schema, one.table)
-        if one.state == "absent" and key in roots and roots[key].may_own and not roots[key].hidden:
-            if roots[key].kind != "p":  # which is refused later
-                continue
-            query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
-            if session.rows(query)[0]["some"]:
-                found.add(key)
-    return frozenset(found)
+def spelled(session: Session, wanted: PartitionSet, state: State) -> PartitionSet:
+    """A set whose values of a list are written as the server writes those of the column.
+
+    :raises InvalidInput: one is no value of the column, or two are the same there.
+    """
+    root = state.roots.get((wanted.schema, wanted.table))
+    if wanted.by != "list" or root is None or wanted.column not in root.columns:
+        return wanted
+    present = [bound for _one, bound in (fit.bounds_of(root, None) if root.by == "list" else ())]
+    there = [text for one in present if isinstance(one, Values) for text in one.values if text is not None]
+    sql = session.sql
+    column_type = session.rows(queries.TYPE, {"oid": root.oid, "column": wanted.column})[0]["type"]
+    texts = [text for _word, listed in wanted.values for text in listed if text is not None]
+    query = sql.SQL(queries.SPELLED).format(
+        there=sql.Literal(there), wanted=sql.Literal(texts), type=sql.SQL(column_type)
+    )
+    try:
+        rows = session.rows(query)
+    except Refused as error:
+        if not str(error.facts.get("sqlstate")).startswith(_DATA_EXCEPTION):
+            raise
+        reason = f"has what is no value of {wanted.column}, which is {column_type}: {error.message.rstrip('.')}"
+        raise InvalidInput("values", texts, reason) from None
+    return wanted.spelled({row["text"]: row["spelled"] for row in rows})
 
 
-def taken(session: Session, decisions: t.Sequence[Decision]) -> frozenset[tuple[str, str]]:
-    """Those names, with their schemas, among the ones that partitions are to have, that something has already."""
+def taken(session: Session, decisions: t.Sequence[Decision]) -> dict[tuple[str, str], dict[str, str]]:
+    """What has a name already, with its schema, that a partition is to have; with its columns as in ``Root``."""
     wanted = []
     for decision in decisions:
         schema = decision.wanted.schema
@@ -215,6 +237,7 @@ def taken(session: Session, decisions: t.Sequence[Decision]) -> frozenset[tuple[
         if retention and retention.action == "move":
             wanted += [(retention.schema, old.partition.name) for old in decision.going]
     if not wanted:
-        return frozenset()
+        return {}
     parameters = {"schemas": [schema for schema, _name in wanted], "names": [name for _schema, name in wanted]}
-    return frozenset((row["schema"], row["name"]) for row in session.rows(queries.TAKEN, parameters))
+    rows = session.rows(queries.TAKEN, parameters)
+    return {(row["schema"], row["name"]): json.loads(row["columns"] or "{}") for row in rows}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, all_of
 from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import names, periods
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
@@ -116,6 +116,18 @@ class PartitionSet:
         kind = _kind(self.by, axis)
         return Template(self.name or names.standard(kind, self.interval), self.table)
 
+    def spelled(self, spelling: t.Mapping[str, str]) -> PartitionSet:
+        """The same, with the values of a list as the server writes them.
+
+        :raises InvalidInput: values of two partitions are the same there.
+        """
+        values = tuple(
+            (word, tuple(dict.fromkeys(text if text is None else spelling[text] for text in listed)))
+            for word, listed in self.values
+        )
+        _require_apart(values)
+        return dataclasses.replace(self, values=values)
+
     @classmethod
     def of(cls, options: t.Mapping[str, t.Any]) -> PartitionSet:
         """A set from a task's options, where what is not given is None or missing.
@@ -195,13 +207,22 @@ def parse_sets(options: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[PartitionSet
 
     :raises InvalidInput: a set that can never exist, or a table that is named twice.
     """
-    sets = tuple(PartitionSet.of(one) for one in options)
+    sets, faults = [], []
+    for given in options:
+        try:
+            sets.append(PartitionSet.of(given))
+        except InvalidInput as fault:
+            if len(options) > 1:
+                fault.message = f"{given.get('schema') or 'public'}.{given['table']}: {fault.message}"
+            faults.append(fault)
+    if faults:
+        raise all_of(faults)
     seen = set()
     for one in sets:
         if (one.schema, one.table) in seen:
             raise InvalidInput("sets", one.label, "is named twice")
         seen.add((one.schema, one.table))
-    return sets
+    return tuple(sets)
 
 
 def _kind(by: str, axis: Axis | None) -> str:
@@ -255,19 +276,24 @@ def _retention(given: t.Mapping[str, t.Any]) -> Retention | None:
 
 def _values(given: t.Mapping[str, t.Any]) -> tuple[tuple[str, tuple[str | None, ...]], ...]:
     parsed: list[tuple[str, tuple[str | None, ...]]] = []
-    seen: dict[str | None, str] = {}
     for word, listed in given.items():
         texts = tuple(
             None if value is None else _text(value) for value in (listed if isinstance(listed, list) else [listed])
         )
         if not texts:
             raise InvalidInput("values", {word: listed}, "has a partition without a value")
-        for text in texts:
+        parsed.append((str(word), texts))
+    _require_apart(parsed)
+    return tuple(parsed)
+
+
+def _require_apart(values: t.Iterable[tuple[str, tuple[str | None, ...]]]) -> None:
+    seen: dict[str | None, str] = {}
+    for word, listed in values:
+        for text in listed:
             if text in seen:
                 raise InvalidInput("values", text, f"is in {seen[text]} and in {word}")
-            seen[text] = str(word)
-        parsed.append((str(word), texts))
-    return tuple(parsed)
+            seen[text] = word
 
 
 def _text(value: t.Any) -> str:

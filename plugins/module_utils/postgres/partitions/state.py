@@ -8,6 +8,8 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+
 #: How the last line of a table's comment begins when it is ours.
 MARK = "partition_set: "
 #: How that line begins of a table that was detached to be dropped or moved.
@@ -150,6 +152,7 @@ class State:
     :param roots: the tables that exist among those asked for, by schema and name.
     :param largest: the largest value of the column of sets whose column is a number.
     :param with_rows: the tables to drop that have rows.
+    :param unread: why the rows of a table cannot be looked at, which its set needs.
     :param schemas: those that exist among the schemas asked for, and whether our user may create tables there.
     """
 
@@ -162,6 +165,7 @@ class State:
     schemas: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     largest: t.Mapping[tuple[str, str], int] = dataclasses.field(default_factory=dict)
     with_rows: frozenset[tuple[str, str]] = frozenset()
+    unread: t.Mapping[tuple[str, str], ScaleoutError] = dataclasses.field(default_factory=dict)
 
 
 def read_record(comment: str) -> Record:

@@ -196,6 +196,27 @@ def doubts(wanted: PartitionSet, table: Table) -> tuple[str, ...]:
     )
 
 
+def late(wanted: PartitionSet, grid: Grid, smallest: Key | None, last: int) -> tuple[str, ...]:
+    """What is said of a table that becomes one partition, whose old rows retention cannot put away for long.
+
+    :param smallest: the smallest key of the table; None where it has no rows.
+    :param last: the key before which the partition holds all rows.
+    """
+    # It may be cut in the next period, as it has to take rows for some days.
+    if wanted.retention is None or smallest is None or smallest >= grid.before(grid.containing(last - 1)).lower:
+        return ()
+    amount = wanted.retention.amount
+    if grid.axis.is_number:
+        when = f"{wanted.column} has reached {last + amount.step}"
+    else:
+        when = grid.axis.shown(grid.later(last, amount))
+    since = "-infinity" if smallest == -math.inf else grid.axis.shown(smallest)
+    return (
+        f"{wanted.label}: {old_name(wanted)} holds all rows since {since} as one partition, so retention {amount} puts "
+        f"none of them away before {when}. With convert_old: split, they are divided.",
+    )
+
+
 def _of_dependents(table: Table) -> list[str]:
     reasons = []
     for view in table.views:

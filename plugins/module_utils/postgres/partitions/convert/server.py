@@ -61,6 +61,7 @@ class Prepared:
     :param bounds: what it will hold, for a person; None where its rows move.
     :param split: what its rows move into; None where they stay.
     :param largest: the largest number, of a set whose column is a number.
+    :param said: what may go otherwise later than one would think.
     """
 
     table: Table
@@ -70,10 +71,7 @@ class Prepared:
     bounds: str | None
     split: copying.Wanted | None = None
     largest: int = 0
-
-    def doubts(self, wanted: PartitionSet) -> tuple[str, ...]:
-        """What is said of it, where it may go wrong later."""
-        return decide.doubts(wanted, self.table)
+    said: tuple[str, ...] = ()
 
 
 def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> Prepared:
@@ -106,7 +104,11 @@ def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> P
     target = decide.target(wanted, table, grid, last)
     bound = Range(-math.inf, last)
     after = _partitioned(wanted, root, (Partition(table.oid, wanted.schema, name, bound.sql(axis)),))
-    return Prepared(table, target, after, name, bound.shown(axis), largest=_number(axis, largest))
+    said = decide.doubts(wanted, table)
+    if wanted.retention:
+        smallest = reading.outermost(session, table, wanted.column, axis, largest=False)
+        said += decide.late(wanted, grid, smallest, last)
+    return Prepared(table, target, after, name, bound.shown(axis), largest=_number(axis, largest), said=said)
 
 
 def carry_out(session: Session, prepared: Prepared, turn: Turn, gate: Gate, user: str, companion: Companion) -> int:
@@ -156,7 +158,8 @@ def _into_partitions(
     after = _partitioned(wanted, root, there)
     target = decide.target(wanted, table)
     into = copying.Wanted(target, key, after, news, needed, axis)
-    return Prepared(table, target, after, target.name, None, into, _number(axis, largest))
+    said = decide.doubts(wanted, table)
+    return Prepared(table, target, after, target.name, None, into, _number(axis, largest), said)
 
 
 def _number(axis: Axis | None, largest: Key | None) -> int:

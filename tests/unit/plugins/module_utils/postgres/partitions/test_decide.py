@@ -258,8 +258,8 @@ def test_a_leftover_is_read_as_it_is_written():
 
 def test_names_that_something_else_has():
     decision = decide(PartitionSet.of(MONTHS), state_of(table()))
-    assert clash(decision, {("public", "tasks_y2024m04")}).code == "name_taken"
-    assert clash(decision, {("other", "tasks_y2024m04")}) is None
+    assert clash(decision, {("public", "tasks_y2024m04"): {}}).code == "name_taken"
+    assert clash(decision, {("other", "tasks_y2024m04"): {}}) is None
 
 
 def test_a_clock_that_is_days_off_is_refused():

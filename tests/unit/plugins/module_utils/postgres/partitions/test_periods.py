@@ -153,3 +153,17 @@ def test_what_cannot_be_written_is_named():
 def test_a_zone_that_is_not_known_is_refused():
     with pytest.raises(InvalidInput, match="Mars/Olympus"):
         periods.zone("time_zone", "Mars/Olympus")
+
+
+@settings(max_examples=100)
+@given(
+    st.sampled_from(TIMES), st.sampled_from(ZONES), INSTANTS, st.sampled_from(["day", "40 days", "month", "7 months"])
+)
+def test_what_is_so_much_later_is_the_first_day_from_which_it_is_old(kind, zone, instant, amount):
+    one, length = grid(kind, "day", zone), Amount.of("retention", amount)
+    key = one.containing(one.now(instant)).lower
+    later = one.later(key, length)
+    day = datetime.timedelta(days=1)
+    moment = one._wall_of(later)
+    assert length.before(moment) >= one._wall_of(key)
+    assert length.before(moment - day) < one._wall_of(key)
