@@ -13,7 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres import 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import decide, result, server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, State
 
 _DECLARED = ("tables", "every", "readers", "reseed")
 
@@ -71,9 +71,6 @@ class KeepSummary(Task):
         self.oids: dict[str, int] = {}
 
     def plan(self) -> Plan:
-        return result.plan(self._decide())
-
-    def _decide(self) -> Decision:
         found = server.read(self.session, self.wanted, self.owner, self.readers)
         self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in found.tables.items()}
         if found.kept and (self.state == "absent" or found.kept.owner == found.owner):
@@ -83,14 +80,18 @@ class KeepSummary(Task):
                 # Its tables are known by now.
                 of_it = server.read(self.session, found.kept.summary, self.owner, ())
                 self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in of_it.tables.items()}
-            return decide.absent(self.wanted, found)
+            return self._planned(decide.absent(self.wanted, found), found)
         decide.check_server(found)
         # Filters are read once the tables are known to be there.
         decide.present(self.wanted, found, {}, self.readers, self.again)
         filters = decide.unknown_filters(self.wanted, found.kept)
         canonical = dict(found.kept.canonical) if found.kept and not filters else {}
         canonical.update(server.canonical(self.session, filters, self.owner))
-        return decide.present(self.wanted, found, canonical, self.readers, self.again)
+        return self._planned(decide.present(self.wanted, found, canonical, self.readers, self.again), found)
+
+    def _planned(self, decision: Decision, found: State) -> Plan:
+        decide.check_dependents(decision, found)
+        return result.plan(decision)
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
         waited = locks.Waited()

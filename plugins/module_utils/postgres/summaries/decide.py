@@ -39,6 +39,26 @@ class Decision:
     leftovers: tuple[str, ...] = ()
     bare: t.Mapping[str, tuple[Relation, ...]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def built(self) -> Kept | None:
+        """The summary whose parts are new; None where those that are there stay."""
+        same = self.before and self.after and self.before.parts == self.after.parts
+        return None if same else self.after
+
+    @property
+    def retired(self) -> tuple[Part, ...]:
+        """The parts of before that go."""
+        return self.before.parts if self.before and (self.built or self.after is None) else ()
+
+    def goes(self) -> set[str]:
+        """The views, and the stems of parts, that are dropped."""
+        going = {*self.leftovers, *(part.stem for part in self.retired)}
+        if self.built or self.after is None:
+            going.add(self.wanted.defining)
+        if self.before and (self.after is None or (self.built and not self.built.extends(self.before))):
+            going.add(self.wanted.name)
+        return going
+
 
 def check_server(state: State) -> None:
     """Refuse a server that takes no writes.
@@ -101,6 +121,25 @@ def absent(wanted: Summary, state: State) -> Decision:
         raise Refused(f"{wanted.label} is there and is no summary, so it is left alone.", code="name_taken")
     outcome = DROPPED if state.kept else CLEANED if state.stems else NONE
     return Decision(outcome, wanted, state.kept, None, leftovers=state.stems)
+
+
+def check_dependents(decision: Decision, state: State) -> None:
+    """Refuse to drop what others need, before anything is made or dropped.
+
+    :raises Refused: naming them.
+    """
+    going = decision.goes()
+    found = [one for one in state.dependents if one.of in going]
+    if not found:
+        return
+    label, names = decision.wanted.label, list(dict.fromkeys(one.what for one in found))
+    renamed = next((one.what for one in found if one.renamed), None)
+    if renamed:
+        said = f"The {renamed} is the view of the summary {label} under another name. Rename it back, or drop it."
+    else:
+        verb = "changed" if decision.after else "dropped"
+        said = f"{label} is not {verb}, because others depend on it: {', '.join(names)}. Drop or change them first."
+    raise Refused(said, code="depended_on", dependents=names)
 
 
 def _bare(part: Part, state: State) -> tuple[Relation, ...]:

@@ -150,6 +150,17 @@ class Kept:
     readers: tuple[str, ...] = ()
     may_be: bool = False
 
+    def extends(self, before: Kept) -> bool:
+        """Whether its view only gets further columns, so that what depends on it can stay."""
+
+        def columns(one: Kept) -> list[t.Any]:
+            types = [part.types.get(name) for part in one.parts[:1] for name in part.source.group_by]
+            listed = [(c.name, c.function, p.types.get(c.column)) for p in one.parts for c in p.source.columns]
+            return [one.summary.groups, types, *listed]
+
+        old = columns(before)
+        return columns(self)[: len(old)] == old
+
     def comment(self) -> str:
         """What the view's comment says of it."""
         parts = [
@@ -200,6 +211,20 @@ class Kept:
 
 
 @dataclasses.dataclass(frozen=True)
+class Dependent:
+    """What is not the summary's and would not survive something of it.
+
+    :param of: the view, or the stem of a part, that it depends on.
+    :param what: it, in PostgreSQL's words.
+    :param renamed: whether it is the summary's own view under another name.
+    """
+
+    of: str
+    what: str
+    renamed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class State:
     """What the decision is made on.
 
@@ -208,6 +233,7 @@ class State:
     :param stems: those of all parts' objects that are there for this name, in use or left over.
     :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
     :param roles: those among the readers that exist.
+    :param dependents: what depends on the summary's views, tables and functions, and is not its own.
     """
 
     tables: t.Mapping[tuple[str, str], Table]
@@ -218,6 +244,7 @@ class State:
     owner: str
     may_create: bool | None
     roles: frozenset[str] = frozenset()
+    dependents: tuple[Dependent, ...] = ()
 
 
 def part_comment(summary: Summary) -> str:
