@@ -92,7 +92,7 @@ def present(
     built = fit.build(wanted, state)
     used = {part.stem for part in kept.parts} if kept else set()
     leftovers = tuple(stem for stem in state.stems if stem not in used)
-    if kept is None or not _alike(kept, wanted, built, canonical):
+    if kept is None or kept.altered or not _alike(kept, wanted, built, canonical):
         after = Kept(wanted, built, canonical, fit.type_schemas(wanted, state), state.owner, tuple(readers))
         outcome = CHANGED if kept else CREATED
         return Decision(outcome, wanted, kept, after, tuple(readers), leftovers)
@@ -117,8 +117,7 @@ def absent(wanted: Summary, state: State) -> Decision:
     :raises Refused: another's view has the name.
     """
     check_server(state)
-    if state.view and not state.kept:
-        raise Refused(f"{wanted.label} is there and is no summary, so it is left alone.", code="name_taken")
+    fit.check_name(wanted, state)
     outcome = DROPPED if state.kept else CLEANED if state.stems else NONE
     return Decision(outcome, wanted, state.kept, None, leftovers=state.stems)
 
@@ -171,7 +170,8 @@ def _canonical(summary: Summary, canonical: t.Mapping[str, str]) -> Summary:
 
 def unknown_filters(wanted: Summary, kept: Kept | None) -> dict[Source, list[str]]:
     """The filters that PostgreSQL has to read, by their tables: all, unless each is known by its text."""
-    known = kept.canonical if kept else {}
+    # Where a column was renamed, the text may name what is not there.
+    known = kept.canonical if kept and not kept.altered else {}
     every = {source: list(dict.fromkeys(c.filter for c in source.columns if c.filter)) for source in wanted.sources}
     if all(source.condition(one) in known for source, conditions in every.items() for one in conditions):
         return {}

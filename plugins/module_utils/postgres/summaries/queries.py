@@ -82,6 +82,19 @@ WHERE d.classid <> 'pg_trigger'::regclass AND (r.ev_class IS NULL OR r.ev_class 
 ORDER BY 1, 3
 """
 
+# A view follows its tables and their columns, whatever they are called by now.
+COUNTED = f"""{_AS_WE_READ}
+SELECT tn.nspname || '.' || t.relname AS label, array_agg(DISTINCT a.attname::text) AS columns
+FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
+JOIN pg_rewrite r ON r.ev_class = v.oid
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+WHERE n.nspname = %(schema)s AND v.relname = %(name)s
+GROUP BY 1
+"""
+
 # Lists of lists come as JSON, since the driver knows no arrays of them. Row security is that of the summary's owner.
 TABLES = f"""{_AS_WE_READ}
 WITH owner AS (SELECT oid, rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = %(owner)s)

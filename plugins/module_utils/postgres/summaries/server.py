@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, queries, reading
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, fit, queries, reading
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import (
     CREATED,
     REPAIRED,
@@ -68,17 +68,18 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
     if server["view"] or server["stems"]:
         own = {"schema": wanted.schema, "views": [wanted.name, wanted.defining], "stems": server["stems"]}
         dependents = session.rows(queries.DEPENDENTS, own)
-    kept = summaries(session, wanted.schema, wanted.name)
+    kept, odd = marked(session, wanted.schema, wanted.name)
     return State(
         tables={(row["schema"], row["name"]): _table(row) for row in rows},
         view=server["view"],
-        kept=kept[0] if kept else None,
+        kept=known_now(session, kept[0]) if kept else None,
         stems=tuple(server["stems"]),
         in_recovery=server["in_recovery"],
         owner=server["owner"],
         may_create=server["may_create"],
         roles=frozenset(server["roles"]),
         dependents=tuple(_dependent(row, wanted) for row in dependents),
+        odd=bool(odd),
     )
 
 
@@ -103,6 +104,13 @@ def marked(session: Session, schema: str = "", name: str | None = None) -> tuple
         else:
             odd.append(f"{row['schema']}.{row['name']}")
     return found, odd
+
+
+def known_now(session: Session, kept: Kept) -> Kept:
+    """A summary with what was renamed of its tables."""
+    view = {"schema": kept.summary.schema, "name": kept.summary.defining}
+    now = {row["label"]: row["columns"] for row in session.rows(queries.COUNTED, view)}
+    return dataclasses.replace(kept, altered=fit.altered(kept, now))
 
 
 def distrust(session: Session, kept: Kept, owner: str) -> list[str]:

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl
 
+from .conftest import column, table
 from .test_server import OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
 
 
@@ -55,3 +58,81 @@ def test_a_view_under_another_name_is_named(database):
         database.summary("user_stats", tables=[OF_HABITS])
     database.sql("DROP VIEW mine")
     assert database.summary("user_stats", tables=[OF_HABITS])[1]["outcome"] == "changed"
+
+
+def renamed(old, new):
+    """The declaration with a text replaced."""
+    return ast.literal_eval(repr(USER_STATS).replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("statement", "said", "refused", "names"),
+    [
+        (
+            "ALTER TABLE tasks RENAME status TO state",
+            "the column status of public.tasks is called state now",
+            'filter: "status = .*column "status" does not exist',
+            ("status = ", "state = "),
+        ),
+        (
+            "ALTER TABLE habits RENAME best_streak TO streak",
+            "the column best_streak of public.habits is called streak now",
+            "has no column best_streak. In public.user_stats, the column best_streak .* is called streak now",
+            ("'column': 'best_streak'", "'column': 'streak'"),
+        ),
+        (
+            "ALTER TABLE tasks RENAME user_id TO owner; ALTER TABLE tasks ADD user_id uuid",
+            "the column user_id of public.tasks is called owner now",
+            None,
+            ("", ""),
+        ),
+        (
+            "ALTER TABLE users RENAME id TO uid",
+            "the column id of public.users is called uid now",
+            "has no column id. In .* is called uid now",
+            ("['id']", "['uid']"),
+        ),
+        (
+            "ALTER TABLE tasks RENAME TO jobs",
+            "the table public.tasks is called public.jobs now",
+            "There is no table public.tasks. In .* is called public.jobs now",
+            ("'tasks'", "'jobs'"),
+        ),
+        ("DROP VIEW user_stats__defining", "the view public.user_stats__defining is gone", None, ("", "")),
+    ],
+)
+def test_what_was_renamed_is_noticed_and_made_right(database, statement, said, refused, names):
+    database.sql(TABLES)
+    database.summary("user_stats", **USER_STATS)
+    database.sql(f"INSERT INTO tasks SELECT id, id, 'completed' FROM users; {statement}")
+    _changed, result = database.summary(state="verified")
+    assert (result["exact"], result["verified"][0]["altered"]) == (False, [said])
+    assert said in result["warnings"][0]
+    _changed, result = database.summary(state="folded")
+    assert (result["folded"], said in result["warnings"][0]) == (0, True)
+    with pytest.raises(ScaleoutError, match=said) as caught:
+        database.summary("user_stats", state="folded")
+    assert caught.value.code == "altered"
+    if refused:
+        before = database.rows(OBJECTS)
+        with pytest.raises(ScaleoutError, match=refused):
+            database.summary("user_stats", **USER_STATS)
+        assert database.rows(OBJECTS) == before
+    changed, result = database.summary("user_stats", **renamed(*names), check_mode=True)
+    assert (changed, result["before"]["altered"], result["after"]["altered"]) == (True, [said], [])
+    assert database.summary("user_stats", **renamed(*names))[1]["outcome"] == "changed"
+    assert not database.summary("user_stats", **renamed(*names))[0]
+    table = "jobs" if "jobs" in names[1] else "tasks"
+    database.sql(f"DELETE FROM {table}; DELETE FROM habits WHERE id > '88888888-0000-0000-0000-000000000000'")
+    assert database.summary(state="verified")[1]["exact"]
+    assert database.summary("user_stats", state="absent")[1]["outcome"] == "dropped"
+
+
+def test_a_renamed_summary_or_schema_says_so(database):
+    database.sql("CREATE SCHEMA app; CREATE TABLE t (g int)")
+    given = {"tables": [{**table("t", ["g"], column("n", "count")), "schema": "public"}]}
+    database.summary("s", schema="app", **given)
+    database.sql("ALTER SCHEMA app RENAME TO moved")
+    for options in (given, {"state": "absent"}):
+        with pytest.raises(ScaleoutError, match=r"moved\.s is there, and its comment is that of another summary"):
+            database.summary("s", schema="moved", **options)

@@ -249,7 +249,7 @@ REFUSED = [
     ({"tables": [table("tasks", ["who"], column("n", "count"))]}, "missing", "public.tasks has no column who."),
     ({"schema": "nowhere"}, "missing", "There is no schema nowhere"),
     ({"readers": ["unknown_role"]}, "missing", "There is no role unknown_role"),
-    ({"name": "habits_seen"}, "name_taken", "public.habits_seen is there and is no summary."),
+    ({"name": "habits_seen"}, "name_taken", "public.habits_seen is there and is no summary,"),
     ({"tables": [table("tasks_a", ["user_id"], column("n", "count"))]}, "unsupported", "is a partition of another"),
     ({"tables": [table("quick", ["a"], column("n", "count"))]}, "unsupported", "is not logged"),
     ({"tables": [table("parent", ["a"], column("n", "count"))]}, "unsupported", "inherit"),
