@@ -12,7 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl
 
 from .conftest import column, table
-from .test_server import OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
+from .test_server import FIRST, LOW, OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
 
 
 def test_what_comes_to_depend_on_the_view_while_it_changes_leaves_no_second_half(database, monkeypatch):
@@ -136,3 +136,30 @@ def test_a_renamed_summary_or_schema_says_so(database):
     for options in (given, {"state": "absent"}):
         with pytest.raises(ScaleoutError, match=r"moved\.s is there, and its comment is that of another summary"):
             database.summary("s", schema="moved", **options)
+
+
+@pytest.mark.parametrize("of", ["tasks", "tasks_a"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE {0} DISABLE TRIGGER ALL; ALTER TABLE {0} ENABLE TRIGGER ALL; INSERT INTO {0} {1}",
+        "INSERT INTO {0} {1}; ALTER TABLE {0} DISABLE TRIGGER ALL; DELETE FROM {0}",
+    ],
+)
+def test_what_is_pending_and_wrong_is_repaired(database, statement, of):
+    database.sql(TABLES)
+    database.summary("user_stats", **USER_STATS)
+    row = f"VALUES ({FIRST}, '{LOW}1', 'completed'), (md5('9')::uuid, '{LOW}2', 'completed')"
+    database.sql(statement.format(of, row))
+    assert database.drift() != []
+    assert database.summary("user_stats", **USER_STATS)[1]["outcome"] == "repaired"
+    assert database.drift() == []
+    assert not database.summary("user_stats", **USER_STATS)[0]
+    for event in ("insert", "row"):
+        database.sql(f"ALTER TABLE {of} ENABLE ALWAYS TRIGGER user_stats__tasks_{event}")
+    database.sql(f"INSERT INTO {of} VALUES ({FIRST}, '{LOW}3', 'completed')")
+    database.sql(f"ALTER TABLE {of} ENABLE TRIGGER user_stats__tasks_insert")
+    database.sql(f"ALTER TABLE {of} ENABLE REPLICA TRIGGER user_stats__tasks_row")
+    assert len(database.drift()) == 1
+    assert database.summary("user_stats", **USER_STATS, reseed=True)[1]["outcome"] == "reseeded"
+    assert database.drift() == []
