@@ -307,6 +307,11 @@ verified:
           description: The line that the tables give; V(null) for none.
           type: dict
           sample: {user_id: 7, total_tasks: 5}
+    altered:
+      description: What was renamed of its tables, so that it could not be compared.
+      type: list
+      elements: str
+      sample: []
 attempts:
   description: How many attempts at a lock failed.
   returned: when something was changed

@@ -13,7 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres import 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import decide, result, server
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, State
 
 _DECLARED = ("tables", "every", "readers", "reseed")
 
@@ -71,9 +71,6 @@ class KeepSummary(Task):
         self.oids: dict[str, int] = {}
 
     def plan(self) -> Plan:
-        return result.plan(self._decide())
-
-    def _decide(self) -> Decision:
         found = server.read(self.session, self.wanted, self.owner, self.readers)
         self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in found.tables.items()}
         if found.kept and (self.state == "absent" or found.kept.owner == found.owner):
@@ -83,14 +80,18 @@ class KeepSummary(Task):
                 # Its tables are known by now.
                 of_it = server.read(self.session, found.kept.summary, self.owner, ())
                 self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in of_it.tables.items()}
-            return decide.absent(self.wanted, found)
+            return self._planned(decide.absent(self.wanted, found), found)
         decide.check_server(found)
         # Filters are read once the tables are known to be there.
         decide.present(self.wanted, found, {}, self.readers, self.again)
         filters = decide.unknown_filters(self.wanted, found.kept)
         canonical = dict(found.kept.canonical) if found.kept and not filters else {}
         canonical.update(server.canonical(self.session, filters, self.owner))
-        return decide.present(self.wanted, found, canonical, self.readers, self.again)
+        return self._planned(decide.present(self.wanted, found, canonical, self.readers, self.again), found)
+
+    def _planned(self, decision: Decision, found: State) -> Plan:
+        decide.check_dependents(decision, found)
+        return result.plan(decision)
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
         waited = locks.Waited()
@@ -125,7 +126,7 @@ def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[lis
         if not kept:
             raise Refused(f"There is no summary {wanted.label}.", code="missing")
         _trust(session, kept[0], owner)
-        return kept, []
+        return [server.known_now(session, kept[0])], []
     trusted = []
     warnings = [f"{label} was passed over: its comment is no summary's, or one of another view." for label in odd]
     for one in kept:
@@ -133,13 +134,20 @@ def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[lis
             continue
         strange = server.distrust(session, one, owner)
         if not strange:
-            trusted.append(one)
+            trusted.append(server.known_now(session, one))
             continue
         warnings.append(
             f"The summary {one.summary.label} was passed over, as {strange[0]} could run code with the rights of this "
             "session. Name the role as owner if you trust it."
         )
     return trusted, warnings
+
+
+def _altered(kept: Kept) -> str:
+    return (
+        f"The summary {kept.summary.label} was left alone: {'; '.join(kept.altered)}. Run `state: present` with the "
+        "names of now; until then, writes to its tables may fail."
+    )
 
 
 class FoldSummaries(Task):
@@ -153,6 +161,11 @@ class FoldSummaries(Task):
 
     def plan(self) -> Plan:
         found, warnings = _kept(self.session, self.wanted, self.owner)
+        altered = [kept for kept in found if kept.altered]
+        if altered and self.wanted.name:
+            raise Refused(_altered(altered[0]), code="altered", altered=list(altered[0].altered))
+        warnings += map(_altered, altered)
+        found = [kept for kept in found if not kept.altered]
         pending = [(kept, server.pending(self.session, kept)) for kept in found]
         count = sum(one for _name, one in pending)
         return Plan(
@@ -184,12 +197,16 @@ class VerifySummaries(Task):
         found = []
         summaries, warnings = _kept(self.session, self.wanted, self.owner)
         for kept in summaries:
+            label, altered = kept.summary.label, list(kept.altered)
+            if altered:
+                warnings.append(_altered(kept))
+                found.append({"summary": label, "exact": False, "drifted": 0, "drift": [], "altered": altered})
+                continue
             count, drift = server.drift(self.session, kept)
             if count:
                 # A partition that was attached between the plan of the comparison and its snapshot is no drift.
                 count, drift = server.drift(self.session, kept)
-            label = kept.summary.label
-            found.append({"summary": label, "exact": not count, "drifted": count, "drift": drift})
+            found.append({"summary": label, "exact": not count, "drifted": count, "drift": drift, "altered": []})
             if count:
                 warnings.append(
                     f"The summary {label} differs from its tables in {count} groups. Something was done behind its "

@@ -12,10 +12,8 @@ can be read, all the time.
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
     counting,
     reading,
@@ -92,11 +90,11 @@ def open_view(kept: Kept, before: Kept | None) -> list[str]:
     statements = ["SET LOCAL statement_timeout = 0;", *path(kept)]
     statements += [reading.seed(part) for part in kept.parts]
     statements += [f"ANALYZE {part.kept};" for part in kept.parts]
-    view, counted = text.name(summary.schema, summary.name), defining_view(summary)
+    view, counted = text.name(summary.schema, summary.name), _defining(summary)
     verb = "CREATE"
     statements.append(f"DROP VIEW IF EXISTS {counted};")
     if before:
-        if _extends(kept, before):
+        if kept.extends(before):
             verb = "CREATE OR REPLACE"
         else:
             statements.append(f"DROP VIEW {view};")
@@ -108,24 +106,8 @@ def open_view(kept: Kept, before: Kept | None) -> list[str]:
     return statements + grant(summary, tuple(readers))
 
 
-def _extends(kept: Kept, before: Kept) -> bool:
-    """Whether a view only gets further columns, so that what depends on it can stay."""
-
-    def columns(one: Kept) -> list[t.Any]:
-        types = [part.types.get(name) for part in one.parts[:1] for name in part.source.group_by]
-        listed = [(c.name, c.function, p.types.get(c.column)) for p in one.parts for c in p.source.columns]
-        return [one.summary.groups, types, *listed]
-
-    old = columns(before)
-    return columns(kept)[: len(old)] == old
-
-
-def defining_view(summary: Summary) -> str:
-    """The name of the view that counts the base tables each time, as SQL has it."""
-    name = f"{summary.name}__defining"
-    if len(name.encode()) > LONGEST_IDENTIFIER:
-        name = f"defining__{hashlib.sha256(summary.name.encode()).hexdigest()[:16]}"
-    return text.name(summary.schema, name)
+def _defining(summary: Summary) -> str:
+    return text.name(summary.schema, summary.defining)
 
 
 def reseed(kept: Kept) -> list[str]:
@@ -149,7 +131,7 @@ def grant(summary: Summary, readers: t.Sequence[str]) -> list[str]:
     return [f"GRANT SELECT ON {view} TO {name};" for name in names]
 
 
-def drop_parts(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
+def drop_parts(schema: str, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop parts that no view reads.
 
     :param bases: the tables that have their triggers, as SQL has them, as far as they are known.
@@ -157,14 +139,12 @@ def drop_parts(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str])
     # Regular expressions and the output of names are PostgreSQL's own.
     statements = [f"LOCK TABLE {base} IN ACCESS EXCLUSIVE MODE;" for base in bases]
     statements.append("SET LOCAL search_path = pg_catalog;")
-    return statements + [statement for stem in stems for statement in counting.drop(summary.schema, stem)]
+    return statements + [statement for stem in stems for statement in counting.drop(schema, stem)]
 
 
 def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop a summary with all that it has."""
-    statements = drop_parts(summary, bases, stems)
-    views = [
-        f"DROP VIEW IF EXISTS {view};" for view in (defining_view(summary), text.name(summary.schema, summary.name))
-    ]
+    statements = drop_parts(summary.schema, bases, stems)
+    views = [f"DROP VIEW IF EXISTS {view};" for view in (_defining(summary), text.name(summary.schema, summary.name))]
     place = len(bases) + 1
     return statements[:place] + views + statements[place:]

@@ -39,6 +39,26 @@ class Decision:
     leftovers: tuple[str, ...] = ()
     bare: t.Mapping[str, tuple[Relation, ...]] = dataclasses.field(default_factory=dict)
 
+    @property
+    def built(self) -> Kept | None:
+        """The summary whose parts are new; None where those that are there stay."""
+        same = self.before and self.after and self.before.parts == self.after.parts
+        return None if same else self.after
+
+    @property
+    def retired(self) -> tuple[Part, ...]:
+        """The parts of before that go."""
+        return self.before.parts if self.before and (self.built or self.after is None) else ()
+
+    def goes(self) -> set[str]:
+        """The views, and the stems of parts, that are dropped."""
+        going = {*self.leftovers, *(part.stem for part in self.retired)}
+        if self.built or self.after is None:
+            going.add(self.wanted.defining)
+        if self.before and (self.after is None or (self.built and not self.built.extends(self.before))):
+            going.add(self.wanted.name)
+        return going
+
 
 def check_server(state: State) -> None:
     """Refuse a server that takes no writes.
@@ -72,7 +92,7 @@ def present(
     built = fit.build(wanted, state)
     used = {part.stem for part in kept.parts} if kept else set()
     leftovers = tuple(stem for stem in state.stems if stem not in used)
-    if kept is None or not _alike(kept, wanted, built, canonical):
+    if kept is None or kept.altered or not _alike(kept, wanted, built, canonical):
         after = Kept(wanted, built, canonical, fit.type_schemas(wanted, state), state.owner, tuple(readers))
         outcome = CHANGED if kept else CREATED
         return Decision(outcome, wanted, kept, after, tuple(readers), leftovers)
@@ -97,10 +117,28 @@ def absent(wanted: Summary, state: State) -> Decision:
     :raises Refused: another's view has the name.
     """
     check_server(state)
-    if state.view and not state.kept:
-        raise Refused(f"{wanted.label} is there and is no summary, so it is left alone.", code="name_taken")
+    fit.check_name(wanted, state)
     outcome = DROPPED if state.kept else CLEANED if state.stems else NONE
     return Decision(outcome, wanted, state.kept, None, leftovers=state.stems)
+
+
+def check_dependents(decision: Decision, state: State) -> None:
+    """Refuse to drop what others need, before anything is made or dropped.
+
+    :raises Refused: naming them.
+    """
+    going = decision.goes()
+    found = [one for one in state.dependents if one.of in going]
+    if not found:
+        return
+    label, names = decision.wanted.label, list(dict.fromkeys(one.what for one in found))
+    renamed = next((one.what for one in found if one.renamed), None)
+    if renamed:
+        said = f"The {renamed} is the view of the summary {label} under another name. Rename it back, or drop it."
+    else:
+        verb = "changed" if decision.after else "dropped"
+        said = f"{label} is not {verb}, because others depend on it: {', '.join(names)}. Drop or change them first."
+    raise Refused(said, code="depended_on", dependents=names)
 
 
 def _bare(part: Part, state: State) -> tuple[Relation, ...]:
@@ -132,7 +170,8 @@ def _canonical(summary: Summary, canonical: t.Mapping[str, str]) -> Summary:
 
 def unknown_filters(wanted: Summary, kept: Kept | None) -> dict[Source, list[str]]:
     """The filters that PostgreSQL has to read, by their tables: all, unless each is known by its text."""
-    known = kept.canonical if kept else {}
+    # Where a column was renamed, the text may name what is not there.
+    known = kept.canonical if kept and not kept.altered else {}
     every = {source: list(dict.fromkeys(c.filter for c in source.columns if c.filter)) for source in wanted.sources}
     if all(source.condition(one) in known for source, conditions in every.items() for one in conditions):
         return {}

@@ -16,7 +16,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     Source,
     Summary,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import ColumnFact, State, Table
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
+    ColumnFact,
+    Kept,
+    State,
+    Table,
+)
 
 #: What sum takes. A sum of floating-point numbers depends on their order, so it could not be kept exact.
 _SUMMABLE = ("int2", "int4", "int8", "numeric")
@@ -33,21 +38,36 @@ def check(wanted: Summary, state: State) -> None:
         raise Refused(f"There is no schema {wanted.schema}, or no role {state.owner}.", code="missing")
     if not state.may_create:
         raise Refused(f"{state.owner} may not create tables in the schema {wanted.schema}.", code="denied")
-    if state.view and not state.kept:
-        raise Refused(f"{wanted.label} is there and is no summary.", code="name_taken")
+    check_name(wanted, state)
+    said = "".join(f" In {wanted.label}, {one}." for one in state.kept.altered) if state.kept else ""
     for source in wanted.read:
         table = state.tables.get((source.schema, source.table))
         if table is None:
-            raise Refused(f"There is no table {source.label}.", code="missing")
+            raise Refused(f"There is no table {source.label}.{said}", code="missing")
         for name in [*source.group_by, *(column.column for column in source.columns if column.column)]:
             if name not in table.columns:
-                raise Refused(f"{source.label} has no column {name}.", code="missing")
+                raise Refused(f"{source.label} has no column {name}.{said}", code="missing")
         _check_groups(wanted, source, state)
         _check_read(source, table, state.owner)
         if source is not wanted.every:
             _check_table(source, table, state.owner)
             for column in source.columns:
                 _check_column(source, table, column)
+
+
+def check_name(wanted: Summary, state: State) -> None:
+    """Refuse a view that is someone else's.
+
+    :raises Refused: it is.
+    """
+    if state.view and not state.kept:
+        said = "is there and is no summary, so it is left alone."
+        if state.odd:
+            said = (
+                "is there, and its comment is that of another summary: the view or its schema was renamed. Rename it "
+                "back, or drop it."
+            )
+        raise Refused(f"{wanted.label} {said}", code="name_taken")
 
 
 def _check_groups(wanted: Summary, source: Source, state: State) -> None:
@@ -116,6 +136,25 @@ def _check_column(source: Source, table: Table, column: Column) -> None:
             table=source.label,
             columns=list(source.group_by),
         )
+
+
+def altered(kept: Kept, now: t.Mapping[str, t.Collection[str]]) -> tuple[str, ...]:
+    """What was renamed of a summary's tables, in sentences without a full stop.
+
+    :param now: the columns that its defining view looks at, by the tables as they are called now.
+    """
+    declared = kept.counted()
+    if not now:
+        return (f"the view {kept.summary.schema}.{kept.summary.defining} is gone",)
+    found = [("the table", "", *_differing(declared, now))]
+    for label in sorted(declared.keys() & now.keys()):
+        found.append(("the column", f" of {label}", *_differing(declared[label], now[label])))
+    return tuple(f"{what} {gone}{of} is called {new or 'something else'} now" for what, of, gone, new in found if gone)
+
+
+def _differing(declared: t.Collection[str], now: t.Collection[str]) -> tuple[str, str]:
+    gone, new = (sorted(set(one) - set(other)) for one, other in ((declared, now), (now, declared)))
+    return ", ".join(gone), ", ".join(new)
 
 
 def build(wanted: Summary, state: State) -> tuple[Part, ...]:

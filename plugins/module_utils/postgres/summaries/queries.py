@@ -56,6 +56,45 @@ SELECT pg_is_in_recovery() AS in_recovery, me.owner,
 FROM me
 """
 
+# Rules of a view go with it, and triggers with their functions.
+DEPENDENTS = f"""{_AS_WE_READ}
+WITH own AS (
+    SELECT c.oid, c.reltype, CASE WHEN c.relname = ANY(%(views)s) THEN c.relname::text ELSE s.stem END AS of
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN unnest(%(stems)s::text[]) AS s (stem) ON c.relname IN (s.stem, s.stem || '_pending')
+    WHERE n.nspname = %(schema)s AND (c.relname = ANY(%(views)s) OR s.stem IS NOT NULL)),
+needed AS (
+    SELECT 'pg_class'::regclass AS class, oid, of FROM own
+    UNION ALL SELECT 'pg_type'::regclass, y.oid, of FROM own
+    JOIN pg_type y ON own.reltype IN (y.oid, y.typelem) AND own.reltype <> 0
+    UNION ALL SELECT 'pg_proc'::regclass, p.oid, s.stem FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+    JOIN unnest(%(stems)s::text[]) AS s (stem)
+        ON regexp_replace(p.proname, '_(count|filter[0-9]+|insert|update|delete|row|truncate)$', '') = s.stem
+    WHERE n.nspname = %(schema)s)
+SELECT DISTINCT w.of, obj_description(v.oid, 'pg_class') AS description,
+       coalesce(CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || vn.nspname || '.' || v.relname,
+                pg_describe_object(d.classid, d.objid, d.objsubid)) AS what
+FROM needed w JOIN pg_depend d ON d.refclassid = w.class AND d.refobjid = w.oid AND d.deptype = 'n'
+LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+LEFT JOIN pg_class v ON v.oid = r.ev_class AND r.rulename = '_RETURN'
+LEFT JOIN pg_namespace vn ON vn.oid = v.relnamespace
+WHERE d.classid <> 'pg_trigger'::regclass AND (r.ev_class IS NULL OR r.ev_class NOT IN (SELECT oid FROM own))
+ORDER BY 1, 3
+"""
+
+# A view follows its tables and their columns, whatever they are called by now.
+COUNTED = f"""{_AS_WE_READ}
+SELECT tn.nspname || '.' || t.relname AS label, array_agg(DISTINCT a.attname::text) AS columns
+FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
+JOIN pg_rewrite r ON r.ev_class = v.oid
+JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+WHERE n.nspname = %(schema)s AND v.relname = %(name)s
+GROUP BY 1
+"""
+
 # Lists of lists come as JSON, since the driver knows no arrays of them. Row security is that of the summary's owner.
 TABLES = f"""{_AS_WE_READ}
 WITH owner AS (SELECT oid, rolsuper OR rolbypassrls AS sees_all FROM pg_roles WHERE rolname = %(owner)s)

@@ -187,30 +187,18 @@ def drift(summary: Summary, parts: t.Sequence[Part]) -> str:
 
 
 def seed(part: Part) -> str:
-    """Fill the folded table, while others write: what the base table has, less what is pending, in one snapshot.
+    """Fill the folded table, which is empty, while others write: what the base table has in the statement's snapshot.
 
-    That is what the base table had when the triggers came, so it has no row of a group that began later.
+    What is pending there is part of that, or is wrong, and goes. What comes later stays.
     """
-    groups = [f"x.{stored}" for stored in part.groups]
     worth = dict(part.worth("r"))
-    extremes = {place for place, column in part.values if column.extreme}
-    sums = {place for place, column in part.values if column.function == SUM}
     base = [f"{group} AS {stored}" for stored, group in zip(part.groups, part.group("r"))]
     base += ["1 AS n", *(f"{taken} AS {stored}" for stored, taken in worth.items())]
-    columns = ["n", *worth]
-    totals = [part.total(stored, "x") for stored in columns]
-    named = [f"{total} AS {stored}" for total, stored in zip(totals, columns)]
-    less = [f"{'NULL' if stored in extremes else f'-{stored}'} AS {stored}" for stored in columns]
-    whole = [total if stored in extremes | sums else f"CAST({total} AS int8)" for total, stored in zip(totals, columns)]
-    group = ", ".join(groups)
-    # The base table is aggregated before, by parallel workers where there are some.
-    united = (
-        f"SELECT {', '.join([*groups, *named])} FROM (SELECT {', '.join(base)} FROM {part.base} r) x GROUP BY {group} "
-        f"UNION ALL SELECT {', '.join([*part.groups, *less])} FROM {part.pending}"
-    )
+    groups, columns = ", ".join(f"x.{stored}" for stored in part.groups), ["n", *worth]
     return (
-        f"INSERT INTO {part.kept} ({', '.join([*part.groups, *columns])}) SELECT {', '.join([*groups, *whole])} "
-        f"FROM ({united}) x GROUP BY {group} HAVING sum(x.n) > 0;"
+        f"WITH gone AS (DELETE FROM {part.pending}) INSERT INTO {part.kept} ({', '.join([*part.groups, *columns])}) "
+        f"SELECT {groups}, {', '.join(part.total(stored, 'x') for stored in columns)} "
+        f"FROM (SELECT {', '.join(base)} FROM {part.base} r) x GROUP BY {groups};"
     )
 
 

@@ -62,6 +62,8 @@ def plan(decision: Decision) -> Plan:
     bare = [relation.label for relations in decision.bare.values() for relation in relations]
     if bare and before and after:
         before["without_triggers"], after["without_triggers"] = sorted(set(bare)), []
+    if decision.before and decision.before.altered and before and after:
+        before["altered"], after["altered"] = list(decision.before.altered), []
     if before and before == after and decision.outcome == CHANGED:
         before["types"], after["types"] = map(_types, (decision.before, decision.after))
     if decision.outcome == RESEEDED and before and after:

@@ -4,24 +4,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import random
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, queries, reading
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import CREATED, Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, fit, queries, reading
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import (
+    CREATED,
+    REPAIRED,
+    RESEEDED,
+    Decision,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import SUFFIXES, Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
     MARK,
     PART_MARK,
     ColumnFact,
+    Dependent,
     Kept,
     Relation,
     Standing,
@@ -57,17 +64,29 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         "owner": server["owner"],
     }
     rows = session.rows(queries.TABLES, named) if wanted.read else []
-    kept = summaries(session, wanted.schema, wanted.name)
+    dependents = []
+    if server["view"] or server["stems"]:
+        own = {"schema": wanted.schema, "views": [wanted.name, wanted.defining], "stems": server["stems"]}
+        dependents = session.rows(queries.DEPENDENTS, own)
+    kept, odd = marked(session, wanted.schema, wanted.name)
     return State(
         tables={(row["schema"], row["name"]): _table(row) for row in rows},
         view=server["view"],
-        kept=kept[0] if kept else None,
+        kept=known_now(session, kept[0]) if kept else None,
         stems=tuple(server["stems"]),
         in_recovery=server["in_recovery"],
         owner=server["owner"],
         may_create=server["may_create"],
         roles=frozenset(server["roles"]),
+        dependents=tuple(_dependent(row, wanted) for row in dependents),
+        odd=bool(odd),
     )
+
+
+def _dependent(row: dict[str, t.Any], wanted: Summary) -> Dependent:
+    kept = Kept.of(row["description"] or "")
+    renamed = bool(kept and kept.summary.label == wanted.label and row["of"] != wanted.name)
+    return Dependent(row["of"], row["what"], renamed)
 
 
 def summaries(session: Session, schema: str = "", name: str | None = None) -> list[Kept]:
@@ -85,6 +104,13 @@ def marked(session: Session, schema: str = "", name: str | None = None) -> tuple
         else:
             odd.append(f"{row['schema']}.{row['name']}")
     return found, odd
+
+
+def known_now(session: Session, kept: Kept) -> Kept:
+    """A summary with what was renamed of its tables."""
+    view = {"schema": kept.summary.schema, "name": kept.summary.defining}
+    now = {row["label"]: row["columns"] for row in session.rows(queries.COUNTED, view)}
+    return dataclasses.replace(kept, altered=fit.altered(kept, now))
 
 
 def distrust(session: Session, kept: Kept, owner: str) -> list[str]:
@@ -210,31 +236,40 @@ class Work:
             self._patiently(statements, f"drop {label}", strong)
             return
         weak = {oids[name]: "ShareRowExclusiveLock" for name in tables if name in oids}
-        built = before is None or before.parts != after.parts
-        bare = any(decision.bare.values())
-        if built:
+        strong = {oids[name]: "AccessExclusiveLock" for name in tables if name in oids}
+        if decision.leftovers:
+            # First of all, so that a task that fails each time leaves no more of them each time.
+            left = ddl.drop_parts(after.summary.schema, (), decision.leftovers)
+            self._patiently(left, f"drop what {label} does not use", strong)
+        if decision.built:
             self._patiently(ddl.install(after), f"put triggers on the tables of {label}", weak)
-        elif bare:
+            try:
+                self._patiently(ddl.open_view(after, before), f"make {label}", {})
+            except Refused:
+                with contextlib.suppress(ScaleoutError):
+                    self._drop(after.parts, f"drop the new half of {label}", oids)
+                raise
+        elif any(decision.bare.values()):
             self._patiently(ddl.equip(after), f"put triggers on the tables of {label}", weak)
-        if built:
-            self._patiently(ddl.open_view(after, before), f"make {label}", {})
-        elif bare or decision.outcome == "reseeded":
+        if decision.outcome in (REPAIRED, RESEEDED):
             self._patiently(ddl.reseed(after), f"count {label} again", {})
         if decision.grants and decision.outcome != CREATED:
             self._patiently(ddl.grant(after.summary, decision.grants), f"let others read {label}", {})
-        if decision.leftovers or (before and built):
-            old = before.parts if before and built else ()
-            strong = {oids[part.source.label]: "AccessExclusiveLock" for part in old if part.source.label in oids}
-            stems = dict.fromkeys([*decision.leftovers, *(part.stem for part in old)])
-            bases = [part.base for part in old if part.source.label in oids]
-            self._patiently(ddl.drop_parts(after.summary, bases, list(stems)), f"drop what {label} had before", strong)
+        if decision.retired:
+            self._drop(decision.retired, f"drop what {label} had before", oids)
+
+    def _drop(self, parts: t.Sequence[Part], what: str, oids: t.Mapping[str, int]) -> None:
+        known = [part for part in parts if part.source.label in oids]
+        strong = {oids[part.source.label]: "AccessExclusiveLock" for part in known}
+        stems = [part.stem for part in parts]
+        self._patiently(ddl.drop_parts(parts[0].schema, [part.base for part in known], stems), what, strong)
 
     def _patiently(self, statements: t.Sequence[str], what: str, locks: t.Mapping[int, str]) -> None:
         try:
             statement = ddl.together(statements, self.owner)
             patience.patiently(self.session, statement, what, locks, self.waiting, self.waited)
         except Refused as error:
-            raise _understood(error) from None
+            raise _understood(error, what) from None
 
     def fold(self, kept: Kept) -> int:
         """Fold all that is pending of a summary, group by group; returns how many rows it was."""
@@ -298,11 +333,12 @@ def drift(session: Session, kept: Kept) -> tuple[int, list[dict[str, t.Any]]]:
     return count, list(found.values())
 
 
-def _understood(error: Refused) -> Refused:
+def _understood(error: Refused, what: str) -> Refused:
     """A refusal of the server that has a code of its own."""
     state = error.facts.get("sqlstate")
     if state == _DEPENDENT_OBJECTS:
-        return Refused(f"Something depends on it. {error.message}", code="depended_on", **error.facts)
+        said = f"The server does not {what}: something has come to depend on it. The next run names it."
+        return Refused(said, code="depended_on", **error.facts)
     if state in _IN_OTHER_PLACES:
         return Refused(f"Another object has a name of the summary's. {error.message}", code="name_taken", **error.facts)
     return error

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
-from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
+from ansible_collections.scaleout.platform.plugins.module_utils.names import LONGEST_IDENTIFIER, fault_of_length
 
 COUNT, SUM, MIN, MAX = "count", "sum", "min", "max"
 FUNCTIONS = (COUNT, SUM, MIN, MAX)
@@ -71,6 +72,14 @@ class Summary:
     def label(self) -> str:
         """The view for a message."""
         return f"{self.schema}.{self.name}"
+
+    @property
+    def defining(self) -> str:
+        """The name of the view that counts the base tables each time."""
+        name = f"{self.name}__defining"
+        if len(name.encode()) > LONGEST_IDENTIFIER:
+            name = f"defining__{hashlib.sha256(self.name.encode()).hexdigest()[:16]}"
+        return name
 
     @property
     def groups(self) -> tuple[str, ...]:

@@ -140,6 +140,7 @@ class Kept:
     :param canonical: its filters as PostgreSQL writes them, by :meth:`.spec.Source.condition`.
     :param schemas: those of the types that are compared.
     :param may_be: whether the session may be its owner.
+    :param altered: what was renamed of its tables since it was made, in sentences without a full stop.
     """
 
     summary: Summary
@@ -149,6 +150,29 @@ class Kept:
     owner: str = ""
     readers: tuple[str, ...] = ()
     may_be: bool = False
+    altered: tuple[str, ...] = ()
+
+    def extends(self, before: Kept) -> bool:
+        """Whether its view only gets further columns, so that what depends on it can stay."""
+
+        def columns(one: Kept) -> list[t.Any]:
+            types = [part.types.get(name) for part in one.parts[:1] for name in part.source.group_by]
+            listed = [(c.name, c.function, p.types.get(c.column)) for p in one.parts for c in p.source.columns]
+            return [one.summary.groups, types, *listed]
+
+        old = columns(before)
+        return columns(self)[: len(old)] == old
+
+    def counted(self) -> dict[str, set[str]]:
+        """The columns that it looks at, by the tables."""
+        found: dict[str, set[str]] = {}
+        for part in self.parts:
+            columns = [*part.source.group_by, *(column.column for column in part.source.columns if column.column)]
+            columns += [argument for condition in part.filters for argument in part.arguments(condition)]
+            found.setdefault(part.source.label, set()).update(columns)
+        if self.summary.every:
+            found.setdefault(self.summary.every.label, set()).update(self.summary.every.group_by)
+        return found
 
     def comment(self) -> str:
         """What the view's comment says of it."""
@@ -200,14 +224,30 @@ class Kept:
 
 
 @dataclasses.dataclass(frozen=True)
+class Dependent:
+    """What is not the summary's and would not survive something of it.
+
+    :param of: the view, or the stem of a part, that it depends on.
+    :param what: it, in PostgreSQL's words.
+    :param renamed: whether it is the summary's own view under another name.
+    """
+
+    of: str
+    what: str
+    renamed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class State:
     """What the decision is made on.
 
     :param view: the kind of relation that has the summary's name, "" for none.
     :param kept: the summary of that name; None where there is none, or the view is another's.
+    :param odd: whether the view has the comment of another summary.
     :param stems: those of all parts' objects that are there for this name, in use or left over.
     :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
     :param roles: those among the readers that exist.
+    :param dependents: what depends on the summary's views, tables and functions, and is not its own.
     """
 
     tables: t.Mapping[tuple[str, str], Table]
@@ -218,6 +258,8 @@ class State:
     owner: str
     may_create: bool | None
     roles: frozenset[str] = frozenset()
+    dependents: tuple[Dependent, ...] = ()
+    odd: bool = False
 
 
 def part_comment(summary: Summary) -> str:

@@ -103,6 +103,15 @@ CASES = [
         "changed",
     ),
     ("a column of another type", WANTED, state(kept=there(), stems=STEMS, status="integer"), {}, (), False, "changed"),
+    (
+        "what was renamed",
+        WANTED,
+        state(kept=there(altered=("it is so",)), stems=STEMS),
+        CANONICAL,
+        (),
+        False,
+        "changed",
+    ),
     ("counted again on request", WANTED, state(kept=there(), stems=STEMS), {}, (), True, "reseeded"),
     ("a reader more", WANTED, state(kept=there(), stems=STEMS), {}, ("reader",), False, "granted"),
     (

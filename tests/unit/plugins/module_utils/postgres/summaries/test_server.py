@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl
 
 from .conftest import column, table
 
@@ -194,15 +195,16 @@ def test_a_summary_changes_while_it_is_read(database):
         "SELECT grantee::text FROM information_schema.role_table_grants WHERE table_name = 'user_stats' ORDER BY 1"
     )
     assert [name for (name,) in database.rows(granted) if name != "postgres"] == ["other", "reader"]
-    with pytest.raises(ScaleoutError) as caught:
-        database.summary("user_stats", **USER_STATS)
-    assert caught.value.code == "depended_on"
+    objects = database.rows(OBJECTS)
+    for options in ({**USER_STATS}, {"state": "absent"}):
+        for check_mode in (True, False):
+            with pytest.raises(ScaleoutError, match=r"others depend on it: view public\.on_top") as caught:
+                database.summary("user_stats", check_mode=check_mode, **options)
+            assert (caught.value.code, caught.value.facts["dependents"]) == ("depended_on", ["view public.on_top"])
+            assert "CASCADE" not in caught.value.message
+    assert database.rows(OBJECTS) == objects
     assert database.drift() == []
-    with pytest.raises(ScaleoutError) as caught:
-        database.summary("user_stats", state="absent")
-    assert caught.value.code == "depended_on"
     database.sql("DROP VIEW on_top")
-    # What the refused change had begun is dropped now.
     assert database.summary("user_stats", **USER_STATS)[1]["outcome"] == "changed"
     stored = database.rows("SELECT count(*) FROM pg_class WHERE relname LIKE 'user_stats%' AND relkind = 'r'")
     assert stored == [(4,)]
@@ -247,7 +249,7 @@ REFUSED = [
     ({"tables": [table("tasks", ["who"], column("n", "count"))]}, "missing", "public.tasks has no column who."),
     ({"schema": "nowhere"}, "missing", "There is no schema nowhere"),
     ({"readers": ["unknown_role"]}, "missing", "There is no role unknown_role"),
-    ({"name": "habits_seen"}, "name_taken", "public.habits_seen is there and is no summary."),
+    ({"name": "habits_seen"}, "name_taken", "public.habits_seen is there and is no summary,"),
     ({"tables": [table("tasks_a", ["user_id"], column("n", "count"))]}, "unsupported", "is a partition of another"),
     ({"tables": [table("quick", ["a"], column("n", "count"))]}, "unsupported", "is not logged"),
     ({"tables": [table("parent", ["a"], column("n", "count"))]}, "unsupported", "inherit"),
@@ -388,7 +390,6 @@ def test_a_lock_that_is_not_had_leaves_nothing_behind(database):
 def test_a_task_that_was_broken_off_is_finished_by_the_next(database, monkeypatch):
     database.sql(TABLES)
     before = database.rows(OBJECTS)
-    from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl
 
     def broken(*_given):
         raise KeyboardInterrupt
