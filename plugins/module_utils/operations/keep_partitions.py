@@ -140,7 +140,8 @@ class KeepPartitions(Task):
             try:
                 seen = server.spelled(self.session, one, state)
                 foreseen = self.conversions.foresee(seen, state)
-                self.decisions[one] = strays.look(self.session, decide.decide(seen, foreseen))
+                decision = strays.look(self.session, decide.decide(seen, foreseen))
+                self.decisions[one] = server.without_needed(self.session, decision)
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -15,6 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     fit,
     queries,
     report,
+    staying,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Values
@@ -86,7 +88,7 @@ def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dic
     """
     found: dict[tuple[str, str], list[Leftover]] = {}
     for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
-        owner, user = row.pop("owner"), row.pop("user")
+        owner, user, is_foreign = row.pop("owner"), row.pop("user"), row.pop("is_foreign")
         read_of = read_leftover(**row)
         if read_of is None or read_of[0] not in owners:
             continue
@@ -97,7 +99,7 @@ def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dic
         named = session.rows(queries.OWNERS, asked) if left.action == "moving" else []
         # What we have made for a move is ours, and what is to be a partition is the table's owner's.
         if all(one["owner"] in (owner, owners[of]) for one in named):
-            found.setdefault(of, []).append(left)
+            found.setdefault(of, []).append(dataclasses.replace(left, is_foreign=is_foreign))
     return found
 
 
@@ -134,7 +136,7 @@ def _look_into(
         if root is None or root.hidden or not root.may_own:
             continue
         try:
-            if one.state == "absent" and root.kind == "p":
+            if one.state == "absent" and root.kind == "p" and not one.confirmed:
                 query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
                 with_rows |= {key} if session.rows(query)[0]["some"] else set()
             elif one.state == "present" and one.by == "range" and one.column in root.columns:
@@ -225,6 +227,19 @@ def spelled(session: Session, wanted: PartitionSet, state: State) -> PartitionSe
         reason = f"has what is no value of {wanted.column}, which is {column_type}: {error.message.rstrip('.')}"
         raise InvalidInput("values", texts, reason) from None
     return wanted.spelled({row["text"]: row["spelled"] for row in rows})
+
+
+def without_needed(session: Session, decision: Decision) -> Decision:
+    """A decision that drops nothing that other objects depend on.
+
+    :raises Refused: it would drop the table itself.
+    """
+    root = decision.root
+    dropped = [old.partition.oid for old in decision.going if old.action == "dropped"]
+    dropped += [left.oid for left in decision.leftovers if left.action == "dropped"]
+    dropped += [root.oid] if root and decision.drop_table else []
+    rows = session.rows(queries.DEPENDENTS, {"oids": dropped}) if dropped else []
+    return staying.without_needed(decision, {row["oid"]: row["names"] for row in rows})
 
 
 def taken(session: Session, decisions: t.Sequence[Decision]) -> dict[tuple[str, str], dict[str, str]]:
