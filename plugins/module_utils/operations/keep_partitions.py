@@ -160,7 +160,7 @@ class KeepPartitions(Task):
                 yield wanted, decision
 
     def _carry_out(self, wanted: PartitionSet) -> Outcome:
-        so_far = Outcome()
+        so_far, first = Outcome(), self.decisions[wanted]
         try:
             if self.conversions.carry_out(wanted, so_far, self.user):
                 self._decide([wanted])
@@ -171,6 +171,8 @@ class KeepPartitions(Task):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):
                 so_far.errors.append(decision)
+                # What was decided first says what was done.
+                self.decisions[wanted] = first
                 return so_far
             try:
                 self._work(decision, so_far)
