@@ -141,7 +141,9 @@ class KeepPartitions(Task):
                 seen = server.spelled(self.session, one, state)
                 foreseen = self.conversions.foresee(seen, state)
                 decision = strays.look(self.session, decide.decide(seen, foreseen))
-                self.decisions[one] = server.without_needed(self.session, decision)
+                decision = server.without_needed(self.session, decision)
+                # Otherwise the server says it, as each partition is detached.
+                self.decisions[one] = server.without_referenced(self.session, decision) if self.check_mode else decision
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}

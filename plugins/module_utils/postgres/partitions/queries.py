@@ -152,9 +152,17 @@ GROUP BY own.top
 """
 
 REFERENCING = f"""{_AS_WE_READ}
-SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
-WHERE confrelid = %(root)s AND contype = 'f' AND conparentid = 0 ORDER BY 1
+SELECT k.conrelid::regclass::text AS name,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY c (number, place)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number ORDER BY c.place) AS columns,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY c (number, place)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.number ORDER BY c.place) AS keys
+FROM pg_constraint k WHERE k.confrelid = %(root)s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, k.oid
 """
+
+# Whether rows refer to partitions. The key has the column that divides the table, so most often few rows are looked at.
+REFERRED = "EXISTS (SELECT FROM (SELECT * FROM {table} WHERE {condition}) f JOIN {partition} p ON {same})"
+ALL_REFERRED = f"{_AS_WE_READ} SET LOCAL statement_timeout = '10s'; SELECT ARRAY[{{}}] AS found"
 
 # The values of a list as the server prints them, or as those equal to them are printed that partitions have.
 TYPE = f"""{_AS_WE_READ}

@@ -38,7 +38,8 @@ def without_needed(decision: Decision, needed_by: t.Mapping[int, t.Sequence[str]
     going += [(left.oid, left.name) for left in decision.leftovers]
     names = [name for oid, name in going if oid in needed_by]
     what = f"{', '.join(names)} of the old partitions stay" if names else "it stays"
-    others = ", ".join(dict.fromkeys(other for found in needed_by.values() for other in found))
+    needing = list(dict.fromkeys(other for found in needed_by.values() for other in found))
+    others = ", ".join(needing[:5]) + (" …" if len(needing) > 5 else "")
     error = Refused(f"{decision.wanted.label}: {what}, because {others} would have to go as well.", code="depended_on")
     if not names:
         raise error

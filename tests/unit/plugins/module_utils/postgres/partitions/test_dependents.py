@@ -150,3 +150,45 @@ def test_a_default_partition_with_a_view_stays(keep, client):
         keep({**VISITS, "default": False})
     assert refused.value.code == "depended_on"
     assert "view v depends on table visits_default" in refused.value.message
+
+
+@pytest.mark.parametrize("action", ["detach", "drop"])
+@pytest.mark.parametrize("names_of", [("of", "at"), ("id", "seen_at")])
+def test_check_mode_foresees_what_rows_refer_to(keep, client, action, names_of):
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz, PRIMARY KEY (id, seen_at))"
+               " PARTITION BY RANGE (seen_at)")  # fmt: skip
+    names = old(client, "visits", 6)
+    first, second = names_of
+    client.run('CREATE SCHEMA "Other %s"')
+    client.run(f'CREATE TABLE "Other %s"."Alerts" ({second} timestamptz, {first} bigint, kind text,'
+               f" FOREIGN KEY ({first}, {second}) REFERENCES visits)")  # fmt: skip
+    client.run("CREATE TABLE notes (of bigint, at timestamptz, FOREIGN KEY (of, at) REFERENCES visits)")
+    client.run('INSERT INTO "Other %s"."Alerts" SELECT seen_at, id FROM visits ORDER BY seen_at LIMIT 1')
+    # A null refers to nothing, and to what is kept everyone may refer.
+    client.run('INSERT INTO "Other %s"."Alerts" SELECT max(seen_at), NULL FROM visits')
+    client.run("INSERT INTO notes SELECT id, seen_at FROM visits ORDER BY seen_at DESC LIMIT 3")
+    wanted = {**VISITS, "retention": "2 months", "retention_action": action, "confirm": "visits"}
+    rows = []
+    for check in (True, False):
+        with pytest.raises(ScaleoutError) as refused:
+            keep(wanted, check=check)
+        assert refused.value.code == "referenced"
+        assert f"{names[0]} of the old partitions stay, because rows of" in refused.value.message
+        assert '"Other %s"."Alerts"' in refused.value.message
+        rows.append(refused.value.facts["sets"][0])
+    assert rows[0] == rows[1]
+    client.run('DELETE FROM "Other %s"."Alerts"')
+    assert [one["name"] for one in keep(wanted, check=True).result["sets"][0]["retired"]] == names[:1]
+
+
+def test_check_mode_says_what_it_cannot_foresee(keep, client):
+    client.run("CREATE ROLE holder LOGIN; GRANT CREATE ON SCHEMA public TO holder")
+    client.run("CREATE TABLE visits (id bigint, seen_at timestamptz, PRIMARY KEY (id, seen_at))"
+               " PARTITION BY RANGE (seen_at)")  # fmt: skip
+    names = old(client, "visits", 4)
+    for table in ("visits", *names):
+        client.run(f"ALTER TABLE {table} OWNER TO holder")
+    client.run("CREATE TABLE alerts (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES visits)")
+    plan = keep({**VISITS, "retention": "2 months"}, user="holder", check=True)
+    assert plan.result["sets"][0]["retired"]
+    assert "whether rows of public.alerts refer to old partitions. PostgreSQL" in plan.warnings[0]

@@ -77,3 +77,16 @@ def test_a_conversion_that_was_done_is_told_though_the_rest_was_not(keep, client
     assert row["converted"]["name"] == "visits_converted"
     assert row["created"] == []
     assert client.one("SELECT relkind::text FROM pg_class WHERE oid = 'visits'::regclass") == "p"
+
+
+@pytest.mark.parametrize("action", ["detach", "drop"])
+def test_old_rows_that_a_split_divides_go_in_the_same_run(keep, client, action):
+    client.run(CREATE)
+    client.run(ROWS)
+    client.run("CREATE TABLE alerts (id bigint, at timestamptz, FOREIGN KEY (id, at) REFERENCES visits)")
+    wanted = {**SPLIT, "retention": "2 months", "retention_action": action, "confirm": "visits"}
+    foreseen = keep(wanted, check=True)
+    done = keep(wanted)
+    assert foreseen.result["sets"][0]["retired"] == done.result["sets"][0]["retired"] != []
+    assert all("put them back" in one or "alerts" not in one for one in foreseen.warnings)
+    assert client.one("SELECT count(*) FROM visits") < 100
