@@ -90,3 +90,22 @@ def test_old_rows_that_a_split_divides_go_in_the_same_run(keep, client, action):
     assert foreseen.result["sets"][0]["retired"] == done.result["sets"][0]["retired"] != []
     assert all("put them back" in one or "alerts" not in one for one in foreseen.warnings)
     assert client.one("SELECT count(*) FROM visits") < 100
+
+
+@pytest.mark.parametrize("wanted", [CONVERT, SPLIT])
+def test_a_table_that_a_subscription_writes_to_is_refused(keep, client, server, database, wanted):
+    publisher = server.database()
+    for name in (publisher, database):
+        with server.connect(name) as one:
+            one.run(CREATE)
+            one.run("CREATE PUBLICATION theirs FOR TABLE visits WITH (publish_via_partition_root)")
+    where = f"host={server.folder} dbname={publisher} user=postgres"
+    client.run(f"CREATE SUBSCRIPTION ours_{database} CONNECTION '{where}' PUBLICATION theirs"
+               " WITH (create_slot = false, enabled = false, copy_data = false, slot_name = NONE)")  # fmt: skip
+    for check in (True, False):
+        with pytest.raises(ScaleoutError) as refused:
+            keep(wanted, check=check)
+        assert refused.value.code == "not_convertible"
+        assert f"the subscription ours_{database} applies changes to it" in refused.value.message
+    client.run(f"DROP SUBSCRIPTION ours_{database}")
+    assert keep(wanted).changed
