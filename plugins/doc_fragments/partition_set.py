@@ -178,7 +178,7 @@ options:
     description:
       - Whether the set O(table) is to exist; V(present) when not given.
       - V(absent) drops the table with all its partitions. When it has rows, O(confirm) is needed. What is not
-        partitioned is refused.
+        partitioned is refused, and what views or others depend on.
     type: str
     choices: [present, absent]
   sets:

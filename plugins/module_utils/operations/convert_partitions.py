@@ -66,6 +66,7 @@ class Conversions:
         keys = list(self._unfinished.get(wanted.label, ()))
         if prepared is not None:
             outcome.converted = _converted(prepared)
+            outcome.created += prepared.made
             keys = [key for key in prepared.table.incoming if key.valid]
         outcome.validated = [_shown(key) for key in keys]
         return outcome
@@ -86,6 +87,7 @@ class Conversions:
             finally:
                 outcome.paused = gate.result if gate.reasons else None
             outcome.converted = _converted(prepared)
+            outcome.created += prepared.made
             self._unfinished[wanted.label] = convert.unfinished(self.session, wanted.schema, wanted.table)
         for key in self._unfinished.pop(wanted.label, ()):
             convert.validate(self.session, key)

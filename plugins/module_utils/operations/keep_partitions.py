@@ -140,7 +140,10 @@ class KeepPartitions(Task):
             try:
                 seen = server.spelled(self.session, one, state)
                 foreseen = self.conversions.foresee(seen, state)
-                self.decisions[one] = strays.look(self.session, decide.decide(seen, foreseen))
+                decision = strays.look(self.session, decide.decide(seen, foreseen))
+                decision = server.without_needed(self.session, decision)
+                # Otherwise the server says it, as each partition is detached.
+                self.decisions[one] = server.without_referenced(self.session, decision) if self.check_mode else decision
             except ScaleoutError as error:
                 self.decisions[one] = error
         decided = {one: decision for one, decision in self._decided() if one in wanted}
@@ -159,7 +162,7 @@ class KeepPartitions(Task):
                 yield wanted, decision
 
     def _carry_out(self, wanted: PartitionSet) -> Outcome:
-        so_far = Outcome()
+        so_far, first = Outcome(), self.decisions[wanted]
         try:
             if self.conversions.carry_out(wanted, so_far, self.user):
                 self._decide([wanted])
@@ -170,6 +173,8 @@ class KeepPartitions(Task):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):
                 so_far.errors.append(decision)
+                # What was decided first says what was done.
+                self.decisions[wanted] = first
                 return so_far
             try:
                 self._work(decision, so_far)

@@ -31,9 +31,9 @@ CONNECT_TIMEOUT = 10
 _PLACE = re.compile(r"^connection to server .*? failed: ")
 """How libpq begins when it cannot connect."""
 
-_CODES = {"25006": "standby", "42501": "denied", "55006": "in_use", "57014": "timeout"}
-"""What callers act on, by PostgreSQL's own codes: read_only_sql_transaction, insufficient_privilege, object_in_use and
-query_canceled."""
+_CODES = {"25006": "standby", "2BP01": "depended_on", "42501": "denied", "55006": "in_use", "57014": "timeout"}
+"""What callers act on, by PostgreSQL's own codes: read_only_sql_transaction, dependent_objects_still_exist,
+insufficient_privilege, object_in_use and query_canceled."""
 
 _TIMES = (1082, 1083, 1114, 1115, 1182, 1183, 1184, 1185, 1186, 1187, 1266, 1270)
 """The types of dates, times and intervals, and of arrays of them, as ``pg_type`` numbers them."""

@@ -49,8 +49,9 @@ def create_root(sql: t.Any, wanted: PartitionSet) -> t.Any:
     )
 
 
-def comment(sql: t.Any, schema: str, table: str, text: str) -> t.Any:
-    return sql.SQL("COMMENT ON TABLE {} IS {}; ").format(name(sql, schema, table), sql.Literal(text))
+def comment(sql: t.Any, schema: str, table: str, text: str, is_foreign: bool = False) -> t.Any:
+    statement = sql.SQL("COMMENT ON FOREIGN TABLE {} IS {}; " if is_foreign else "COMMENT ON TABLE {} IS {}; ")
+    return statement.format(name(sql, schema, table), sql.Literal(text))
 
 
 def lock(sql: t.Any, root: Root, mode: str) -> t.Any:
@@ -126,8 +127,8 @@ def detach(sql: t.Any, root: Root, schema: str, partition: str, how: str = "") -
     ) + sql.SQL("" if how else "; ")
 
 
-def drop(sql: t.Any, schema: str, table: str) -> t.Any:
-    return sql.SQL("DROP TABLE {}; ").format(name(sql, schema, table))
+def drop(sql: t.Any, schema: str, table: str, is_foreign: bool = False) -> t.Any:
+    return sql.SQL("DROP FOREIGN TABLE {}; " if is_foreign else "DROP TABLE {}; ").format(name(sql, schema, table))
 
 
 def move(sql: t.Any, schema: str, table: str, move_to: str) -> t.Any:

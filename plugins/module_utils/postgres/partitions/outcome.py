@@ -68,14 +68,16 @@ def result(decision: Decision, outcome: Outcome) -> dict[str, t.Any]:
     if outcome.dropped_default and decision.default:
         gone.add(decision.default.oid)
     kept = [bound for one, bound in decision.present if one.oid not in gone]
+    # Of those that a conversion was to make, a run that went on with an interrupted one may have made some now.
+    created = list({new.name: new for new in outcome.created}.values())
+    created = created if axis is None else sorted(created, key=lambda new: new.order)
     # What was created before the set was looked at again is there by now.
     there = {one.name for one, _bound in decision.present}
-    after = [] if outcome.dropped_table else [*kept, *(new.bound for new in outcome.created if new.name not in there)]
+    after = [] if outcome.dropped_table else [*kept, *(new.bound for new in created if new.name not in there)]
     ranges = sorted(bound for bound in after if isinstance(bound, Range))
     error = outcome.errors[0] if outcome.errors else None
     shown = axis.shown if axis else str
     retired = [*outcome.retired, *(old for old in decision.retire if old.action == "kept")]
-    created = outcome.created if axis is None else sorted(outcome.created, key=lambda new: new.order)
     finished = [left for left in outcome.finished if left.action != "moving"]
     return {
         "table": decision.wanted.table,

@@ -80,7 +80,7 @@ SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS sch
        ELSE (SELECT coalesce(sum(greatest(l.reltuples, pg_stat_get_live_tuples(l.oid))), 0)
              FROM (SELECT c.oid UNION ALL SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid) e (oid)
              JOIN pg_class l ON l.oid = e.oid AND l.relkind <> 'p')
-       END::float8 AS rows, c.relkind = 'p' AS is_divided,
+       END::float8 AS rows, c.relkind = 'p' AS is_divided, c.relkind = 'f' AS is_foreign,
        CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
            (SELECT coalesce(sum(pg_total_relation_size(e.relid)), 0)
             FROM pg_partition_tree(c.oid) e)::bigint
@@ -96,9 +96,9 @@ ORDER BY c.relname
 # table may write such a comment, so it counts for nothing but what belongs to the same roles as the set.
 LEFTOVERS = f"""{_AS_WE_READ}
 SELECT c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name, d.description AS comment,
-       pg_get_userbyid(c.relowner)::text AS owner, current_user::text AS "user"
+       pg_get_userbyid(c.relowner)::text AS owner, current_user::text AS "user", c.relkind = 'f' AS is_foreign
 FROM pg_description d
-JOIN pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+JOIN pg_class c ON c.oid = d.objoid AND c.relkind IN ('r', 'p', 'f') AND NOT c.relispartition
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0
   AND position(%(mark)s IN d.description) > 0
@@ -129,10 +129,40 @@ SELECT inhdetachpending AS pending FROM pg_inherits
 WHERE inhparent = %(root)s AND inhrelid = %(partition)s
 """
 
-REFERENCING = f"""{_AS_WE_READ}
-SELECT DISTINCT conrelid::regclass::text AS name FROM pg_constraint
-WHERE confrelid = %(root)s AND contype = 'f' AND conparentid = 0 ORDER BY 1
+# What would have to go with tables that are dropped, beside what is theirs. What leads to a partition as it does to its
+# table, such as a part of a foreign key, goes as it is detached.
+DEPENDENTS = f"""{_AS_WE_READ}
+WITH tree AS (SELECT top, top AS oid FROM unnest(%(oids)s::oid[]) u (top)
+              UNION SELECT top, e.relid FROM unnest(%(oids)s::oid[]) u (top), pg_partition_tree(top) e),
+     rows AS (SELECT t.top, y.oid, y.typarray FROM tree t JOIN pg_type y ON y.typrelid = t.oid),
+     own AS (SELECT top, 'pg_class'::regclass AS class, oid FROM tree
+             UNION ALL SELECT top, 'pg_type'::regclass, oid FROM rows
+             UNION ALL SELECT top, 'pg_type'::regclass, typarray FROM rows)
+SELECT own.top::bigint AS oid, array_agg(DISTINCT coalesce(pg_describe_object('pg_class'::regclass, r.ev_class, 0),
+                                                           pg_describe_object(d.classid, d.objid, d.objsubid))) AS names
+FROM own
+JOIN pg_depend d ON d.refclassid = own.class AND d.refobjid = own.oid AND d.deptype = 'n'
+LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid
+WHERE coalesce(k.conparentid, 0) = 0
+  AND NOT EXISTS (SELECT FROM tree t WHERE t.top = own.top AND t.oid = r.ev_class)
+  AND NOT EXISTS (SELECT FROM pg_depend o JOIN own n ON n.class = o.refclassid AND n.oid = o.refobjid
+                  WHERE o.classid = d.classid AND o.objid = d.objid AND o.deptype IN ('a', 'i') AND n.top = own.top)
+GROUP BY own.top
 """
+
+REFERENCING = f"""{_AS_WE_READ}
+SELECT k.conrelid::regclass::text AS name,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY c (number, place)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = c.number ORDER BY c.place) AS columns,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY c (number, place)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = c.number ORDER BY c.place) AS keys
+FROM pg_constraint k WHERE k.confrelid = %(root)s AND k.contype = 'f' AND k.conparentid = 0 ORDER BY 1, k.oid
+"""
+
+# Whether rows refer to partitions. The key has the column that divides the table, so most often few rows are looked at.
+REFERRED = "EXISTS (SELECT FROM (SELECT * FROM {table} WHERE {condition}) f JOIN {partition} p ON {same})"
+ALL_REFERRED = f"{_AS_WE_READ} SET LOCAL statement_timeout = '10s'; SELECT ARRAY[{{}}] AS found"
 
 # The values of a list as the server prints them, or as those equal to them are printed that partitions have.
 TYPE = f"""{_AS_WE_READ}

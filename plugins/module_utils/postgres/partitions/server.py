@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 
@@ -15,6 +16,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     fit,
     queries,
     report,
+    staying,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.bounds import Values
@@ -31,6 +33,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     State,
     read_leftover,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import statements
 
 #: Partitions that one query asks for rows.
 _LOOKED_AT = 50
@@ -86,7 +89,7 @@ def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dic
     """
     found: dict[tuple[str, str], list[Leftover]] = {}
     for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
-        owner, user = row.pop("owner"), row.pop("user")
+        owner, user, is_foreign = row.pop("owner"), row.pop("user"), row.pop("is_foreign")
         read_of = read_leftover(**row)
         if read_of is None or read_of[0] not in owners:
             continue
@@ -97,7 +100,7 @@ def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dic
         named = session.rows(queries.OWNERS, asked) if left.action == "moving" else []
         # What we have made for a move is ours, and what is to be a partition is the table's owner's.
         if all(one["owner"] in (owner, owners[of]) for one in named):
-            found.setdefault(of, []).append(left)
+            found.setdefault(of, []).append(dataclasses.replace(left, is_foreign=is_foreign))
     return found
 
 
@@ -134,7 +137,7 @@ def _look_into(
         if root is None or root.hidden or not root.may_own:
             continue
         try:
-            if one.state == "absent" and root.kind == "p":
+            if one.state == "absent" and root.kind == "p" and not one.confirmed:
                 query = session.sql.SQL("SELECT EXISTS (SELECT FROM {}) AS some").format(ddl.name(session.sql, *key))
                 with_rows |= {key} if session.rows(query)[0]["some"] else set()
             elif one.state == "present" and one.by == "range" and one.column in root.columns:
@@ -225,6 +228,61 @@ def spelled(session: Session, wanted: PartitionSet, state: State) -> PartitionSe
         reason = f"has what is no value of {wanted.column}, which is {column_type}: {error.message.rstrip('.')}"
         raise InvalidInput("values", texts, reason) from None
     return wanted.spelled({row["text"]: row["spelled"] for row in rows})
+
+
+def without_needed(session: Session, decision: Decision) -> Decision:
+    """A decision that drops nothing that other objects depend on.
+
+    :raises Refused: it would drop the table itself.
+    """
+    root = decision.root
+    dropped = [old.partition.oid for old in decision.going if old.action == "dropped"]
+    dropped += [left.oid for left in decision.leftovers if left.action == "dropped"]
+    dropped += [root.oid] if root and decision.drop_table else []
+    # Those that a conversion is to make have no oid yet.
+    dropped = [oid for oid in dropped if oid > 0]
+    rows = session.rows(queries.DEPENDENTS, {"oids": dropped}) if dropped else []
+    return staying.without_needed(decision, {row["oid"]: row["names"] for row in rows})
+
+
+def without_referenced(session: Session, decision: Decision) -> Decision:
+    """A decision that leaves those partitions where they are to whose rows foreign keys lead, as the server will.
+
+    It is for check mode. A table that cannot be read, or takes long, is named in a warning.
+    """
+    root, sql = decision.root, session.sql
+    leaving = {old.partition.oid for old in decision.going if not old.partition.pending}
+    going = [(one, bound) for one, bound in decision.present if one.oid in leaving and one.oid > 0]
+    if root is None or not going or not root.referencing:
+        return decision
+    found: set[int] = set()
+    warnings = []
+    foreign_keys = session.rows(queries.REFERENCING, {"root": root.oid})
+    for key in foreign_keys:
+        pairs = list(zip(key["columns"], key["keys"]))
+        column = next(mine for mine, theirs in pairs if theirs == decision.wanted.column)
+        same = sql.SQL(" AND ").join(sql.SQL("f.{} = p.{}").format(*map(sql.Identifier, pair)) for pair in pairs)
+        each = [
+            sql.SQL(queries.REFERRED).format(
+                table=sql.SQL(key["name"]),
+                condition=statements.condition(sql, column, bound, decision.axis),
+                partition=ddl.name(sql, one.schema, one.name),
+                same=same,
+            )
+            for one, bound in going
+        ]
+        try:
+            referred = session.rows(sql.SQL(queries.ALL_REFERRED).format(sql.SQL(", ").join(each)))[0]["found"]
+        except Refused as error:
+            what = f"check mode does not know whether rows of {key['name']} refer to old partitions"
+            warnings.append(f"{decision.wanted.label}: {what}. {error.message}")
+            continue
+        found |= {one.oid for (one, _bound), some in zip(going, referred) if some}
+    if found:
+        names = [one.name for one, _bound in going if one.oid in found]
+        refused = staying.referenced(decision.wanted, names, [key["name"] for key in foreign_keys])
+        decision = staying.without(decision, found, refused)
+    return dataclasses.replace(decision, warnings=(*decision.warnings, *warnings))
 
 
 def taken(session: Session, decisions: t.Sequence[Decision]) -> dict[tuple[str, str], dict[str, str]]:

@@ -27,6 +27,7 @@ class Partition:
     :param rows: as the statistics and the size have it; negative where they do not know.
     :param size: bytes of its rows, where they were asked for.
     :param is_divided: whether it has partitions in turn.
+    :param is_foreign: whether it is a foreign table.
     """
 
     oid: int
@@ -37,6 +38,7 @@ class Partition:
     rows: float = -1
     size: int = 0
     is_divided: bool = False
+    is_foreign: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Leftover:
     :param comment: what a user had written in its comment.
     :param tables: of an interrupted move: all that it has made.
     :param upper: the key of its upper bound.
+    :param is_foreign: whether it is a foreign table.
     """
 
     oid: int
@@ -130,6 +133,7 @@ class Leftover:
     comment: str = ""
     tables: tuple[str, ...] = ()
     upper: int | None = None
+    is_foreign: bool = False
 
     def line(self, root: Root) -> str:
         """As the comment of the table.

@@ -154,6 +154,12 @@ _OTHERS = """(SELECT coalesce(jsonb_agg(o.name ORDER BY o.name), '[]') FROM (
         AND NOT EXISTS (SELECT FROM pg_class o WHERE d.classid = 'pg_class'::regclass AND o.oid = d.objid
                         AND o.relkind IN ('S', 't', 'i') AND d.refclassid = 'pg_class'::regclass)) o)"""
 
+_SUBSCRIPTIONS = _list(
+    "s.subname",
+    "FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid WHERE r.srrelid = c.oid",
+    "s.subname",
+)
+
 _PARTS = {
     "columns": _COLUMNS,
     "indexes": _INDEXES,
@@ -165,6 +171,7 @@ _PARTS = {
     "publications": _PUBLICATIONS,
     "sequences": _SEQUENCES,
     "others": _OTHERS,
+    "subscriptions": _SUBSCRIPTIONS,
 }
 
 QUERY = (

@@ -219,6 +219,7 @@ class Copying:
                 if not is_busy(error):
                     raise
                 self.turn.waited.attempts += 1
+                self.turn.waited.seconds += time.monotonic() - begun
                 if time.monotonic() - since > self.turn.patience.seconds:
                     raise Refused(
                         f"Rows of {self.table.name} are held by another transaction, since "
@@ -249,6 +250,7 @@ class Copying:
                     code="locked",
                 )
             time.sleep(0.1)
+            self.turn.waited.seconds += 0.1
 
     def _verify(self) -> None:
         """Compare the two in one snapshot, row by row through a hash."""

@@ -239,7 +239,12 @@ def _of_publications(table: Table) -> list[str]:
             )
         elif one.listed and not one.mine:
             reasons.append(f"the publication {one.name} lists it and is not ours")
-    return reasons
+    return reasons + [
+        # The worker looks the table up by its name, and then for its state under its new oid, which has none.
+        f"the subscription {name} applies changes to it, and would skip them in silence once its worker starts again: "
+        "take the table out of the publication first, and refresh the subscription"
+        for name in table.subscriptions
+    ]
 
 
 def end(table: str, grid: Grid, now: int, largest: Key | None) -> int:

@@ -43,6 +43,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     given,
     render,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.decide import New
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.gate import Gate
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.periods import Grid
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.spec import PartitionSet
@@ -72,6 +73,11 @@ class Prepared:
     split: copying.Wanted | None = None
     largest: int = 0
     said: tuple[str, ...] = ()
+
+    @property
+    def made(self) -> tuple[New, ...]:
+        """The partitions that rows move into."""
+        return self.split.news if self.split else ()
 
 
 def prepare(session: Session, wanted: PartitionSet, root: Root, clock: int) -> Prepared:

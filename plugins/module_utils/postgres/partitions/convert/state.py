@@ -177,6 +177,7 @@ class Table:
     :param dependencies: how many rows of ``pg_depend`` name it; a cheap sign that nothing was added.
     :param file: its file, which changes when it is rewritten.
     :param others: what depends on it and cannot be kept.
+    :param subscriptions: those that apply changes to it.
     """
 
     oid: int
@@ -210,6 +211,7 @@ class Table:
     publications: tuple[Publication, ...]
     sequences: tuple[Sequence, ...]
     others: tuple[str, ...]
+    subscriptions: tuple[str, ...] = ()
     file: int = dataclasses.field(default=0, compare=False)
 
     @classmethod
@@ -217,7 +219,8 @@ class Table:
         """The table that a row of the query describes."""
         parts: dict[str, t.Any] = {name: _all(kind, facts[name]) for name, kind in _KINDS.items()}
         rest = {name: value for name, value in facts.items() if name not in parts}
-        rest.update(grants=_all(Grant, facts["grants"]), options=tuple(facts["options"]), others=tuple(facts["others"]))
+        rest.update({name: tuple(facts[name]) for name in ("options", "others", "subscriptions")})
+        rest["grants"] = _all(Grant, facts["grants"])
         return cls(**parts, **rest)
 
     @property

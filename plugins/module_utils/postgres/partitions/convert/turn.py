@@ -89,7 +89,7 @@ class Turn:
         held.update({key.target_oid: "ShareRowExclusiveLock" for key in table.foreign_keys} if locks else {})
         locks = locks or [(f"LOCK TABLE {table.quoted} IN ACCESS EXCLUSIVE MODE",)]
         started, failed = time.monotonic(), 0
-        with self._transaction():
+        with self._waiting(), self._transaction():
             self._weak(table, what, started)
             if check is not None:
                 check()
@@ -107,8 +107,16 @@ class Turn:
                     time.sleep(random.uniform(0.05, 0.15))
                     holders = self._holders(held, 0)
                 time.sleep(random.uniform(0.005, 0.03))
-        if failed:
-            self.waited.seconds += time.monotonic() - started
+
+    @contextlib.contextmanager
+    def _waiting(self) -> t.Iterator[None]:
+        """Count the time that something took as time spent waiting, where an attempt of it failed."""
+        started, attempts = time.monotonic(), self.waited.attempts
+        try:
+            yield
+        finally:
+            if self.waited.attempts > attempts:
+                self.waited.seconds += time.monotonic() - started
 
     def _holders(self, held: t.Mapping[int, str], failed: int) -> list[Holder]:
         """Who has what we want; looked at before each try that waits, and after it."""

@@ -26,6 +26,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     comment_with,
     split_comment,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.staying import referenced
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import places, statements
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.strays import server as strays
 
@@ -237,12 +238,7 @@ class Work:
             self.outcome.retired.append(old)
         if staying:
             rows = self.session.rows(queries.REFERENCING, {"root": self.decision.table.oid})
-            raise Refused(
-                f"{self.decision.wanted.label}: {', '.join(staying)} of the old partitions stay, because rows of "
-                f"{' or '.join(row['name'] for row in rows)} refer to them; delete those first.",
-                code="referenced",
-                partitions=staying,
-            )
+            raise referenced(self.decision.wanted, staying, [row["name"] for row in rows])
 
     def _retire(self, old: Old) -> None:
         root, sql, partition = self.decision.table, self.session.sql, old.partition
@@ -255,7 +251,7 @@ class Work:
             statement += ddl.detach(sql, root, partition.schema, partition.name)
             retention = self.decision.wanted.retention
             if old.action == "dropped":
-                statement += ddl.drop(sql, partition.schema, partition.name)
+                statement += ddl.drop(sql, partition.schema, partition.name, partition.is_foreign)
             elif old.action == "moved" and retention:
                 statement += ddl.move(sql, partition.schema, partition.name, retention.schema)
             self._patiently(statement, f"detach {partition.name}", locks)
@@ -283,8 +279,10 @@ class Work:
             retention.schema if retention else "",
             split_comment(comment)[0],
             upper=self._upper_of(partition),
+            is_foreign=partition.is_foreign,
         )
-        statement = ddl.comment(sql, left.schema, left.name, comment_with(left.comment, left.line(root)))
+        noted = comment_with(left.comment, left.line(root))
+        statement = ddl.comment(sql, left.schema, left.name, noted, left.is_foreign)
         self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
         return left
 
@@ -300,7 +298,7 @@ class Work:
         with contextlib.suppress(ScaleoutError):
             rows = self.session.rows(queries.PENDING, asked)
             if rows and not rows[0]["pending"]:
-                statement = ddl.comment(self.session.sql, left.schema, left.name, left.comment)
+                statement = ddl.comment(self.session.sql, left.schema, left.name, left.comment, left.is_foreign)
                 self._patiently(statement, f"mark {left.name}", {left.oid: _SHARE_UPDATE})
 
     def _detach_concurrently(self, partition: Partition, locks: dict[int, str]) -> None:
@@ -326,9 +324,9 @@ class Work:
         """Drop or move what was detached for that."""
         sql = self.session.sql
         if left.action == "dropped":
-            statement = ddl.drop(sql, left.schema, left.name)
+            statement = ddl.drop(sql, left.schema, left.name, left.is_foreign)
         else:
-            statement = ddl.comment(sql, left.schema, left.name, left.comment)
+            statement = ddl.comment(sql, left.schema, left.name, left.comment, left.is_foreign)
             statement += ddl.move(sql, left.schema, left.name, left.move_to)
         self._patiently(statement, f"put {left.name} away", {left.oid: _ACCESS})
 

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from tests.unit.docs.pages import blocks
+from tests.unit.docs.pages import blocks, text_of
 from tests.unit.plugins.module_utils.postgres.partitions.visits import CHILDREN, CREATE_VISITS, VISITS, months, old
 
 #: A statement of the page, by what it begins with.
@@ -187,3 +187,35 @@ def test_a_longer_interval_begins_where_the_last_partition_ends(keep, client):
     client.run(f"DROP TABLE visits_y{third.year}m{third.month:02d}d01")
     plan = keep(VISITS)
     assert f"begins at {third} 00:00:00+00." in plan.warnings[0]
+
+
+#: What an application has, by the kind of its key.
+MESSAGES = """CREATE TABLE messages (id {0}, sent_at timestamptz NOT NULL DEFAULT now(), note text CHECK (note <> ''),
+    PRIMARY KEY (id, sent_at));
+CREATE INDEX ON messages (note); COMMENT ON TABLE messages IS 'of ours';
+INSERT INTO messages (sent_at, note) SELECT now() - n * interval '1 day', n FROM generate_series(1, 50) n"""
+
+
+@pytest.mark.parametrize("kind", ["bigint GENERATED ALWAYS AS IDENTITY", "bigserial"])
+def test_the_way_back_to_a_plain_table_is_as_the_page_says(keep, client, kind):
+    client.run(MESSAGES.format(kind))
+    keep({"table": "messages", "column": "sent_at", "interval": "month", "premake": 3, "convert": True})
+    client.run("INSERT INTO messages (sent_at, note) VALUES (now() + interval '65 days', 'new')")
+    rows = client.rows("SELECT * FROM messages ORDER BY id")
+    client.run(SQL["BEGIN;"])
+    page = text_of("docs/partitions.md")
+    setval, owned = (re.search(f"`({begin}.*?)`", page)[1] for begin in ("SELECT setval", "ALTER SEQUENCE messages"))
+    client.run(owned if kind == "bigserial" else setval)
+    assert client.one("SELECT relkind::text FROM pg_class WHERE oid = 'messages'::regclass") == "r"
+    assert client.rows("SELECT * FROM messages ORDER BY id") == rows
+    client.run("INSERT INTO messages (note) VALUES ('newer')")
+    assert client.one("SELECT max(id) FROM messages") == 52
+    old_one = {"table": "messages_partitioned", "state": "absent", "confirm": "messages_partitioned"}
+    client.run("CREATE VIEW v AS SELECT * FROM messages_partitioned")
+    with pytest.raises(ScaleoutError) as refused:
+        keep(old_one)
+    assert refused.value.code == "depended_on"
+    client.run("DROP VIEW v")
+    keep(old_one)
+    client.run("INSERT INTO messages (note) VALUES ('newest')")
+    assert client.one("SELECT count(*) FROM messages") == 53
