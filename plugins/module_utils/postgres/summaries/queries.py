@@ -82,6 +82,18 @@ WHERE d.classid <> 'pg_trigger'::regclass AND (r.ev_class IS NULL OR r.ev_class 
 ORDER BY 1, 3
 """
 
+# Where triggers fire. A table that a conversion fills does not count yet: its root has them disabled.
+FIRING = f"""{_AS_WE_READ}
+SELECT DISTINCT s.stem, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
+       pg_has_role(%(owner)s, c.relowner, 'USAGE') AS owned
+FROM unnest(%(stems)s::text[]) AS s (stem) JOIN pg_namespace pn ON pn.nspname = %(schema)s
+JOIN pg_proc p ON p.pronamespace = pn.oid AND p.proname IN (SELECT s.stem || x FROM unnest(%(suffixes)s::text[]) x)
+JOIN pg_trigger g ON g.tgfoid = p.oid AND g.tgenabled <> 'D' AND g.tgparentid = 0
+JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (SELECT FROM pg_trigger o
+                  WHERE o.tgrelid = pg_partition_root(c.oid) AND o.tgname = s.stem || '_row' AND o.tgenabled = 'D')
+"""
+
 # A view follows its tables and their columns, whatever they are called by now.
 COUNTED = f"""{_AS_WE_READ}
 SELECT tn.nspname || '.' || t.relname AS label, array_agg(DISTINCT a.attname::text) AS columns

@@ -94,6 +94,24 @@ def lacks(triggers: t.Mapping[str, str], part: Part, leaf: bool) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
+class Firing:
+    """A table on which triggers of a part fire, wherever it is.
+
+    :param owned: whether the summary's owner owns it.
+    """
+
+    stem: str
+    oid: int
+    schema: str
+    name: str
+    owned: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Standing:
     """A part whose triggers stand on a table, whether its summary can be read by now or not.
 
@@ -248,6 +266,7 @@ class State:
     :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
     :param roles: those among the readers that exist.
     :param dependents: what depends on the summary's views, tables and functions, and is not its own.
+    :param firing: where its triggers are.
     """
 
     tables: t.Mapping[tuple[str, str], Table]
@@ -260,6 +279,7 @@ class State:
     roles: frozenset[str] = frozenset()
     dependents: tuple[Dependent, ...] = ()
     odd: bool = False
+    firing: tuple[Firing, ...] = ()
 
 
 def part_comment(summary: Summary) -> str:

@@ -12,7 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl
 
 from .conftest import column, table
-from .test_server import FIRST, LOW, OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
+from .test_server import FIRST, HIGH, LOW, OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
 
 
 def test_what_comes_to_depend_on_the_view_while_it_changes_leaves_no_second_half(database, monkeypatch):
@@ -163,3 +163,32 @@ def test_what_is_pending_and_wrong_is_repaired(database, statement, of):
     assert len(database.drift()) == 1
     assert database.summary("user_stats", **USER_STATS, reseed=True)[1]["outcome"] == "reseeded"
     assert database.drift() == []
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_partition_that_was_detached_by_hand_counts_no_longer(database, attached):
+    database.sql(TABLES)
+    database.sql(
+        "ALTER TABLE tasks DETACH PARTITION tasks_b; CREATE TABLE deep (LIKE tasks) PARTITION BY LIST (user_id)"
+    )
+    bounds = "FOR VALUES FROM ('80000000-0000-0000-0000-000000000000') TO (MAXVALUE)"
+    database.sql(f"CREATE TABLE leaf PARTITION OF deep DEFAULT; ALTER TABLE tasks ATTACH PARTITION deep {bounds}")
+    database.summary("user_stats", **USER_STATS)
+    database.sql("ALTER TABLE tasks DETACH PARTITION deep")
+    if attached:
+        database.sql("CREATE TABLE archive (LIKE tasks) PARTITION BY RANGE (id)")
+        database.sql(f"ALTER TABLE archive ATTACH PARTITION deep {bounds}")
+    database.sql(f"INSERT INTO deep VALUES ({FIRST}, '{HIGH}1', 'completed')")
+    assert len(database.drift()) == 1
+    changed, result = database.summary("user_stats", **USER_STATS, check_mode=True)
+    assert (changed, result["stray_triggers"]) == (True, ["public.deep", "public.leaf"])
+    changed, result = database.summary("user_stats", **USER_STATS)
+    assert (result["outcome"], result["stray_triggers"]) == ("repaired", ["public.deep", "public.leaf"])
+    for write in ("INSERT INTO {} VALUES (md5('2')::uuid, '{}', 'x')", "UPDATE {} SET status = '{}'", "TRUNCATE {}"):
+        for number, name in enumerate(["deep", "leaf"]):
+            database.sql(write.format(name, f"{HIGH}{2 + number}"))
+            assert database.drift() == []
+    assert (
+        database.rows("SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ 'deep|leaf'") == []
+    )
+    assert not database.summary("user_stats", **USER_STATS)[0]
