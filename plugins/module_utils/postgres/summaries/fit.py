@@ -61,7 +61,7 @@ def check_name(wanted: Summary, state: State) -> None:
     :raises Refused: it is.
     """
     if state.view and not state.kept:
-        said = "is there and is no summary, so it is left alone."
+        said = "is there and is no summary. It is left alone."
         if state.odd:
             said = (
                 "is there, and its comment is that of another summary: the view or its schema was renamed. Rename it "
@@ -75,6 +75,12 @@ def _check_groups(wanted: Summary, source: Source, state: State) -> None:
     columns = state.tables[first.schema, first.table].columns
     for name, other in zip(source.group_by, first.group_by):
         one = state.tables[source.schema, source.table].columns[name]
+        if not one.ordered:
+            raise InvalidInput(
+                "every" if source is wanted.every else "group_by",
+                name,
+                f"of {source.label} has the type {one.type}, whose values cannot be compared, so they make no groups",
+            )
         if one.base != columns[other].base or one.type_schema != columns[other].type_schema:
             raise InvalidInput(
                 "group_by",
@@ -181,6 +187,11 @@ def _part(wanted: Summary, source: Source, stem: str, state: State) -> Part:
         frozenset(name for name in source.group_by if not columns[name].not_null),
         {name: columns[name].type for name in used},
         frozenset(name for name in used if columns[name].base == "numeric"),
+        {
+            column.column: schema
+            for column in source.columns
+            if column.extreme and (schema := columns[column.column].extremes) not in (None, "pg_catalog")
+        },
     )
 
 

@@ -117,14 +117,26 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS ki
        (SELECT json_agg(json_build_object(
             'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname,
             'type_schema', s.nspname, 'not_null', a.attnotnull,
-            'extremes', EXISTS (
-                SELECT FROM pg_proc p JOIN pg_namespace h ON h.oid = p.pronamespace
-                WHERE h.nspname = 'pg_catalog' AND p.proname = 'max' AND p.prokind = 'a' AND p.pronargs = 1
+            'extremes', (
+                SELECT h.nspname FROM pg_proc p JOIN pg_namespace h ON h.oid = p.pronamespace
+                WHERE h.nspname IN ('pg_catalog', s.nspname) AND p.proname = 'max' AND p.prokind = 'a'
+                    AND p.pronargs = 1
                     AND p.proargtypes[0] IN (b.oid, CASE WHEN b.typname = 'varchar' AND s.nspname = 'pg_catalog'
                         THEN 'pg_catalog.text'::regtype WHEN b.typtype = 'e' THEN 'pg_catalog.anyenum'::regtype
-                        WHEN b.typcategory = 'A' THEN 'pg_catalog.anyarray'::regtype END))) ORDER BY a.attnum)
+                        WHEN b.typcategory = 'A' THEN 'pg_catalog.anyarray'::regtype END)
+                ORDER BY h.nspname <> 'pg_catalog' LIMIT 1),
+            'ordered', EXISTS (
+                SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
+                WHERE o.opcdefault AND (o.opcintype IN (e.oid, CASE e.typtype
+                        WHEN 'e' THEN 'pg_catalog.anyenum'::regtype WHEN 'r' THEN 'pg_catalog.anyrange'::regtype
+                        WHEN 'm' THEN 'pg_catalog.anymultirange'::regtype
+                        WHEN 'c' THEN 'pg_catalog.record'::regtype END)
+                    OR EXISTS (SELECT FROM pg_cast k WHERE k.castsource = e.oid AND k.casttarget = o.opcintype
+                               AND k.castmethod = 'b' AND k.castcontext = 'i')))) ORDER BY a.attnum)
         FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
         JOIN pg_type b ON b.oid = coalesce(nullif(y.typbasetype, 0), y.oid)
+        JOIN pg_type v ON v.oid = CASE WHEN b.typcategory = 'A' THEN b.typelem ELSE b.oid END
+        JOIN pg_type e ON e.oid = coalesce(nullif(v.typbasetype, 0), v.oid)
         JOIN pg_namespace s ON s.oid = b.typnamespace
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns,
        (SELECT json_agg((SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(x.indkey::int2[]) WITH ORDINALITY

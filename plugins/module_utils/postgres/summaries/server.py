@@ -137,7 +137,8 @@ def distrust(session: Session, kept: Kept, owner: str) -> list[str]:
     for part in kept.parts:
         tables += [(part.schema, part.stem, "r"), (part.schema, f"{part.stem}_pending", "r")]
     tables.append((kept.summary.schema, kept.summary.name, "v"))
-    return _distrust(session, tables, kept.summary.schema, [part.stem for part in kept.parts], owner, kept.schemas)
+    paths = [*kept.schemas, *(schema for part in kept.parts for schema in part.extremes.values())]
+    return _distrust(session, tables, kept.summary.schema, [part.stem for part in kept.parts], owner, paths)
 
 
 def _distrust(

@@ -34,7 +34,8 @@ class ColumnFact:
     :param type: as SQL writes it.
     :param base: the type's name, or that of the type below a domain.
     :param type_schema: of that type.
-    :param extremes: whether PostgreSQL has a smallest and largest value of it.
+    :param extremes: the schema that has min and max for it; None where there are none.
+    :param ordered: whether its values, or those of its elements, can be compared.
     """
 
     name: str
@@ -42,7 +43,8 @@ class ColumnFact:
     base: str
     type_schema: str
     not_null: bool
-    extremes: bool
+    extremes: str | None
+    ordered: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +202,7 @@ class Kept:
                 "nullable": sorted(part.nullable),
                 "types": dict(part.types),
                 "numeric": sorted(part.numeric),
+                "extremes": dict(part.extremes),
             }
             for part in self.parts
         ]
@@ -233,6 +236,7 @@ class Kept:
                     frozenset(part["nullable"]),
                     part["types"],
                     frozenset(part["numeric"]),
+                    dict(part.get("extremes") or {}),
                 )
                 for part, source in zip(said["parts"], summary.sources)
             )

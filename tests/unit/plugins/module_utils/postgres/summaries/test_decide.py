@@ -32,7 +32,7 @@ STANDING = {
 
 
 def fact(name, kind, not_null=True):
-    return ColumnFact(name, kind, kind, "pg_catalog", not_null, True)
+    return ColumnFact(name, kind, kind, "pg_catalog", not_null, "pg_catalog")
 
 
 def relation(name="tasks", leaf=True, triggers=None, **changed):
