@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
@@ -164,17 +166,25 @@ def _differing(declared: t.Collection[str], now: t.Collection[str]) -> tuple[str
 
 
 def build(wanted: Summary, state: State) -> tuple[Part, ...]:
-    """The parts of a summary, with names that no object has yet."""
-    for generation in range(1, len(state.stems) + 2):
+    """The parts of a summary, with names that no object has yet.
+
+    Triggers have theirs on the table, where those of a summary in another schema may have the same.
+    """
+    for generation in itertools.count(1):
         stems = [parts.stem(wanted.name, source, generation) for source in wanted.sources]
         # Two tables of one name, in two schemas.
         stems = [
             stem if stems.count(stem) == 1 else parts.stem(f"{wanted.name}__{source.schema}", source, generation)
             for stem, source in zip(stems, wanted.sources)
         ]
-        if not set(stems) & set(state.stems):
+        if not set(stems) & set(state.stems) and not any(map(functools.partial(_taken, state), wanted.sources, stems)):
             break
     return tuple(_part(wanted, source, stem, state) for stem, source in zip(stems, wanted.sources))
+
+
+def _taken(state: State, source: Source, stem: str) -> bool:
+    names = {f"{stem}_{suffix}" for suffix in parts.SUFFIXES}
+    return any(names & relation.triggers.keys() for relation in state.tables[source.schema, source.table].tree)
 
 
 def _part(wanted: Summary, source: Source, stem: str, state: State) -> Part:

@@ -192,3 +192,27 @@ def test_a_partition_that_was_detached_by_hand_counts_no_longer(database, attach
         database.rows("SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ 'deep|leaf'") == []
     )
     assert not database.summary("user_stats", **USER_STATS)[0]
+
+
+def test_two_summaries_of_one_name_over_one_table_have_triggers_of_their_own(database):
+    database.sql("CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE t (g int, v int) PARTITION BY LIST (g)")
+    database.sql("CREATE TABLE t1 PARTITION OF t DEFAULT")
+    first = [table("t", ["g"], column("n", "count"), schema="public")]
+    second = [table("t", ["g"], column("n", "count"), column("v", "sum", "v"), schema="public")]
+    for schema, tables in (("a", first), ("b", second), ("a", second), ("b", first)):
+        assert database.summary("s", schema=schema, tables=tables)[0]
+        database.sql("INSERT INTO t VALUES (1, 2); UPDATE t1 SET v = v + 1; INSERT INTO t1 VALUES (2, 3), (2, 4)")
+        assert database.drift() == []
+    for schema, tables in (("a", second), ("b", first)):
+        assert not database.summary("s", schema=schema, tables=tables)[0]
+    database.summary("s", schema="a", state="absent")
+    database.sql("DELETE FROM t WHERE v = 3; TRUNCATE t1; INSERT INTO t VALUES (1, 2)")
+    assert database.rows("SELECT * FROM b.s") == [(1, 1)]
+    # Nor is a trigger of someone else's replaced.
+    database.sql("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+    database.sql("CREATE TRIGGER mine__t_insert BEFORE INSERT ON t1 FOR EACH ROW EXECUTE FUNCTION f()")
+    assert database.summary("mine", schema="a", tables=first)[1]["outcome"] == "created"
+    assert not database.summary("mine", schema="a", tables=first)[0]
+    assert database.rows("SELECT count(*) FROM pg_trigger WHERE tgfoid = 'f'::regproc") == [(1,)]
+    database.sql("INSERT INTO t VALUES (3, 2)")
+    assert database.drift() == []
