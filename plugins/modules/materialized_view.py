@@ -84,7 +84,9 @@ options:
     description:
       - Any number of views in the order in which they are created and refreshed; excludes the options that describe one
         view. A later one may read an earlier one.
-      - If one of them fails, the others are done all the same, and the task fails at the end.
+      - What can be told beforehand of one of them, such as a column that is misspelled in its O(views[].query), fails
+        the task before any of them is changed. If one fails while it is made or refreshed, the others are done all the
+        same, and the task fails at the end.
     type: list
     elements: dict
     suboptions:

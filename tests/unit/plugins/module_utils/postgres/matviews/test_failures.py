@@ -1,0 +1,31 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What fails beforehand and what fails on the way, and whether the message says which view and which option."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+
+from .test_server import QUERY, Place
+
+
+@pytest.fixture(name="place")
+def _place(server, database):
+    return Place(server, database)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"query": QUERY.replace("user_id", "user_ids")},
+        {"query": QUERY, "unique_index": ["user_ids"]},
+        {"query": QUERY, "state": "refreshed", "concurrently": "always"},
+    ],
+)
+def test_what_can_be_told_beforehand_leaves_all_views_alone(place, bad):
+    for check in (True, False):
+        with pytest.raises(ScaleoutError, match=r"public\.bad"):
+            place.task({"name": "good", "query": QUERY}, {"name": "bad", **bad}, check=check)
+        assert place.rows("SELECT relname FROM pg_class WHERE relkind = 'm'") == []
