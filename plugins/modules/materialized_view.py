@@ -76,8 +76,9 @@ options:
   concurrently:
     description:
       - Whether readers can go on while the view is refreshed.
-      - V(when_possible), the default, does so if the view has rows and a unique index that fits. V(always) fails if it
-        is not possible. V(never) has readers wait, and is faster if most of the rows change.
+      - V(when_possible), the default, does so if the view has rows and a unique index that fits. V(always) fails if
+        there is no such index. V(never) has readers wait, and is faster if most of the rows change.
+      - A view that is new or has no rows cannot be read yet, so it gets them plainly.
     type: str
     choices: [when_possible, always, never]
   views:

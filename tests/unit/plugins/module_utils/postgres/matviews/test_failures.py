@@ -29,3 +29,13 @@ def test_what_can_be_told_beforehand_leaves_all_views_alone(place, bad):
         with pytest.raises(ScaleoutError, match=r"public\.bad"):
             place.task({"name": "good", "query": QUERY}, {"name": "bad", **bad}, check=check)
         assert place.rows("SELECT relname FROM pg_class WHERE relkind = 'm'") == []
+
+
+@pytest.mark.parametrize("populate", [True, False])
+def test_always_concurrently_creates_a_view_and_refreshes_it_from_then_on(place, populate):
+    options = {"name": "stats", "query": QUERY, "unique_index": ["user_id"]}
+    if not populate:
+        place.task(**options, populate=False)
+    for action, concurrently in (("refreshed" if not populate else "created", False), ("refreshed", True)):
+        _plan, (row,) = place.task(**options, state="refreshed", concurrently="always")
+        assert (row["action"], row["concurrently"], row["populated"]) == (action, concurrently, True)

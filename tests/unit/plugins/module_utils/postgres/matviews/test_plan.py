@@ -87,6 +87,7 @@ def test_what_becomes_of_a_view(old, options, actions, reason):
         (view(indexes=(KEY,)), {"concurrently": "never"}, False),
         (view(indexes=(Index("half", unique=True, columns=("user_id",)),)), {}, False),
         (view(indexes=(KEY,), populated=False), {}, False),
+        (view(indexes=(KEY,), populated=False), {"concurrently": "always"}, False),
         (view(), {"unique_index": ["n"]}, True),
     ],
 )
@@ -128,7 +129,7 @@ READER = Dependent("public", "late", "SELECT n FROM public.v", uses=frozenset({"
             COLUMNS,
             {"query": "q", "state": "refreshed", "concurrently": "always"},
             "not_concurrent",
-            "not exist yet",
+            "name them in unique_index",
         ),
         (
             view(),
