@@ -69,6 +69,8 @@ options:
   max_age:
     description:
       - Minutes. With O(state=refreshed), the view is refreshed if its last refresh is at least so long ago.
+      - Something has to run the task. What readers see gets as old as this and the time between two runs together, so
+        a run each five minutes is for V(10) where nothing is to be older than 15.
       - When that was is kept in the table C(scaleout_refreshes) of the view's schema. A refresh by other means is not
         known there.
       - The server's clock counts, not the controller's.
@@ -160,7 +162,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Statistics of the users, at most 15 minutes old
+- name: Statistics of the users, refreshed when they are 15 minutes old
   scaleout.platform.materialized_view:
     name: user_stats
     query: |
@@ -237,7 +239,7 @@ views:
       type: bool
       sample: true
     reason:
-      description: Why it was refreshed; V(null) where it was not.
+      description: Why it was refreshed, or with O(max_age) when that is due; V(null) for neither.
       type: str
       sample: its last refresh was 17 minutes ago, and max_age is 15
     populated:

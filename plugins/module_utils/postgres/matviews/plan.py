@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
@@ -273,6 +274,8 @@ def _kept(desired: Desired, old: View) -> Choice:
     reason = _reason(desired, old)
     if reason:
         actions.append(Refresh(desired, _concurrently(desired, old, indexed)))
+    elif not actions:
+        reason = _not_due(desired, old)
     return Choice(desired, old, tuple(actions), reason)
 
 
@@ -291,6 +294,16 @@ def _reason(desired: Desired, old: View) -> str | None:
     if old.age >= desired.max_age * 60:
         return f"its last refresh was {old.age / 60:.0f} minutes ago, and max_age is {desired.max_age}"
     return None
+
+
+def _not_due(desired: Desired, old: View) -> str | None:
+    """Say when a view will be refreshed that is left as it is; None where it is not its age that counts."""
+    if desired.max_age is None or old.age is None:
+        return None
+    left = math.ceil(desired.max_age - old.age / 60)
+    return (
+        f"its last refresh was {old.age / 60:.0f} minutes ago, and max_age is {desired.max_age}: due in {left} minutes"
+    )
 
 
 def _concurrently(desired: Desired, old: View, indexed: bool) -> bool:

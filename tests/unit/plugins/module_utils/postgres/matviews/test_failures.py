@@ -39,3 +39,15 @@ def test_always_concurrently_creates_a_view_and_refreshes_it_from_then_on(place,
     for action, concurrently in (("refreshed" if not populate else "created", False), ("refreshed", True)):
         _plan, (row,) = place.task(**options, state="refreshed", concurrently="always")
         assert (row["action"], row["concurrently"], row["populated"]) == (action, concurrently, True)
+
+
+def test_a_view_that_is_left_alone_says_when_it_is_due(place):
+    place.task(name="stats", query=QUERY)
+    for seconds, left in ((0, 15), (840, 1)):
+        place.run(f"UPDATE scaleout_refreshes SET refreshed_at = now() - interval '{seconds} s'")
+        plan, (row,) = place.task(name="stats", state="refreshed", max_age=15)
+        assert (plan.changed, row["action"], f"max_age is 15: due in {left} minutes" in row["reason"]) == (
+            False,
+            "none",
+            True,
+        )
