@@ -69,6 +69,8 @@ options:
   max_age:
     description:
       - Minutes. With O(state=refreshed), the view is refreshed if its last refresh is at least so long ago.
+      - Something has to run the task. What readers see gets as old as this and the time between two runs together, so
+        a run each five minutes is for V(10) where nothing is to be older than 15.
       - When that was is kept in the table C(scaleout_refreshes) of the view's schema. A refresh by other means is not
         known there.
       - The server's clock counts, not the controller's.
@@ -76,15 +78,18 @@ options:
   concurrently:
     description:
       - Whether readers can go on while the view is refreshed.
-      - V(when_possible), the default, does so if the view has rows and a unique index that fits. V(always) fails if it
-        is not possible. V(never) has readers wait, and is faster if most of the rows change.
+      - V(when_possible), the default, does so if the view has rows and a unique index that fits. V(always) fails if
+        there is no such index. V(never) has readers wait, and is faster if most of the rows change.
+      - A view that is new or has no rows cannot be read yet, so it gets them plainly.
     type: str
     choices: [when_possible, always, never]
   views:
     description:
       - Any number of views in the order in which they are created and refreshed; excludes the options that describe one
         view. A later one may read an earlier one.
-      - If one of them fails, the others are done all the same, and the task fails at the end.
+      - What can be told beforehand of one of them, such as a column that is misspelled in its O(views[].query), fails
+        the task before any of them is changed. If one fails while it is made or refreshed, the others are done all the
+        same, and the task fails at the end.
     type: list
     elements: dict
     suboptions:
@@ -157,7 +162,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Statistics of the users, at most 15 minutes old
+- name: Statistics of the users, refreshed when they are 15 minutes old
   scaleout.platform.materialized_view:
     name: user_stats
     query: |
@@ -234,7 +239,7 @@ views:
       type: bool
       sample: true
     reason:
-      description: Why it was refreshed; V(null) where it was not.
+      description: Why it was refreshed, or with O(max_age) when that is due; V(null) for neither.
       type: str
       sample: its last refresh was 17 minutes ago, and max_age is 15
     populated:

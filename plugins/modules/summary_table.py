@@ -205,8 +205,9 @@ EXAMPLES = r"""
 RETURN = r"""
 outcome:
   description:
-    - V(created), V(changed), V(repaired) (triggers were missing, so it was counted again), V(reseeded), V(granted) (of
-      O(readers) only), V(cleaned) (of what a task that was broken off had left), V(dropped) or V(none).
+    - V(created), V(changed), V(repaired) (triggers were missing, or where none should be, so it was counted again),
+      V(reseeded), V(granted) (of O(readers) only), V(cleaned) (of what a task that was broken off had left), V(dropped)
+      or V(none).
     - V(folded) or V(none) with O(state=folded); V(exact) or V(drifted) with O(state=verified).
   returned: success
   type: str
@@ -266,6 +267,12 @@ without_triggers:
   type: list
   elements: str
   sample: [public.tasks_y2026m11]
+stray_triggers:
+  description: Tables that are no longer partitions, and had triggers that went on counting; they lose them.
+  returned: with O(state=present) and O(state=absent)
+  type: list
+  elements: str
+  sample: [public.tasks_y2020m01]
 folded:
   description: How many appended rows were folded; in check mode, how many there are.
   returned: with O(state=folded)

@@ -88,8 +88,12 @@ def _of_summaries(result: t.Mapping[str, t.Any], would: str) -> t.Iterator[str]:
     if outcome == "folded":
         yield f"{result.get('folded')} rows {would}folded"
     elif outcome == "drifted":
-        named = [f"{one['summary']} in {one['drifted']} groups" for one in result["verified"] if not one["exact"]]
-        yield f"not what the tables have: {_names(named)}; reseed: true counts again"
+        named = [f"{one['summary']} in {one['drifted']} groups" for one in result["verified"] if one["drifted"]]
+        if named:
+            yield f"not what the tables have: {_names(named)}; reseed: true counts again"
+        for one in result["verified"]:
+            if one.get("altered"):
+                yield f"{one['summary']} cannot be compared: {'; '.join(one['altered'])}"
     elif outcome == "exact":
         yield "exact"
     elif outcome and outcome != "none":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
@@ -223,8 +224,8 @@ def _absent(desired: Desired, old: View | None, dropped: frozenset[str]) -> Choi
 
 
 def _new(desired: Desired, wanted: Wanted | None) -> Choice:
-    if desired.concurrently == ALWAYS and desired.state == "refreshed":
-        raise _not_concurrently(desired, "it does not exist yet")
+    if desired.concurrently == ALWAYS and desired.state == "refreshed" and desired.unique_index is None:
+        raise _not_concurrently(desired)
     return Choice(desired, None, (Create(desired),), "it is new" if desired.populate else None, wanted)
 
 
@@ -273,6 +274,8 @@ def _kept(desired: Desired, old: View) -> Choice:
     reason = _reason(desired, old)
     if reason:
         actions.append(Refresh(desired, _concurrently(desired, old, indexed)))
+    elif not actions:
+        reason = _not_due(desired, old)
     return Choice(desired, old, tuple(actions), reason)
 
 
@@ -293,18 +296,23 @@ def _reason(desired: Desired, old: View) -> str | None:
     return None
 
 
+def _not_due(desired: Desired, old: View) -> str | None:
+    """Say when a view will be refreshed that is left as it is; None where it is not its age that counts."""
+    if desired.max_age is None or old.age is None:
+        return None
+    left = math.ceil(desired.max_age - old.age / 60)
+    return (
+        f"its last refresh was {old.age / 60:.0f} minutes ago, and max_age is {desired.max_age}: due in {left} minutes"
+    )
+
+
 def _concurrently(desired: Desired, old: View, indexed: bool) -> bool:
     if desired.concurrently == NEVER:
         return False
-    possible = old.populated and indexed
-    if desired.concurrently == ALWAYS and not possible:
-        raise _not_concurrently(
-            desired,
-            "it has no rows yet"
-            if indexed
-            else "that needs a unique index of columns alone and without a condition; name them in unique_index",
-        )
-    return possible
+    if desired.concurrently == ALWAYS and not indexed:
+        raise _not_concurrently(desired)
+    # What has no rows yet has no readers either.
+    return old.populated and indexed
 
 
 def _has_index(indexes: t.Iterable[Index], columns: tuple[str, ...]) -> bool:
@@ -326,8 +334,12 @@ def _depended_on(desired: Desired, consequence: str, names: t.Sequence[str]) -> 
     )
 
 
-def _not_concurrently(desired: Desired, why: str) -> Refused:
-    return Refused(f"{desired.label} cannot be refreshed concurrently: {why}.", code="not_concurrent")
+def _not_concurrently(desired: Desired) -> Refused:
+    return Refused(
+        f"{desired.label} cannot be refreshed concurrently: that needs a unique index of columns alone and without a "
+        "condition; name them in unique_index.",
+        code="not_concurrent",
+    )
 
 
 def _before(choice: Choice) -> dict[str, t.Any] | None:

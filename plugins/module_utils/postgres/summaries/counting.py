@@ -45,7 +45,7 @@ def storage(part: Part) -> list[str]:
     columns.append("CAST(0 AS pg_catalog.int8) AS n")
     for value, column in part.values:
         if column.extreme:
-            extreme = f"pg_catalog.{column.function}(r.{text.name(column.column)})"
+            extreme = part.extreme(column, f"r.{text.name(column.column)}")
             columns += [f"{extreme} AS {value}", f"{extreme} AS {value}_out"]
         else:
             kind = "numeric" if column.function == SUM else "int8"

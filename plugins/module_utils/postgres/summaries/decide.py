@@ -11,7 +11,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Re
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import fit
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, Relation, State
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
+    Firing,
+    Kept,
+    Relation,
+    State,
+)
 
 CREATED, CHANGED, REPAIRED, RESEEDED, GRANTED, CLEANED, DROPPED, NONE = (
     "created", "changed", "repaired", "reseeded", "granted", "cleaned", "dropped", "none",
@@ -29,6 +34,7 @@ class Decision:
     :param grants: the readers that get the right to read.
     :param leftovers: stems of objects that nothing uses.
     :param bare: for each part the relations that lack triggers.
+    :param stray: the tables that have triggers and are no partitions, such as one that was detached by hand.
     """
 
     outcome: str
@@ -38,6 +44,7 @@ class Decision:
     grants: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     bare: t.Mapping[str, tuple[Relation, ...]] = dataclasses.field(default_factory=dict)
+    stray: tuple[Firing, ...] = ()
 
     @property
     def built(self) -> Kept | None:
@@ -99,7 +106,8 @@ def present(
     bare = {part.stem: _bare(part, state) for part in kept.parts}
     grants = tuple(reader for reader in readers if reader not in kept.readers and reader != kept.owner)
     outcome = NONE
-    if any(bare.values()):
+    stray = tuple(one for part in kept.parts for one in _stray(part, state))
+    if stray or any(bare.values()):
         outcome = REPAIRED
     elif reseed:
         outcome = RESEEDED
@@ -108,7 +116,7 @@ def present(
     elif leftovers:
         outcome = CLEANED
     after = dataclasses.replace(kept, readers=(*kept.readers, *grants))
-    return Decision(outcome, wanted, kept, after, grants, leftovers, bare)
+    return Decision(outcome, wanted, kept, after, grants, leftovers, bare, stray)
 
 
 def absent(wanted: Summary, state: State) -> Decision:
@@ -144,6 +152,19 @@ def check_dependents(decision: Decision, state: State) -> None:
 def _bare(part: Part, state: State) -> tuple[Relation, ...]:
     tree = state.tables[part.source.schema, part.source.table].tree
     return tuple(relation for relation in tree if relation.lacks(part))
+
+
+def _stray(part: Part, state: State) -> list[Firing]:
+    tree = {relation.oid for relation in state.tables[part.source.schema, part.source.table].tree}
+    found = [one for one in state.firing if one.stem == part.stem and one.oid not in tree]
+    for one in found:
+        if not one.owned:
+            raise Refused(
+                f"{one.label} has triggers of the summary and is no partition of {part.source.label}. {state.owner} "
+                "does not own it, so it cannot take them off.",
+                code="denied",
+            )
+    return found
 
 
 def _alike(kept: Kept, wanted: Summary, built: tuple[Part, ...], canonical: t.Mapping[str, str]) -> bool:

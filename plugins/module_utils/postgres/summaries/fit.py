@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
@@ -61,7 +63,7 @@ def check_name(wanted: Summary, state: State) -> None:
     :raises Refused: it is.
     """
     if state.view and not state.kept:
-        said = "is there and is no summary, so it is left alone."
+        said = "is there and is no summary. It is left alone."
         if state.odd:
             said = (
                 "is there, and its comment is that of another summary: the view or its schema was renamed. Rename it "
@@ -75,6 +77,12 @@ def _check_groups(wanted: Summary, source: Source, state: State) -> None:
     columns = state.tables[first.schema, first.table].columns
     for name, other in zip(source.group_by, first.group_by):
         one = state.tables[source.schema, source.table].columns[name]
+        if not one.ordered:
+            raise InvalidInput(
+                "every" if source is wanted.every else "group_by",
+                name,
+                f"of {source.label} has the type {one.type}, whose values cannot be compared, so they make no groups",
+            )
         if one.base != columns[other].base or one.type_schema != columns[other].type_schema:
             raise InvalidInput(
                 "group_by",
@@ -158,17 +166,25 @@ def _differing(declared: t.Collection[str], now: t.Collection[str]) -> tuple[str
 
 
 def build(wanted: Summary, state: State) -> tuple[Part, ...]:
-    """The parts of a summary, with names that no object has yet."""
-    for generation in range(1, len(state.stems) + 2):
+    """The parts of a summary, with names that no object has yet.
+
+    Triggers have theirs on the table, where those of a summary in another schema may have the same.
+    """
+    for generation in itertools.count(1):
         stems = [parts.stem(wanted.name, source, generation) for source in wanted.sources]
         # Two tables of one name, in two schemas.
         stems = [
             stem if stems.count(stem) == 1 else parts.stem(f"{wanted.name}__{source.schema}", source, generation)
             for stem, source in zip(stems, wanted.sources)
         ]
-        if not set(stems) & set(state.stems):
+        if not set(stems) & set(state.stems) and not any(map(functools.partial(_taken, state), wanted.sources, stems)):
             break
     return tuple(_part(wanted, source, stem, state) for stem, source in zip(stems, wanted.sources))
+
+
+def _taken(state: State, source: Source, stem: str) -> bool:
+    names = {f"{stem}_{suffix}" for suffix in parts.SUFFIXES}
+    return any(names & relation.triggers.keys() for relation in state.tables[source.schema, source.table].tree)
 
 
 def _part(wanted: Summary, source: Source, stem: str, state: State) -> Part:
@@ -181,6 +197,11 @@ def _part(wanted: Summary, source: Source, stem: str, state: State) -> Part:
         frozenset(name for name in source.group_by if not columns[name].not_null),
         {name: columns[name].type for name in used},
         frozenset(name for name in used if columns[name].base == "numeric"),
+        {
+            column.column: schema
+            for column in source.columns
+            if column.extreme and (schema := columns[column.column].extremes) not in (None, "pg_catalog")
+        },
     )
 
 

@@ -69,6 +69,7 @@ class Part:
     :param nullable: the group's columns that may be null.
     :param types: the base table's columns with their types, as SQL writes them.
     :param numeric: the columns that may be NaN or infinite.
+    :param extremes: the schemas of min and max of columns, where they are an extension's.
     """
 
     schema: str
@@ -77,6 +78,7 @@ class Part:
     nullable: frozenset[str] = frozenset()
     types: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
     numeric: frozenset[str] = frozenset()
+    extremes: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
 
     def object(self, suffix: str = "") -> str:
         """The name of one of its objects, as SQL has it."""
@@ -170,12 +172,16 @@ class Part:
             found += [(value, f"CASE WHEN {holds} THEN {number} ELSE 0 END"), (f"{value}_n", counted)]
         return found
 
+    def extreme(self, column: Column, value: str) -> str:
+        """The aggregate that finds the smallest or largest of values."""
+        return f"{text.name(self.extremes.get(column.column, 'pg_catalog'), column.function)}({value})"
+
     def total(self, column: str, row: str) -> str:
         """The aggregate that adds up a column of the storage, or of what goes there, over rows of a group."""
         plain = f"{row}.{column}"
         for value, one in self.values:
             if one.extreme and column in (value, f"{value}_out"):
-                return f"pg_catalog.{one.function}({plain})"
+                return self.extreme(one, plain)
         return f"pg_catalog.sum({plain})"
 
     def equal(self, one: str, groups: t.Sequence[str]) -> str:

@@ -82,6 +82,18 @@ WHERE d.classid <> 'pg_trigger'::regclass AND (r.ev_class IS NULL OR r.ev_class 
 ORDER BY 1, 3
 """
 
+# Where triggers fire. A table that a conversion fills does not count yet: its root has them disabled.
+FIRING = f"""{_AS_WE_READ}
+SELECT DISTINCT s.stem, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
+       pg_has_role(%(owner)s, c.relowner, 'USAGE') AS owned
+FROM unnest(%(stems)s::text[]) AS s (stem) JOIN pg_namespace pn ON pn.nspname = %(schema)s
+JOIN pg_proc p ON p.pronamespace = pn.oid AND p.proname IN (SELECT s.stem || x FROM unnest(%(suffixes)s::text[]) x)
+JOIN pg_trigger g ON g.tgfoid = p.oid AND g.tgenabled <> 'D' AND g.tgparentid = 0
+JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT EXISTS (SELECT FROM pg_trigger o
+                  WHERE o.tgrelid = pg_partition_root(c.oid) AND o.tgname = s.stem || '_row' AND o.tgenabled = 'D')
+"""
+
 # A view follows its tables and their columns, whatever they are called by now.
 COUNTED = f"""{_AS_WE_READ}
 SELECT tn.nspname || '.' || t.relname AS label, array_agg(DISTINCT a.attname::text) AS columns
@@ -105,14 +117,26 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS ki
        (SELECT json_agg(json_build_object(
             'name', a.attname, 'type', format_type(a.atttypid, a.atttypmod), 'base', b.typname,
             'type_schema', s.nspname, 'not_null', a.attnotnull,
-            'extremes', EXISTS (
-                SELECT FROM pg_proc p JOIN pg_namespace h ON h.oid = p.pronamespace
-                WHERE h.nspname = 'pg_catalog' AND p.proname = 'max' AND p.prokind = 'a' AND p.pronargs = 1
+            'extremes', (
+                SELECT h.nspname FROM pg_proc p JOIN pg_namespace h ON h.oid = p.pronamespace
+                WHERE h.nspname IN ('pg_catalog', s.nspname) AND p.proname = 'max' AND p.prokind = 'a'
+                    AND p.pronargs = 1
                     AND p.proargtypes[0] IN (b.oid, CASE WHEN b.typname = 'varchar' AND s.nspname = 'pg_catalog'
                         THEN 'pg_catalog.text'::regtype WHEN b.typtype = 'e' THEN 'pg_catalog.anyenum'::regtype
-                        WHEN b.typcategory = 'A' THEN 'pg_catalog.anyarray'::regtype END))) ORDER BY a.attnum)
+                        WHEN b.typcategory = 'A' THEN 'pg_catalog.anyarray'::regtype END)
+                ORDER BY h.nspname <> 'pg_catalog' LIMIT 1),
+            'ordered', EXISTS (
+                SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname = 'btree'
+                WHERE o.opcdefault AND (o.opcintype IN (e.oid, CASE e.typtype
+                        WHEN 'e' THEN 'pg_catalog.anyenum'::regtype WHEN 'r' THEN 'pg_catalog.anyrange'::regtype
+                        WHEN 'm' THEN 'pg_catalog.anymultirange'::regtype
+                        WHEN 'c' THEN 'pg_catalog.record'::regtype END)
+                    OR EXISTS (SELECT FROM pg_cast k WHERE k.castsource = e.oid AND k.casttarget = o.opcintype
+                               AND k.castmethod = 'b' AND k.castcontext = 'i')))) ORDER BY a.attnum)
         FROM pg_attribute a JOIN pg_type y ON y.oid = a.atttypid
         JOIN pg_type b ON b.oid = coalesce(nullif(y.typbasetype, 0), y.oid)
+        JOIN pg_type v ON v.oid = CASE WHEN b.typcategory = 'A' THEN b.typelem ELSE b.oid END
+        JOIN pg_type e ON e.oid = coalesce(nullif(v.typbasetype, 0), v.oid)
         JOIN pg_namespace s ON s.oid = b.typnamespace
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns,
        (SELECT json_agg((SELECT json_agg(a.attname ORDER BY k.place) FROM unnest(x.indkey::int2[]) WITH ORDINALITY

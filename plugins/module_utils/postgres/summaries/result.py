@@ -62,6 +62,9 @@ def plan(decision: Decision) -> Plan:
     bare = [relation.label for relations in decision.bare.values() for relation in relations]
     if bare and before and after:
         before["without_triggers"], after["without_triggers"] = sorted(set(bare)), []
+    stray = sorted({one.label for one in decision.stray})
+    if stray and before and after:
+        before["stray_triggers"], after["stray_triggers"] = stray, []
     if decision.before and decision.before.altered and before and after:
         before["altered"], after["altered"] = list(decision.before.altered), []
     if before and before == after and decision.outcome == CHANGED:
@@ -79,5 +82,6 @@ def plan(decision: Decision) -> Plan:
             "outcome": decision.outcome,
             "summary": described(decision.after),
             "without_triggers": sorted(set(bare)),
+            "stray_triggers": stray,
         },
     )

@@ -15,7 +15,13 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import In
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, fit, queries, reading
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
+    ddl,
+    fit,
+    queries,
+    reading,
+    triggers,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import (
     CREATED,
     REPAIRED,
@@ -29,6 +35,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     PART_MARK,
     ColumnFact,
     Dependent,
+    Firing,
     Kept,
     Relation,
     Standing,
@@ -37,6 +44,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     part_comment,
 )
 
+_SUFFIXES = [f"_{suffix}" for suffix in SUFFIXES]
 _LOCK_NOT_AVAILABLE = "55P03"
 _DEPENDENT_OBJECTS = "2BP01"
 _IN_OTHER_PLACES = {"42P07", "42723", "42710"}  # duplicate_table, duplicate_function, duplicate_object
@@ -64,7 +72,10 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         "owner": server["owner"],
     }
     rows = session.rows(queries.TABLES, named) if wanted.read else []
-    dependents = []
+    firing, dependents = [], []
+    if server["stems"]:
+        own = {"schema": wanted.schema, "stems": server["stems"], "suffixes": _SUFFIXES, "owner": server["owner"]}
+        firing = session.rows(queries.FIRING, own)
     if server["view"] or server["stems"]:
         own = {"schema": wanted.schema, "views": [wanted.name, wanted.defining], "stems": server["stems"]}
         dependents = session.rows(queries.DEPENDENTS, own)
@@ -80,6 +91,7 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         roles=frozenset(server["roles"]),
         dependents=tuple(_dependent(row, wanted) for row in dependents),
         odd=bool(odd),
+        firing=tuple(Firing(**row) for row in firing),
     )
 
 
@@ -125,7 +137,8 @@ def distrust(session: Session, kept: Kept, owner: str) -> list[str]:
     for part in kept.parts:
         tables += [(part.schema, part.stem, "r"), (part.schema, f"{part.stem}_pending", "r")]
     tables.append((kept.summary.schema, kept.summary.name, "v"))
-    return _distrust(session, tables, kept.summary.schema, [part.stem for part in kept.parts], owner, kept.schemas)
+    paths = [*kept.schemas, *(schema for part in kept.parts for schema in part.extremes.values())]
+    return _distrust(session, tables, kept.summary.schema, [part.stem for part in kept.parts], owner, paths)
 
 
 def _distrust(
@@ -148,7 +161,7 @@ def standing(session: Session) -> list[Standing]:
     There are also those of summaries that are being made, or that a broken-off task has left. What belongs to someone
     else than the base table, the session and those that it trusts is passed over: its functions are not called.
     """
-    given = {"mark": PART_MARK, "suffixes": [f"_{suffix}" for suffix in SUFFIXES]}
+    given = {"mark": PART_MARK, "suffixes": _SUFFIXES}
     found = {}
     for row in session.rows(queries.STANDING, given):
         if _distrust(session, [(row["schema"], row["stem"], "r")], row["schema"], [row["stem"]], row["owner"]):
@@ -251,6 +264,10 @@ class Work:
                 raise
         elif any(decision.bare.values()):
             self._patiently(ddl.equip(after), f"put triggers on the tables of {label}", weak)
+        if decision.stray:
+            taken = [one for stray in decision.stray for one in triggers.off(stray)]
+            strong = {stray.oid: "AccessExclusiveLock" for stray in decision.stray}
+            self._patiently(taken, f"take triggers off what is no partition for {label}", strong)
         if decision.outcome in (REPAIRED, RESEEDED):
             self._patiently(ddl.reseed(after), f"count {label} again", {})
         if decision.grants and decision.outcome != CREATED:

@@ -34,7 +34,8 @@ class ColumnFact:
     :param type: as SQL writes it.
     :param base: the type's name, or that of the type below a domain.
     :param type_schema: of that type.
-    :param extremes: whether PostgreSQL has a smallest and largest value of it.
+    :param extremes: the schema that has min and max for it; None where there are none.
+    :param ordered: whether its values, or those of its elements, can be compared.
     """
 
     name: str
@@ -42,7 +43,8 @@ class ColumnFact:
     base: str
     type_schema: str
     not_null: bool
-    extremes: bool
+    extremes: str | None
+    ordered: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +93,24 @@ def lacks(triggers: t.Mapping[str, str], part: Part, leaf: bool) -> bool:
     if leaf:
         wanted[f"{part.stem}_truncate"] = ALWAYS
     return any(triggers.get(name) != enabled for name, enabled in wanted.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Firing:
+    """A table on which triggers of a part fire, wherever it is.
+
+    :param owned: whether the summary's owner owns it.
+    """
+
+    stem: str
+    oid: int
+    schema: str
+    name: str
+    owned: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.schema}.{self.name}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,6 +202,7 @@ class Kept:
                 "nullable": sorted(part.nullable),
                 "types": dict(part.types),
                 "numeric": sorted(part.numeric),
+                "extremes": dict(part.extremes),
             }
             for part in self.parts
         ]
@@ -215,6 +236,7 @@ class Kept:
                     frozenset(part["nullable"]),
                     part["types"],
                     frozenset(part["numeric"]),
+                    dict(part.get("extremes") or {}),
                 )
                 for part, source in zip(said["parts"], summary.sources)
             )
@@ -248,6 +270,7 @@ class State:
     :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
     :param roles: those among the readers that exist.
     :param dependents: what depends on the summary's views, tables and functions, and is not its own.
+    :param firing: where its triggers are.
     """
 
     tables: t.Mapping[tuple[str, str], Table]
@@ -260,6 +283,7 @@ class State:
     roles: frozenset[str] = frozenset()
     dependents: tuple[Dependent, ...] = ()
     odd: bool = False
+    firing: tuple[Firing, ...] = ()
 
 
 def part_comment(summary: Summary) -> str:

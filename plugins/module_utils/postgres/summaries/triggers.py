@@ -14,8 +14,8 @@ copy, which fires statement triggers that are for replicas too.
 from __future__ import annotations
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import text
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import EVENTS, Part
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import ALWAYS, ORIGIN
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import EVENTS, SUFFIXES, Part
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import ALWAYS, ORIGIN, Firing
 
 _CLASS = "pg_catalog.regclass"
 
@@ -112,6 +112,12 @@ BEGIN
   END LOOP;
 END"""
     return [f"DO {text.literal(body)};"]
+
+
+def off(firing: Firing) -> list[str]:
+    """Statements that take a part's triggers off a table outside its tree; partitions lose that of rows with it."""
+    table = text.name(firing.schema, firing.name)
+    return [f"DROP TRIGGER IF EXISTS {text.name(f'{firing.stem}_{suffix}')} ON {table};" for suffix in SUFFIXES]
 
 
 def _oid(table: str) -> str:

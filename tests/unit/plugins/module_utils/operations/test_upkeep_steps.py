@@ -82,7 +82,15 @@ def test_summaries_are_folded_and_verified_for_each_owner():
             {"outcome": "drifted", "verified": [{"summary": "public.s", "drifted": 2, "exact": False}]},
             ["not what the tables have: public.s in 2 groups; reseed: true counts again"],
         ),
-        ("materialized_view", {"views": [{"name": "v", "action": "none"}]}, []),
+        (
+            "summary_table",
+            {
+                "outcome": "drifted",
+                "verified": [{"summary": "public.s", "drifted": 0, "exact": False, "altered": ["x is called y now"]}],
+            },
+            ["public.s cannot be compared: x is called y now"],
+        ),
+        ("materialized_view", {"views": [{"name": "v", "action": "none", "reason": "due in 3 minutes"}]}, []),
         (
             "materialized_view",
             {"views": [{"name": "v", "action": "refreshed", "reason": "it was asked for"}]},

@@ -57,7 +57,14 @@ def decided(old=None, columns=None, **options):
         (view(indexes=(KEY,)), {"query": "q", "unique_index": ["user_id"]}, [], None),
         (view(), {"state": "refreshed"}, ["Refresh"], "it was asked for"),
         (view(age=300.0), {"state": "refreshed", "max_age": 5}, ["Refresh"], "its last refresh was 5 minutes ago"),
-        (view(age=299.9), {"state": "refreshed", "max_age": 5}, [], None),
+        (view(age=299.9), {"state": "refreshed", "max_age": 5}, [], "max_age is 5: due in 1 minutes"),
+        (
+            view(age=61.0),
+            {"query": "q", "state": "refreshed", "max_age": 15},
+            [],
+            "minutes ago, and max_age is 15: due in 14",
+        ),
+        (view(age=1.0), {"query": "q", "owner": "other", "state": "refreshed", "max_age": 15}, ["Own"], None),
         (view(age=-1.0), {"state": "refreshed", "max_age": 5}, ["Refresh"], "in the future"),
         (view(), {"state": "refreshed", "max_age": 5}, ["Refresh"], "is not known"),
         (view(), {"state": "absent"}, ["Drop"], None),
@@ -87,6 +94,7 @@ def test_what_becomes_of_a_view(old, options, actions, reason):
         (view(indexes=(KEY,)), {"concurrently": "never"}, False),
         (view(indexes=(Index("half", unique=True, columns=("user_id",)),)), {}, False),
         (view(indexes=(KEY,), populated=False), {}, False),
+        (view(indexes=(KEY,), populated=False), {"concurrently": "always"}, False),
         (view(), {"unique_index": ["n"]}, True),
     ],
 )
@@ -128,7 +136,7 @@ READER = Dependent("public", "late", "SELECT n FROM public.v", uses=frozenset({"
             COLUMNS,
             {"query": "q", "state": "refreshed", "concurrently": "always"},
             "not_concurrent",
-            "not exist yet",
+            "name them in unique_index",
         ),
         (
             view(),

@@ -12,7 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl
 
 from .conftest import column, table
-from .test_server import FIRST, LOW, OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
+from .test_server import FIRST, HIGH, LOW, OBJECTS, OF_HABITS, OF_TASKS, TABLES, USER_STATS
 
 
 def test_what_comes_to_depend_on_the_view_while_it_changes_leaves_no_second_half(database, monkeypatch):
@@ -162,4 +162,57 @@ def test_what_is_pending_and_wrong_is_repaired(database, statement, of):
     database.sql(f"ALTER TABLE {of} ENABLE REPLICA TRIGGER user_stats__tasks_row")
     assert len(database.drift()) == 1
     assert database.summary("user_stats", **USER_STATS, reseed=True)[1]["outcome"] == "reseeded"
+    assert database.drift() == []
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_partition_that_was_detached_by_hand_counts_no_longer(database, attached):
+    database.sql(TABLES)
+    database.sql(
+        "ALTER TABLE tasks DETACH PARTITION tasks_b; CREATE TABLE deep (LIKE tasks) PARTITION BY LIST (user_id)"
+    )
+    bounds = "FOR VALUES FROM ('80000000-0000-0000-0000-000000000000') TO (MAXVALUE)"
+    database.sql(f"CREATE TABLE leaf PARTITION OF deep DEFAULT; ALTER TABLE tasks ATTACH PARTITION deep {bounds}")
+    database.summary("user_stats", **USER_STATS)
+    database.sql("ALTER TABLE tasks DETACH PARTITION deep")
+    if attached:
+        database.sql("CREATE TABLE archive (LIKE tasks) PARTITION BY RANGE (id)")
+        database.sql(f"ALTER TABLE archive ATTACH PARTITION deep {bounds}")
+    database.sql(f"INSERT INTO deep VALUES ({FIRST}, '{HIGH}1', 'completed')")
+    assert len(database.drift()) == 1
+    changed, result = database.summary("user_stats", **USER_STATS, check_mode=True)
+    assert (changed, result["stray_triggers"]) == (True, ["public.deep", "public.leaf"])
+    changed, result = database.summary("user_stats", **USER_STATS)
+    assert (result["outcome"], result["stray_triggers"]) == ("repaired", ["public.deep", "public.leaf"])
+    for write in ("INSERT INTO {} VALUES (md5('2')::uuid, '{}', 'x')", "UPDATE {} SET status = '{}'", "TRUNCATE {}"):
+        for number, name in enumerate(["deep", "leaf"]):
+            database.sql(write.format(name, f"{HIGH}{2 + number}"))
+            assert database.drift() == []
+    assert (
+        database.rows("SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgrelid::regclass::text ~ 'deep|leaf'") == []
+    )
+    assert not database.summary("user_stats", **USER_STATS)[0]
+
+
+def test_two_summaries_of_one_name_over_one_table_have_triggers_of_their_own(database):
+    database.sql("CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE t (g int, v int) PARTITION BY LIST (g)")
+    database.sql("CREATE TABLE t1 PARTITION OF t DEFAULT")
+    first = [table("t", ["g"], column("n", "count"), schema="public")]
+    second = [table("t", ["g"], column("n", "count"), column("v", "sum", "v"), schema="public")]
+    for schema, tables in (("a", first), ("b", second), ("a", second), ("b", first)):
+        assert database.summary("s", schema=schema, tables=tables)[0]
+        database.sql("INSERT INTO t VALUES (1, 2); UPDATE t1 SET v = v + 1; INSERT INTO t1 VALUES (2, 3), (2, 4)")
+        assert database.drift() == []
+    for schema, tables in (("a", second), ("b", first)):
+        assert not database.summary("s", schema=schema, tables=tables)[0]
+    database.summary("s", schema="a", state="absent")
+    database.sql("DELETE FROM t WHERE v = 3; TRUNCATE t1; INSERT INTO t VALUES (1, 2)")
+    assert database.rows("SELECT * FROM b.s") == [(1, 1)]
+    # Nor is a trigger of someone else's replaced.
+    database.sql("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+    database.sql("CREATE TRIGGER mine__t_insert BEFORE INSERT ON t1 FOR EACH ROW EXECUTE FUNCTION f()")
+    assert database.summary("mine", schema="a", tables=first)[1]["outcome"] == "created"
+    assert not database.summary("mine", schema="a", tables=first)[0]
+    assert database.rows("SELECT count(*) FROM pg_trigger WHERE tgfoid = 'f'::regproc") == [(1,)]
+    database.sql("INSERT INTO t VALUES (3, 2)")
     assert database.drift() == []

@@ -32,7 +32,7 @@ STANDING = {
 
 
 def fact(name, kind, not_null=True):
-    return ColumnFact(name, kind, kind, "pg_catalog", not_null, True)
+    return ColumnFact(name, kind, kind, "pg_catalog", not_null, "pg_catalog")
 
 
 def relation(name="tasks", leaf=True, triggers=None, **changed):
@@ -56,7 +56,7 @@ def state(*tree, kept=None, stems=(), **changed):
 
 
 def there(wanted=WANTED, **changed):
-    built = fit.build(wanted, state())
+    built = fit.build(wanted, state(relation(triggers={})))
     return dataclasses.replace(Kept(wanted, built, CANONICAL, (), "app"), **changed)
 
 
@@ -172,11 +172,15 @@ def test_what_becomes_of_a_summary(what, wanted, found, canonical, readers, rese
 
 
 def test_a_new_part_gets_names_that_no_object_has():
-    assert [part.stem for part in fit.build(WANTED, state())] == ["stats__tasks"]
+    found = state(relation(triggers={}))
+    assert [part.stem for part in fit.build(WANTED, found)] == ["stats__tasks"]
+    # A summary in another schema may have triggers of that name.
+    assert [part.stem for part in fit.build(WANTED, state(relation(triggers={"stats__tasks_row": "R"})))] == [
+        "stats__tasks_2"
+    ]
     assert [part.stem for part in fit.build(WANTED, state(stems=STEMS))] == ["stats__tasks_2"]
     two = Source("other", "tasks", ("user_id",), (Column("more", "count"),))
     wanted = dataclasses.replace(WANTED, sources=(*WANTED.sources, two))
-    found = state()
     tables = {**found.tables, ("other", "tasks"): found.tables["public", "tasks"]}
     stems = [part.stem for part in fit.build(wanted, dataclasses.replace(found, tables=tables))]
     assert stems == ["stats__public__tasks", "stats__other__tasks"]

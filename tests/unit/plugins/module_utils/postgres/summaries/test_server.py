@@ -249,7 +249,7 @@ REFUSED = [
     ({"tables": [table("tasks", ["who"], column("n", "count"))]}, "missing", "public.tasks has no column who."),
     ({"schema": "nowhere"}, "missing", "There is no schema nowhere"),
     ({"readers": ["unknown_role"]}, "missing", "There is no role unknown_role"),
-    ({"name": "habits_seen"}, "name_taken", "public.habits_seen is there and is no summary,"),
+    ({"name": "habits_seen"}, "name_taken", "public.habits_seen is there and is no summary."),
     ({"tables": [table("tasks_a", ["user_id"], column("n", "count"))]}, "unsupported", "is a partition of another"),
     ({"tables": [table("quick", ["a"], column("n", "count"))]}, "unsupported", "is not logged"),
     ({"tables": [table("parent", ["a"], column("n", "count"))]}, "unsupported", "inherit"),
@@ -257,6 +257,22 @@ REFUSED = [
     ({"tables": [table("plain", ["a"], column("n", "max", "b"))]}, "no_index", "begins with (a)"),
     ({"tables": [table("plain", ["a"], column("n", "sum", "r"))]}, "invalid_input", "sum takes integers and numeric"),
     ({"tables": [table("plain", ["a"], column("n", "max", "j"))]}, "invalid_input", "which has no max"),
+    *(
+        (
+            {"tables": [table("plain", [name], column("n", "count"))]},
+            "invalid_input",
+            f"group_by: '{name}' of public.plain",
+        )
+        for name in ("j", "p", "x", "js")
+    ),
+    (
+        {
+            "tables": [table("plain", ["a"], column("n", "count"))],
+            "every": {"table": "plain", "schema": None, "columns": ["j"]},
+        },
+        "invalid_input",
+        "every: 'j' of public.plain",
+    ),
     ({"tables": [OF_TASKS, table("plain", ["a"], column("n", "count"))]}, "invalid_input", "has the type"),
     (
         {"tables": [table("plain", ["a"], column("n", "count", where="b > now()"))]},
@@ -273,7 +289,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_changed(database):
     database.sql(
         "CREATE VIEW habits_seen AS SELECT * FROM habits; CREATE UNLOGGED TABLE quick (a int); "
         "CREATE TABLE parent (a int); CREATE TABLE child () INHERITS (parent); "
-        "CREATE TABLE plain (a int, b timestamptz, r real, j json)"
+        "CREATE TABLE plain (a int, b timestamptz, r real, j json, p point, x xml, js json[])"
     )
     before = database.rows(OBJECTS)
     for changed, code, message in REFUSED:
