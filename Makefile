@@ -56,8 +56,8 @@ test-all: ## what `make test` leaves out: the lab, the other roles, applications
 	@$(LAB) prepare
 	@$(LAB) prepare bookworm
 	@echo 'Two parts at a time; each is printed when it ends, and one that fails keeps no other from showing what it does.'
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target labs molecule-long molecule-data \
-		applications production upgrade integration-long cores api
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target labs production \
+		applications integration-long molecule-data molecule-long upgrade cores api
 
 unit: ## planners: tables and properties
 	@$(LAB) env
