@@ -33,6 +33,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.patienc
 _CHANGED_VIEW = ("42P16", "42703", "42804")
 """A view cannot be made over the new definition: other columns, or of other types."""
 
+_UNIQUE_VIOLATION, _CARDINALITY = "23505", "21000"
+
+_DATA = ("21", "22", "38", "39", "P0")
+"""The classes of what goes wrong while rows are computed: values, and functions that give up."""
+
 
 class Changer:
     """Carries actions out over one session."""
@@ -65,7 +70,10 @@ class Changer:
             with server.transaction(self.session, self.patience.lock_timeout, keep=True):
                 work[type(action)](action)
 
-        self._patiently(once, desired)
+        try:
+            self._patiently(once, desired)
+        except Refused as error:
+            raise _of_view(action, error) from None
 
     def _patiently(self, work: t.Callable[[], None], desired: Desired) -> None:
         """Try until the locks on a view are there, or the time is over."""
@@ -170,7 +178,12 @@ class Changer:
             self._run("ALTER INDEX {} RENAME TO {}", self._at(desired, name), self._name(final))
         for one in action.old.statistics:
             self.session.run(one.definition)
-            self._run("ALTER STATISTICS {} OWNER TO {}", self._at(desired, one.name), self._name(one.owner))
+            place = qualified(self.session, one.schema, one.name)
+            if one.target is not None:
+                self._run("ALTER STATISTICS {} SET STATISTICS {}", place, self.sql.Literal(one.target))
+            if one.comment is not None:
+                self._run("COMMENT ON STATISTICS {} IS {}", place, self.sql.Literal(one.comment))
+            self._run("ALTER STATISTICS {} OWNER TO {}", place, self._name(one.owner))
 
     def _read_new(self, desired: Desired, dependent: Dependent) -> None:
         """Have a view read the new one: the same view with its owner, privileges and readers."""
@@ -285,6 +298,20 @@ class Changer:
         owner = server.owner_of_schema(self.session, desired.schema)
         if owner is not None:
             self._run("ALTER TABLE {} OWNER TO {}", table, self._name(owner))
+
+
+def _of_view(action: t.Any, error: Refused) -> Refused:
+    """What the server says of a view, with the view and with what of the task is at fault."""
+    state = str(error.facts.get("sqlstate") or "")
+    if not state:
+        return error
+    what = "query of " if state[:2] in _DATA else ""
+    if state == _UNIQUE_VIOLATION:
+        what = "unique_index of "
+    elif state == _CARDINALITY and isinstance(action, Refresh) and action.concurrently:
+        # Two equal rows, or a subquery with more than one: the server has one state for both.
+        what = "query or unique_index of "
+    return Refused(f"{what}{action.desired.label}: {error.message}", code=error.code, **error.facts)
 
 
 def _given_to(grants: frozenset[Grant], before: str, owner: str) -> frozenset[Grant]:

@@ -81,7 +81,9 @@ SELECT n.nspname AS schema, c.relname AS name, {_KIND} AS kind, pg_get_userbyid(
                    (SELECT json_agg(DISTINCT a.attname) FROM pg_depend d JOIN pg_attribute a
                         ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
                     WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid AND d.refobjid = c.oid
-                        AND d.refobjsubid > 0)))
+                        AND d.refobjsubid > 0),
+                   (SELECT nspname FROM pg_namespace WHERE oid = s.stxnamespace), nullif(s.stxstattarget, -1),
+                   obj_description(s.oid, 'pg_statistic_ext')))
         FROM pg_statistic_ext s WHERE s.stxrelid = c.oid)::text AS statistics,
        (SELECT json_agg(json_build_array(vn.nspname, v.relname, rtrim(pg_get_viewdef(v.oid), ';'), v.reloptions,
                    (SELECT json_agg(DISTINCT a.attname) FROM pg_depend d JOIN pg_attribute a
@@ -283,7 +285,8 @@ def _view(row: dict[str, t.Any], age: float | None, refreshed: str | None) -> Vi
             for name, unique, clustered, tablespace, comment, tail, usable, keys, uses in _json(row["indexes"])
         ),
         statistics=tuple(
-            Statistics(name, text, owner, frozenset(uses or ())) for name, text, owner, uses in _json(row["statistics"])
+            Statistics(name, text, owner, frozenset(uses or ()), *more)
+            for name, text, owner, uses, *more in _json(row["statistics"])
         ),
         dependents=tuple(
             Dependent(schema, name, text, tuple(options or ()), frozenset(uses or ()))

@@ -31,12 +31,18 @@ class Index:
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Extended statistics of a view, with the statement that creates them."""
+    """Extended statistics of a view, with the statement that creates them.
+
+    :param target: how much of the rows is looked at; None for PostgreSQL's default.
+    """
 
     name: str
     definition: str
     owner: str
     uses: frozenset[str] = frozenset()
+    schema: str = "public"
+    target: int | None = None
+    comment: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

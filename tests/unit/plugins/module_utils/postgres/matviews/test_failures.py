@@ -51,3 +51,52 @@ def test_a_view_that_is_left_alone_says_when_it_is_due(place):
             "none",
             True,
         )
+
+
+DUPLICATES = "SELECT user_id % 2 AS one FROM tasks"
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "says"),
+    [
+        (None, {"query": DUPLICATES, "unique_index": ["one"]}, "unique_index of public.stats: .*one.* is duplicated"),
+        ({"query": DUPLICATES}, {"query": DUPLICATES, "unique_index": ["one"]}, "unique_index of public.stats: "),
+        (None, {"query": "SELECT 1 / (user_id - 1) AS x FROM tasks"}, "query of public.stats: .*division by zero"),
+        ({"query": QUERY}, {"query": "SELECT 1 / (user_id - 1) AS x FROM tasks"}, "query of public.stats: "),
+    ],
+)
+def test_what_fails_on_the_way_names_the_view_and_the_option(place, before, options, says):
+    if before:
+        place.task(name="stats", **before)
+    definition = "SELECT pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'm'"
+    there = place.rows(definition)
+    with pytest.raises(ScaleoutError, match=says):
+        place.task(name="stats", **options)
+    assert place.rows(definition) == there
+    assert place.nothing_is_left() == []
+
+
+def test_equal_rows_in_a_concurrent_refresh_name_the_view_and_the_options(place):
+    query = "SELECT user_id FROM tasks WHERE id < 4"
+    place.task(name="stats", query=query, unique_index=["user_id"])
+    place.run("UPDATE tasks SET user_id = 1")
+    with pytest.raises(ScaleoutError, match=r"query or unique_index of public\.stats: .*duplicate"):
+        place.task(name="stats", query=query, unique_index=["user_id"], state="refreshed")
+
+
+def test_statistics_keep_their_target_and_comment_over_a_change(place):
+    place.task(name="stats", query=QUERY)
+    place.run(
+        'CREATE SCHEMA "else"; GRANT ALL ON SCHEMA "else" TO app; SET ROLE app',
+        'CREATE STATISTICS "else".both_of ON user_id, tasks FROM stats',
+        "CREATE STATISTICS plain ON user_id, tasks FROM stats",
+        'ALTER STATISTICS "else".both_of SET STATISTICS 321',
+        "COMMENT ON STATISTICS \"else\".both_of IS 'why'",
+    )
+    told = """SELECT pg_get_statisticsobjdef(oid), nullif(stxstattarget, -1), stxowner::regrole::text,
+                     obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext ORDER BY stxname"""
+    before = place.rows(told)
+    assert [line[1:] for line in before] == [(321, "app", "why"), (None, "app", None)]
+    changed = QUERY.replace("FROM tasks", "FROM tasks WHERE done")
+    assert place.actions(name="stats", query=changed) == ["replaced"]
+    assert place.rows(told) == before
