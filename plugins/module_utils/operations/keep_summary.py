@@ -72,7 +72,8 @@ class KeepSummary(Task):
 
     def plan(self) -> Plan:
         found = server.read(self.session, self.wanted, self.owner, self.readers)
-        self.oids = {f"{schema}.{name}": table.root.oid for (schema, name), table in found.tables.items()}
+        # For an owner who does not exist nothing is known of a tree.
+        self.oids = {f"{schema}.{name}": one.root.oid for (schema, name), one in found.tables.items() if one.tree}
         if found.kept and (self.state == "absent" or found.kept.owner == found.owner):
             _trust(self.session, found.kept, self.owner)
         if self.state == "absent":

@@ -85,7 +85,7 @@ ORDER BY 1, 3
 # Where triggers fire. A table that a conversion fills does not count yet: its root has them disabled.
 FIRING = f"""{_AS_WE_READ}
 SELECT DISTINCT s.stem, c.oid::bigint AS oid, n.nspname::text AS schema, c.relname::text AS name,
-       pg_has_role(%(owner)s, c.relowner, 'USAGE') AS owned
+       EXISTS (SELECT FROM pg_roles r WHERE r.rolname = %(owner)s AND pg_has_role(r.oid, c.relowner, 'USAGE')) AS owned
 FROM unnest(%(stems)s::text[]) AS s (stem) JOIN pg_namespace pn ON pn.nspname = %(schema)s
 JOIN pg_proc p ON p.pronamespace = pn.oid AND p.proname IN (SELECT s.stem || x FROM unnest(%(suffixes)s::text[]) x)
 JOIN pg_trigger g ON g.tgfoid = p.oid AND g.tgenabled <> 'D' AND g.tgparentid = 0

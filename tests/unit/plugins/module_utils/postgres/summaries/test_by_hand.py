@@ -216,3 +216,11 @@ def test_two_summaries_of_one_name_over_one_table_have_triggers_of_their_own(dat
     assert database.rows("SELECT count(*) FROM pg_trigger WHERE tgfoid = 'f'::regproc") == [(1,)]
     database.sql("INSERT INTO t VALUES (3, 2)")
     assert database.drift() == []
+
+
+def test_an_owner_who_does_not_exist_is_named_where_a_summary_is(database):
+    database.sql(TABLES)
+    database.summary("user_stats", **USER_STATS)
+    with pytest.raises(ScaleoutError, match="no role no_one") as caught:
+        database.summary("user_stats", **USER_STATS, owner="no_one")
+    assert caught.value.code == "missing"
