@@ -242,7 +242,8 @@ class Copying:
             older = self.session.rows(_OLDER, moment)
             if not older:
                 return
-            if time.monotonic() - started > self.turn.patience.seconds:
+            spent = time.monotonic() - started
+            if spent > self.turn.patience.seconds:
                 pids = ", ".join(str(row["pid"]) for row in older)
                 raise Refused(
                     f"{self.table.name} is copied, and transactions from before are still open (pid {pids}); they "
@@ -250,7 +251,7 @@ class Copying:
                     code="locked",
                 )
             time.sleep(0.1)
-            self.turn.waited.seconds += 0.1
+            self.turn.waited.seconds += time.monotonic() - started - spent
 
     def _verify(self) -> None:
         """Compare the two in one snapshot, row by row through a hash."""
