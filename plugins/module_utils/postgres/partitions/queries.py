@@ -77,10 +77,11 @@ SELECT i.inhparent::bigint AS root, c.oid::bigint AS oid, n.nspname::text AS sch
             FROM pg_partition_tree(c.oid) e JOIN pg_class l ON l.oid = e.relid AND l.relkind <> 'p'
             CROSS JOIN LATERAL (SELECT coalesce(pg_relation_size(l.oid), 0) / current_setting('block_size')::int8)
                 AS b (blocks))
-       ELSE (SELECT coalesce(sum(greatest(l.reltuples, pg_stat_get_live_tuples(l.oid))), 0)
-             FROM (SELECT c.oid UNION ALL SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid) e (oid)
-             JOIN pg_class l ON l.oid = e.oid AND l.relkind <> 'p')
-       END::float8 AS rows, c.relkind = 'p' AS is_divided, c.relkind = 'f' AS is_foreign,
+       WHEN c.relkind = 'p' THEN
+           (SELECT coalesce(sum(greatest(l.reltuples, pg_stat_get_live_tuples(l.oid))), 0)
+            FROM pg_inherits h JOIN pg_class l ON l.oid = h.inhrelid WHERE h.inhparent = c.oid)
+       ELSE greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) END::float8 AS rows,
+       c.relkind = 'p' AS is_divided, c.relkind = 'f' AS is_foreign,
        CASE WHEN i.inhparent = ANY(%(sized)s::oid[]) THEN
            (SELECT coalesce(sum(pg_total_relation_size(e.relid)), 0)
             FROM pg_partition_tree(c.oid) e)::bigint

@@ -218,6 +218,7 @@ class Copying:
             except Refused as error:
                 if not is_busy(error):
                     raise
+                time.sleep(GOAL)
                 self.turn.waited.attempts += 1
                 self.turn.waited.seconds += time.monotonic() - begun
                 if time.monotonic() - since > self.turn.patience.seconds:
@@ -227,7 +228,6 @@ class Copying:
                         code="locked",
                     ) from None
                 size /= 2
-                time.sleep(GOAL)
                 continue
             took = time.monotonic() - begun
             size = min(max(size * min(max(GOAL / max(took, 0.001), 0.5), 2.0), 1.0), _MOST_BLOCKS)
@@ -237,20 +237,20 @@ class Copying:
     def _outlast(self) -> None:
         """Wait for those who began to read before the last batch: they would miss rows after the swap."""
         moment = self.session.rows(_NOW)[0]
-        started = time.monotonic()
-        while True:
-            older = self.session.rows(_OLDER, moment)
-            if not older:
-                return
-            if time.monotonic() - started > self.turn.patience.seconds:
-                pids = ", ".join(str(row["pid"]) for row in older)
-                raise Refused(
-                    f"{self.table.name} is copied, and transactions from before are still open (pid {pids}); they "
-                    "would not see all rows. Run again when they have ended.",
-                    code="locked",
-                )
-            time.sleep(0.1)
-            self.turn.waited.seconds += 0.1
+        started, spent = time.monotonic(), 0.0
+        try:
+            while older := self.session.rows(_OLDER, moment):
+                spent = time.monotonic() - started
+                if spent > self.turn.patience.seconds:
+                    pids = ", ".join(str(row["pid"]) for row in older)
+                    raise Refused(
+                        f"{self.table.name} is copied, and transactions from before are still open (pid {pids}); they "
+                        "would not see all rows. Run again when they have ended.",
+                        code="locked",
+                    )
+                time.sleep(0.1)
+        finally:
+            self.turn.waited.seconds += spent
 
     def _verify(self) -> None:
         """Compare the two in one snapshot, row by row through a hash."""

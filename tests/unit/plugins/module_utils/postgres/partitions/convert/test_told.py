@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.convert import turn
 from tests.unit.plugins.module_utils.postgres.partitions.visits import CHILDREN, VISITS, months
 
 CREATE = "CREATE TABLE visits (id bigint, seen_at timestamptz NOT NULL, PRIMARY KEY (id, seen_at))"
@@ -36,20 +37,32 @@ def test_partitions_that_a_split_makes_are_created(keep, client, wanted):
     assert keep(wanted).result["sets"][0]["created"] == []
 
 
-@pytest.mark.parametrize("wanted", [CONVERT, SPLIT])
-@pytest.mark.parametrize("what", ["SELECT count(*) FROM visits", "UPDATE visits SET id = id", "ANALYZE visits"])
-def test_waiting_that_ends_without_the_lock_is_told(keep, client, server, database, wanted, what):
+@pytest.mark.parametrize(
+    ("wanted", "what"),
+    [
+        (CONVERT, "SELECT count(*) FROM visits"),
+        (CONVERT, "ANALYZE visits"),
+        (SPLIT, "UPDATE visits SET id = id"),
+        (SPLIT, "SELECT count(*) FROM ref"),
+    ],
+)
+def test_waiting_that_ends_without_the_lock_is_told(keep, client, server, database, monkeypatch, wanted, what):
+    monkeypatch.setattr(turn, "WEAK_TIMEOUT", 200)
+    client.run("CREATE TABLE ref (id int PRIMARY KEY)")
     client.run(CREATE)
     client.run(ROWS)
     with server.connect(database) as other:
         other.connection.autocommit = False
-        other.run(what)
+        if "ref" in what:
+            other.run("SELECT pg_current_xact_id(); DECLARE c CURSOR FOR SELECT * FROM ref")
+        else:
+            other.run(what)
         with pytest.raises(ScaleoutError) as locked:
-            keep(wanted, patience=1)
+            keep(wanted, patience=0.5)
         other.connection.rollback()
     assert locked.value.code == "locked"
     row = locked.value.facts["sets"][0]
-    assert 0.8 < row["waited"] < 10
+    assert 0.3 < row["waited"] < 10
     assert row["created"] == []
 
 
