@@ -20,6 +20,12 @@ from tests.production import fleet
 SITE = "shop.example.com"
 #: The VM that waits for use.
 SPARE = "app3.example.com"
+#: What a run does to take a host's right to connect to the databases.
+ACCESS = {
+    "postgres : Write who may connect",
+    "postgres : Load pg_hba.conf",
+    "pgbouncer : Run PgBouncer with its configuration",
+}
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +162,16 @@ def test_nothing_of_a_lost_vm_is_left(example):
 
     # Consul takes a while to see that it has gone again.
     assert lab.wait_for(is_forgotten, 60) is not None
+    address = example.address(SPARE)
     example.without(SPARE)
     scaled = example.run("scale.yml", "-e", "shop=2", log="without-it").succeeded()
     assert not scaled.changes
     kept = example.run("site.yml", log="site-without-it").succeeded()
-    assert not kept.changes, "\n".join(map(str, kept.changes))
+    # A host that is no more in the inventory may not connect to the databases any more, and that is all.
+    assert {change.task for change in kept.changed} <= ACCESS, "\n".join(map(str, kept.changes))
+    for host in example.hosts("postgres"):
+        left = example.ssh(host, f"grep -rlF {address}/ /etc/postgresql /etc/pgbouncer || true")
+        assert not left, f"{host} still admits {SPARE}: {left}"
 
 
 def test_it_is_removed(example, balancers):
