@@ -25,6 +25,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, part_comment
 
 _TRIAL = text.name("scaleout_filter")
+_SET, _GET = "SELECT pg_catalog.set_config", "pg_catalog.current_setting"
 
 TRIED = (
     "SET LOCAL search_path = ''; SELECT pg_get_expr(x.indpred, x.indrelid) AS condition FROM pg_index x "
@@ -60,14 +61,31 @@ def path(kept: Kept) -> list[str]:
     return [f"SET LOCAL search_path = {', '.join(text.name(schema) for schema in ('pg_catalog', *kept.schemas))};"]
 
 
-def _lock(parts: t.Iterable[Part], mode: str) -> list[str]:
-    # One statement locks a table and its partitions in PostgreSQL's own order.
-    return [f"LOCK TABLE {base} IN {mode} MODE;" for base in dict.fromkeys(part.base for part in parts)]
+def _lock(bases: t.Iterable[str], mode: str) -> list[str]:
+    """Lock tables and their partitions, in PostgreSQL's own order, or give up.
+
+    ``lock_timeout`` bounds each lock. It is made to bound all of them together: a writer waits for the first one while
+    we wait for the others, and looks for a deadlock once ``deadlock_timeout`` is over.
+    """
+    tables = ", ".join(dict.fromkeys(bases))
+    if not tables:
+        return []
+    body = f"""BEGIN
+  LOCK TABLE {tables} IN {mode} MODE;
+EXCEPTION WHEN query_canceled THEN
+  RAISE EXCEPTION 'the locks were not had in time' USING ERRCODE = 'lock_not_available';
+END"""
+    return [
+        f"{_SET}('scaleout.timeout', {_GET}('statement_timeout'), true), "
+        f"pg_catalog.set_config('statement_timeout', {_GET}('lock_timeout'), true);",
+        f"DO {text.literal(body)};",
+        f"{_SET}('statement_timeout', {_GET}('scaleout.timeout'), true);",
+    ]
 
 
 def install(kept: Kept) -> list[str]:
     """The first step of a new summary."""
-    statements = _lock(kept.parts, "SHARE ROW EXCLUSIVE")
+    statements = _lock((part.base for part in kept.parts), "SHARE ROW EXCLUSIVE")
     for part in kept.parts:
         statements += counting.filters(part)
     statements += path(kept)
@@ -80,7 +98,7 @@ def install(kept: Kept) -> list[str]:
 
 def equip(kept: Kept) -> list[str]:
     """Put triggers where they are missing."""
-    statements = _lock(kept.parts, "SHARE ROW EXCLUSIVE") + path(kept)
+    statements = _lock((part.base for part in kept.parts), "SHARE ROW EXCLUSIVE") + path(kept)
     return statements + [statement for part in kept.parts for statement in triggers.equip(part)]
 
 
@@ -137,14 +155,12 @@ def drop_parts(schema: str, bases: t.Sequence[str], stems: t.Sequence[str]) -> l
     :param bases: the tables that have their triggers, as SQL has them, as far as they are known.
     """
     # Regular expressions and the output of names are PostgreSQL's own.
-    statements = [f"LOCK TABLE {base} IN ACCESS EXCLUSIVE MODE;" for base in bases]
-    statements.append("SET LOCAL search_path = pg_catalog;")
+    statements = [*_lock(bases, "ACCESS EXCLUSIVE"), "SET LOCAL search_path = pg_catalog;"]
     return statements + [statement for stem in stems for statement in counting.drop(schema, stem)]
 
 
 def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop a summary with all that it has."""
-    statements = drop_parts(summary.schema, bases, stems)
+    lock = _lock(bases, "ACCESS EXCLUSIVE")
     views = [f"DROP VIEW IF EXISTS {view};" for view in (_defining(summary), text.name(summary.schema, summary.name))]
-    place = len(bases) + 1
-    return statements[:place] + views + statements[place:]
+    return lock + views + drop_parts(summary.schema, (), stems)

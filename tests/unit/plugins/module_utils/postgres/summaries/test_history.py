@@ -267,8 +267,7 @@ def test_random_histories_of_concurrent_writers(database, seed, monkeypatch):
     @named("make")
     def make(_client):
         if not made:
-            # Several locks in turn, each shorter, are still to be over before a writer looks for a deadlock.
-            made.append(database.summary("summary", tables=[POINTS], lock_timeout=200, lock_patience=60)[1]["outcome"])
+            made.append(database.summary("summary", tables=[POINTS], lock_timeout=900, lock_patience=60)[1]["outcome"])
         time.sleep(0.01)
         return True
 

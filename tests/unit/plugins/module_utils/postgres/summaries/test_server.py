@@ -395,11 +395,39 @@ def test_a_lock_that_is_not_had_leaves_nothing_behind(database):
         assert caught.value.code == "locked"
         assert caught.value.facts["holders"][0]["relation"] == "public.habits"
         assert database.rows(OBJECTS) == before
-        threading.Timer(0.5, lambda: other.run("COMMIT")).start()
+        letting_go = let_go(database, 0.2, other)
         changed, result = database.summary("user_stats", **USER_STATS, lock_timeout=50)
         assert changed
         assert result["attempts"] > 0
-        time.sleep(0.1)
+        letting_go.join()
+    assert database.drift() == []
+
+
+def let_go(database, seconds, *holders):
+    """Once a session waits for a lock, end the transactions of its holders one after the other, each after so long."""
+
+    def ends():
+        while not database.rows("SELECT FROM pg_locks WHERE NOT granted"):
+            time.sleep(0.01)
+        for holder in holders:
+            time.sleep(seconds)
+            holder.run("COMMIT")
+
+    thread = threading.Thread(target=ends)
+    thread.start()
+    return thread
+
+
+def test_all_locks_of_an_attempt_are_had_within_the_bound_of_one(database):
+    """Or a writer who waits for the first would find a deadlock before we give way at the last."""
+    database.sql(TABLES)
+    with database.connect() as one, database.connect() as other:
+        one.run("BEGIN; DELETE FROM tasks")
+        other.run("BEGIN; DELETE FROM habits")
+        letting_go = let_go(database, 0.35, one, other)
+        _changed, result = database.summary("user_stats", **USER_STATS, lock_timeout=500)
+        letting_go.join()
+    assert result["attempts"] > 0
     assert database.drift() == []
 
 
