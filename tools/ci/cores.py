@@ -25,8 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # This collection, and those that the pinned package ``ansible`` brings: playbooks need both.
 COLLECTIONS = f"{ROOT / '.ansible/collections'}{os.pathsep}{sysconfig.get_path('purelib')}"
 CORES = pathlib.Path(__file__).with_name("cores.toml")
-# What the unit tests run or reach through ansible-core; what they import is found in their files.
-NEEDED = ("ansible-runner", "import-linter", "jmespath", "pytest")
+# What the tests run or reach through ansible-core, the lab's VMs among it; what they import is found in their files.
+NEEDED = ("ansible-runner", "docker", "import-linter", "jmespath", "pytest")
 IMPORTING = ("plugins", "roles", "tests/unit")
 
 

@@ -53,6 +53,7 @@ def test_what_the_tests_import_comes_along(tmp_path):
     (tmp_path / "plugins/b.py").write_text("try:\n    import psycopg2\nexcept ImportError:\n    pass\n")
     assert cores.needed(read("requirements.txt"), tmp_path) == (
         "ansible-runner",
+        "docker",
         "import-linter",
         "jmespath",
         "prometheus-client",
