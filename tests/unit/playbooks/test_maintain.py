@@ -124,7 +124,7 @@ def test_what_fails_stops_nothing_else_and_the_run_ends_red(server, shop, run_pl
     status, said = run_playbook(given, ROOT / "playbooks/maintain.yml", "--limit", "pg1,api1")
     assert status == 2, said
     assert "There is no table public.nothing" in said
-    assert "pg1: shop: materialized views: failed [partly_applied]: PostgreSQL at" in said
+    assert "pg1: shop: materialized views: failed [partly_applied]: query of public.bad: PostgreSQL at" in said
     assert "pg1: shop: tables: public.orders analyzed" in said
     assert "pg1 failed with upkeep at 'Keep the databases': shop: partition sets: " in said
     assert shop.rows("SELECT one FROM good") == [(1,)]

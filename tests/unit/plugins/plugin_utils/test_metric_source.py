@@ -158,7 +158,7 @@ def test_a_store_that_is_silent():
 def test_a_store_that_trickles_is_given_up(monkeypatch):
     monkeypatch.setattr(metric_source, "_LEAST", 0.5)
     with redis_server.answering(b"*2\r\n*0\r\n*1\r\n$9999999\r\n", trickle=0.05) as port:
-        problem, seconds = of_own(Settings("127.0.0.1", port, timeout=0.1))
+        problem, seconds = of_own(Settings("127.0.0.1", port, timeout=0.3))
     assert problem.code == "timeout"
     assert seconds < 2
 
