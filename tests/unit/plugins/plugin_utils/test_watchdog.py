@@ -66,6 +66,13 @@ def watching(folder):
     return found
 
 
+def the_watcher(folder):
+    """The one process that watches a run; a process that has just been started has no command line for a moment."""
+    until(lambda: watching(folder), "the watchdog")
+    (watcher,) = watching(folder)
+    return watcher
+
+
 class Run:
     """A run in a process group of its own, with a worker and a bystander in that group."""
 
@@ -150,14 +157,14 @@ def test_a_renewed_run_is_watched_by_one_process_and_lives(run):
     for _renewal in range(5):
         run.watch(2)
         time.sleep(0.5)
-        assert len(watching(run.folder)) == 1
+        assert the_watcher(run.folder)
     assert not run.ended()
     assert watchdog.told(str(run.folder)) == []
 
 
 def test_a_run_that_gives_its_lease_back_is_left_alone(run):
     run.watch(3)
-    (watcher,) = watching(run.folder)
+    watcher = the_watcher(run.folder)
     watchdog.leave(str(run.folder))
     until(lambda: not watching(run.folder), "the end of the watchdog")
     time.sleep(3)
@@ -171,7 +178,7 @@ def test_a_run_that_gives_its_lease_back_is_left_alone(run):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_watchdog_ends_with_its_run_and_is_no_ones_zombie(run, number):
     run.watch(60)
-    (watcher,) = watching(run.folder)
+    watcher = the_watcher(run.folder)
     assert os.getsid(watcher) == watcher
     parent = int(pathlib.Path(f"/proc/{watcher}/stat").read_text().rpartition(")")[2].split()[1])
     assert parent not in (os.getpid(), run.process.pid)
