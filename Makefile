@@ -5,7 +5,7 @@ LAB := $(PYTHON) -m tools.lab
 TIMED := @tools/ci/timed
 # The roles that CI tests by themselves; the long tier has the others, in two halves that take about the same time.
 CI_ROLES := app
-DATA_ROLES := pgbouncer postgres rabbitmq redis
+DATA_ROLES := pgbackrest pgbouncer postgres rabbitmq redis
 LONG_ROLES := $(filter-out shared $(CI_ROLES) $(DATA_ROLES),$(notdir $(wildcard molecule/*)))
 # The long tier has the modules of which `unit` tests most on a real PostgreSQL.
 LONG_TARGETS := materialized_view partition_set partition_set_info summary_table table_upkeep

@@ -16,12 +16,14 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
 from ansible_collections.scaleout.platform.plugins.module_utils.services import (
     app,
     applications,
+    archiving,
     base,
     consul,
     control,
     firewall,
     listen,
     nginx,
+    pgbackrest,
     pgbouncer,
     postgres,
     rabbitmq,
@@ -56,6 +58,7 @@ SERVICES: dict[str, Service] = {
     "firewall": t.cast(Service, firewall),
     "consul": t.cast(Service, consul),
     "postgres": t.cast(Service, postgres),
+    "pgbackrest": t.cast(Service, pgbackrest),
     "pgbouncer": t.cast(Service, pgbouncer),
     "redis": t.cast(Service, redis),
     "rabbitmq": t.cast(Service, rabbitmq),
@@ -108,6 +111,7 @@ def services_of(platform: Platform, host: str) -> list[str]:
     if is_idle(platform, host):
         return []
     found = [service for service, groups in GROUPS.items() if any(host in platform.groups.get(g, ()) for g in groups)]
+    found = [service for service in found if archiving.is_here(platform, service)]
     return [service for service in found if service != "firewall" or firewall.is_on(platform, host)]
 
 

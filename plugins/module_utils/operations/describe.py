@@ -12,7 +12,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.check
     services_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform, leader_of
-from ansible_collections.scaleout.platform.plugins.module_utils.services import nginx
+from ansible_collections.scaleout.platform.plugins.module_utils.services import archiving, nginx
 
 
 def describe(platform: Platform) -> list[str]:
@@ -68,6 +68,8 @@ def _works(platform: Platform, host: str) -> t.Iterator[str]:
         held = ", ".join(cluster.all_databases)
         leads = leader_of(cluster).name == host
         yield f"{'leads' if leads else 'replica in'} {cluster.name} ({held}), PgBouncer"
+    if host in platform.members(archiving.GROUP):
+        yield "keeps the backups"
     if host in platform.members("cache"):
         yield "Redis, a cache"
     if host in platform.members("monitoring"):

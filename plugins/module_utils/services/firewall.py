@@ -17,6 +17,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     consul,
     control,
     nginx,
+    pgbackrest,
+    pgbackrest_conf,
     pgbouncer,
     postgres,
     rabbitmq,
@@ -135,6 +137,15 @@ def _of_pgbouncer(platform: Platform, host: str) -> list[Rule]:
     return [Rule("PgBouncer", ports, _clients(platform, host, *variables))]
 
 
+def _of_pgbackrest(platform: Platform, host: str) -> list[Rule]:
+    """The repository's host and the servers of its clusters come to each other, and no one else to any."""
+    repository = pgbackrest_conf.repository_of(platform)
+    servers = [server.name for cluster in platform.clusters.values() for server in cluster.members]
+    users = servers if host == repository else [repository] if repository else []
+    ports = tuple(one.port for one in pgbackrest.listens(platform, host))
+    return [Rule("pgBackRest", ports, _addresses(platform, [one for one in users if one != host]))]
+
+
 def _clients(platform: Platform, host: str, *variables: str) -> tuple[str, ...]:
     """Return the application servers and the cluster's members, and the networks that its access rules admit."""
     cluster = platform.cluster_of(host)
@@ -191,6 +202,7 @@ def _of_applications(platform: Platform, host: str) -> list[Rule]:
 _OF: dict[str, t.Callable[[Platform, str], list[Rule]]] = {
     "consul": _of_consul,
     "postgres": _of_postgres,
+    "pgbackrest": _of_pgbackrest,
     "pgbouncer": _of_pgbouncer,
     "redis": _of_redis,
     "rabbitmq": _of_rabbitmq,

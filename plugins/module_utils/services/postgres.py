@@ -15,7 +15,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     standbys_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.versions import NOT_BELOW_PRIMARY
-from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres_hba, postgres_roles
+from ansible_collections.scaleout.platform.plugins.module_utils.services import (
+    archiving,
+    postgres_hba,
+    postgres_roles,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen
 
 STATE_MODULE = "scaleout.platform.postgres_server_info"
@@ -108,6 +112,9 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
     leader, version = leader_of(cluster), state.get("version") or look(platform, host)["version"]
     standby = host != leader.name
     settings = _settings(platform, host, cluster)
+    # Of their own, a run gives an operator's settings back; ours it takes back.
+    ours = archiving.leftovers(platform, (state.get("server") or {}).get("archive_command"))
+    settings = {**ours, **settings}
     slots = [names.slot(server.name) for server in standbys_of(cluster)] if not standby else []
     users = platform.value(host, "postgres_users", [])
     guards = [platform.value(host, name) for name in ("postgres_slot_max_retained", "postgres_slot_min_free_disk")]
@@ -210,6 +217,7 @@ def _settings(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.An
     profiled = platform.value(host, "postgres_profile", "computed") != "none"
     settings: dict[str, t.Any] = {name: UNSET[name] for name in _NOT_OF_THE_PROFILE} if profiled else {}
     settings.update(_mapping(platform, host, "postgres_base_settings"))
+    settings.update(archiving.settings(platform, cluster))
     leader = leader_of(cluster)
     if host != leader.name:
         settings.update(primary_conninfo=_conninfo(leader.host, host), primary_slot_name=names.slot(host))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.services import archiving
 
 #: The groups whose hosts run a service, in the order in which services need each other. The table of
 #: playbooks/site.yml says the same, and a test holds the two.
@@ -13,6 +14,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "firewall": ("all",),
     "consul": ("all",),
     "postgres": ("postgres",),
+    archiving.SERVICE: (archiving.GROUP, "postgres"),
     "pgbouncer": ("postgres",),
     "redis": ("cache", "monitoring"),
     "rabbitmq": ("queue",),
@@ -24,6 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 PACKAGES: dict[str, tuple[str, ...]] = {
     "consul": ("consul",),
     "postgres": ("postgresql",),
+    archiving.SERVICE: ("pgbackrest",),
     "pgbouncer": ("pgbouncer",),
     "redis": ("redis", "valkey"),
     "rabbitmq": ("rabbitmq-server", "erlang"),
@@ -32,6 +35,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 UNITS: dict[str, tuple[str, ...]] = {
     "consul": ("consul",),
     "postgres": ("postgresql",),
+    # A backup that runs for hours as well as the servers that copy its files.
+    archiving.SERVICE: ("pgbackrest",),
     "pgbouncer": ("pgbouncer",),
     "redis": ("redis-server", "valkey-server"),
     "rabbitmq": ("rabbitmq-server", "epmd"),
@@ -44,7 +49,8 @@ def here(platform: Platform, host: str) -> list[str]:
     return [
         service
         for service, groups in GROUPS.items()
-        if any(group == "all" or host in platform.groups.get(group, ()) for group in groups)
+        if archiving.is_here(platform, service)
+        and any(group == "all" or host in platform.groups.get(group, ()) for group in groups)
     ]
 
 

@@ -43,6 +43,7 @@ QUERY = f"""SELECT json_build_object(
   'databases', (SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database),
   'limits', json_build_object({", ".join(f"'{name}', current_setting('{name}')::int" for name in LIMITS)}),
   'restart_pending', EXISTS (SELECT FROM pg_settings WHERE pending_restart),
+  'archive_command', current_setting('archive_command'),
   'hba_unread', (pg_stat_file(current_setting('hba_file'))).modification > pg_conf_load_time(),
   'hba_errors', (SELECT coalesce(json_agg(format('line %s: %s', line_number, error)), '[]')
                  FROM pg_hba_file_rules WHERE error IS NOT NULL))"""

@@ -51,6 +51,12 @@ def test_the_firewall_is_a_service_where_it_is_enabled(enabled, expected):
     assert [one for one in check_platform.services_of(platform, "lb1") if one == "firewall"] == expected
 
 
+@pytest.mark.parametrize(("backup", "expected"), [(["spare1"], []), (["lb1"], ["pgbackrest"]), ([], [])])
+def test_pgbackrest_is_a_service_where_a_host_keeps_backups(backup, expected):
+    platform = dataclasses.replace(PLATFORM, groups={**PLATFORM.groups, "backup": backup})
+    assert [one for one in check_platform.services_of(platform, "lb1") if one == "pgbackrest"] == expected
+
+
 @pytest.mark.parametrize(
     ("tags", "skipped", "names"),
     [
@@ -186,7 +192,9 @@ def test_the_table_of_the_playbook_says_the_same():
     # The last one comes back to the tokens, once all services have theirs.
     assert rows.pop() == {"service": "consul", "members": "consul_server", "part": "host_tokens"}
     assert [row["service"] for row in rows] == list(check_platform.GROUPS)
-    members = {row["service"]: tuple(part for part in row["members"].split(":") if part[0] != "!") for row in rows}
+    # A pattern that depends on the groups names first what it is where all of them are there.
+    patterns = {row["service"]: re.sub(r"^{{ '(.*?)' if .*", r"\1", row["members"]) for row in rows}
+    members = {name: tuple(part for part in one.split(":") if part[0] != "!") for name, one in patterns.items()}
     assert members == check_platform.GROUPS
 
 

@@ -123,6 +123,16 @@ def test_what_variables_change(host, variables, expected):
 
 
 @pytest.mark.parametrize(
+    ("host", "users"),
+    [("mon1", ("pg1", "pg2")), ("pg1", ("mon1",)), ("api1", None)],
+)
+def test_the_hosts_of_the_backups_come_to_each_other(host, users):
+    found = [rule for rule in rules_of(host, groups={"backup": ["mon1"]}) if rule.what == "pgBackRest"]
+    assert found == ([Rule("pgBackRest", (8432,), tuple(ADDRESS[name] for name in users))] if users else [])
+    assert not [rule for rule in rules_of(host) if rule.what == "pgBackRest"]
+
+
+@pytest.mark.parametrize(
     ("variables", "sources"),
     [({"firewall_ssh_from": ["10.0.0.0/8"]}, ("10.0.0.0/8", ADDRESS["mon1"])), ({}, None)],
 )
