@@ -112,12 +112,14 @@ def _trust(session: connection.Session, kept: Kept, owner: str) -> None:
     """
     strange = server.distrust(session, kept, owner)
     if strange:
-        raise Refused(
-            f"{kept.summary.label} is left alone, as {strange[0]} could run code with the rights of this session. "
-            "Name the role as owner if you trust it.",
-            code="untrusted",
-            strange=strange,
-        )
+        raise Refused(_untrusted(f"{kept.summary.label} is left alone", strange), code="untrusted", strange=strange)
+
+
+def _untrusted(what: str, strange: t.Sequence[str]) -> str:
+    return (
+        f"{what}, as {strange[0]} could run code with the rights of this session. Name the role as owner if you trust "
+        "it."
+    )
 
 
 def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[list[Kept], list[str]]:
@@ -137,10 +139,7 @@ def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[lis
         if not strange:
             trusted.append(server.known_now(session, one))
             continue
-        warnings.append(
-            f"The summary {one.summary.label} was passed over, as {strange[0]} could run code with the rights of this "
-            "session. Name the role as owner if you trust it."
-        )
+        warnings.append(_untrusted(f"The summary {one.summary.label} was passed over", strange))
     return trusted, warnings
 
 

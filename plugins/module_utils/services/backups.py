@@ -9,9 +9,10 @@ is missing, and ends with success whatever it finds (seen with 2.45).
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import re
 import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils import moments
 
 #: Segments of 16 MB in each of the files that a WAL position's upper half counts.
 _IN_FILE = 256
@@ -94,23 +95,23 @@ class Stanza:
                 {
                     "label": one.label,
                     "type": one.kind,
-                    "started": moment(one.started),
-                    "stopped": moment(one.stopped),
+                    "started": moments.text(one.started),
+                    "stopped": moments.text(one.stopped),
                     "size": one.size,
                     "stored": one.stored,
                     "broken": one.broken,
                 }
                 for one in self.backups
             ],
-            "windows": [{"earliest": moment(one.earliest), "latest": moment(one.latest)} for one in self.windows],
-            "gaps": [{**one._asdict(), "after": moment(one.after), "before": moment(one.before)} for one in self.gaps],
-            "archived": None if self.archived is None else moment(self.archived),
+            "windows": [
+                {"earliest": moments.text(one.earliest), "latest": moments.text(one.latest)} for one in self.windows
+            ],
+            "gaps": [
+                {**one._asdict(), "after": moments.text(one.after), "before": moments.text(one.before)}
+                for one in self.gaps
+            ],
+            "archived": None if self.archived is None else moments.text(self.archived),
         }
-
-
-def moment(seconds: int) -> str:
-    """Return a time as text, in UTC."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def number(segment: str) -> int:
@@ -252,7 +253,8 @@ def _lines(of: Stanza, now: int) -> t.Iterator[str]:
         yield f"{of.name}: no backup{', one is being taken' if of.running else ''}. pgBackRest says: {of.message}."
         return
     for window in of.windows:
-        yield f"{of.name}: can be restored to each moment from {_shown(window.earliest)} to {_shown(window.latest)}."
+        span = f"{moments.shown(window.earliest)} to {moments.shown(window.latest)}"
+        yield f"{of.name}: can be restored to each moment from {span}."
     if not of.windows:
         yield f"{of.name}: cannot be restored, as each backup lacks WAL that it needs."
     newest = max(of.backups, key=lambda one: one.stopped)
@@ -268,16 +270,12 @@ def _lines(of: Stanza, now: int) -> t.Iterator[str]:
         many = "1 segment" if gap.segments == 1 else f"{gap.segments} segments"
         where = gap.first if gap.segments == 1 else f"{gap.first} to {gap.last}"
         yield (
-            f"{of.name}: {many} of WAL missing ({where}), so that moments between {_shown(gap.after)} and "
+            f"{of.name}: {many} of WAL missing ({where}), so that moments between {moments.shown(gap.after)} and "
             "the next backup cannot be restored."
         )
     for backup in of.backups:
         if backup.broken:
             yield f"{of.name}: the backup {backup.label} has pages with wrong checksums, and does not count here."
-
-
-def _shown(seconds: int) -> str:
-    return moment(seconds).replace("T", " ").replace("Z", " UTC")
 
 
 def age(seconds: int) -> str:

@@ -294,11 +294,8 @@ def _of_host(platform: Platform, host: str, state: State) -> Faults:
     if state["configured_before"]:
         text = "/etc/pgbackrest.conf has stanzas of another's, which would not count any more beside this role's file"
         yield "other_archive", f"{text}; move what is needed and remove them there"
-    program, cluster = state["program"], platform.cluster_of(host)
-    clusters = (
-        list(platform.clusters.values()) if host == conf.repository_of(platform) else [cluster] if cluster else []
-    )
-    for one in clusters:
+    program = state["program"]
+    for one in conf.clusters_of(platform, host):
         version = conf.version_of(platform, one.members[0].name, one)
         if program and version >= 17 and _numbers(program) < _FOR_17:
             text = f"it has pgBackRest {program}, which knows no PostgreSQL {version} as the cluster {one.name} has it"

@@ -51,6 +51,12 @@ def repository_of(platform: Platform) -> str | None:
     return next(iter(platform.members(archiving.GROUP)), None)
 
 
+def clusters_of(platform: Platform, host: str) -> list[Cluster]:
+    """Return the clusters that pgBackRest on a host knows: all where the repository is, else the host's own."""
+    own = platform.cluster_of(host)
+    return list(platform.clusters.values()) if host == repository_of(platform) else [own] if own else []
+
+
 def port_of(platform: Platform, host: str) -> int:
     """Return the port of pgBackRest on a host."""
     return int(platform.value(host, "pgbackrest_port", 8432))
@@ -101,7 +107,7 @@ def sections(platform: Platform, host: str, own: int = 0) -> list[Section]:
 
     :param own: PostgreSQL's version on this host.
     """
-    repository, cluster = repository_of(platform), platform.cluster_of(host)
+    repository = repository_of(platform)
     keeps = host == repository
     shared: Options = {
         **(_of_repository(platform, host) if keeps else {}),
@@ -119,8 +125,9 @@ def sections(platform: Platform, host: str, own: int = 0) -> list[Section]:
     more = platform.value(host, "pgbackrest_settings", {})
     shared.update({str(name): value for name, value in more.items()} if isinstance(more, t.Mapping) else {})
     found = [Section("global", shared)]
-    kept = list(platform.clusters.values()) if keeps else [cluster] if cluster else []
-    return [*found, *(Section(archiving.stanza(one), _of_cluster(platform, host, one, keeps, own)) for one in kept)]
+    for one in clusters_of(platform, host):
+        found.append(Section(archiving.stanza(one), _of_cluster(platform, host, one, keeps, own)))
+    return found
 
 
 def _of_repository(platform: Platform, host: str) -> Options:
