@@ -120,8 +120,8 @@ end-to-end-lab: ## the lab, one service a VM: what can depend on that
 	@$(LAB) prepare
 	$(TIMED) end-to-end-lab env SCALEOUT_LAB=lab $(END_TO_END) -m 'not long_tier'
 
-labs: ## end-to-end-long, then end-to-end-lab, each removed when it is done
-	@$(MAKE) --no-print-directory end-to-end-long; long=$$?; $(LAB) down trio; \
+labs: ## end-to-end-long on a trio of its own, then end-to-end-lab, each removed when it is done
+	@$(LAB) up trio && $(MAKE) --no-print-directory end-to-end-long; long=$$?; $(LAB) down trio; \
 		$(MAKE) --no-print-directory end-to-end-lab; lab=$$?; $(LAB) down lab; exit $$((long + lab))
 
 production: ## the production example as it stands, on VMs of its own: from bare hosts until it is removed
