@@ -96,6 +96,8 @@ class Cluster:
     :param workload: what its servers do, as ``postgres_workload`` has it; None where the hosts say so themselves.
     :param settings: PostgreSQL's settings of every member.
     :param owners: who owns a database, where an application says so.
+    :param leader: the member that takes writes, as this run has found it; empty where it has not.
+    :param durability: ``available``, or ``durable`` for one that takes no write that a single member alone would have.
     """
 
     name: str
@@ -106,6 +108,8 @@ class Cluster:
     settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     owners: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     empty_shards: tuple[int, ...] = ()
+    leader: str = ""
+    durability: str = "available"
 
     @property
     def all_databases(self) -> tuple[str, ...]:
@@ -121,8 +125,11 @@ class Cluster:
 
 
 def leader_of(cluster: Cluster) -> Server:
-    """Return the member that takes writes: the first one, until failover makes it a question to the cluster."""
-    return cluster.members[0]
+    """Return the member that takes writes, as this run has found it.
+
+    A cluster that does not run yet begins with its first member; so does one of which no member answers.
+    """
+    return next((server for server in cluster.members if server.name == cluster.leader), cluster.members[0])
 
 
 def standbys_of(cluster: Cluster) -> tuple[Server, ...]:

@@ -24,9 +24,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.topology.invento
 )
 
 #: What a cluster may say in ``postgres_clusters``.
-KEYS = ("shards", "empty_shards", "databases", "workload", "settings")
+KEYS = ("shards", "empty_shards", "databases", "workload", "settings", "durability")
 #: Databases that every server has.
 SERVERS_OWN = ("postgres", "template0", "template1")
+DURABILITIES = ("available", "durable")
+#: The fact in which a member keeps who leads its cluster, as this run has found it.
+LEADER_FACT = "postgres_leader"
 WORKLOADS = ("web", "oltp", "dw", "desktop", "mixed")
 
 
@@ -192,7 +195,24 @@ class _Databases(Reader):
             self._workload(where, entry.get("workload")),
             self._settings(where, entry.get("settings")),
             empty_shards=empty,
+            leader=self._leader(members),
+            durability=self._durability(where, entry.get("durability")),
         )
+
+    def _leader(self, members: t.Sequence[Server]) -> str:
+        """Return the leader that the run has noted with the members."""
+        for server in members:
+            facts = self.platform.value(server.name, "ansible_facts", {})
+            if isinstance(facts, t.Mapping) and facts.get(LEADER_FACT):
+                return str(facts[LEADER_FACT])
+        return ""
+
+    def _durability(self, where: str, value: t.Any) -> str:
+        if value is None or value in DURABILITIES:
+            return str(value or DURABILITIES[0])
+        text = f"{where}: durability is {value!r}; choose one of {', '.join(DURABILITIES)}"
+        self.problem("unknown_durability", "", text)
+        return DURABILITIES[0]
 
     def _shards(self, where: str, key: str, value: t.Any) -> tuple[int, ...]:
         if value is None:
