@@ -32,6 +32,7 @@ MAKERS = {
     "consul_reader_token": _token,
     "postgres_replicator_password": _password,
     "postgres_patroni_password": _password,
+    "pgbouncer_password": _password,
     "reference_api_database_password": _password,
     "reference_api_queue_password": _password,
     "redis_password": _password,

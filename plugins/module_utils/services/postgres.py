@@ -310,9 +310,7 @@ def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t
     yield from _of_data(platform, host, cluster, state, f"{HOME}/{version}/main")
 
 
-def _of_data(
-    platform: Platform, host: str, cluster: Cluster, state: State, data: str
-) -> t.Iterator[tuple[str, str]]:
+def _of_data(platform: Platform, host: str, cluster: Cluster, state: State, data: str) -> t.Iterator[tuple[str, str]]:
     seen = state.get("patroni") or {}
     had_data = seen.get("joined") or (state["configured"] and not seen.get("configured"))
     if had_data and not state["initialised"] and not seen.get("cluster") and not _reclones(platform, host):

@@ -24,13 +24,14 @@ import json
 import os
 import pathlib
 import re
+import socket
 import sys
 import time
 import typing as t
 import urllib.parse
 
 #: PgBouncer's configuration includes it.
-DATABASES = pathlib.Path("/etc/pgbouncer/leader.ini")
+DATABASES = pathlib.Path("/var/lib/pgbouncer/leader.ini")
 
 #: Seconds that Consul may keep a question when nothing changes.
 WAIT_SECONDS = 60
@@ -109,7 +110,12 @@ class PgBouncer:
         self._sockets = sockets
 
     def reload(self) -> None:
-        """Take up the files."""
+        """Take up the files. A pooler that does not run takes them up when it starts."""
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as console:
+            try:
+                console.connect(f"{self._sockets}/.s.PGSQL.{self._port}")
+            except (FileNotFoundError, ConnectionRefusedError):
+                return
         self._rows("RELOAD")
 
     def hanging(self, address: str) -> list[str]:
