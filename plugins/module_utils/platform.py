@@ -147,6 +147,7 @@ class Database:
     :param cluster: the name of the PostgreSQL cluster on whose leader it is.
     :param user: the role that the application logs in as, and that acts as the owner; empty for the owner itself.
     :param previous_user: a role that may log in as well, while servers still run with its password.
+    :param one_host: whether the application is told of one server only, as its driver takes no list of them.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Database:
     cluster: str
     user: str = ""
     previous_user: str = ""
+    one_host: bool = False
 
     @property
     def login(self) -> str:

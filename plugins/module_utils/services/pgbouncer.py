@@ -105,7 +105,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "cluster": cluster.name,
         "databases": names,
         "server_port": postgres.PORT,
-        "replicas": {replica(name): name for name in names},
+        "locals": {local(name): name for name in names},
         "leader_file": LEADER_FILE,
         "settings": given,
         "hba": _hba(platform, host),
@@ -181,9 +181,9 @@ def needs_restart(given: t.Mapping[str, str], in_force: t.Mapping[str, str], fix
     return not in_force or any(name in fixed and in_force.get(name) != value for name, value in given.items())
 
 
-def replica(database: str) -> str:
-    """Return what the database of this host's own server is called, which is a replica's unless the host leads."""
-    return f"{database}_replica"
+def local(database: str) -> str:
+    """Return what a database of this host's own server is called, be that the leader's or a replica's."""
+    return f"{database}_local"
 
 
 def _of_secret(platform: Platform, host: str) -> t.Iterator[tuple[str, str]]:
