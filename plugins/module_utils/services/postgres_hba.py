@@ -31,7 +31,9 @@ def lines(platform: Platform, host: str, cluster: Cluster) -> list[str]:
     networks = platform.value(host, "postgres_allowed_networks", [])
     if not networks:
         networks = [platform.address(name) for name in sorted(platform.hosts)]
-    return [*found, *(_remote("all", "all", _network(str(network))) for network in networks)]
+    # Members' poolers come to the leader for whoever came to them.
+    networks = [*(server.host for server in cluster.members), *map(str, networks)]
+    return [*found, *(_remote("all", "all", _network(network)) for network in dict.fromkeys(networks))]
 
 
 def _local(user: str, method: str) -> str:

@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.estimate import Size
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap, Shard, ShardMap
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import Cluster, InvalidMap, Shard, ShardMap
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
 
 #: So many moves are spelled out in a message; the rest is counted.
