@@ -62,11 +62,13 @@ def problems(platform: Platform, host: str, cluster: Cluster) -> t.Iterator[Prob
 
 
 def _of_timing(host: str, timing: t.Mapping[str, t.Any]) -> t.Iterator[Problem]:
-    try:
-        ttl, loop, retry = (int(timing[name]) for name in ("ttl", "loop_wait", "retry_timeout"))
-    except (TypeError, ValueError):
-        yield Problem("invalid_input", host, f"postgres_patroni_settings has {dict(timing)!r}, not numbers of seconds")
-        return
+    given = {name: timing[name] for name in ("ttl", "loop_wait", "retry_timeout")}
+    for name, value in given.items():
+        if not str(value).isdigit():
+            text = f"postgres_patroni_settings has {value!r} as its {name}, which is not a number of seconds"
+            yield Problem("invalid_input", host, text)
+            return
+    ttl, loop, retry = (int(value) for value in given.values())
     if ttl < _TTL or loop < 1 or retry < 3 or loop + 2 * retry > ttl:
         text = (
             f"postgres_patroni_settings: ttl {ttl}, loop_wait {loop} and retry_timeout {retry} do not go together; ttl "
