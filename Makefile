@@ -14,7 +14,7 @@ END_TO_END := pytest -q -s --durations=12 tests/end_to_end
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit integration integration-long integration-bookworm kills kills-all \
-  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab labs production applications rolling upgrade soak-hosts soak-kills
+  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab labs loads rest production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,8 +56,14 @@ test-all: ## what `make test` leaves out: the lab, the other roles, applications
 	@$(LAB) prepare
 	@$(LAB) prepare bookworm
 	@echo 'Two parts at a time; each is printed when it ends, and one that fails keeps no other from showing what it does.'
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target labs production \
-		applications integration-long molecule-data molecule-long upgrade cores api
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target loads rest
+
+# Not beside each other: where a machine is at its end, requests fail that would not, and the tests count them.
+loads: ## what sends requests to VMs of its own, one after the other: labs production applications upgrade
+	@$(MAKE) --no-print-directory --keep-going --jobs=1 labs production applications upgrade
+
+rest: ## what of test-all sends no load, one after the other
+	@$(MAKE) --no-print-directory --keep-going --jobs=1 integration-long molecule-data molecule-long cores api
 
 unit: ## planners: tables and properties
 	@$(LAB) env

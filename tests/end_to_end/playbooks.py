@@ -102,7 +102,9 @@ def run(*command: str, log: str, as_json: bool = True, folder: Path = ROOT, **en
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / f"{log}.log"
-    told = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl"} if as_json else {"ANSIBLE_NOCOLOR": "1"}
+    # By a task's options the tests name what it changed; ansible-core 2.21 keeps them to itself unless it is asked.
+    as_lines = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.jsonl", "ANSIBLE_INJECT_INVOCATION": "true"}
+    told = as_lines if as_json else {"ANSIBLE_NOCOLOR": "1"}
     begin = time.monotonic()
     with path.open("w") as output:
         done = subprocess.run(
