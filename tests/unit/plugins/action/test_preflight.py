@@ -158,8 +158,8 @@ def test_an_application_of_the_role_app_gets_its_settings_without_its_secrets(pr
     assert settings["environment"] == {
         "A": "192.0.2.3",
         "B": 2,
-        "PGHOST": "192.0.2.11",
-        "PGPORT": 5432,
+        "PGHOST": "192.0.2.11,192.0.2.12",
+        "PGPORT": "5432,6432",
         "PGDATABASE": "shop",
         "PGUSER": "shop",
     }
