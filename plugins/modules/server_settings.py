@@ -114,9 +114,9 @@ notes:
     Then C(work_mem) is computed for these. The memory is rounded down to a multiple of 256 MB first, so that a new
     kernel does not ask for a restart of the server. The profile does not know how large the disk is. See to
     C(max_wal_size) where it is small.
-  - With O(patroni_host), what C(postgresql.auto.conf) of the server has under a listed name is reset, as it would always
-    win. A name that the configuration file of the server's member has with another value is refused, as that wins too.
-    Run the task for each member, or keep such lines out.
+  - With O(patroni_host), what C(postgresql.auto.conf) of the server has under a listed name is reset, as it would
+    always win. A name that the configuration file of the server's member has with another value is refused, as that
+    wins too. Run the task for each member, or keep such lines out.
   - C(ALTER SYSTEM) works on a standby as well, and concerns only that standby. O(overrides) cannot change there.
   - A setting of an extension, such as C(pg_stat_statements.track), is known to the server only when the library is
     loaded. Set C(shared_preload_libraries) first, restart, then set it.
