@@ -30,7 +30,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "patroni_timeout": {"type": "float", "default": 10.0},
     "patroni_ca_file": {"type": "path"},
     "patroni_cert_file": {"type": "path"},
-    "patroni_key_file": {"type": "path"},
+    "patroni_key_file": {"type": "path", "no_log": False},
     "patroni_validate_certs": {"type": "bool", "default": True},
 }
 
