@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.scaleout.platform.plugins.module_utils import patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import AlterSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
@@ -23,6 +24,8 @@ OPTIONS = {
     "guard_action": "report",
     "lost_action": "refuse",
     "timeout": 60,
+    **{name: option.get("default") for name, option in patroni.ARGUMENTS.items()},
+    "patroni_slot": "permanent",
 }
 
 
@@ -34,6 +37,8 @@ OPTIONS = {
         ({"pattern": "a*"}, "pattern"),
         ({"guard_action": "drop"}, "guard_action"),
         ({"login_port": 0}, "login_port"),
+        ({"patroni_slot": "ignored"}, "patroni_slot"),
+        ({"patroni_host": "127.0.0.1", "patroni_port": 0}, "patroni_port"),
     ],
 )
 def test_m9_numbers_and_combinations_that_are_none(options, option):

@@ -215,6 +215,7 @@ def test_m6_what_is_gone_already_need_not_be_dropped():
 )
 def test_m6_what_is_there_already_need_not_be_created(slot, done):
     row = {"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "postgres"}
+    row["confirmed_flush_lsn"] = "0/1"
     exists = Refused("replication slot already exists", code="refused", sqlstate="42710")
     session = Session(fails={"a": exists}, rows=[] if slot is None else [{**row, **slot}])
     if done:
