@@ -124,6 +124,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "cluster": cluster.name,
         "leads": leads,
         "leader": (seen.get("cluster") or {}).get("leader") or "",
+        "restart_pending": any(one.get("pending_restart") for one in _members(seen)),
         "data": f"{HOME}/{version}/main",
         "workload": cluster.workload or platform.value(host, "postgres_workload", "web"),
         "settings": settings,
@@ -282,6 +283,11 @@ def adopts(host: str, cluster: Cluster, state: State) -> str:
     if (state.get("patroni") or {}).get("configured") or not (state.get("initialised") and state.get("used")):
         return ""
     return "replica" if state.get("standby_signal") else "leader"
+
+
+def _members(seen: State) -> list[State]:
+    """Return the members of the cluster as Patroni sees them."""
+    return list(((seen.get("cluster") or {}).get("members") or {}).values())
 
 
 def _is_copying(host: str, seen: State) -> bool:
