@@ -225,13 +225,17 @@ def declared_limits(platform: Platform, host: str, cluster: Cluster) -> dict[str
     return {name: UNSET[name] if value is None else value for name, value in given.items()}
 
 
-def _memory(platform: Platform, host: str, cluster: Cluster, state: State) -> int:
-    """Return the bytes that the smallest member has, as any may lead; 0 where that is not known."""
-    given = platform.value(host, "postgres_memory", "")
+def _memory(platform: Platform, host: str, cluster: Cluster, state: State) -> str:
+    """Return what the operator says that a server may use, else what the smallest member has, as any may lead.
+
+    Empty where that is not known.
+    """
+    given = str(platform.value(host, "postgres_memory", ""))
     if given:
-        return 0
+        return given
     sizes = [_state_of(platform, one.name).get("memory") for one in cluster.members if one.name != host]
-    return min((int(size) for size in [*sizes, state.get("memory")] if size), default=0)
+    least = min((int(size) for size in [*sizes, state.get("memory")] if size), default=0)
+    return f"{least // 1024**2}MB" if least else ""
 
 
 def _databases(platform: Platform, host: str, cluster: Cluster) -> list[dict[str, str]]:

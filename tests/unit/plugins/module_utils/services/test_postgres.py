@@ -418,15 +418,14 @@ def test_what_patroni_takes_over(state, adopted):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "memory"),
-    [((4, 2), 2), ((2, 4), 2), ((4, None), 4), ((0, 0), 0)],
+    ("sizes", "memory"), [((4, 2), "2048MB"), ((2, 4), "2048MB"), ((4, None), "4096MB"), ((0, 0), "")]
 )
 def test_a_cluster_has_the_memory_of_its_smallest_member(sizes, memory):
     mine, its = sizes
-    made = platform({"pg1r": {"__postgres": {"state": {**REPLICA, "memory": its}}}} if its is not None else {})
-    assert postgres.wanted(made, "pg1", {**STATE, "memory": mine})["memory"] == memory
-    made = platform({"pg1": {"postgres_memory": "4GB"}})
-    assert postgres.wanted(made, "pg1", {**STATE, "memory": mine})["memory"] == 0
+    changes = {"pg1r": {"__postgres": {"state": {**REPLICA, "memory": its * 2**30}}}} if its is not None else {}
+    assert postgres.wanted(platform(changes), "pg1", {**STATE, "memory": mine * 2**30})["memory"] == memory
+    made = platform({"pg1": {"postgres_memory": "3GB"}})
+    assert postgres.wanted(made, "pg1", {**STATE, "memory": mine * 2**30})["memory"] == "3GB"
 
 
 @pytest.mark.parametrize(("state", "copies"), [("creating replica", True), ("streaming", False), ("starting", False)])
