@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import typing as t
+import urllib.parse
 
 from ansible_collections.scaleout.platform.plugins.module_utils import http_client
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
@@ -53,6 +54,7 @@ class Member(t.NamedTuple):
     :param timeline: None while it does not run.
     :param lag: bytes that a replica is behind its leader; None for the leader, and where it is not known.
     :param pending_restart: whether a setting waits for its restart.
+    :param api: where its own REST API is, as a URL.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Member(t.NamedTuple):
     lag: int | None = None
     pending_restart: bool = False
     tags: t.Mapping[str, t.Any] = {}
+    api: str = ""
 
     @property
     def leads(self) -> bool:
@@ -110,6 +113,7 @@ class Patroni:
         tls: t.Any = None,
     ) -> None:
         self._http = http_client.HttpClient("Patroni", "patroni", host, port, timeout, tls)
+        self._timeout, self._tls = timeout, tls
         self._headers = {"Content-Type": "application/json"}
         if user:
             login = base64.b64encode(f"{user}:{password or ''}".encode()).decode()
@@ -137,6 +141,24 @@ class Patroni:
             options["patroni_timeout"],
             tls,
         )
+
+    def beside(self, member: Member, timeout: float | None = None) -> Patroni:
+        """Return a client of another member, who is the same to it as this one; TLS stays as it is.
+
+        :param timeout: another one.
+
+        :raises Stranger: the cluster does not say where the member is.
+        """
+        try:
+            place = urllib.parse.urlsplit(member.api)
+            host, port = place.hostname, place.port
+        except ValueError:
+            host = port = None
+        if not host or not port:
+            raise self._stranger()
+        other = Patroni(host, port, timeout=timeout or self._timeout, tls=self._tls)
+        other._headers = self._headers
+        return other
 
     def cluster(self) -> Cluster:
         """Return the cluster's members as this one sees them.
@@ -170,8 +192,9 @@ class Patroni:
         self._tell("POST", "/reload", {}, accepted=(200, 202))
 
     def restart(self, timeout: float | None = None) -> str:
-        """Restart this member's PostgreSQL, and return what Patroni says about it.
+        """Restart this member's PostgreSQL, and return what Patroni says about it; no answer comes before it is done.
 
+        :param timeout: seconds that it may take; a leader that takes longer loses the lead.
         :raises Refused: it did not restart.
         """
         body = {} if timeout is None else {"timeout": timeout}
@@ -245,4 +268,5 @@ def _member(fields: t.Mapping[str, t.Any]) -> Member:
         lag if isinstance(lag, int) else None,
         bool(fields.get("pending_restart")),
         fields.get("tags") or {},
+        str(fields.get("api_url") or ""),
     )
