@@ -22,6 +22,7 @@ author:
 extends_documentation_fragment:
   - scaleout.platform.patroni
   - scaleout.platform.attributes
+  - scaleout.platform.attributes.action_group_patroni
   - scaleout.platform.attributes.planned
 options:
   patroni_host:

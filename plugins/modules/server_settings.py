@@ -29,8 +29,16 @@ extends_documentation_fragment:
   - scaleout.platform.postgres.client
   - scaleout.platform.patroni
   - scaleout.platform.attributes
-  - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
+attributes:
+  action_group:
+    description:
+      - Use C(group/scaleout.platform.postgres) and C(group/scaleout.platform.patroni) in C(module_defaults) to set
+        defaults for this module.
+    support: full
+    membership:
+      - scaleout.platform.postgres
+      - scaleout.platform.patroni
 options:
   settings:
     description:
@@ -127,6 +135,7 @@ notes:
   - For O(overrides), the user needs to own the database, to be the role or to administer it, and to have C(SET) on
     settings that only a superuser may change.
 seealso:
+  - module: scaleout.platform.cluster_restart
   - module: community.postgresql.postgresql_set
     description: Changes one setting a task.
   - name: ALTER SYSTEM
@@ -372,6 +381,7 @@ take_back:
   description:
     - With O(patroni_host), what the dynamic configuration had under the names that changed, null where it had nothing.
       Values with a secret in them are left out.
+    - It is what O(scaleout.platform.cluster_restart#module:take_back) takes.
   returned: success
   type: dict
   sample: {max_connections: 200, work_mem: null}

@@ -27,7 +27,7 @@ from tests.unit import postgres_server
 USER, PASSWORD = "patroni", "Rest: pass'word"
 SCOPE = "unit"
 #: Seconds that a cluster may take to be as it is waited for; on a busy machine each step may.
-PATIENCE = 90
+PATIENCE = 240
 
 
 @contextlib.contextmanager
@@ -154,7 +154,11 @@ class Cluster:
             "loop_wait": 1,
             "retry_timeout": 5,
             "primary_start_timeout": 0,
-            "postgresql": {"use_pg_rewind": False, "parameters": {**settings, "wal_level": "logical"}},
+            "postgresql": {
+                "use_pg_rewind": False,
+                # A replica asks again soon.
+                "parameters": {**settings, "wal_level": "logical", "wal_retrieve_retry_interval": "200ms"},
+            },
             **self._dynamic,
         }
         raft = {"self_addr": f"127.0.0.1:{ports['raft']}", "data_dir": str(self.folder / f"{name}-raft")}

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils import patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 
@@ -33,31 +32,38 @@ class NotWhole(ScaleoutError):
 class Seen(t.NamedTuple):
     """A member as the cluster and the member itself see it.
 
+    :param state: such as ``running``, ``streaming`` or ``start failed``.
+    :param serves: whether that is a state in which it takes writes, or follows who does.
+    :param synchronous: whether the leader waits for its answer to a commit.
+    :param lag: bytes that it is behind its leader; None where that is not known.
+    :param may_lead: whether its configuration allows it.
     :param answers: whether its own Patroni does.
     :param started: when its PostgreSQL was started, in Patroni's spelling; None while it does not run.
+    :param received: the end of the WAL that it has, as a number; what it has written where it leads.
+    :param replayed: the same for the WAL that it has replayed.
     :param reasons: names of the settings that wait for its restart, each with what is in force and what is to be; empty
         where Patroni is older than 4.0 and only says that something waits.
     """
 
-    member: patroni.Member
+    name: str
+    leads: bool
+    state: str
+    serves: bool
+    timeline: int | None
+    lag: int | None = None
+    synchronous: bool = False
+    may_lead: bool = True
     answers: bool = True
     started: str | None = None
+    received: int = 0
+    replayed: int = 0
     pending: bool = False
     reasons: t.Mapping[str, tuple[str, str]] = {}
 
     @property
-    def name(self) -> str:
-        """The member's name."""
-        return self.member.name
-
-    @property
     def runs(self) -> bool:
         """Whether its PostgreSQL serves, as its leader or behind one."""
-        return (
-            self.answers
-            and self.started is not None
-            and self.member.state in (("running",) if self.member.leads else patroni.FOLLOWING)
-        )
+        return self.answers and self.started is not None and self.serves
 
     @property
     def falling(self) -> frozenset[str]:
@@ -86,7 +92,7 @@ class View(t.NamedTuple):
     @property
     def leader(self) -> Seen | None:
         """The member that leads."""
-        return next((seen for seen in self.members if seen.member.leads), None)
+        return next((seen for seen in self.members if seen.leads), None)
 
     def of(self, name: str) -> Seen | None:
         """Return a member by its name."""
@@ -109,6 +115,7 @@ class Step(t.NamedTuple):
     :param trial: whether a failure is taken back.
     :param if_pending: whether it is left out when nothing waits for the member's restart any more.
     :param keeps: settings that may wait for a restart afterwards; None is any.
+    :param replays: whether the others have to replay what it says at its start: there they learn of lower limits.
     """
 
     action: str
@@ -117,6 +124,7 @@ class Step(t.NamedTuple):
     trial: bool = False
     if_pending: bool = False
     keeps: frozenset[str] | None = frozenset()
+    replays: bool = False
 
     def facts(self) -> dict[str, t.Any]:
         """The step as the module returns it."""
@@ -143,11 +151,11 @@ def steps(view: View, wanted: Wanted) -> tuple[Step, ...]:
         for seen in view.members
         if (wanted.members is None or seen.name in wanted.members) and (seen.pending or not wanted.only_pending)
     ]
-    leader = next((seen for seen in chosen if seen.member.leads), None)
+    leader = next((seen for seen in chosen if seen.leads), None)
     # Who answers for the leader's commits comes later, so that another may answer for them then.
     replicas = sorted(
-        (seen for seen in chosen if not seen.member.leads),
-        key=lambda seen: (seen.member.role in patroni.SYNCHRONOUS, seen.name),
+        (seen for seen in chosen if not seen.leads),
+        key=lambda seen: (seen.synchronous, seen.name),
     )
     kept = view.leader.falling if view.leader else frozenset()
     first = [_replica(seen, kept) for seen in replicas if not (kept and seen.only_falls)]
@@ -200,9 +208,9 @@ def missing(view: View, without: str | None = None) -> list[str]:
         if not seen.answers:
             found.append(f"{seen.name}: its Patroni does not answer")
         elif not seen.runs:
-            found.append(f"{seen.name} does not run" if seen.started is None else f"{seen.name} is {seen.member.state}")
-        elif seen.member.timeline is None or seen.member.timeline != leader.member.timeline:
-            found.append(f"{seen.name} is on timeline {seen.member.timeline}, not {leader.member.timeline}")
+            found.append(f"{seen.name} does not run" if seen.started is None else f"{seen.name} is {seen.state}")
+        elif seen.timeline is None or seen.timeline != leader.timeline:
+            found.append(f"{seen.name} is on timeline {seen.timeline}, not {leader.timeline}")
     return found
 
 
@@ -216,13 +224,26 @@ def check_whole(view: View, without: str) -> None:
         raise NotWhole(f"{without} does not restart now: {'; '.join(found)}.", member=without, missing=found)
 
 
-def back(view: View, step: Step, started: str | None) -> bool:
-    """Whether a member has restarted, and the cluster is whole again.
+def end_of_wal(view: View, step: Step, started: str | None) -> int | None:
+    """What all members have to reach once a member has restarted; None as long as it has not, or none leads.
 
     :param started: when its PostgreSQL was started before.
     """
+    seen, leader = view.of(step.member), view.leader
+    if seen is None or seen.started in (None, started) or leader is None or not leader.runs:
+        return None
+    return leader.received
+
+
+def back(view: View, step: Step, reach: int) -> bool:
+    """Whether the cluster is whole after a member's restart. That a replica streams is believed when it has the WAL.
+
+    :param reach: what :func:`end_of_wal` was.
+    """
     seen = view.of(step.member)
-    if seen is None or seen.started in (None, started) or missing(view):
+    if seen is None or missing(view):
+        return False
+    if any((each.replayed if step.replays else max(each.received, each.replayed)) < reach for each in view.members):
         return False
     return not seen.pending or step.keeps is None or (bool(seen.reasons) and set(seen.reasons) <= step.keeps)
 
@@ -230,26 +251,20 @@ def back(view: View, step: Step, started: str | None) -> bool:
 def failed(view: View, name: str) -> bool:
     """Whether a member does not run, and is not about to."""
     seen = view.of(name)
-    return seen is None or (seen.answers and seen.started is None and seen.member.state not in _STARTING)
+    return seen is None or (seen.answers and seen.started is None and seen.state not in _STARTING)
 
 
 def candidates(view: View) -> list[str]:
     """Which replicas may lead now, the best first: near, allowed to, and of those that answer for commits if any do."""
     leader = view.leader
     ready = [
-        seen.member
+        (seen.lag, seen.name, seen.synchronous)
         for seen in view.members
-        if leader
-        and seen.runs
-        and not seen.member.leads
-        and not seen.member.tags.get("nofailover")
-        and seen.member.timeline == leader.member.timeline
-        and seen.member.lag is not None
-        and seen.member.lag <= LAG
+        if leader and seen.runs and not seen.leads and seen.may_lead and seen.timeline == leader.timeline
+        if seen.lag is not None and seen.lag <= LAG
     ]
-    synchronous = any(seen.member.role in patroni.SYNCHRONOUS for seen in view.members)
-    able = [member for member in ready if not synchronous or member.role in patroni.SYNCHRONOUS]
-    return [member.name for member in sorted(able, key=lambda member: (member.lag, member.name))]
+    waited_for = any(seen.synchronous for seen in view.members)
+    return [name for _lag, name, synchronous in sorted(ready) if synchronous or not waited_for]
 
 
 def _replica(seen: Seen, kept: frozenset[str]) -> Step:
@@ -270,7 +285,7 @@ def _leader(leader: Seen, view: View, wanted: Wanted) -> list[Step]:
         limits = ", ".join(sorted(leader.rising))
         reason = f"are without {', '.join(behind)}, who would stop replaying: more of {limits} counts there first"
         raise InvalidInput("members", list(wanted.members or ()), reason)
-    in_place = Step(RESTART, leader.name, leads=True)
+    in_place = Step(RESTART, leader.name, leads=True, replays=bool(leader.falling) or _unknown(leader))
     if not wanted.switch_over_first or len(view.members) == 1 or leader.falling:
         return [in_place]
     # Handing over the lead restarts its PostgreSQL, so that often nothing is left to do.

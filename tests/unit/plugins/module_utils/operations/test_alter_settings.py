@@ -152,6 +152,17 @@ def test_texts_and_lists_arrive_as_they_are_meant(cluster, sql):
     assert _run(cluster, dict.fromkeys(wanted)).changed
 
 
+def test_a_profile_goes_there_and_overrides_to_their_database(cluster, sql):
+    overrides = [{"database": "postgres", "role": None, "settings": {"lock_timeout": "3s"}}]
+    options = {"overrides": overrides, "profile": "computed", "memory": "1GB", "cores": 2}
+    plan = _plan(cluster, {"max_connections": 50}, **options)
+    assert plan.after["dynamic_configuration"]["shared_buffers"] == "256MB"
+    assert "max_connections" not in plan.after["dynamic_configuration"]
+    _run(cluster, {}, overrides=overrides)
+    assert sql.one("SELECT setconfig FROM pg_db_role_setting") == ["lock_timeout=3s"]
+    assert not _run(cluster, {}, overrides=overrides).changed
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
