@@ -176,7 +176,8 @@ options:
       - V(ignored) writes it to C(ignore_slots). Patroni leaves the slot alone, and it stays on its server, so that it
         is on none that can be written to after a failover.
       - Slots of Patroni's members are left to Patroni. A task that names one is refused, O(exclusive) leaves them
-        alone, and so does the guard, with a warning.
+        alone, and so does the guard, with a warning. Physical slots that are not registered may be those of members
+        that are away, so only a task that names one drops it.
       - Needs O(patroni_host).
     type: str
     choices: [permanent, ignored]

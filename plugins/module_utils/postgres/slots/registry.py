@@ -110,8 +110,9 @@ class Registry:
                 slot,
                 patroni=kind,
                 member=self.members[name] if kind == MEMBER else None,
-                # The slot of a member that is away has left the list of members, and is kept for member_slots_ttl.
-                spared=kind == MEMBER or (kind is None and slot.slot_type == "physical" and not in_recovery),
+                # A member that is away has left the list of members, and its slot is kept for member_slots_ttl. Others
+                # that are not known do not last: Patroni looks at the slots after each start of a server.
+                spared=kind == MEMBER or (kind is None and slot.slot_type == "physical"),
                 synced=slot.synced or (in_recovery and kind == PERMANENT),
             )
         return marked

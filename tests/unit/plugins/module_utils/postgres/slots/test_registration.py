@@ -5,8 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from patroni.dcs import slot_name_from_member_name
+from patroni.utils import patch_config
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
@@ -205,6 +210,44 @@ def test_the_name_of_a_members_slot(member, slot):
     assert slot_of(member) == slot
 
 
+@given(st.text(max_size=80))
+def test_patroni_calls_a_members_slot_the_same(member):
+    assert slot_of(member) == slot_name_from_member_name(member)
+
+
+NAMES = st.sampled_from("abcd")
+LOGICAL = {"type": "logical", "database": "app", "plugin": "pgoutput"}
+PERMANENT_SLOTS = st.dictionaries(NAMES, st.sampled_from([{"type": "physical"}, LOGICAL, {}, {"extra": 1}]), max_size=3)
+MATCHERS = st.lists(
+    st.sampled_from(
+        [{"name": "a"}, {"name": "b", **LOGICAL}, {"plugin": "wal2json"}, {"name": "c", "type": "physical"}]
+    ),
+    max_size=3,
+)
+KINDS = st.sampled_from(["permanent", "ignored", None])
+ENTRIES = st.dictionaries(NAMES, st.tuples(KINDS, st.booleans()))
+
+
+@given(PERMANENT_SLOTS, MATCHERS, ENTRIES)
+def test_patroni_takes_what_it_is_told(permanent, matchers, told):
+    settings = {"ttl": 20, "slots": permanent, "ignore_slots": matchers}
+    ours = {
+        name: Slot(name, "logical", "pgoutput", "app") if logical else Slot(name, "physical")
+        for name, (_kind, logical) in told.items()
+    }
+    before = Registry.of(settings)
+    changes = before.changes(before.told(Entry.of(ours[name], told[name][0]) for name in told))
+    after = json.loads(json.dumps(settings))
+    patch_config(after, json.loads(json.dumps(changes)))
+    known = Registry.of(after)
+    assert {name: known.kind(slot) for name, slot in ours.items()} == {name: kind for name, (kind, _) in told.items()}
+    assert not known.changes(known.told(Entry.of(ours[name], told[name][0]) for name in told))
+    assert {name: value for name, value in after.get("slots", {}).items() if name not in told} == {
+        name: value for name, value in permanent.items() if name not in told
+    }
+    assert after["ttl"] == 20
+
+
 REPLICA = {"in_recovery": True}
 UNASKED = {"known": None, "by_patroni": True}
 
@@ -265,7 +308,6 @@ def test_exclusive_on_a_replica_keeps_the_leaders_registrations():
     assert list(planned({"name": "kept"}, exclusive="*", **REPLICA).actions) == [
         Drop("left"),
         Drop("logical_odd"),
-        Drop("odd"),
     ]
 
 
@@ -286,7 +328,7 @@ def test_the_guard_leaves_what_is_patronis_and_says_what_to_do():
 
 def test_the_guard_drops_on_a_replica_what_was_left_there():
     plan = planned(limits=LIMITS, **REPLICA)
-    assert list(plan.actions)[:-1] == [Drop(name, spare=True) for name in ("left", "logical_odd", "odd")]
+    assert list(plan.actions)[:-1] == [Drop(name, spare=True) for name in ("left", "logical_odd")]
     kept = {row["name"]: row["reason"] for row in plan.result["guard"]["slots"] if row["choice"] == "kept"}
     assert kept["read"] == kept["kept"] == "it is the copy of the primary's"
 
