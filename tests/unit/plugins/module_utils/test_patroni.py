@@ -28,7 +28,8 @@ def cluster():
 
 
 def _client(cluster, name, **more):
-    return Patroni.from_options(cluster.options(name, **more))
+    # A restart and a switchover are answered when they are done, which takes long on a busy machine.
+    return Patroni.from_options(cluster.options(name, **{"patroni_timeout": 90.0, **more}))
 
 
 def test_every_member_says_who_leads(cluster):
