@@ -74,6 +74,17 @@ attributes:
       - scaleout.platform.postgres
 """
 
+    # A module that takes the options which say how to reach Patroni.
+    ACTION_GROUP_PATRONI = r"""
+options: {}
+attributes:
+  action_group:
+    description: Use C(group/scaleout.platform.patroni) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - scaleout.platform.patroni
+"""
+
     # A module that takes the options which say how to reach Consul.
     ACTION_GROUP_CONSUL = r"""
 options: {}

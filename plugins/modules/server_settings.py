@@ -18,14 +18,27 @@ description:
   - Names that the server does not know and values that it would refuse stop the task before anything is changed,
     with the server's own bounds in the message.
   - The module never restarts a server. It returns which settings need that, and why.
+  - With O(patroni_host), O(settings) and O(profile) go to C(postgresql.parameters) of Patroni's dynamic configuration,
+    which all members of a cluster share, in one request instead of C(ALTER SYSTEM). The module connects to one server
+    all the same. Its bounds are those that values are checked against, as Patroni accepts any value, and it waits until
+    that server has the values in force, or they wait for its restart.
 author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
   - scaleout.platform.postgres.client
+  - scaleout.platform.patroni
   - scaleout.platform.attributes
-  - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
+attributes:
+  action_group:
+    description:
+      - Use C(group/scaleout.platform.postgres) and C(group/scaleout.platform.patroni) in C(module_defaults) to set
+        defaults for this module.
+    support: full
+    membership:
+      - scaleout.platform.postgres
+      - scaleout.platform.patroni
 options:
   settings:
     description:
@@ -34,7 +47,9 @@ options:
         C(shared_preload_libraries) it may be a list.
       - V(null) resets the setting, so that the configuration file or the server's default applies again.
       - What is on the server's command line takes precedence over the files. The same value is accepted, another one is
-        refused.
+        refused. With O(patroni_host), those that Patroni gives there, such as C(max_connections), are set like others.
+      - With O(patroni_host), V(null) removes the name from the dynamic configuration. Those that Patroni gives on the
+        command line then have Patroni's own default.
     type: dict
     default: {}
   overrides:
@@ -99,7 +114,7 @@ options:
   reload:
     description:
       - Whether values that need no restart are put in force now.
-      - With V(false) the values are written only.
+      - With V(false) the values are written only. Patroni always reloads, so it does not go with O(patroni_host).
     type: bool
     default: true
 notes:
@@ -107,6 +122,9 @@ notes:
     Then C(work_mem) is computed for these. The memory is rounded down to a multiple of 256 MB first, so that a new
     kernel does not ask for a restart of the server. The profile does not know how large the disk is. See to
     C(max_wal_size) where it is small.
+  - With O(patroni_host), what C(postgresql.auto.conf) of the server has under a listed name is reset, as it would
+    always win. A name that the configuration file of the server's member has with another value is refused, as that
+    wins too. Run the task for each member, or keep such lines out.
   - C(ALTER SYSTEM) works on a standby as well, and concerns only that standby. O(overrides) cannot change there.
   - A setting of an extension, such as C(pg_stat_statements.track), is known to the server only when the library is
     loaded. Set C(shared_preload_libraries) first, restart, then set it.
@@ -117,6 +135,7 @@ notes:
   - For O(overrides), the user needs to own the database, to be the role or to administer it, and to have C(SET) on
     settings that only a superuser may change.
 seealso:
+  - module: scaleout.platform.cluster_restart
   - module: community.postgresql.postgresql_set
     description: Changes one setting a task.
   - name: ALTER SYSTEM
@@ -187,6 +206,18 @@ EXAMPLES = r"""
       log_min_duration_statement:
   become: true
   become_user: postgres
+
+- name: Settings that all members of a Patroni cluster share
+  scaleout.platform.server_settings:
+    patroni_host: "{{ ansible_facts.default_ipv4.address }}"
+    patroni_user: patroni
+    patroni_password: "{{ patroni_rest_password }}"
+    settings:
+      max_connections: 300
+      work_mem: 16MB
+  become: true
+  become_user: postgres
+  register: settings
 
 - name: Over the network, with the server's certificate checked
   scaleout.platform.server_settings:
@@ -333,8 +364,30 @@ reloaded:
   returned: success
   type: bool
   sample: true
+written_to:
+  description:
+    - Where O(settings) and O(profile) are written; V(auto_conf) is the server's C(postgresql.auto.conf),
+      V(dynamic_configuration) is Patroni's.
+  returned: success
+  type: str
+  sample: dynamic_configuration
+reset_in_auto_conf:
+  description: With O(patroni_host), the listed settings that were taken out of the server's C(postgresql.auto.conf).
+  returned: success
+  type: list
+  elements: str
+  sample: [work_mem]
+take_back:
+  description:
+    - With O(patroni_host), what the dynamic configuration had under the names that changed, null where it had nothing.
+      Values with a secret in them are left out.
+    - It is what O(scaleout.platform.cluster_restart#module:take_back) takes.
+  returned: success
+  type: dict
+  sample: {max_connections: 200, work_mem: null}
 """
 
+from ansible_collections.scaleout.platform.plugins.module_utils import patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_settings import (
     AlterSettings,
@@ -349,6 +402,7 @@ def main() -> None:
         lambda module: AlterSettings.of(module.params),
         dict(
             connection.ARGUMENT_SPEC,
+            **patroni.ARGUMENTS,
             settings={"type": "dict", "default": {}},
             overrides={
                 "type": "list",

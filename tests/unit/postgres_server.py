@@ -46,14 +46,14 @@ def programs():
     return found[-1].parent
 
 
-def _as_user():
+def as_user():
     """Return the words that run a program as someone other than root, whom PostgreSQL refuses; and who that is."""
     if os.geteuid() != 0:
         return [], getpass.getuser()
     return ["runuser", "-u", "postgres", "--"], "postgres"
 
 
-def _base():
+def base():
     """Return the folder for data: memory, where the machine has some."""
     memory = pathlib.Path("/dev/shm")
     return str(memory) if memory.is_dir() and os.access(memory, os.W_OK) else None
@@ -66,10 +66,10 @@ def running(**settings):
     :param settings: of postgresql.conf, beside or instead of :data:`SETTINGS`.
     """
     bin_folder = programs()
-    prefix, user = _as_user()
+    prefix, user = as_user()
     if prefix and (not shutil.which("runuser") or user not in {one.pw_name for one in pwd.getpwall()}):
         pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it as")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="scaleout-pg-", dir=_base()))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="scaleout-pg-", dir=base()))
     try:
         if prefix:
             shutil.chown(folder, user)
@@ -119,9 +119,9 @@ class Server:
         return name
 
     @contextlib.contextmanager
-    def connect(self, database, user="postgres"):
+    def connect(self, database, user="postgres", port=5432):
         """A connection in autocommit, of the test's own; yields a :class:`Client`."""
-        client = Client(psycopg2.connect(host=str(self.folder), dbname=database, user=user))
+        client = Client(psycopg2.connect(host=str(self.folder), port=port, dbname=database, user=user))
         try:
             yield client
         finally:

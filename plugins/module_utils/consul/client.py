@@ -9,13 +9,12 @@ It speaks what Consul 1.8 knew already.
 from __future__ import annotations
 
 import base64
-import http.client
 import json
-import socket
 import ssl
 import typing as t
 import urllib.parse
 
+from ansible_collections.scaleout.platform.plugins.module_utils import http_client
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     Denied,
     InvalidInput,
@@ -26,6 +25,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.http_client import HttpClient
 
 #: The options of every module that talks to Consul; ``doc_fragments/consul.py`` documents them.
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -37,9 +37,6 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "consul_ca_file": {"type": "path"},
     "consul_validate_certs": {"type": "bool", "default": True},
 }
-
-#: In seconds. Sockets refuse what is very much longer, and what is no number at all.
-_LONGEST_TIMEOUT = 86400
 
 #: So much of what Consul says about an error is passed on.
 _REASON_LENGTH = 200
@@ -133,12 +130,6 @@ class Consul:
         timeout: float = 10.0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if not 1 <= port <= 65535:
-            raise InvalidInput("consul_port", port, "is not a port")
-        if not 0 < timeout <= _LONGEST_TIMEOUT:
-            raise InvalidInput(
-                "consul_timeout", timeout, f"is not a number of seconds between 0 and {_LONGEST_TIMEOUT}"
-            )
         if token and not (token.isascii() and token.isprintable() and " " not in token):
             # http.client would say so too, and print the token.
             raise Refused(
@@ -146,33 +137,20 @@ class Consul:
                 code=InvalidInput.CODE,
                 option="consul_token",
             )
+        self._http = HttpClient("Consul", "consul", host, port, timeout, tls)
         self.host = host
         self.port = port
         self._token = token
-        self._timeout = timeout
-        if tls is None:
-            self._connection = http.client.HTTPConnection(host, port, timeout=timeout)
-        else:
-            self._connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
 
     @classmethod
     def from_options(cls, options: t.Mapping[str, t.Any]) -> Consul:
         """Make a client from a module's options, those in :data:`ARGUMENTS`."""
         tls = None
         if options["consul_scheme"] == "https":
-            try:
-                tls = ssl.create_default_context(cafile=options["consul_ca_file"])
-            except (OSError, ValueError) as error:
-                raise InvalidInput("consul_ca_file", options["consul_ca_file"], f"cannot be used: {error}") from error
-            if not options["consul_validate_certs"]:
-                tls.check_hostname = False
-                tls.verify_mode = ssl.CERT_NONE
-        try:
-            return cls(
-                options["consul_host"], options["consul_port"], options["consul_token"], options["consul_timeout"], tls
-            )
-        except http.client.InvalidURL:
-            raise InvalidInput("consul_host", options["consul_host"], "is not the name or address of a host") from None
+            tls = http_client.context("consul", options["consul_ca_file"], options["consul_validate_certs"])
+        return cls(
+            options["consul_host"], options["consul_port"], options["consul_token"], options["consul_timeout"], tls
+        )
 
     def get(self, key: str) -> Entry | None:
         """Read a key; None where there is none.
@@ -256,7 +234,7 @@ class Consul:
 
     def close(self) -> None:
         """Close the connection; the client can be used again."""
-        self._connection.close()
+        self._http.close()
 
     def _request(
         self, method: str, key: str, query: t.Mapping[str, t.Any] | None = None, body: bytes | None = None
@@ -271,19 +249,10 @@ class Consul:
         self, method: str, path: str, body: bytes | None, accepted: t.Collection[int] = (200,)
     ) -> tuple[int, bytes]:
         headers = {"X-Consul-Token": self._token} if self._token else {}
-        sent = False
-        try:
-            self._connection.request(method, path, body, headers)
-            sent = True
-            response = self._connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException, UnicodeError) as error:
-            self.close()
-            doubt = "; whether the key was written is not known" if sent and method == "PUT" else ""
-            raise self._unreachable(f"{self._reason(error)}{doubt}") from error
-        if response.status in accepted or (response.status == 404 and method == "GET" and not answer.strip()):
-            return response.status, answer
-        raise self._answered(response.status, answer.decode("utf-8", "replace").strip() or response.reason)
+        status, answer, reason = self._http.send(method, path, body, headers)
+        if status in accepted or (status == 404 and method == "GET" and not answer.strip()):
+            return status, answer
+        raise self._answered(status, answer.decode("utf-8", "replace").strip() or reason)
 
     def _answered(self, status: int, said: str) -> Unreachable:
         """What to raise for an answer that is an error: what Consul says, on one line, cut, and without the token."""
@@ -301,25 +270,10 @@ class Consul:
     def _stranger(self) -> Stranger:
         return Stranger("Consul", self.host, self.port, "what answers there is not Consul")
 
-    def _unreachable(self, reason: str) -> Unreachable:
-        return Unreachable("Consul", self.host, self.port, reason)
-
     @property
     def place(self) -> str:
         """Host and port, for messages."""
         return f"{self.host}:{self.port}"
-
-    def _reason(self, error: Exception) -> str:
-        """Say what went wrong without the class names that only a programmer knows."""
-        if isinstance(error, socket.timeout):
-            return f"no answer within {self._timeout:g} s"
-        if isinstance(error, (UnicodeError, http.client.InvalidURL)):
-            return "this is not the name of a host"
-        if isinstance(error, http.client.RemoteDisconnected):
-            return "it closed the connection without an answer"
-        if isinstance(error, http.client.HTTPException):
-            return "what answers there does not speak HTTP"
-        return str(getattr(error, "strerror", None) or error).rstrip(".")
 
 
 def _entry(fields: t.Mapping[str, t.Any]) -> Entry:

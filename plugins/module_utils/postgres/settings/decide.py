@@ -32,11 +32,13 @@ class Entry:
     """A line of a configuration file, as ``pg_file_settings`` reads it.
 
     :param automatic: whether the file is ``postgresql.auto.conf``, which ALTER SYSTEM writes.
+    :param main: whether the file is the one that the server was started with, which Patroni writes if it is there.
     """
 
     name: str
     text: str
     automatic: bool = False
+    main: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Decision:
 
     :param restart_reason: why the value counts only after a restart; empty when it does not need one.
     :param needs_reload: whether the value is configured and would be in force after a reload.
+    :param change: what changes in Patroni's dynamic configuration, where settings are written to that.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Decision:
     action: t.Any = None
     restart_reason: str = ""
     needs_reload: bool = False
+    change: t.Any = None
 
 
 def decide(name: str, wanted: t.Any, definition: Definition | None, entries: t.Sequence[Entry]) -> Decision:
@@ -196,11 +200,11 @@ def _set(definition: Definition, value: values.Value, present: _Present) -> tupl
 def _check_command_line(definition: Definition, value: values.Value) -> None:
     """Refuse a value that the files could have and the server never would.
 
-    :raises BadValue: the command line says something else.
+    :raises Overruled: the command line says something else.
     """
     if not value.is_shown_as(definition.in_force):
         in_force = shown(definition, definition.in_force) or "an empty value"
-        raise values.BadValue(
+        raise values.Overruled(
             f"would have no effect: the server was started with {definition.name} = {in_force} on its command line"
         )
 

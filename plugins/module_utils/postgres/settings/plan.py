@@ -12,12 +12,14 @@ from ansible_collections.scaleout.platform.plugins.module_utils.host import Host
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings import (
+    dynamic,
     overrides,
     secrets,
     values,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import (
     Decision,
+    Set,
     decide,
     pending_reason,
 )
@@ -35,6 +37,7 @@ class State:
     :param in_recovery: whether the server is a standby.
     :param may_alter: whether the server allows ALTER SYSTEM at all.
     :param may_reload: whether our user may call ``pg_reload_conf()``.
+    :param patroni: whether Patroni started the server.
     :param scopes: what is kept for the databases and roles that the task names.
     :param host: the memory and cores that the server may use; ``None`` when it does not run on our host.
     """
@@ -45,6 +48,7 @@ class State:
     in_recovery: bool = False
     may_alter: bool = True
     may_reload: bool = True
+    patroni: bool = False
     scopes: tuple[t.Any, ...] = ()
     host: Host | None = None
 
@@ -78,6 +82,7 @@ def plan(
     reload: bool = True,
     scoped: t.Mapping[overrides.Scope, t.Mapping[str, t.Any]] | None = None,
     profile: Profile | None = None,
+    parameters: t.Mapping[str, t.Any] | None = None,
 ) -> Plan:
     """Plan the way from the server's state to the desired values.
 
@@ -85,57 +90,99 @@ def plan(
     :param reload: whether values that need no restart are to be in force afterwards.
     :param scoped: the same for databases and roles.
     :param profile: values for what they leave open.
+    :param parameters: those of Patroni's dynamic configuration, to which the settings are written then.
     :raises Refused: a value that the server cannot have, with the reason for each.
     """
-    filled = _filled(desired, profile, state)
-    decisions = []
+    filled = filled_by(profile, desired, state, shared=parameters is not None)
+    decisions: list[Decision] = []
     problems = []
     for name in sorted([*desired, *filled], key=str.lower):
         wanted = desired[name] if name in desired else filled[name]
+        about = (name, wanted, state.definitions.get(name.lower()), state.entries_of(name))
         try:
-            decisions.append(decide(name, wanted, state.definitions.get(name.lower()), state.entries_of(name)))
+            decisions.append(decide(*about) if parameters is None else dynamic.decide(*about, parameters))
         except values.BadValue as reason:
             origin = "settings" if name in desired else "profile"
             problems.append(f"{origin}.{name}: {secrets.mask(name, str(wanted))!r} {reason}")
+            if state.patroni and isinstance(reason, values.Overruled):
+                problems[-1] += "; Patroni started it: with patroni_host, the value goes to what all its members share"
     outcomes, more = overrides.decide(scoped or {}, state.scopes, state.definitions, state.in_recovery)
     problems += more
     if problems:
         raise Refused(". ".join(problems) + ".", code="invalid_setting", problems=problems)
 
-    actions: list[t.Any] = [decision.action for decision in decisions if decision.action]
-    if actions and not state.may_alter:
-        raise Refused("The server does not allow ALTER SYSTEM: allow_alter_system is off.", code="not_alterable")
-    reloads = reload and (bool(actions) or any(decision.needs_reload for decision in decisions))
-    override = overrides.action(outcomes)
-    if override:
-        actions.append(override)
-    if reloads:
-        _check_reload(state)
-        actions.append(Reload())
+    awaited = {**desired, **filled}
+    if parameters is not None:
+        awaited = dynamic.awaited(awaited, state.definitions, state.entries, parameters)
+    actions = _actions(decisions, outcomes, state, reload, awaited)
     before: dict[str, t.Any] = {decision.name: decision.before for decision in decisions}
     after: dict[str, t.Any] = {decision.name: decision.after for decision in decisions}
+    if parameters is not None:
+        dynamic.show(decisions, state.entries, before, after)
     if scoped:
         before["overrides"], after["overrides"] = overrides.before_and_after(outcomes)
+    warnings: tuple[str, ...] = ()
+    if parameters is None:
+        warnings = _patroni_warnings(decisions, state) + _standby_warnings(decisions, state)
     return Plan(
         before=before,
         after=after,
         actions=tuple(actions),
         result=dict(
-            _result(decisions, state, reloaded=Reload() in actions),
+            _result(decisions, state, reloaded=any(isinstance(action, _RELOADS) for action in actions)),
             overrides=_overridden(outcomes),
             profile=_profile(profile, filled),
+            written_to="auto_conf" if parameters is None else "dynamic_configuration",
+            reset_in_auto_conf=[each.name for each in decisions if parameters is not None and each.action],
+            take_back=dynamic.take_back(decisions),
         ),
-        warnings=_standby_warnings(decisions, state) if state.in_recovery else (),
+        warnings=warnings,
     )
 
 
-def _filled(desired: t.Mapping[str, t.Any], profile: Profile | None, state: State) -> dict[str, t.Any]:
-    """What of the profile counts: not what the task sets itself, nor what would stop a standby from starting."""
+_RELOADS = (Reload, dynamic.Patch)
+"""Actions after which a server reads its files again."""
+
+
+def _actions(
+    decisions: t.Sequence[Decision],
+    outcomes: t.Sequence[overrides.Outcome],
+    state: State,
+    reload: bool,
+    awaited: t.Mapping[str, t.Any],
+) -> list[t.Any]:
+    """What to carry out: first what all members share, then what this server has."""
+    altered = [decision.action for decision in decisions if decision.action]
+    if altered and not state.may_alter:
+        raise Refused("The server does not allow ALTER SYSTEM: allow_alter_system is off.", code="not_alterable")
+    patch = dynamic.patch([decision.change for decision in decisions if decision.change])
+    reloads = reload and (bool(altered) or (patch is None and any(decision.needs_reload for decision in decisions)))
+    actions: list[t.Any] = [patch, dynamic.Await(awaited, in_force=False)] if patch else []
+    actions += altered
+    override = overrides.action(outcomes)
+    if override:
+        actions.append(override)
+    if reloads or patch:
+        _check_reload(state, ours=reloads)
+    if reloads:
+        actions.append(Reload())
+    if patch:
+        actions.append(dynamic.Await(awaited, in_force=True))
+    return actions
+
+
+def filled_by(
+    profile: Profile | None, desired: t.Mapping[str, t.Any], state: State, shared: bool = False
+) -> dict[str, t.Any]:
+    """What of the profile counts: not what the task sets itself, nor what would stop a standby from starting.
+
+    :param shared: whether Patroni sees to it that a standby starts.
+    """
     if profile is None:
         return {}
     given = {name.lower() for name in desired}
     filled = {name: value for name, value in profile.settings.items() if name not in given}
-    if state.in_recovery:
+    if state.in_recovery and not shared:
         for name in versions.NOT_BELOW_PRIMARY & set(filled):
             in_force = state.definitions[name].in_force
             if in_force and int(filled[name]) < in_force.meaning:
@@ -169,7 +216,21 @@ def _overridden(outcomes: t.Iterable[overrides.Outcome]) -> list[t.Any]:
     ]
 
 
-def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple[t.Any, ...]:
+def _patroni_warnings(decisions: t.Sequence[Decision], state: State) -> tuple[str, ...]:
+    """What a line of ``postgresql.auto.conf`` does under Patroni."""
+    lines = {entry.name.lower() for entry in state.entries if entry.main}
+    names = [each.name for each in decisions if isinstance(each.action, Set) and each.name.lower() in lines]
+    if not state.patroni or not names:
+        return ()
+    return (
+        f"Patroni manages this server, and has {', '.join(names)} too: ALTER SYSTEM concerns this member alone, and "
+        "wins over what all members share; with patroni_host, the values go there.",
+    )
+
+
+def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple[str, ...]:
+    if not state.in_recovery:
+        return ()
     warnings = []
     for decision in decisions:
         if not decision.action or decision.name not in versions.NOT_BELOW_PRIMARY:
@@ -183,8 +244,8 @@ def _standby_warnings(decisions: t.Sequence[Decision], state: State) -> tuple[t.
     return tuple(warnings)
 
 
-def _check_reload(state: State) -> None:
-    if not state.may_reload:
+def _check_reload(state: State, ours: bool) -> None:
+    if ours and not state.may_reload:
         raise Refused(
             "This user may not call pg_reload_conf(); grant EXECUTE on it or use reload: false.", code="denied"
         )

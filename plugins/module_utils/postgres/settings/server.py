@@ -12,7 +12,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Pa
 from ansible_collections.scaleout.platform.plugins.module_utils.host import Host, look
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Endpoint, Session
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Entry, Set
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.decide import Entry, Reset, Set
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.dynamic import SHARED
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.settings.overrides import (
     Change,
     Override,
@@ -29,17 +30,20 @@ _SERVER = """
 SELECT pg_is_in_recovery() AS in_recovery,
        coalesce(current_setting('allow_alter_system', true), 'on') = 'on' AS may_alter,
        has_function_privilege('pg_reload_conf()', 'EXECUTE') AS may_reload,
+       (SELECT count(*) = 2 FROM pg_settings
+        WHERE name IN ('cluster_name', 'hot_standby') AND source = 'command line') AS patroni,
        pg_backend_pid() AS pid
 """
 
 # The server forgets to clear pending_restart when the line that set it is taken out before the restart; then nothing in
-# the files asks for one. Nor does a line ask for one that the server's command line overrules at each start.
+# the files asks for one. Nor does a line ask for one that the server's command line overrules at each start; but
+# Patroni gives what its file has on the next command line.
 _DEFINITIONS = """
 SELECT name, vartype, context, reset_val AS setting, boot_val, source, unit, min_val, max_val,
        coalesce(enumvals, '{{}}') AS enumvals, pending, {alterable} AS alterable,
        {settable} AS settable
 FROM pg_settings, LATERAL (
-    SELECT pending_restart AND source <> 'command line'
+    SELECT pending_restart AND (source <> 'command line' OR lower(name) = ANY(%(shared)s))
            AND (source = 'configuration file'
                 OR lower(name) IN (SELECT lower(f.name) FROM pg_file_settings f)) AS pending) p
 WHERE lower(name) = ANY(%(names)s) OR pending
@@ -52,6 +56,7 @@ WHERE lower(name) = ANY(%(names)s) OR pending
 _FILES = """
 SELECT name, setting AS text, sourcefile, sourceline, error,
        sourcefile = current_setting('data_directory') || '/postgresql.auto.conf' AS automatic,
+       sourcefile = current_setting('config_file') AS main,
        error IS NOT NULL AND (name IS NULL OR error LIKE 'unrecognized%%')
            AND NOT (sourcefile IS NULL AND error LIKE '%%cannot be changed without restarting the server') AS blocking
 FROM pg_file_settings
@@ -77,6 +82,9 @@ LEFT JOIN pg_db_role_setting s ON s.setdatabase = coalesce(d.oid, 0) AND s.setro
 _ASK_RELOAD = "SELECT extract(epoch FROM clock_timestamp())::text AS asked, pg_reload_conf()"
 _RELOADED = "SELECT extract(epoch FROM pg_conf_load_time()) > %(asked)s::numeric AS loaded"
 
+#: What carries out actions that are not for the server, by their type.
+Others = t.Mapping[type, t.Callable[[t.Any], None]]
+
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
@@ -90,6 +98,7 @@ def read(session: Session, names: t.Iterable[str], scopes: t.Sequence[Scope] = (
         settable = "context = 'user' OR has_parameter_privilege(name, 'SET')"
     server = session.rows(_SERVER)[0]
     pid = server.pop("pid")
+    asked["shared"] = list(SHARED) if server["patroni"] else []
     definitions = [
         Definition(**dict(row, enumvals=tuple(row["enumvals"])))
         for row in session.rows(_DEFINITIONS.format(alterable=alterable, settable=settable), asked)
@@ -99,7 +108,7 @@ def read(session: Session, names: t.Iterable[str], scopes: t.Sequence[Scope] = (
     return State(
         definitions=known,
         entries=tuple(
-            Entry(line["name"], line["text"], line["automatic"])
+            Entry(line["name"], line["text"], line["automatic"], line["main"])
             for line in lines
             if line["name"] and (line["name"].lower() in asked["names"] or line["name"].lower() in known)
         ),
@@ -149,8 +158,15 @@ def _text_of(path: str) -> str | None:
         return None
 
 
-def apply(session: Session, actions: t.Sequence[t.Any]) -> None:
+def identifier(session: Session) -> str:
+    """What tells this database cluster and its copies from all others."""
+    return str(session.rows("SELECT system_identifier::text AS found FROM pg_control_system()")[0]["found"])
+
+
+def apply(session: Session, actions: t.Sequence[t.Any], others: Others | None = None) -> None:
     """Carry the actions out in order.
+
+    :param others: what carries out actions that are not for the server, by their type.
 
     The server checks some values only when they are written. When it refuses
     one, those written before it are taken back, so that nothing is changed.
@@ -160,26 +176,31 @@ def apply(session: Session, actions: t.Sequence[t.Any]) -> None:
     """
     for position, action in enumerate(actions):
         try:
-            _carry_out(session, action)
+            _carry_out(session, action, others or {})
         except ScaleoutError as error:
-            if isinstance(error, Refused) and _take_back(session, actions[:position]):
+            if isinstance(error, Refused) and _take_back(session, actions[:position], others or {}):
                 raise Refused(f"{error.message} No setting was changed.", code=error.code, **error.facts) from None
             done = [_describe(action) for action in actions[:position]]
             not_done = [_describe(action) for action in actions[position:]]
             raise PartlyApplied.stopped_by(error, done, not_done) from None
 
 
-def _take_back(session: Session, actions: t.Sequence[t.Any]) -> bool:
+def _take_back(session: Session, actions: t.Sequence[t.Any], others: Others) -> bool:
     """Whether all the actions could be undone."""
     try:
         for action in reversed(actions):
-            _carry_out(session, action.undo)
+            undo = getattr(action, "undo", None)
+            if undo is not None:
+                _carry_out(session, undo, others)
     except ScaleoutError:
         return False
     return True
 
 
-def _carry_out(session: Session, action: t.Any) -> None:
+def _carry_out(session: Session, action: t.Any, others: Others) -> None:
+    if type(action) in others:
+        others[type(action)](action)
+        return
     sql = session.sql
     if isinstance(action, Reload):
         _reload(session)
@@ -238,4 +259,6 @@ def _describe(action: t.Any) -> str:
         return ", ".join(
             f"{'set' if change.literals else 'reset'} {change.name} of {change.scope}" for change in action.changes
         )
-    return f"{'set' if isinstance(action, Set) else 'reset'} {action.name}"
+    if isinstance(action, (Set, Reset)):
+        return f"{'set' if isinstance(action, Set) else 'reset'} {action.name}"
+    return str(action)

@@ -23,6 +23,10 @@ class BadValue(ValueError):
     """A value that the setting cannot take; the text is the reason, and names the server's own bounds."""
 
 
+class Overruled(BadValue):
+    """A value that would not count, because the server's command line has another."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Definition:
     """What the server says of a setting: a row of ``pg_settings``.

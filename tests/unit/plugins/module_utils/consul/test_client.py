@@ -182,7 +182,7 @@ def test_silence_is_an_error_and_leaves_a_write_in_doubt(listener):
     consul = Consul("127.0.0.1", listener.getsockname()[1], timeout=0.05)
     with pytest.raises(Unreachable, match=r"no answer within 0\.05 s\.$"):
         consul.get("key")
-    with pytest.raises(Unreachable, match=r"no answer within 0\.05 s; whether the key was written is not known\.$"):
+    with pytest.raises(Unreachable, match=r"no answer within 0\.05 s; whether it was carried out is not known\.$"):
         consul.commit([Write("key", b"", 0)])
 
 
@@ -202,7 +202,7 @@ def test_what_does_not_speak_http_is_an_error(listener, answer, reason):
     with pytest.raises(Unreachable, match=rf"{reason}\.$"):
         consul.get("key")
     threading.Thread(target=serve, daemon=True).start()
-    with pytest.raises(Unreachable, match=rf"{reason}; whether the key was written is not known\.$"):
+    with pytest.raises(Unreachable, match=rf"{reason}; whether it was carried out is not known\.$"):
         consul.commit([Write("key", b"", 0)])
 
 
