@@ -18,11 +18,13 @@ description:
     installed or not allowed, and what is needed.
   - Physical slots can be created and dropped on a standby as well. Logical slots can be created there from
     PostgreSQL 16 on.
+  - With O(patroni_host) it registers with Patroni what it makes, as Patroni drops every slot that it does not know.
 author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
   - scaleout.platform.postgres.client
+  - scaleout.platform.patroni
   - scaleout.platform.attributes
   - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.planned
@@ -164,6 +166,23 @@ options:
     choices: [refuse, report]
     default: refuse
     version_added: 0.2.0
+  patroni_slot:
+    description:
+      - How a slot that is to exist is registered in Patroni's dynamic configuration. It is registered before it is
+        created; a slot that exists and is not registered like this is registered, and one that is dropped is
+        unregistered first, also by O(exclusive) and the guard. All of it is one request.
+      - V(permanent) writes it to C(slots). Patroni keeps the slot on every member, so that its consumer goes on after a
+        failover. A physical slot needs O(reserve_wal) then, and a logical one cannot have O(two_phase) or O(failover).
+      - V(ignored) writes it to C(ignore_slots). Patroni leaves the slot alone, and it stays on its server, so that it
+        is on none that can be written to after a failover.
+      - Slots of Patroni's members are left to Patroni. A task that names one is refused, O(exclusive) leaves them
+        alone, and so does the guard, with a warning. Physical slots that are not registered may be those of members
+        that are away, so only a task that names one drops it.
+      - Needs O(patroni_host).
+    type: str
+    choices: [permanent, ignored]
+    default: permanent
+    version_added: 0.2.0
   timeout:
     description:
       - Seconds that the creation of one slot may take, from V(0), for no limit, to V(2147483).
@@ -175,6 +194,10 @@ notes:
     needs C(pg_signal_backend) as well.
   - A slot without a consumer keeps WAL until the disk is full. Set C(max_slot_wal_keep_size) to bound that, and run
     the guard of this module regularly.
+  - On a server that Patroni has started, slots are neither created nor dropped without O(patroni_host). One that
+    Patroni took over while it ran cannot be told from another until its next restart.
+  - Patroni copies a permanent logical slot to each replica, and restarts PostgreSQL there once to do so. A warning says
+    so.
 seealso:
   - module: scaleout.platform.replication_slot_info
     description: Reads the slots of a server.
@@ -233,6 +256,21 @@ EXAMPLES = r"""
   become: true
   become_user: postgres
 
+- name: Slots that survive a failover, on the leader of a cluster of Patroni's
+  scaleout.platform.replication_slot:
+    slots:
+      - name: archive
+        reserve_wal: true
+      - name: reports
+        slot_type: logical
+        plugin: pgoutput
+        database: shard_0
+    patroni_host: 127.0.0.1
+    patroni_user: patroni
+    patroni_password: "{{ patroni_rest_password }}"
+  become: true
+  become_user: postgres
+
 - name: No abandoned slot that keeps more than 20 GB, or fills the disk
   scaleout.platform.replication_slot:
     max_retained_bytes: 20GB
@@ -287,8 +325,14 @@ slots:
     action:
       description:
         - What the task did, or would do in check mode; V(created), V(altered), V(dropped), V(recreated) or V(none).
+        - Where only Patroni is told of the slot, V(registered) or V(unregistered).
       type: str
       sample: created
+    patroni:
+      description: How Patroni knows the slot after the task, V(permanent) or V(ignored); V(null) where it does not.
+      returned: when O(patroni_host) is set
+      type: str
+      sample: permanent
     before:
       description: The slot before the task; V(null) when there was none.
       type: dict
@@ -394,8 +438,9 @@ guard:
           sample: 22978075033
 """
 
+from ansible_collections.scaleout.platform.plugins.module_utils import patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
-from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import FOR_ALL, AlterSlots
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import FOR_ALL, KINDS, AlterSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 
 # Without defaults here: an option that was given must be told from one that was not. Desired has the defaults.
@@ -418,7 +463,9 @@ def main() -> None:
         lambda module: AlterSlots.of(module.params),
         dict(
             connection.ARGUMENT_SPEC,
+            **patroni.ARGUMENTS,
             **SLOT_SPEC,
+            patroni_slot={"type": "str", "choices": list(KINDS), "default": KINDS[0]},
             exclusive={"type": "bool", "default": False},
             pattern={"type": "str"},
             max_retained_bytes={"type": "str"},

@@ -9,11 +9,13 @@ short_description: Read the replication slots of a PostgreSQL server and the WAL
 version_added: 0.1.0
 description:
   - Reads all slots of a primary or of a standby over one connection, with two queries.
+  - With O(patroni_host) it asks Patroni as well, and says for each slot whose it is.
 author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.postgres
   - scaleout.platform.postgres.client
+  - scaleout.platform.patroni
   - scaleout.platform.attributes
   - scaleout.platform.attributes.action_group_postgres
   - scaleout.platform.attributes.info
@@ -44,6 +46,14 @@ EXAMPLES = r"""
   loop: "{{ slots.slots | rejectattr('active') }}"
   loop_control:
     label: "{{ item.name }}"
+
+- name: Find slots that Patroni does not know
+  scaleout.platform.replication_slot_info:
+    patroni_host: 127.0.0.1
+  become: true
+  become_user: postgres
+  register: slots
+  failed_when: slots.slots | rejectattr('patroni') | length > 0
 
 - name: Ask a standby as a role that only monitors
   scaleout.platform.replication_slot_info:
@@ -132,6 +142,14 @@ slots:
       description: Why the slot is lost, as far as the server says; V(null) before PostgreSQL 16.
       type: str
       sample: wal_removed
+    patroni:
+      description:
+        - Whose the slot is to Patroni. V(member), for a member's own; V(permanent), in C(slots); V(ignored), when a
+          matcher of C(ignore_slots) fits.
+        - V(null) for any other. Patroni drops it, unless it is that of a member that is away.
+      returned: when O(patroni_host) is set
+      type: str
+      sample: permanent
 in_recovery:
   description: Whether the server is a standby.
   returned: success
@@ -159,6 +177,7 @@ max_slot_wal_keep_size:
   sample: 10737418240
 """
 
+from ansible_collections.scaleout.platform.plugins.module_utils import patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_slots import ShowSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
@@ -167,7 +186,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres import 
 def main() -> None:
     run(
         lambda module: ShowSlots.of(module.params),
-        dict(connection.ARGUMENT_SPEC, pattern={"type": "str", "default": "*"}),
+        dict(connection.ARGUMENT_SPEC, **patroni.ARGUMENTS, pattern={"type": "str", "default": "*"}),
         secrets_in=connection.secrets_in,
     )
 

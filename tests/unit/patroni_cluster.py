@@ -20,12 +20,15 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
 import yaml
 
 from tests.unit import postgres_server
 
 USER, PASSWORD = "patroni", "Rest: pass'word"
 SCOPE = "unit"
+#: Those of PostgreSQL's that Patroni starts, beside a server's own.
+PROGRAMS = ("pg_isready", "pg_controldata", "pg_basebackup")
 #: Seconds that a cluster may take to be as it is waited for; on a busy machine each step may.
 PATIENCE = 240
 
@@ -37,6 +40,9 @@ def running(members=2, **dynamic):
     :param dynamic: of the dynamic configuration, beside what makes it quick.
     """
     programs = postgres_server.programs()
+    lacking = [name for name in PROGRAMS if not (programs / name).exists()]
+    if lacking:
+        pytest.skip(f"Patroni needs more than a server's programs, and {programs} lacks {', '.join(lacking)}")
     prefix, user = postgres_server.as_user()
     if prefix:
         # Python and Patroni may lie where only root may look, such as below /root.

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import read_registry
+from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import result, server
@@ -15,8 +17,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.p
 class ShowSlots(Task):
     """Reads the slots of a server in one round of queries."""
 
-    def __init__(self, endpoint: connection.Endpoint, pattern: Pattern) -> None:
+    def __init__(self, endpoint: connection.Endpoint, pattern: Pattern, patroni: Patroni | None = None) -> None:
         self.pattern = pattern
+        self.patroni = patroni
         self.session = connection.Session(endpoint)
 
     @classmethod
@@ -26,10 +29,11 @@ class ShowSlots(Task):
         :raises InvalidInput: an option that can never work.
         """
         pattern = Pattern.of(params["pattern"])
-        return cls(connection.Endpoint.of(params), pattern)
+        return cls(connection.Endpoint.of(params), pattern, Patroni.from_options(params))
 
     def plan(self) -> Plan:
         state = server.read(self.session)
+        known = read_registry(self.patroni, self.session) if self.patroni else None
         slots = [
             {
                 "name": name,
@@ -37,6 +41,7 @@ class ShowSlots(Task):
                 "temporary": slot.temporary,
                 "synced": slot.synced,
                 "user": slot.user,
+                **({"patroni": known.kind(slot)} if known else {}),
             }
             for name, slot in sorted(state.slots.items())
             if self.pattern.has(name)
@@ -56,3 +61,5 @@ class ShowSlots(Task):
 
     def close(self) -> None:
         self.session.close()
+        if self.patroni:
+            self.patroni.close()

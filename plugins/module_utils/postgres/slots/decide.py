@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.registry import Entry
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired, Exclusive
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
 
@@ -18,10 +19,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.s
 class Choice:
     """What becomes of one slot.
 
-    :param action: ``created``, ``altered``, ``dropped``, ``recreated`` or ``none``.
+    :param action: ``created``, ``altered``, ``dropped``, ``recreated`` or ``none``; and, where only Patroni is told of
+        it, ``registered`` or ``unregistered``.
     :param before: the slot as the server has it.
     :param after: the slot as it will be, as far as that can be known.
     :param guarded: whether it is the guard that drops it.
+    :param kinds: how Patroni knows the slot before and after.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Choice:
     desired: Desired | None = None
     force: bool = False
     guarded: bool = False
+    kinds: tuple[str | None, str | None] = (None, None)
 
     @property
     def present(self) -> Slot:
@@ -49,6 +53,7 @@ class Decision:
 
     :param choices: the listed slots as listed, then those that go though they are not listed.
     :param findings: what the guard says, if there is one.
+    :param entries: what Patroni is told; ``None`` without Patroni.
     """
 
     choices: tuple[Choice, ...]
@@ -56,6 +61,7 @@ class Decision:
     limits: guard.Limits | None = None
     disk: Disk | None = None
     warnings: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] | None = None
 
 
 def decide(
@@ -127,7 +133,7 @@ def _unlisted(listed: set[str], exclusive: Exclusive, state: State) -> list[Choi
     return [
         Choice(name, "dropped", slot, None, force=exclusive.force)
         for name, slot in sorted(state.slots.items())
-        if name not in listed and exclusive.pattern.has(name) and not slot.temporary and not slot.synced
+        if name not in listed and exclusive.pattern.has(name) and not (slot.temporary or slot.synced or slot.spared)
     ]
 
 

@@ -160,7 +160,7 @@ def _disagreements(limits: Limits, keep_size: int | None, disk: Disk | None) -> 
 
 
 def _abandoned(slot: Slot, limits: Limits) -> bool:
-    mine = limits.pattern.has(slot.name) and not slot.temporary and not slot.synced
+    mine = limits.pattern.has(slot.name) and not (slot.temporary or slot.synced or slot.spared)
     return mine and not slot.active and kept(slot) > 0
 
 
@@ -201,6 +201,9 @@ def _why_kept(slot: Slot, slots: t.Mapping[str, Slot], limits: Limits, disk: Dis
         return f"its name is not in the pattern {limits.pattern.text}", False
     if not kept(slot):
         return "it keeps no WAL", False
+    if slot.spared:
+        full = disk is not None and limits.needs_disk and disk.free < limits.floor(disk)
+        return _spared(slot), much or full
     if disk is not None and limits.needs_disk and disk.free < limits.floor(disk):
         stays = [other for other in slots.values() if not _abandoned(other, limits)]
         oldest = max(stays, key=kept, default=None)
@@ -210,6 +213,16 @@ def _why_kept(slot: Slot, slots: t.Mapping[str, Slot], limits: Limits, disk: Dis
             return f"to drop it would free nothing, as the slot {oldest.name} stays and keeps as much WAL", False
         return "the others free enough of the disk", False
     return f"it keeps {human(kept(slot))} of WAL, which is within the limits", False
+
+
+def _spared(slot: Slot) -> str:
+    does = f"{_unused(slot)}, it keeps {human(kept(slot))} of WAL"
+    if slot.member:
+        return f"{does}, and it is that of Patroni's member {slot.member}; start that member, or remove it for good"
+    return (
+        f"{does}, and Patroni drops it unless it is that of a member that is away, which it keeps for "
+        "member_slots_ttl; name it with state: absent to drop it now"
+    )
 
 
 def kept(slot: Slot) -> int:

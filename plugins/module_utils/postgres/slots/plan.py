@@ -9,9 +9,17 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Choice, Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.registry import Entry
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.result import result
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot
+
+
+@dataclasses.dataclass(frozen=True)
+class Register:
+    """Tell Patroni of slots, all in one request."""
+
+    entries: tuple[Entry, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Checkpoint:
 def plan(decision: Decision) -> Plan:
     """Plan the way from the server's slots to those chosen.
 
+    Patroni comes first: it drops what it does not know, and makes what it knows.
     Slots are dropped before others are created, so that they make room. One
     that is recreated is created right after it was dropped, so that never
     more than one is missing, should something go wrong.
@@ -80,7 +89,8 @@ def plan(decision: Decision) -> Plan:
         action: [choice for choice in choices if choice.action == action]
         for action in ("dropped", "recreated", "altered", "created")
     }
-    actions: list[t.Any] = [Drop(choice.name, choice.force, choice.guarded) for choice in chosen["dropped"]]
+    actions: list[t.Any] = [Register(decision.entries)] if decision.entries else []
+    actions += [Drop(choice.name, choice.force, choice.guarded) for choice in chosen["dropped"]]
     # Slots of one database are neighbours, so that one connection to it is enough.
     for choice in sorted(chosen["recreated"], key=_database):
         actions += [Drop(choice.name, choice.force, choice.guarded), Create.of(choice.wanted)]
@@ -89,8 +99,8 @@ def plan(decision: Decision) -> Plan:
     actions += [Alter(choice.name, choice.after.failover) for choice in chosen["altered"] if choice.after]
     actions += [Create.of(choice.wanted) for choice in sorted(chosen["created"], key=_database)]
     return Plan(
-        before={choice.name: _described(choice.before) for choice in choices},
-        after={choice.name: _described(choice.after) for choice in choices},
+        before={choice.name: _described(choice.before, choice.kinds[0]) for choice in choices},
+        after={choice.name: _described(choice.after, choice.kinds[1]) for choice in choices},
         actions=tuple(actions),
         result=result(decision),
         warnings=decision.warnings
@@ -106,11 +116,12 @@ def _database(choice: Choice) -> str:
     return (choice.desired and choice.desired.database) or ""
 
 
-def _described(slot: Slot | None) -> dict[str, t.Any] | None:
+def _described(slot: Slot | None, kind: str | None) -> dict[str, t.Any] | None:
     """A slot as the diff shows it: what does not move by itself."""
+    described: dict[str, t.Any] = {"patroni": kind} if kind else {}
     if slot is None:
-        return None
-    described: dict[str, t.Any] = {"slot_type": slot.slot_type}
+        return described or None
+    described["slot_type"] = slot.slot_type
     if slot.slot_type == "logical":
         described.update(plugin=slot.plugin, database=slot.database)
         # Only where they are on, as few slots have them.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots import guard
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Choice, Decision
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Slot
 
 RESULT_FIELDS = (
@@ -44,7 +44,7 @@ def result(decision: Decision, now: t.Mapping[str, Slot] | None = None) -> dict[
 
     :param now: the slots once the plan was carried out; ``None`` to predict them.
     """
-    returned: dict[str, t.Any] = {"slots": _rows(decision.choices, now)}
+    returned: dict[str, t.Any] = {"slots": _rows(decision, now)}
     if decision.limits:
         returned["guard"] = {
             "action": "drop" if decision.limits.drop else "report",
@@ -67,15 +67,17 @@ def _spared(finding: guard.Finding, now: t.Mapping[str, Slot] | None) -> dict[st
     return row
 
 
-def _rows(choices: t.Sequence[Choice], now: t.Mapping[str, Slot] | None) -> list[t.Any]:
+def _rows(decision: Decision, now: t.Mapping[str, Slot] | None) -> list[t.Any]:
     rows = []
-    for choice in choices:
+    for choice in decision.choices:
         after = choice.after if now is None else now.get(choice.name)
         row = {field: getattr(after or choice.before, field, None) for field in RESULT_FIELDS}
         # The guard leaves a slot that a client began to use between the plan and its turn.
         spared = now is not None and choice.guarded and after and after.active
         action = "none" if spared else choice.action
         row.update(name=choice.name, active=bool(after and after.active), action=action)
+        if decision.entries is not None:
+            row["patroni"] = choice.kinds[0 if spared else 1]
         rows.append(dict(row, before=fields_of(choice.before), after=fields_of(after)))
     return rows
 

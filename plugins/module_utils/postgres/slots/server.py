@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Denied,
     PartlyApplied,
     Refused,
     ScaleoutError,
@@ -22,6 +24,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.p
     Checkpoint,
     Create,
     Drop,
+    Register,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.spec import Desired
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.state import Disk, Slot, State
@@ -41,6 +44,18 @@ _UNDEFINED_FILE = "58P01"
 _UNDEFINED_OBJECT = "42704"
 _DUPLICATE_OBJECT = "42710"
 
+_BY_PATRONI = [
+    *("cluster_name", "hot_standby", "listen_addresses", "max_connections", "max_locks_per_transaction"),
+    *("max_prepared_transactions", "max_replication_slots", "max_wal_senders", "max_worker_processes", "port"),
+    *("track_commit_timestamp", "wal_level", "wal_log_hints"),
+]
+"""What Patroni always gives to the server on its command line, so that ALTER SYSTEM cannot change it.
+
+All thirteen together are a certain sign: others give the few that they want to change, such as address and port, and
+have no reason to give the defaults of the rest. A server that Patroni took over while it ran has none of them until its
+next restart.
+"""
+
 # output_plugin_libraries came with a minor release. pg_settings shows it to those who may read it; current_setting()
 # would fail for the others. No text of a query has a backslash: what it means is up to standard_conforming_strings.
 _SERVER = """
@@ -51,6 +66,8 @@ SELECT pg_is_in_recovery() AS in_recovery,
            AS max_slot_wal_keep_size,
        current_setting('is_superuser')::bool AS superuser,
        (SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user) AS may_replicate,
+       (SELECT count(*) = cardinality(%(patroni)s) FROM pg_settings
+        WHERE name = ANY(%(patroni)s) AND source = 'command line') AS by_patroni,
        ARRAY(SELECT datname::text FROM pg_database WHERE datname = ANY(%(databases)s) AND datallowconn) AS databases,
        (SELECT string_to_array(regexp_replace(setting, '["[:space:]]', '', 'g'), ',')
         FROM pg_settings WHERE %(logical)s AND name = 'output_plugin_libraries') AS allowed_plugins
@@ -92,7 +109,8 @@ def read(session: Session, desired_slots: t.Sequence[Desired] = (), disk: bool =
     :raises Refused: we cannot look at it, as when the server is on another host.
     """
     databases = list({desired.database for desired in desired_slots if desired.database})
-    server = session.rows(_SERVER, {"databases": databases, "logical": bool(databases)})[0]
+    asked = {"databases": databases, "logical": bool(databases), "patroni": _BY_PATRONI}
+    server = session.rows(_SERVER, asked)[0]
     slots = read_slots(session)
     superuser = server.pop("superuser")
     allowed = server.pop("allowed_plugins")
@@ -107,6 +125,11 @@ def read(session: Session, desired_slots: t.Sequence[Desired] = (), disk: bool =
         missing_plugins=frozenset(plugin for plugin in new if superuser and not _installed(session, plugin)),
         **server,
     )
+
+
+def system_identifier(session: Session) -> str:
+    """The number that a server has in common with its standbys alone."""
+    return str(session.rows("SELECT system_identifier::text FROM pg_control_system()")[0]["system_identifier"])
 
 
 def read_slots(session: Session) -> dict[str, Slot]:
@@ -134,7 +157,12 @@ def _installed(session: Session, plugin: str) -> bool:
     return True
 
 
-def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
+def apply(
+    session: Session,
+    actions: t.Sequence[t.Any],
+    timeout: int,
+    register: t.Callable[[Register], None] | None = None,
+) -> set[str]:
     """Carry the actions out in order.
 
     A logical slot is created over a connection to its database; there is one
@@ -143,10 +171,12 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
     to be need not be created.
 
     :param timeout: seconds that one slot may take, 0 for as long as it takes.
+    :param register: tells Patroni of slots.
+    :return: names of the slots that were to be dropped, and that a client began to use meanwhile.
     :raises PartlyApplied: naming what was done and what was not.
     """
     connections = _Connections(session)
-    spared: set[t.Any] = set()
+    spared: set[str] = set()
     try:
         for position, action in enumerate(actions):
             sent = False
@@ -157,19 +187,28 @@ def apply(session: Session, actions: t.Sequence[t.Any], timeout: int) -> None:
                 else:
                     there = connections.to(_database_of(actions[position : position + 2]))
                 sent = True
-                if isinstance(action, Checkpoint):
-                    _checkpoint(session, timeout)
-                elif isinstance(action, Drop):
+                if isinstance(action, Drop):
                     if not _drop(session, action, timeout):
                         spared.add(action.name)
-                elif isinstance(action, Alter):
-                    _alter(there, action)
-                elif action.name not in spared:
-                    _create(there, action, timeout)
+                elif not (isinstance(action, Create) and action.name in spared):
+                    _carry_out(there, action, timeout, register)
             except ScaleoutError as error:
                 raise _stopped(error, actions, position, sent) from None
     finally:
         connections.close()
+    return spared
+
+
+def _carry_out(there: Session, action: t.Any, timeout: int, register: t.Callable[[Register], None] | None) -> None:
+    if isinstance(action, Register):
+        if register:
+            register(action)
+    elif isinstance(action, Checkpoint):
+        _checkpoint(there, timeout)
+    elif isinstance(action, Alter):
+        _alter(there, action)
+    else:
+        _create(there, action, timeout)
 
 
 def _database_of(actions: t.Sequence[t.Any]) -> str | None:
@@ -187,7 +226,7 @@ def _stopped(error: ScaleoutError, actions: t.Sequence[t.Any], position: int, se
     """
     failed, earlier = actions[position], actions[:position]
     message = error.message
-    if isinstance(error, Unreachable) and sent:
+    if isinstance(error, Unreachable) and not isinstance(error, Denied) and sent:
         message += f" Whether it did {_describe(failed)} cannot be known; the next run looks."
     if isinstance(failed, Create) and any(isinstance(one, Drop) and one.name == failed.name for one in earlier):
         message += f" The slot {failed.name} was dropped to recreate it and is missing now."
@@ -227,6 +266,17 @@ class _Connections:
 
 
 def _create(session: Session, action: Create, timeout: int) -> None:
+    """Create a slot, or wait for another task, or Patroni, that makes the same one at this moment."""
+    deadline = time.monotonic() + (timeout or math.inf)
+    while not _made(session, action, timeout, time.monotonic() > deadline):
+        time.sleep(RIVAL_TIMEOUT / 50)
+
+
+def _made(session: Session, action: Create, timeout: int, last: bool) -> bool:
+    """Whether a slot is there now, after an attempt to create it.
+
+    :param last: raise when it is not.
+    """
     try:
         if action.plugin:
             options = [False, action.two_phase]  # not temporary
@@ -241,8 +291,12 @@ def _create(session: Session, action: Create, timeout: int) -> None:
             parameters = (action.name, action.reserve_wal)
             session.run("SELECT pg_create_physical_replication_slot(%s, %s)", parameters, timeout)
     except Refused as error:
-        if error.facts.get("sqlstate") == _DUPLICATE_OBJECT and _is_there(session, action):
-            return
+        if error.facts.get("sqlstate") == _DUPLICATE_OBJECT:
+            slot = _there(session, action)
+            # A logical one has no position until it can be used, and who makes it may give up before.
+            made = slot is not None and (not action.plugin or slot.confirmed_flush_lsn is not None)
+            if made or (slot and not last):
+                return made
         if error.facts.get("sqlstate") != _QUERY_CANCELED:
             raise
         raise Refused(
@@ -252,14 +306,14 @@ def _create(session: Session, action: Create, timeout: int) -> None:
             code="timeout",
             slot=action.name,
         ) from None
+    return True
 
 
-def _is_there(session: Session, action: Create) -> bool:
-    """Whether another task has created the same slot meanwhile."""
+def _there(session: Session, action: Create) -> Slot | None:
+    """The same slot, if another task has created it meanwhile."""
     slot = read_slots(session).get(action.name)
-    return (
-        slot is not None and not slot.temporary and Create.like(slot) == dataclasses.replace(action, reserve_wal=False)
-    )
+    wanted = dataclasses.replace(action, reserve_wal=False)
+    return slot if slot and not slot.temporary and Create.like(slot) == wanted else None
 
 
 def _alter(walsender: Session, action: Alter) -> None:
@@ -313,5 +367,7 @@ def _checkpoint(session: Session, timeout: int) -> None:
 def _describe(action: t.Any) -> str:
     if isinstance(action, Checkpoint):
         return "checkpoint"
+    if isinstance(action, Register):
+        return f"tell Patroni of {', '.join(entry.name for entry in action.entries)}"
     verb = {Drop: "drop", Alter: "alter", Create: "create"}[type(action)]
     return f"{verb} {action.name}"

@@ -29,6 +29,9 @@ class Slot:
     :param synced: whether a standby keeps it as the copy of its primary's.
     :param invalidation_reason: why it is lost, as far as the server says.
     :param user: who uses an active slot, in words for people.
+    :param patroni: whose it is to Patroni: ``member``, ``permanent``, ``ignored``; ``None`` where it does not know it.
+    :param member: the member of Patroni's whose slot it is.
+    :param spared: whether it is Patroni's to drop, unless a task names it.
     """
 
     name: str
@@ -49,6 +52,9 @@ class Slot:
     inactive_since: str | None = None
     invalidation_reason: str | None = None
     user: str | None = None
+    patroni: str | None = None
+    member: str | None = None
+    spared: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +70,7 @@ class State:
     :param may_replicate: whether our user may create and drop slots.
     :param max_slot_wal_keep_size: in bytes; ``None`` for no bound.
     :param disk: the volume of the WAL, when the guard asked for it.
+    :param by_patroni: whether Patroni started the server.
     """
 
     version: int
@@ -77,3 +84,4 @@ class State:
     may_replicate: bool = True
     max_slot_wal_keep_size: int | None = None
     disk: Disk | None = None
+    by_patroni: bool = False

@@ -11,6 +11,7 @@ import pytest
 from psycopg2 import sql
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Denied,
     PartlyApplied,
     Refused,
     ScaleoutError,
@@ -23,7 +24,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.p
     Checkpoint,
     Create,
     Drop,
+    Register,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.slots.registry import Entry
 
 RESTART = Unreachable("PostgreSQL", "pg1", 5432, "terminating connection due to administrator command")
 LOST_RIGHTS = Refused("PostgreSQL at pg1:5432 refused: permission denied to use replication slots.", sqlstate="42501")
@@ -215,6 +218,7 @@ def test_m6_what_is_gone_already_need_not_be_dropped():
 )
 def test_m6_what_is_there_already_need_not_be_created(slot, done):
     row = {"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "postgres"}
+    row["confirmed_flush_lsn"] = "0/1"
     exists = Refused("replication slot already exists", code="refused", sqlstate="42710")
     session = Session(fails={"a": exists}, rows=[] if slot is None else [{**row, **slot}])
     if done:
@@ -222,6 +226,40 @@ def test_m6_what_is_there_already_need_not_be_created(slot, done):
         return
     with pytest.raises(ScaleoutError, match="already exists"):
         server.apply(session, [Create("a", "pgoutput", "postgres")], 60)
+
+
+def test_a_slot_that_another_session_is_making_is_waited_for(monkeypatch):
+    class Rival(Session):
+        def rows(self, statement, parameters=None):
+            self.fails = {}  # It gives up.
+            return super().rows(statement, parameters)
+
+    monkeypatch.setattr(server.time, "sleep", lambda _seconds: None)
+    exists = Refused("replication slot already exists", code="refused", sqlstate="42710")
+    row = {"name": "a", "slot_type": "logical", "plugin": "pgoutput", "database": "postgres"}
+    session = Rival(fails={"a": exists}, rows=[row])
+    server.apply(session, [Create("a", "pgoutput", "postgres")], 60)
+    assert [parameters for _statement, parameters in session.ran if parameters] == [("a", "pgoutput", False, False)] * 2
+    with pytest.raises(Refused, match="already exists"):
+        server._made(Session(fails={"a": exists}, rows=[row]), Create("a", "pgoutput", "postgres"), 60, last=True)
+
+
+def test_patroni_is_told_first_and_named_in_what_was_done():
+    told = []
+    register = Register((Entry("a", "permanent"), Entry("b", None)))
+    with pytest.raises(PartlyApplied, match=r"Done before: tell Patroni of a, b\. Not done: create a\.") as stopped:
+        server.apply(Session(fails={"a": LOST_RIGHTS}), [register, Create("a")], 60, told.append)
+    assert told == [register]
+    assert stopped.value.facts["done"] == ["tell Patroni of a, b"]
+
+
+def test_whether_patroni_did_what_it_denied_is_known():
+    def deny(_action):
+        raise Denied("Patroni", "pg1", 8008, "it answered 401")
+
+    with pytest.raises(ScaleoutError, match=r"it answered 401\.$") as stopped:
+        server.apply(Session(), [Register((Entry("a", "permanent"),)), Create("a")], 60, deny)
+    assert stopped.value.code == "denied"
 
 
 def test_m2_what_a_query_means_is_up_to_no_setting():
