@@ -35,7 +35,8 @@ class ShowPartitions(Task):
             where = f"the schema {self.schema}" if self.schema else "this database"
             raise Refused(f"tables: {', '.join(missing)} is no partitioned table of {where}.", code="missing")
         sets = [report.describe(root, facts) for root, facts in found]
-        return Plan(before={}, after={}, result={"sets": sets, "exposition": report.exposition(sets)})
+        result = {"sets": sets, "exposition": report.exposition(sets)}
+        return Plan(before={}, after={}, result=result, warnings=report.warned(sets))
 
     def apply(self, plan: Plan) -> None:
         """Never called, as there is nothing to carry out."""

@@ -198,9 +198,9 @@ def _facts(session: Session, root: Root, clock: int) -> Facts:
             )
             default_rows = session.rows(query)[0]["rows"]
     except Refused as error:
-        # Of a table that we may not read, the catalog alone speaks.
-        if error.code != "denied":
-            raise
+        # Of such a table the catalog alone speaks; of one that we may not read, that is what is asked for.
+        denied = error.code == "denied"
+        return Facts(clock, largest, default_rows, denied, None if denied else error)
     return Facts(clock, largest, default_rows)
 
 
