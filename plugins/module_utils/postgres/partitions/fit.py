@@ -163,7 +163,8 @@ def record_of(wanted: PartitionSet, axis: Axis, stored: Record) -> Record:
             f"{wanted.label} is divided as {stored.kind}, which is stored with it, and {axis.kind} is wanted.",
             code="differs",
         )
-    return Record(time_zone=zone, interval=str(wanted.interval), kind=axis.kind)
+    kept = str(wanted.retention) if wanted.retention else stored.retention
+    return Record(time_zone=zone, interval=str(wanted.interval), kind=axis.kind, retention=kept)
 
 
 def grid_of(wanted: PartitionSet, axis: Axis, record: Record) -> Grid:
