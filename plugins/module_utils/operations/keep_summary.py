@@ -110,7 +110,7 @@ def _trust(session: connection.Session, kept: Kept, owner: str) -> None:
 
     :raises Refused: the task does not name that owner.
     """
-    strange = server.distrust(session, kept, owner)
+    (strange,) = server.distrust(session, [kept], [owner])
     if strange:
         raise Refused(_untrusted(f"{kept.summary.label} is left alone", strange), code="untrusted", strange=strange)
 
@@ -129,18 +129,16 @@ def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[lis
         if not kept:
             raise Refused(f"There is no summary {wanted.label}.", code="missing")
         _trust(session, kept[0], owner)
-        return [server.known_now(session, kept[0])], []
+        return server.known_now(session, kept), []
+    asked = [one for one in kept if not owner or one.owner == owner]
     trusted = []
     warnings = [f"{label} was passed over: its comment is no summary's, or one of another view." for label in odd]
-    for one in kept:
-        if owner and one.owner != owner:
-            continue
-        strange = server.distrust(session, one, owner)
-        if not strange:
-            trusted.append(server.known_now(session, one))
-            continue
-        warnings.append(_untrusted(f"The summary {one.summary.label} was passed over", strange))
-    return trusted, warnings
+    for one, strange in zip(asked, server.distrust(session, asked, [owner] * len(asked))):
+        if strange:
+            warnings.append(_untrusted(f"The summary {one.summary.label} was passed over", strange))
+        else:
+            trusted.append(one)
+    return server.known_now(session, trusted), warnings
 
 
 def _altered(kept: Kept) -> str:
