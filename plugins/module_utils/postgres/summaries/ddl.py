@@ -22,7 +22,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, part_comment
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
+    MARK,
+    Kept,
+    defining_comment,
+    part_comment,
+)
 
 _TRIAL = text.name("scaleout_filter")
 _SET, _GET = "SELECT pg_catalog.set_config", "pg_catalog.current_setting"
@@ -110,18 +115,30 @@ def open_view(kept: Kept, before: Kept | None) -> list[str]:
     statements += [f"ANALYZE {part.kept};" for part in kept.parts]
     view, counted = text.name(summary.schema, summary.name), _defining(summary)
     verb = "CREATE"
-    statements.append(f"DROP VIEW IF EXISTS {counted};")
+    statements.append(_drop_own(counted, defining_comment(summary)))
     if before:
         if kept.extends(before):
             verb = "CREATE OR REPLACE"
         else:
-            statements.append(f"DROP VIEW {view};")
+            statements.append(_drop_own(view, MARK))
     statements.append(f"{verb} VIEW {view} AS {reading.view(summary, kept.parts)};")
     statements.append(f"COMMENT ON VIEW {view} IS {text.literal(kept.comment())};")
     # It is there to be read by people, and so that no column that counts is dropped or altered.
     statements.append(f"CREATE VIEW {counted} AS {reading.defining(summary, kept.parts)};")
+    statements.append(f"COMMENT ON VIEW {counted} IS {text.literal(defining_comment(summary))};")
     readers = dict.fromkeys([*(before.readers if before else ()), *kept.readers])
     return statements + grant(summary, tuple(readers))
+
+
+def _drop_own(view: str, comment: str) -> str:
+    """Drop a view whose comment begins as ours does. Another one of that name stays."""
+    own = (
+        f"SELECT FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass({text.literal(view)}) "
+        f"AND c.relkind = 'v' AND pg_catalog.starts_with("
+        f"pg_catalog.obj_description(c.oid, 'pg_class'), {text.literal(comment)})"
+    )
+    body = f"BEGIN IF EXISTS ({own}) THEN DROP VIEW {view}; END IF; END"
+    return f"DO {text.literal(body)};"
 
 
 def _defining(summary: Summary) -> str:
@@ -162,5 +179,6 @@ def drop_parts(schema: str, bases: t.Sequence[str], stems: t.Sequence[str]) -> l
 def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop a summary with all that it has."""
     lock = _lock(bases, "ACCESS EXCLUSIVE")
-    views = [f"DROP VIEW IF EXISTS {view};" for view in (_defining(summary), text.name(summary.schema, summary.name))]
+    view = text.name(summary.schema, summary.name)
+    views = [_drop_own(_defining(summary), defining_comment(summary)), _drop_own(view, MARK)]
     return lock + views + drop_parts(summary.schema, (), stems)

@@ -53,6 +53,10 @@ SELECT pg_is_in_recovery() AS in_recovery, me.owner,
         WHERE n.nspname = %(schema)s AND r.rolname = me.owner) AS may_create,
        coalesce((SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = %(schema)s AND c.relname = %(name)s), '') AS view,
+       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = %(schema)s AND c.relname = %(defining)s
+                   AND (c.relkind <> 'v' OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM %(counts)s))
+           AS defining_taken,
        ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE n.nspname = %(schema)s AND c.relkind = 'r'
                  AND (c.relowner IN (SELECT oid FROM trusted) OR pg_get_userbyid(c.relowner) = me.owner)
@@ -108,8 +112,9 @@ JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-JOIN ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[])) AS w (schema, name)
-    ON n.nspname = w.schema AND v.relname = w.name
+JOIN ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[]), unnest(%(counts)s::text[]))
+    AS w (schema, name, counts)
+    ON n.nspname = w.schema AND v.relname = w.name AND obj_description(v.oid, 'pg_class') = w.counts
 GROUP BY 1, 2, 3
 """
 

@@ -41,6 +41,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     Standing,
     State,
     Table,
+    defining_comment,
     part_comment,
 )
 
@@ -64,6 +65,8 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         "owner": owner,
         "readers": list(readers),
         "part": part_comment(wanted),
+        "defining": wanted.defining,
+        "counts": defining_comment(wanted),
     }
     server = session.rows(queries.SERVER, given)[0]
     named = {
@@ -77,7 +80,8 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         own = {"schema": wanted.schema, "stems": server["stems"], "suffixes": _SUFFIXES, "owner": server["owner"]}
         firing = session.rows(queries.FIRING, own)
     if server["view"] or server["stems"]:
-        own = {"schema": wanted.schema, "views": [wanted.name, wanted.defining], "stems": server["stems"]}
+        views = [wanted.name] if server["defining_taken"] else [wanted.name, wanted.defining]
+        own = {"schema": wanted.schema, "views": views, "stems": server["stems"]}
         dependents = session.rows(queries.DEPENDENTS, own)
     kept, odd = marked(session, wanted.schema, wanted.name)
     return State(
@@ -91,6 +95,7 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         roles=frozenset(server["roles"]),
         dependents=tuple(_dependent(row, wanted) for row in dependents),
         odd=bool(odd),
+        defining_taken=server["defining_taken"],
         firing=tuple(Firing(**row) for row in firing),
     )
 
@@ -123,6 +128,7 @@ def known_now(session: Session, found: t.Sequence[Kept]) -> list[Kept]:
     views = [(kept.summary.schema, kept.summary.defining) for kept in found]
     now: dict[tuple[str, str], dict[str, list[str]]] = {view: {} for view in views}
     asked = {"schemas": [schema for schema, _name in views], "names": [name for _schema, name in views]}
+    asked["counts"] = [defining_comment(kept.summary) for kept in found]
     for row in session.rows(queries.COUNTED, asked) if views else ():
         now[row["schema"], row["name"]][row["label"]] = row["columns"]
     return [dataclasses.replace(kept, altered=fit.altered(kept, now[view])) for kept, view in zip(found, views)]

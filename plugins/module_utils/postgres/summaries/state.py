@@ -19,6 +19,9 @@ MARK = "scaleout.platform summary: "
 #: What those of a part's tables do.
 PART_MARK = MARK + '{"part_of": '
 
+#: What that of the view does that counts the base tables. It is no summary itself.
+DEFINING_MARK = "scaleout.platform counts what a summary has to have: "
+
 #: A type as format_type writes it: words, names in quotes, numbers in parentheses, brackets. It cannot end a CAST.
 _NAME = r'(?:"(?:[^"\0]|"")+"|\w+(?: \w+)*)'
 _TYPE = re.compile(rf"(?:{_NAME}\.)?{_NAME}(?:\([0-9, -]+\)(?: \w+)*)?(?:\[\])*")
@@ -266,6 +269,7 @@ class State:
     :param view: the kind of relation that has the summary's name, "" for none.
     :param kept: the summary of that name; None where there is none, or the view is another's.
     :param odd: whether the view has the comment of another summary.
+    :param defining_taken: whether something else has the name of the view that counts the base tables.
     :param stems: those of all parts' objects that are there for this name, in use or left over.
     :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
     :param roles: those among the readers that exist.
@@ -283,9 +287,15 @@ class State:
     roles: frozenset[str] = frozenset()
     dependents: tuple[Dependent, ...] = ()
     odd: bool = False
+    defining_taken: bool = False
     firing: tuple[Firing, ...] = ()
 
 
 def part_comment(summary: Summary) -> str:
     """What the comment of a part's table says, so that it can be found without the view."""
     return MARK + json.dumps({"part_of": [summary.schema, summary.name]})
+
+
+def defining_comment(summary: Summary) -> str:
+    """What the comment of the view says that counts the base tables: one of that name may be someone else's."""
+    return DEFINING_MARK + json.dumps([summary.schema, summary.name])
