@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
+import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
@@ -14,6 +17,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, State
+
+#: How often a summary is looked at again because another task was faster, and the longest pause before, in seconds.
+RACES, _PAUSE = 5, 0.5
 
 _DECLARED = ("tables", "every", "readers", "reseed")
 
@@ -69,9 +75,11 @@ class KeepSummary(Task):
         self.waiting = waiting
         self.session = connection.Session(endpoint.for_writes())
         self.oids: dict[str, int] = {}
+        self.seen: t.Mapping[str, str] = {}
 
     def plan(self) -> Plan:
         found = server.read(self.session, self.wanted, self.owner, self.readers)
+        self.seen = found.seen
         # For an owner who does not exist nothing is known of a tree.
         self.oids = {f"{schema}.{name}": one.root.oid for (schema, name), one in found.tables.items() if one.tree}
         if found.kept and (self.state == "absent" or found.kept.owner == found.owner):
@@ -94,12 +102,21 @@ class KeepSummary(Task):
         decide.check_dependents(decision, found)
         return result.plan(decision)
 
-    def apply(self, plan: Plan) -> dict[str, t.Any]:
+    def apply(self, plan: Plan) -> Plan:
         waited = locks.Waited()
         work = server.Work(self.session, self.owner, self.waiting, waited)
-        for decision in plan.actions:
-            work.carry_out(decision, self.oids)
-        return waited.result()
+        for left in reversed(range(RACES)):
+            try:
+                for decision in plan.actions:
+                    work.carry_out(decision, self.oids, self.seen)
+                break
+            except Conflict:
+                if not left:
+                    raise
+            # Another task is at the same summary. What it has made of it decides, once it is through.
+            time.sleep(_PAUSE * random.uniform(0.5, 1.0))
+            plan = self.plan()
+        return dataclasses.replace(plan, result={**plan.result, **waited.result()})
 
     def close(self) -> None:
         self.session.close()

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
     counting,
+    queries,
     reading,
     text,
     triggers,
@@ -27,10 +28,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     Kept,
     defining_comment,
     part_comment,
+    part_mark,
+    turn_of,
 )
 
 _TRIAL = text.name("scaleout_filter")
 _SET, _GET = "SELECT pg_catalog.set_config", "pg_catalog.current_setting"
+
+#: The SQLSTATE of a transaction that found the summary changed by another task.
+OUTRUN = "SC001"
 
 TRIED = (
     "SET LOCAL search_path = ''; SELECT pg_get_expr(x.indpred, x.indrelid) AS condition FROM pg_index x "
@@ -38,13 +44,47 @@ TRIED = (
 )
 
 
-def together(statements: t.Sequence[str], owner: str) -> str:
+def together(statements: t.Sequence[str], owner: str, turn: t.Sequence[str] = ()) -> str:
     """Statements as one message, so as one transaction, in which each sees what was committed before it.
 
     :param owner: the role to be meanwhile; "" for the session's user.
+    :param turn: statements of :func:`turn`.
     """
-    role = f"SET LOCAL ROLE {text.name(owner)}; " if owner else ""
-    return f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {role}" + "\n".join(statements)
+    role = [f"SET LOCAL ROLE {text.name(owner)};"] if owner else []
+    return "\n".join(["SET TRANSACTION ISOLATION LEVEL READ COMMITTED;", *turn, *role, *statements])
+
+
+def turn(summary: Summary, owner: str, seen: t.Mapping[str, str]) -> list[str]:
+    """Statements that wait for the end of other tasks' transactions at a summary, and go on if nothing has changed.
+
+    Behind a pooler no lock could be kept from one transaction to the next. So each one takes it, and compares.
+
+    :param owner: the role that the task names.
+    :param seen: what this task has seen of the summary, with what it has made of it since.
+    """
+    now = queries.seen(
+        owner=text.literal(owner),
+        schema=text.literal(summary.schema),
+        name=text.literal(summary.name),
+        mark=text.literal(MARK),
+        part=text.literal(part_mark(summary)),
+    )
+    expected = ", ".join(text.literal(f"{name} {comment}") for name, comment in seen.items())
+    body = f"""DECLARE
+  expected text[] := ARRAY[{expected}]::text[];
+  there text[];
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended({text.literal(turn_of(summary))}, 0));
+  {now} SELECT coalesce(array_agg(name || ' ' || comment), '{{}}') INTO there FROM seen;
+  IF NOT (there @> expected AND there <@ expected) THEN
+    RAISE EXCEPTION 'another task has changed it' USING ERRCODE = '{OUTRUN}';
+  END IF;
+END"""
+    return [
+        f"{_SET}('scaleout.path', {_GET}('search_path'), true), pg_catalog.set_config('search_path', '', true);",
+        f"DO {text.literal(body)};",
+        f"{_SET}('search_path', {_GET}('scaleout.path'), true);",
+    ]
 
 
 def trial(source: Source, condition: str, owner: str) -> str:
@@ -88,13 +128,16 @@ END"""
     ]
 
 
-def install(kept: Kept) -> list[str]:
-    """The first step of a new summary."""
+def install(kept: Kept, run: str) -> list[str]:
+    """The first step of a new summary.
+
+    :param run: as in :func:`.state.part_comment`.
+    """
     statements = _lock((part.base for part in kept.parts), "SHARE ROW EXCLUSIVE")
     for part in kept.parts:
         statements += counting.filters(part)
     statements += path(kept)
-    comment = text.literal(part_comment(kept.summary))
+    comment = text.literal(part_comment(kept.summary, run))
     for part in kept.parts:
         statements += [*counting.storage(part), *counting.functions(part), *triggers.equip(part)]
         statements.append(f"COMMENT ON TABLE {part.kept} IS {comment};")

@@ -45,8 +45,27 @@ WHERE w.odd OR (w.owner NOT IN (SELECT oid FROM trusted)
 ORDER BY 1, 2
 """
 
+# What there is of a summary: its view, and the tables of all parts, in use or left over.
+_SEEN = """WITH {trusted}, me AS (SELECT coalesce(nullif({owner}, ''), current_user::text) AS owner),
+seen AS (
+    SELECT c.relname::text AS name, c.relkind, d.description AS comment FROM me CROSS JOIN pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+    WHERE n.nspname = {schema} AND ((c.relkind = 'v' AND c.relname = {name} AND starts_with(d.description, {mark}))
+        OR (c.relkind = 'r' AND starts_with(d.description, {part})
+            AND (c.relowner IN (SELECT oid FROM trusted) OR pg_get_userbyid(c.relowner) = me.owner))))"""
+
+
+def seen(**given: str) -> str:
+    """What there is now of a summary, as a common table expression of that name.
+
+    :param given: ``owner``, ``schema``, ``name``, ``mark`` and ``part``, as SQL has them.
+    """
+    return _SEEN.format(trusted=_TRUSTED, **given)
+
+
 SERVER = f"""{_AS_WE_READ}
-WITH {_TRUSTED}, me AS (SELECT coalesce(nullif(%(owner)s, ''), current_user::text) AS owner)
+{seen(**{name: f"%({name})s" for name in ("owner", "schema", "name", "mark", "part")})}
 SELECT pg_is_in_recovery() AS in_recovery, me.owner,
        ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(readers)s)) AS roles,
        (SELECT has_schema_privilege(r.oid, n.oid, 'CREATE') FROM pg_namespace n, pg_roles r
@@ -57,10 +76,8 @@ SELECT pg_is_in_recovery() AS in_recovery, me.owner,
                WHERE n.nspname = %(schema)s AND c.relname = %(defining)s
                    AND (c.relkind <> 'v' OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM %(counts)s))
            AS defining_taken,
-       ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = %(schema)s AND c.relkind = 'r'
-                 AND (c.relowner IN (SELECT oid FROM trusted) OR pg_get_userbyid(c.relowner) = me.owner)
-                 AND obj_description(c.oid, 'pg_class') = %(part)s ORDER BY c.relname) AS stems
+       ARRAY(SELECT name FROM seen WHERE relkind = 'r' ORDER BY name) AS stems,
+       (SELECT json_object_agg(name, comment)::text FROM seen) AS seen
 FROM me
 """
 

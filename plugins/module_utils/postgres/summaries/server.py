@@ -8,10 +8,16 @@ import contextlib
 import dataclasses
 import json
 import random
+import secrets
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Conflict,
+    InvalidInput,
+    Refused,
+    ScaleoutError,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
@@ -43,6 +49,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     Table,
     defining_comment,
     part_comment,
+    part_mark,
+    turn_of,
 )
 
 _SUFFIXES = [f"_{suffix}" for suffix in SUFFIXES]
@@ -64,7 +72,8 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         "name": wanted.name,
         "owner": owner,
         "readers": list(readers),
-        "part": part_comment(wanted),
+        "mark": MARK,
+        "part": part_mark(wanted),
         "defining": wanted.defining,
         "counts": defining_comment(wanted),
     }
@@ -95,6 +104,7 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         roles=frozenset(server["roles"]),
         dependents=tuple(_dependent(row, wanted) for row in dependents),
         odd=bool(odd),
+        seen=json.loads(server["seen"] or "{}"),
         defining_taken=server["defining_taken"],
         firing=tuple(Firing(**row) for row in firing),
     )
@@ -276,13 +286,19 @@ class Work:
         self.owner = owner
         self.waiting = waiting
         self.waited = waited
+        self.run = secrets.token_hex(8)
+        self.wanted = Summary("", "")
+        self.seen: dict[str, str] = {}
 
-    def carry_out(self, decision: Decision, oids: t.Mapping[str, int]) -> None:
+    def carry_out(self, decision: Decision, oids: t.Mapping[str, int], seen: t.Mapping[str, str]) -> None:
         """Make what is decided be so.
 
         :param oids: those of the base tables, by their labels.
+        :param seen: the comments that the decision was made on.
         :raises Locked: others held a lock for too long; the next run goes on.
+        :raises Conflict: another task has changed the summary since it was read, or changes it.
         """
+        self.wanted, self.seen = decision.wanted, dict(seen)
         before, after = decision.before, decision.after
         tables = {source.label: source for source in decision.wanted.sources} if after else {}
         label = decision.wanted.label
@@ -299,11 +315,14 @@ class Work:
             # First of all, so that a task that fails each time leaves no more of them each time.
             left = ddl.drop_parts(after.summary.schema, (), decision.leftovers)
             self._patiently(left, f"drop what {label} does not use", strong)
+            self._gone(decision.leftovers)
         if decision.built:
-            self._patiently(ddl.install(after), f"put triggers on the tables of {label}", weak)
+            self._patiently(ddl.install(after, self.run), f"put triggers on the tables of {label}", weak)
+            self.seen.update({part.stem: part_comment(decision.wanted, self.run) for part in after.parts})
             try:
                 self._patiently(ddl.open_view(after, before), f"make {label}", {})
-            except Refused:
+                self.seen[decision.wanted.name] = after.comment()
+            except (Refused, Conflict):
                 with contextlib.suppress(ScaleoutError):
                     self._drop(after.parts, f"drop the new half of {label}", oids)
                 raise
@@ -325,11 +344,17 @@ class Work:
         strong = {oids[part.source.label]: "AccessExclusiveLock" for part in known}
         stems = [part.stem for part in parts]
         self._patiently(ddl.drop_parts(parts[0].schema, [part.base for part in known], stems), what, strong)
+        self._gone(stems)
+
+    def _gone(self, stems: t.Iterable[str]) -> None:
+        for stem in stems:
+            self.seen.pop(stem, None)
 
     def _patiently(self, statements: t.Sequence[str], what: str, locks: t.Mapping[int, str]) -> None:
         try:
-            statement = ddl.together(statements, self.owner)
-            patience.patiently(self.session, statement, what, locks, self.waiting, self.waited)
+            statement = ddl.together(statements, self.owner, ddl.turn(self.wanted, self.owner, self.seen))
+            turn = turn_of(self.wanted)
+            patience.patiently(self.session, statement, what, locks, self.waiting, self.waited, turn=turn)
         except Refused as error:
             raise _understood(error, what) from None
 
@@ -395,9 +420,11 @@ def drift(session: Session, kept: Kept) -> tuple[int, list[dict[str, t.Any]]]:
     return count, list(found.values())
 
 
-def _understood(error: Refused, what: str) -> Refused:
+def _understood(error: Refused, what: str) -> ScaleoutError:
     """A refusal of the server that has a code of its own."""
     state = error.facts.get("sqlstate")
+    if state == ddl.OUTRUN:
+        return Conflict(f"Another task changes the same summary, so this one did not {what}. Run it again.")
     if state == _DEPENDENT_OBJECTS:
         said = f"The server does not {what}: something has come to depend on it. The next run names it."
         return Refused(said, code="depended_on", **error.facts)

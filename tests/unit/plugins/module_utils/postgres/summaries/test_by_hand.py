@@ -21,9 +21,9 @@ def test_what_comes_to_depend_on_the_view_while_it_changes_leaves_no_second_half
     before = database.rows(OBJECTS)
     install = ddl.install
 
-    def meanwhile(kept):
+    def meanwhile(*given):
         database.sql("CREATE FUNCTION f() RETURNS SETOF user_stats BEGIN ATOMIC SELECT * FROM user_stats; END")
-        return install(kept)
+        return install(*given)
 
     with monkeypatch.context() as patch:
         patch.setattr(ddl, "install", meanwhile)
@@ -89,9 +89,9 @@ def test_what_has_the_name_of_the_defining_view_by_chance_stays(database, monkey
     database.sql(f"DROP {kind} {name}")
     install = ddl.install
 
-    def meanwhile(kept):
+    def meanwhile(*given):
         database.sql(of_user)
-        return install(kept)
+        return install(*given)
 
     monkeypatch.setattr(ddl, "install", meanwhile)
     with pytest.raises(ScaleoutError, match=name) as caught:
