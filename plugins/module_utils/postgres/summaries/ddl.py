@@ -117,6 +117,8 @@ def _lock(bases: t.Iterable[str], mode: str) -> list[str]:
         return []
     body = f"""BEGIN
   LOCK TABLE {tables} IN {mode} MODE;
+  -- Here, as a statement of its own could be cancelled by the short limit, and not be tried again.
+  PERFORM pg_catalog.set_config('statement_timeout', {_GET}('scaleout.timeout'), true);
 EXCEPTION WHEN query_canceled THEN
   RAISE EXCEPTION 'the locks were not had in time' USING ERRCODE = 'lock_not_available';
 END"""
@@ -124,7 +126,6 @@ END"""
         f"{_SET}('scaleout.timeout', {_GET}('statement_timeout'), true), "
         f"pg_catalog.set_config('statement_timeout', {_GET}('lock_timeout'), true);",
         f"DO {text.literal(body)};",
-        f"{_SET}('statement_timeout', {_GET}('scaleout.timeout'), true);",
     ]
 
 
