@@ -13,7 +13,7 @@ CI_TARGETS := $(filter-out $(LONG_TARGETS),$(notdir $(wildcard tests/integration
 END_TO_END := pytest -q -s --durations=12 tests/end_to_end
 
 .DEFAULT_GOAL := help
-.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit integration integration-long integration-bookworm kills kills-all \
+.PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit unit-long integration integration-long integration-bookworm kills kills-all \
   molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab labs loads rest production applications rolling upgrade soak-hosts soak-kills
 
 help: ## this list
@@ -63,11 +63,14 @@ loads: ## what sends requests to VMs of its own, one after the other: labs produ
 	@$(MAKE) --no-print-directory --keep-going --jobs=1 labs production applications upgrade
 
 rest: ## what of test-all sends no load, one after the other
-	@$(MAKE) --no-print-directory --keep-going --jobs=1 integration-long molecule-data molecule-long cores api
+	@$(MAKE) --no-print-directory --keep-going --jobs=1 integration-long molecule-data molecule-long cores unit-long api
 
 unit: ## planners: tables and properties
 	@$(LAB) env
-	$(TIMED) unit pytest -q --durations=12 tests/unit
+	$(TIMED) unit pytest -q --durations=12 -m 'not long_tier' tests/unit
+
+unit-long: env ## what waits for a cluster under Patroni again and again
+	$(TIMED) unit-long pytest -q --durations=12 -m long_tier tests/unit
 
 integration: ## modules against a real PostgreSQL and Consul
 	@$(LAB) prepare

@@ -15,6 +15,7 @@ import urllib.parse
 
 from ansible_collections.scaleout.platform.plugins.module_utils import http_client
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Conflict,
     Denied,
     Refused,
     Stranger,
@@ -183,7 +184,8 @@ class Patroni:
     def change_settings(self, changes: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         """Change the dynamic configuration, and return it; a value of None removes its key.
 
-        :raises Denied: the login is missing or wrong; :raises Refused: Patroni does not take the change.
+        :raises Conflict: another client changed it at that moment; :raises Denied: the login is missing or wrong;
+        :raises Refused: Patroni does not take the change.
         """
         return self._object(self._tell("PATCH", "/config", changes))
 
@@ -244,10 +246,14 @@ class Patroni:
 
     def _answered(self, status: int, body: bytes, reason: str) -> Exception:
         """What to raise for an answer that is an error: what Patroni says, on one line, cut."""
-        said = " ".join(body.decode("utf-8", "replace").split())[:_REASON_LENGTH] or reason
+        said = " ".join(body.decode("utf-8", "replace").split())[:_REASON_LENGTH]
+        if not said or said.startswith("<"):  # A page for browsers says no more.
+            said = reason
         if status in (401, 403):
             return Denied("Patroni", *self.place, f"it answered {status} ({said}); see patroni_user, patroni_password")
-        if status in (400, 409, 412, 503):
+        if status == 409:
+            return Conflict(f"Patroni on {self._http.host} refused, as another change was made: {said.rstrip('.')}.")
+        if status in (400, 412, 503):
             return Refused(f"Patroni on {self._http.host} refused: {said.rstrip('.')}.", host=self._http.host)
         return UnexpectedAnswer("Patroni", *self.place, f"it answered {status} ({said})")
 

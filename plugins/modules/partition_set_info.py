@@ -12,6 +12,8 @@ description:
     in one round of queries.
   - Reads a standby as well as a primary.
   - RV(exposition) has the figures as a monitoring system reads them.
+  - A set of which something cannot be known, such as one with a foreign partition whose server does not answer, is
+    described as far as that goes, and a warning says why. The others are described whole.
 author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
@@ -166,7 +168,9 @@ sets:
       type: float
       sample: 92.4
     numbers_ahead:
-      description: The same of a set by numbers, counted from its largest number; V(null) of another one.
+      description:
+        - The same of a set by numbers, counted from its largest number.
+        - V(null) of another one, and where its rows cannot be read.
       type: int
       sample: 1500000
     gaps:
@@ -179,7 +183,7 @@ sets:
       type: str
       sample: tasks_default
     default_rows:
-      description: Rows in it, counted up to 1000000; V(null) for none, or when this user may not read it.
+      description: Rows in it, counted up to 1000000; V(null) for none, or when it cannot be read.
       type: int
       sample: 0
     pending:
@@ -192,6 +196,20 @@ sets:
       type: list
       elements: str
       sample: []
+    failed:
+      description:
+        - Whether something of the set could not be known. What that would have been is V(null).
+        - That this user may not read its rows is no failure.
+      type: bool
+      sample: false
+    code:
+      description: Why, as docs/codes.md has it; V(null) where all is known.
+      type: str
+      sample: null
+    msg:
+      description: Why, in a sentence; V(null) where all is known.
+      type: str
+      sample: null
 exposition:
   description: The figures in Prometheus's text format.
   returned: success

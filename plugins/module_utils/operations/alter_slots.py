@@ -8,7 +8,7 @@ import dataclasses
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Stranger
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Stranger
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
@@ -32,6 +32,9 @@ LONGEST_TIMEOUT = (2**31 - 1) // 1000
 
 #: How Patroni may know a slot.
 KINDS = (registry.PERMANENT, registry.IGNORED)
+
+#: How often Patroni is told, when others change its configuration at the same moment.
+ATTEMPTS = 5
 
 SETTLE = 1.0
 """Seconds that Patroni has to end a loop that began before it was told of a slot, and could drop it yet.
@@ -130,11 +133,17 @@ class AlterSlots(Task):
     def _register(self, action: planner.Register) -> None:
         """Tell Patroni of slots, beside what others told it since we asked."""
         patroni = t.cast("Patroni", self.patroni)
-        known = registry.Registry.of(patroni.settings())
-        changes = known.changes(known.told(action.entries))
-        if changes:
-            patroni.change_settings(changes)
-            time.sleep(SETTLE)
+        for attempt in range(ATTEMPTS):
+            known = registry.Registry.of(patroni.settings())
+            changes = known.changes(known.told(action.entries))
+            try:
+                if changes:
+                    patroni.change_settings(changes)
+                break
+            except Conflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        time.sleep(SETTLE)
 
 
 def read_registry(patroni: Patroni, session: connection.Session) -> registry.Registry:

@@ -169,6 +169,10 @@ class KeepPartitions(Task):
         except ScaleoutError as error:
             so_far.errors.append(error)
             return so_far
+        decided = self.decisions[wanted]
+        if isinstance(decided, Decision):
+            # Of what is not had now the next run does not speak again.
+            so_far.announced = outcome.announced(decided)
         for attempt in range(RACES):
             decision = self.decisions[wanted]
             if isinstance(decision, ScaleoutError):
@@ -228,7 +232,7 @@ class KeepPartitions(Task):
                 continue
             rows.append(outcome.result(decision, so_far))
             warnings += [*self.conversions.said.get(wanted.label, ()), *decision.warnings]
-            warnings += retention.warned(decision.wanted, decision.root, so_far.retired)
+            warnings += retention.warned(decision.wanted, decision.root, so_far.announced)
             if so_far.changed:
                 actions.append(wanted)
                 before[wanted.label], after[wanted.label] = outcome.before_and_after(decision, so_far)

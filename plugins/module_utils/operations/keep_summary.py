@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
+import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.names import fault_of_length
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection, locks
@@ -14,6 +17,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.decide import Decision
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, State
+
+#: How often a summary is looked at again because another task was faster, and the longest pause before, in seconds.
+RACES, _PAUSE = 5, 0.5
 
 _DECLARED = ("tables", "every", "readers", "reseed")
 
@@ -69,9 +75,11 @@ class KeepSummary(Task):
         self.waiting = waiting
         self.session = connection.Session(endpoint.for_writes())
         self.oids: dict[str, int] = {}
+        self.seen: t.Mapping[str, str] = {}
 
     def plan(self) -> Plan:
         found = server.read(self.session, self.wanted, self.owner, self.readers)
+        self.seen = found.seen
         # For an owner who does not exist nothing is known of a tree.
         self.oids = {f"{schema}.{name}": one.root.oid for (schema, name), one in found.tables.items() if one.tree}
         if found.kept and (self.state == "absent" or found.kept.owner == found.owner):
@@ -94,12 +102,21 @@ class KeepSummary(Task):
         decide.check_dependents(decision, found)
         return result.plan(decision)
 
-    def apply(self, plan: Plan) -> dict[str, t.Any]:
+    def apply(self, plan: Plan) -> Plan:
         waited = locks.Waited()
         work = server.Work(self.session, self.owner, self.waiting, waited)
-        for decision in plan.actions:
-            work.carry_out(decision, self.oids)
-        return waited.result()
+        for left in reversed(range(RACES)):
+            try:
+                for decision in plan.actions:
+                    work.carry_out(decision, self.oids, self.seen)
+                break
+            except Conflict:
+                if not left:
+                    raise
+            # Another task is at the same summary. What it has made of it decides, once it is through.
+            time.sleep(_PAUSE * random.uniform(0.5, 1.0))
+            plan = self.plan()
+        return dataclasses.replace(plan, result={**plan.result, **waited.result()})
 
     def close(self) -> None:
         self.session.close()
@@ -110,7 +127,7 @@ def _trust(session: connection.Session, kept: Kept, owner: str) -> None:
 
     :raises Refused: the task does not name that owner.
     """
-    strange = server.distrust(session, kept, owner)
+    (strange,) = server.distrust(session, [kept], [owner])
     if strange:
         raise Refused(_untrusted(f"{kept.summary.label} is left alone", strange), code="untrusted", strange=strange)
 
@@ -129,18 +146,16 @@ def _kept(session: connection.Session, wanted: Summary, owner: str) -> tuple[lis
         if not kept:
             raise Refused(f"There is no summary {wanted.label}.", code="missing")
         _trust(session, kept[0], owner)
-        return [server.known_now(session, kept[0])], []
+        return server.known_now(session, kept), []
+    asked = [one for one in kept if not owner or one.owner == owner]
     trusted = []
     warnings = [f"{label} was passed over: its comment is no summary's, or one of another view." for label in odd]
-    for one in kept:
-        if owner and one.owner != owner:
-            continue
-        strange = server.distrust(session, one, owner)
-        if not strange:
-            trusted.append(server.known_now(session, one))
-            continue
-        warnings.append(_untrusted(f"The summary {one.summary.label} was passed over", strange))
-    return trusted, warnings
+    for one, strange in zip(asked, server.distrust(session, asked, [owner] * len(asked))):
+        if strange:
+            warnings.append(_untrusted(f"The summary {one.summary.label} was passed over", strange))
+        else:
+            trusted.append(one)
+    return server.known_now(session, trusted), warnings
 
 
 def _altered(kept: Kept) -> str:

@@ -15,7 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import bounds, fit
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import KINDS, Axis, BadBound
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.state import read_record
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.upkeep import decide, server
@@ -43,11 +43,7 @@ class KeepTables(Task):
         state = server.read(self.session, self.tables)
         if state.in_recovery:
             raise Refused("This server is a standby, where nothing is vacuumed; do it on the leader.", code="standby")
-        there = {root.label for root in state.roots}
-        missing = [label for label in self.tables if label not in there]
-        if missing:
-            text = f"tables: {', '.join(missing)} is no partitioned table of this user's here."
-            raise Refused(text, code="missing")
+        fit.require_partitioned(self.tables, (root.label for root in state.roots), "this user's in this database")
         decision = decide.decide(with_times(state), self.rules)
         frozen = {one.leaf.label: "due" for one in decision.freeze}
         analyzed = {one.root.label: "due" for one in decision.analyze}

@@ -220,8 +220,13 @@ class RestartCluster(Task):
         client = self._client(seen.name, self._timeout + _ANSWER)
         try:
             client.switch_over(step.member, candidate)
-        except (Denied, Refused) as error:
+        except Denied as error:
             raise self._stopped(error) from None
+        except Refused as error:
+            # Patroni waits for 20 s, and then says that it does not know; the lead may still change hands.
+            views = self._views(min(deadline, time.monotonic() + _ANSWER))
+            if all(each.leader is not None and each.leader.name == step.member for each in views):
+                raise self._stopped(error) from None
         finally:
             client.close()
         # Whatever waits for its restart waits no longer, unless a limit falls.
@@ -240,7 +245,13 @@ class RestartCluster(Task):
                 return
             if said and decide.failed(view, step.member):
                 break
-        if seen and seen.started not in (None, started):
+        if seen and seen.started == started and started:
+            raise self._stopped(
+                ScaleoutError(
+                    f"{step.member} did not restart within {self._timeout:g} s. {said}".rstrip(), code="timeout"
+                )
+            )
+        if seen and seen.started:
             waits = f"it waits for a restart with {', '.join(sorted(seen.reasons))}" if seen.reasons else ""
             reason = "; ".join(missing) or waits or "a replica has not what its leader wrote"
             within = f"within {self._timeout:g} s"

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import report, server
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import fit, report, server
 
 
 class ShowPartitions(Task):
@@ -30,12 +29,11 @@ class ShowPartitions(Task):
 
     def plan(self) -> Plan:
         found = server.find(self.session, self.schema, self.tables)
-        missing = sorted({*(self.tables or ())} - {root.name for root, _facts in found})
-        if missing:
-            where = f"the schema {self.schema}" if self.schema else "this database"
-            raise Refused(f"tables: {', '.join(missing)} is no partitioned table of {where}.", code="missing")
+        where = f"the schema {self.schema}" if self.schema else "this database"
+        fit.require_partitioned(self.tables or (), (root.name for root, _facts in found), where)
         sets = [report.describe(root, facts) for root, facts in found]
-        return Plan(before={}, after={}, result={"sets": sets, "exposition": report.exposition(sets)})
+        result = {"sets": sets, "exposition": report.exposition(sets)}
+        return Plan(before={}, after={}, result=result, warnings=report.warned(sets))
 
     def apply(self, plan: Plan) -> None:
         """Never called, as there is nothing to carry out."""

@@ -44,6 +44,15 @@ LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.pid <> pg_backend_pid()
 ORDER BY l.pid, l.relation, l.mode
 """
+_TAKERS = """SET LOCAL search_path = '';
+SELECT l.pid, a.usename::text AS "user", nullif(a.application_name, '') AS application, a.state,
+       round(extract(epoch FROM clock_timestamp() - a.xact_start)::numeric, 3)::float8 AS seconds, l.mode,
+       %(turn)s AS relation
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.pid <> pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended(%(turn)s, 0)
+"""
 
 
 def patiently(
@@ -55,6 +64,7 @@ def patiently(
     waited: Waited,
     alone: bool = False,
     again: t.Callable[[], t.Any] | None = None,
+    turn: str = "",
 ) -> None:
     """Run statements as one transaction, and again with pauses while a lock is not to be had.
 
@@ -65,6 +75,7 @@ def patiently(
     :param alone: the statement refuses to be in a transaction with others, such as DETACH … CONCURRENTLY.
     :param again: gives the statement for another attempt, where the first may have been carried out in part; None from
         it says that nothing is left to do.
+    :param turn: what the advisory lock is of that the statements take; its hash is the key. "" for none.
     :raises Locked: the time is over.
     """
     again_now = False
@@ -77,7 +88,7 @@ def patiently(
         if statement is not None:
             run(session, statement, patience.lock_timeout, alone)
 
-    keep_trying(session, attempt, what, lambda: locks, patience, waited)
+    keep_trying(session, attempt, what, lambda: locks, patience, waited, turn)
 
 
 def keep_trying(
@@ -87,11 +98,13 @@ def keep_trying(
     locks: t.Callable[[], t.Mapping[int, str]],
     patience: Patience,
     waited: Waited,
+    turn: str = "",
 ) -> _Done:
     """Do something that waits for no lock longer than a bound, and again with pauses while one is not to be had.
 
     :param work: is done whole or not at all.
     :param locks: gives the locks that it takes, as in :func:`patiently`.
+    :param turn: as there.
     :raises Locked: the time is over.
     """
     started = time.monotonic()
@@ -104,7 +117,7 @@ def keep_trying(
                 if not is_busy(error):
                     raise
             failed += 1
-            holders = holders_of(session, locks())
+            holders = holders_of(session, locks(), turn)
             waited.attempts += 1
             waited.note(holders)
             spent = time.monotonic() - started
@@ -136,11 +149,13 @@ def run(session: Session, statement: t.Any, lock_timeout: int, alone: bool = Fal
         session.run("RESET lock_timeout")
 
 
-def holders_of(session: Session, locks: t.Mapping[int, str]) -> list[Holder]:
+def holders_of(session: Session, locks: t.Mapping[int, str], turn: str = "") -> list[Holder]:
     """Who holds what is in the way of these locks, at this moment.
 
     :param locks: modes by the oids of relations.
+    :param turn: as in :func:`patiently`.
     """
     pairs = [(oid, held) for oid, mode in locks.items() for held in CONFLICTS[mode]]
     rows = session.rows(_HOLDERS, {"relations": [oid for oid, _held in pairs], "modes": [held for _oid, held in pairs]})
+    rows += session.rows(_TAKERS, {"turn": turn}) if turn else []
     return [Holder(**row) for row in rows]

@@ -77,6 +77,7 @@ class Decision:
     :param comment: the table's new comment; None for no change.
     :param retire: partitions older than the retention, in their order.
     :param retention_error: why retention is refused; creation goes on.
+    :param retention_is_new: whether the last run that had one had another one.
     :param leftovers: tables of an earlier run that are still to be dropped or moved.
     :param drop_default: whether the default partition goes.
     :param drop_table: whether the table goes.
@@ -96,6 +97,7 @@ class Decision:
     comment: str | None = None
     retire: tuple[Old, ...] = ()
     retention_error: ScaleoutError | None = None
+    retention_is_new: bool = False
     leftovers: tuple[Leftover, ...] = ()
     drop_default: bool = False
     drop_table: bool = False
@@ -253,6 +255,7 @@ def _range(wanted: PartitionSet, root: Root | None, state: State) -> Decision:
             comment=None if root and comment == root.comment else comment,
             retire=retire if not error else tuple(old for old in retire if old.action in ("kept", "finalized")),
             retention_error=error,
+            retention_is_new=record.retention != stored.retention,
             leftovers=left,
             gaps=tuple(coverage.gaps(after)),
             now=now,

@@ -119,6 +119,17 @@ def _check_schema(schema: str, option: str, state: State) -> None:
         raise Refused(f"This user may not create tables in the schema {schema}, which {option} names.", code="denied")
 
 
+def require_partitioned(asked: t.Iterable[str], there: t.Iterable[str], where: str) -> None:
+    """Refuse names of tables that are not partitioned, as nothing would watch or keep them.
+
+    :param where: among which tables they were looked for, such as ``this database``.
+    :raises Refused: naming those.
+    """
+    missing = sorted({*asked} - {*there})
+    if missing:
+        raise Refused(f"tables: {', '.join(missing)} is no partitioned table of {where}.", code="missing")
+
+
 def axis_of(wanted: PartitionSet, root: Root | None) -> Axis:
     """What the values of the set's column are.
 
@@ -163,7 +174,8 @@ def record_of(wanted: PartitionSet, axis: Axis, stored: Record) -> Record:
             f"{wanted.label} is divided as {stored.kind}, which is stored with it, and {axis.kind} is wanted.",
             code="differs",
         )
-    return Record(time_zone=zone, interval=str(wanted.interval), kind=axis.kind)
+    kept = str(wanted.retention) if wanted.retention else stored.retention
+    return Record(time_zone=zone, interval=str(wanted.interval), kind=axis.kind, retention=kept)
 
 
 def grid_of(wanted: PartitionSet, axis: Axis, record: Record) -> Grid:

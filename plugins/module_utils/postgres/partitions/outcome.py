@@ -24,12 +24,14 @@ class Outcome:
     :param converted: what the plain table has become, by its name and bounds; without bounds where its rows have moved.
     :param validated: foreign keys to the table, of others, that were moved to it and validated.
     :param paused: how long a move of rows or a conversion waited for others, and why.
+    :param announced: what a retention puts away, in the run that is the first to have it.
     :param finished: what an earlier run had detached and this one has dropped or moved.
     :param error: why the rest was not done.
     """
 
     created: list[New] = dataclasses.field(default_factory=list)
     retired: list[Old] = dataclasses.field(default_factory=list)
+    announced: tuple[Old, ...] = ()
     finished: list[Leftover] = dataclasses.field(default_factory=list)
     converted: dict[str, str | None] | None = None
     validated: list[str] = dataclasses.field(default_factory=list)
@@ -47,11 +49,17 @@ class Outcome:
         return bool(done or self.described or self.dropped_default or self.dropped_table)
 
 
+def announced(decision: Decision) -> tuple[Old, ...]:
+    """What is said to be put away. What merely grew old since the last run goes without a word, each time."""
+    return decision.going if decision.retention_is_new else ()
+
+
 def predicted(decision: Decision) -> Outcome:
     """What will have been done when all goes well."""
     return Outcome(
         created=list(decision.create),
         retired=list(decision.going),
+        announced=announced(decision),
         finished=list(decision.leftovers),
         described=decision.create_root or decision.comment is not None,
         dropped_default=decision.drop_default,

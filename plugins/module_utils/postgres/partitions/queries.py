@@ -106,15 +106,17 @@ WHERE d.classoid = 'pg_class'::regclass AND d.objsubid = 0
 ORDER BY c.relname
 """
 
-# Who owns what a leftover would have removed: tables, and functions of its own name.
+# Who owns what leftovers would have removed: tables, and functions of their own names.
 OWNERS = f"""{_AS_WE_READ}
-SELECT pg_get_userbyid(c.relowner)::text AS owner
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %(schema)s AND c.relname::text = ANY(%(tables)s)
+WITH w AS (SELECT * FROM ROWS FROM (unnest(%(of)s::int[]), unnest(%(schemas)s::name[]), unnest(%(names)s::name[]),
+                                    unnest(%(functions)s::bool[])) AS w (of, schema, name, function))
+SELECT w.of, pg_get_userbyid(c.relowner)::text AS owner
+FROM w JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+WHERE NOT w.function
 UNION
-SELECT pg_get_userbyid(p.proowner)::text
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = %(schema)s AND p.proname::text = %(function)s
+SELECT w.of, pg_get_userbyid(p.proowner)::text
+FROM w JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_proc p ON p.pronamespace = n.oid AND p.proname = w.name
+WHERE w.function
 """
 
 TAKEN = f"""{_AS_WE_READ}

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import (
     bounds,
     coverage,
@@ -31,6 +31,7 @@ METRICS = {
     "partition_count": "Partitions.",
     "bytes": "Bytes of all partitions with their indexes.",
     "pending": "Partitions whose detaching was interrupted.",
+    "failed": "Whether something of the set could not be known; what is missing among the others is not 0.",
 }
 
 
@@ -41,11 +42,15 @@ class Facts:
     :param clock: the server's time, in microseconds since 1970.
     :param largest: the largest number in the column, of a set whose column is a number.
     :param default_rows: rows in the default partition; None where there is none, or we may not read it.
+    :param denied: whether our user may not read the table.
+    :param error: why rows could not be looked at for another reason.
     """
 
     clock: int
     largest: int | None = None
     default_rows: int | None = None
+    denied: bool = False
+    error: ScaleoutError | None = None
 
 
 def axis_of(root: Root) -> Axis | None:
@@ -61,15 +66,20 @@ def axis_of(root: Root) -> Axis | None:
 
 def describe(root: Root, facts: Facts) -> dict[str, t.Any]:
     """A set as the module returns it."""
-    axis, record = axis_of(root), root.record
+    axis, record, error = axis_of(root), root.record, facts.error
     try:
         held = fit.bounds_of(root, axis)
     except Refused:
         axis, held = None, fit.texts_of(root)
     ranges = sorted(bound for _one, bound in held if isinstance(bound, Range))
-    until = coverage.covered_until(ranges, _now(root, axis, facts)) if axis else None
+    now = None
+    try:
+        now = _now(root, axis, facts) if axis else None
+    except InvalidInput as bad_zone:
+        error = bad_zone
+    until = coverage.covered_until(ranges, now) if now is not None else None
     default = next((one.name for one, bound in held if isinstance(bound, Default)), None)
-    ahead = _ahead(root, axis, facts, until) if axis else None
+    ahead = _ahead(axis, now, until) if axis and now is not None else None
     return {
         "schema": root.schema,
         "table": root.name,
@@ -92,7 +102,15 @@ def describe(root: Root, facts: Facts) -> dict[str, t.Any]:
         "default_rows": facts.default_rows,
         "pending": [one.name for one, _bound in held if one.pending],
         "leftovers": [f"{left.schema}.{left.name}" for left in root.leftovers],
+        "failed": error is not None,
+        "code": error.code if error else None,
+        "msg": error.message if error else None,
     }
+
+
+def warned(sets: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[str, ...]:
+    """What is said of sets of which something could not be known."""
+    return tuple(f"{one['schema']}.{one['table']} is not described whole: {one['msg']}" for one in sets if one["msg"])
 
 
 def exposition(sets: t.Sequence[t.Mapping[str, t.Any]]) -> str:
@@ -103,8 +121,8 @@ def exposition(sets: t.Sequence[t.Mapping[str, t.Any]]) -> str:
         samples = []
         for one in sets:
             value = one[name]
-            if isinstance(value, list):
-                value = len(value)
+            if isinstance(value, (list, bool)):
+                value = len(value) if isinstance(value, list) else int(value)
             if value is not None:
                 labels = ",".join(f'{label}="{_escaped(one[label])}"' for label in ("schema", "table"))
                 samples.append(f"{metric}{{{labels}}} {value}")
@@ -113,22 +131,25 @@ def exposition(sets: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _now(root: Root, axis: Axis | None, facts: Facts) -> Key:
-    if axis is None or axis.is_number:
-        return facts.largest or 0
+def _now(root: Root, axis: Axis, facts: Facts) -> Key | None:
+    """The present value; None where the rows that have it could not be read.
+
+    :raises InvalidInput: the host does not know the set's time zone.
+    """
+    if axis.is_number:
+        return None if facts.denied or facts.error else facts.largest or 0
     if not axis.is_wall:
         return axis.key(facts.clock)
     zone = periods.zone("time_zone", root.record.time_zone or "UTC")
     return axis.key(periods.micros_of(periods.wall_of(facts.clock, zone)))
 
 
-def _ahead(root: Root, axis: Axis, facts: Facts, until: Key | None) -> float | int | None:
+def _ahead(axis: Axis, now: Key, until: Key | None) -> float | int | None:
     """Days, or numbers, that are ahead; None where there is no end."""
     if until is None:
         return 0 if axis.is_number else 0.0
     if not math.isfinite(until):
         return None
-    now = _now(root, axis, facts)
     if axis.is_number:
         return int(until - now)
     return round((axis.micros(until) - axis.micros(now)) / _DAY, 3)

@@ -86,7 +86,7 @@ def leftovers(
 def warned(wanted: PartitionSet, root: Root | None, retired: t.Sequence[Old]) -> tuple[str, ...]:
     """What is said when much of a table is put away, with all its rows somewhere.
 
-    :param retired: what was put away, or will be.
+    :param retired: what is put away.
     """
     places = {"detached": wanted.schema, "moved": wanted.retention.schema if wanted.retention else ""}
     away = [one for one in retired if one.action in places]

@@ -87,20 +87,32 @@ def _leftovers(session: Session, owners: t.Mapping[tuple[str, str], str]) -> dic
 
     :param owners: of the tables.
     """
-    found: dict[tuple[str, str], list[Leftover]] = {}
+    candidates = []
     for row in session.rows(queries.LEFTOVERS, {"mark": RETIRED}):
         owner, user, is_foreign = row.pop("owner"), row.pop("user"), row.pop("is_foreign")
         read_of = read_leftover(**row)
         if read_of is None or read_of[0] not in owners:
             continue
         of, left = read_of
-        if owner not in (owners[of], user):
-            continue
-        asked = {"schema": left.schema, "tables": list(left.tables), "function": left.name}
-        named = session.rows(queries.OWNERS, asked) if left.action == "moving" else []
-        # What we have made for a move is ours, and what is to be a partition is the table's owner's.
-        if all(one["owner"] in (owner, owners[of]) for one in named):
-            found.setdefault(of, []).append(dataclasses.replace(left, is_foreign=is_foreign))
+        if owner in (owners[of], user):
+            candidates.append((of, dataclasses.replace(left, is_foreign=is_foreign), (owner, owners[of])))
+    named = [
+        (place, left.schema, name, is_function)
+        for place, (_of, left, _owners) in enumerate(candidates)
+        if left.action == "moving"
+        for name, is_function in (*((table, False) for table in left.tables), (left.name, True))
+    ]
+    asked = {key: [one[field] for one in named] for field, key in enumerate(("of", "schemas", "names", "functions"))}
+    # What we have made for a move is ours, and what is to be a partition is the table's owner's.
+    strange = {
+        row["of"]
+        for row in (session.rows(queries.OWNERS, asked) if named else ())
+        if row["owner"] not in candidates[row["of"]][2]
+    }
+    found: dict[tuple[str, str], list[Leftover]] = {}
+    for place, (of, left, _owners) in enumerate(candidates):
+        if place not in strange:
+            found.setdefault(of, []).append(left)
     return found
 
 
@@ -198,9 +210,9 @@ def _facts(session: Session, root: Root, clock: int) -> Facts:
             )
             default_rows = session.rows(query)[0]["rows"]
     except Refused as error:
-        # Of a table that we may not read, the catalog alone speaks.
-        if error.code != "denied":
-            raise
+        # Of such a table the catalog alone speaks; of one that we may not read, that is what is asked for.
+        denied = error.code == "denied"
+        return Facts(clock, largest, default_rows, denied, None if denied else error)
     return Facts(clock, largest, default_rows)
 
 

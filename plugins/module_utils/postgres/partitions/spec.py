@@ -53,6 +53,9 @@ class Retention:
     action: str = "detach"
     schema: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.amount}, {self.action}"
+
 
 @dataclasses.dataclass(frozen=True)
 class PartitionSet:

@@ -51,11 +51,15 @@ class Key:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What is stored with a set, so that a later run, and another session, divides time as the first one did."""
+    """What is stored with a set, so that a later run, and another session, divides time as the first one did.
+
+    :param retention: the last one that a run had, with what becomes of old partitions.
+    """
 
     time_zone: str | None = None
     interval: str | None = None
     kind: str | None = None
+    retention: str | None = None
 
     def line(self) -> str:
         """As a line of a comment."""

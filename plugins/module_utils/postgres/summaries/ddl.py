@@ -16,16 +16,27 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import (
     counting,
+    queries,
     reading,
     text,
     triggers,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.part import Part
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Source, Summary
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import Kept, part_comment
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
+    MARK,
+    Kept,
+    defining_comment,
+    part_comment,
+    part_mark,
+    turn_of,
+)
 
 _TRIAL = text.name("scaleout_filter")
 _SET, _GET = "SELECT pg_catalog.set_config", "pg_catalog.current_setting"
+
+#: The SQLSTATE of a transaction that found the summary changed by another task.
+OUTRUN = "SC001"
 
 TRIED = (
     "SET LOCAL search_path = ''; SELECT pg_get_expr(x.indpred, x.indrelid) AS condition FROM pg_index x "
@@ -33,13 +44,47 @@ TRIED = (
 )
 
 
-def together(statements: t.Sequence[str], owner: str) -> str:
+def together(statements: t.Sequence[str], owner: str, turn: t.Sequence[str] = ()) -> str:
     """Statements as one message, so as one transaction, in which each sees what was committed before it.
 
     :param owner: the role to be meanwhile; "" for the session's user.
+    :param turn: statements of :func:`turn`.
     """
-    role = f"SET LOCAL ROLE {text.name(owner)}; " if owner else ""
-    return f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; {role}" + "\n".join(statements)
+    role = [f"SET LOCAL ROLE {text.name(owner)};"] if owner else []
+    return "\n".join(["SET TRANSACTION ISOLATION LEVEL READ COMMITTED;", *turn, *role, *statements])
+
+
+def turn(summary: Summary, owner: str, seen: t.Mapping[str, str]) -> list[str]:
+    """Statements that wait for the end of other tasks' transactions at a summary, and go on if nothing has changed.
+
+    Behind a pooler no lock could be kept from one transaction to the next. So each one takes it, and compares.
+
+    :param owner: the role that the task names.
+    :param seen: what this task has seen of the summary, with what it has made of it since.
+    """
+    now = queries.seen(
+        owner=text.literal(owner),
+        schema=text.literal(summary.schema),
+        name=text.literal(summary.name),
+        mark=text.literal(MARK),
+        part=text.literal(part_mark(summary)),
+    )
+    expected = ", ".join(text.literal(f"{name} {comment}") for name, comment in seen.items())
+    body = f"""DECLARE
+  expected text[] := ARRAY[{expected}]::text[];
+  there text[];
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtextextended({text.literal(turn_of(summary))}, 0));
+  {now} SELECT coalesce(array_agg(name || ' ' || comment), '{{}}') INTO there FROM seen;
+  IF NOT (there @> expected AND there <@ expected) THEN
+    RAISE EXCEPTION 'another task has changed it' USING ERRCODE = '{OUTRUN}';
+  END IF;
+END"""
+    return [
+        f"{_SET}('scaleout.path', {_GET}('search_path'), true), pg_catalog.set_config('search_path', '', true);",
+        f"DO {text.literal(body)};",
+        f"{_SET}('search_path', {_GET}('scaleout.path'), true);",
+    ]
 
 
 def trial(source: Source, condition: str, owner: str) -> str:
@@ -72,6 +117,8 @@ def _lock(bases: t.Iterable[str], mode: str) -> list[str]:
         return []
     body = f"""BEGIN
   LOCK TABLE {tables} IN {mode} MODE;
+  -- Here, as a statement of its own could be cancelled by the short limit, and not be tried again.
+  PERFORM pg_catalog.set_config('statement_timeout', {_GET}('scaleout.timeout'), true);
 EXCEPTION WHEN query_canceled THEN
   RAISE EXCEPTION 'the locks were not had in time' USING ERRCODE = 'lock_not_available';
 END"""
@@ -79,17 +126,19 @@ END"""
         f"{_SET}('scaleout.timeout', {_GET}('statement_timeout'), true), "
         f"pg_catalog.set_config('statement_timeout', {_GET}('lock_timeout'), true);",
         f"DO {text.literal(body)};",
-        f"{_SET}('statement_timeout', {_GET}('scaleout.timeout'), true);",
     ]
 
 
-def install(kept: Kept) -> list[str]:
-    """The first step of a new summary."""
+def install(kept: Kept, run: str) -> list[str]:
+    """The first step of a new summary.
+
+    :param run: as in :func:`.state.part_comment`.
+    """
     statements = _lock((part.base for part in kept.parts), "SHARE ROW EXCLUSIVE")
     for part in kept.parts:
         statements += counting.filters(part)
     statements += path(kept)
-    comment = text.literal(part_comment(kept.summary))
+    comment = text.literal(part_comment(kept.summary, run))
     for part in kept.parts:
         statements += [*counting.storage(part), *counting.functions(part), *triggers.equip(part)]
         statements.append(f"COMMENT ON TABLE {part.kept} IS {comment};")
@@ -110,18 +159,30 @@ def open_view(kept: Kept, before: Kept | None) -> list[str]:
     statements += [f"ANALYZE {part.kept};" for part in kept.parts]
     view, counted = text.name(summary.schema, summary.name), _defining(summary)
     verb = "CREATE"
-    statements.append(f"DROP VIEW IF EXISTS {counted};")
+    statements.append(_drop_own(counted, defining_comment(summary)))
     if before:
         if kept.extends(before):
             verb = "CREATE OR REPLACE"
         else:
-            statements.append(f"DROP VIEW {view};")
+            statements.append(_drop_own(view, MARK))
     statements.append(f"{verb} VIEW {view} AS {reading.view(summary, kept.parts)};")
     statements.append(f"COMMENT ON VIEW {view} IS {text.literal(kept.comment())};")
     # It is there to be read by people, and so that no column that counts is dropped or altered.
     statements.append(f"CREATE VIEW {counted} AS {reading.defining(summary, kept.parts)};")
+    statements.append(f"COMMENT ON VIEW {counted} IS {text.literal(defining_comment(summary))};")
     readers = dict.fromkeys([*(before.readers if before else ()), *kept.readers])
     return statements + grant(summary, tuple(readers))
+
+
+def _drop_own(view: str, comment: str) -> str:
+    """Drop a view whose comment begins as ours does. Another one of that name stays."""
+    own = (
+        f"SELECT FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass({text.literal(view)}) "
+        f"AND c.relkind = 'v' AND pg_catalog.starts_with("
+        f"pg_catalog.obj_description(c.oid, 'pg_class'), {text.literal(comment)})"
+    )
+    body = f"BEGIN IF EXISTS ({own}) THEN DROP VIEW {view}; END IF; END"
+    return f"DO {text.literal(body)};"
 
 
 def _defining(summary: Summary) -> str:
@@ -162,5 +223,6 @@ def drop_parts(schema: str, bases: t.Sequence[str], stems: t.Sequence[str]) -> l
 def drop_all(summary: Summary, bases: t.Sequence[str], stems: t.Sequence[str]) -> list[str]:
     """Drop a summary with all that it has."""
     lock = _lock(bases, "ACCESS EXCLUSIVE")
-    views = [f"DROP VIEW IF EXISTS {view};" for view in (_defining(summary), text.name(summary.schema, summary.name))]
+    view = text.name(summary.schema, summary.name)
+    views = [_drop_own(_defining(summary), defining_comment(summary)), _drop_own(view, MARK)]
     return lock + views + drop_parts(summary.schema, (), stems)

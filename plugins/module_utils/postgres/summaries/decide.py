@@ -102,6 +102,7 @@ def present(
     if kept is None or kept.altered or not _alike(kept, wanted, built, canonical):
         after = Kept(wanted, built, canonical, fit.type_schemas(wanted, state), state.owner, tuple(readers))
         outcome = CHANGED if kept else CREATED
+        fit.check_defining(wanted, state)
         return Decision(outcome, wanted, kept, after, tuple(readers), leftovers)
     bare = {part.stem: _bare(part, state) for part in kept.parts}
     grants = tuple(reader for reader in readers if reader not in kept.readers and reader != kept.owner)

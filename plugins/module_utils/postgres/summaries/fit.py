@@ -72,6 +72,19 @@ def check_name(wanted: Summary, state: State) -> None:
         raise Refused(f"{wanted.label} {said}", code="name_taken")
 
 
+def check_defining(wanted: Summary, state: State) -> None:
+    """Refuse to make a summary where the view that counts the base tables would need a name that is someone else's.
+
+    :raises Refused: it would.
+    """
+    if state.defining_taken:
+        raise Refused(
+            f"{wanted.schema}.{wanted.defining} is there and does not belong to the summary {wanted.label}, which "
+            "would have a view of that name. It is left alone: rename it, or give the summary another name.",
+            code="name_taken",
+        )
+
+
 def _check_groups(wanted: Summary, source: Source, state: State) -> None:
     first = wanted.read[0]
     columns = state.tables[first.schema, first.table].columns

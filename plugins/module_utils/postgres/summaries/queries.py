@@ -10,49 +10,74 @@ from __future__ import annotations
 #: The settings hold for the one message that they are in. Types are written with their schema then.
 _AS_WE_READ = "SET LOCAL search_path = ''; "
 
-#: Whose code may run with the rights of the session: its own role, superusers, the owner of the database, and the role
-#: that the task names. SET ROLE would not hold others back, as their code can RESET it.
+#: Whose code may run with the rights of the session: its own role, superusers, and the owner of the database, beside
+#: the role that the task names. SET ROLE would not hold others back, as their code can RESET it.
 _TRUSTED = """trusted AS (
-    SELECT oid FROM pg_roles WHERE rolsuper OR rolname IN (current_user, %(owner)s, 'pg_database_owner')
+    SELECT oid FROM pg_roles WHERE rolsuper OR rolname IN (current_user, 'pg_database_owner')
     UNION SELECT datdba FROM pg_database WHERE datname = current_database())"""
 
-# Of all that is run or read with a summary, what belongs to someone else or is not what it has to be. A view in place
+# Of all that is run or read with summaries, what belongs to someone else or is not what it has to be. A view in place
 # of a table, a trigger on it, and a function whose name begins as ours do, are code.
 DISTRUST = f"""{_AS_WE_READ}
 WITH RECURSIVE {_TRUSTED},
-named AS (SELECT * FROM ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[]), unnest(%(kinds)s::text[]))
-          AS w (schema, name, kinds)),
+named AS (SELECT * FROM ROWS FROM (unnest(%(table_of)s::int[]), unnest(%(schemas)s::name[]), unnest(%(names)s::name[]),
+                                   unnest(%(kinds)s::text[])) AS w (of, schema, name, kinds)),
+stems AS (SELECT * FROM ROWS FROM (unnest(%(stem_of)s::int[]), unnest(%(stem_schemas)s::name[]),
+                                   unnest(%(stems)s::text[])) AS w (of, schema, stem)),
+paths AS (SELECT of, schema FROM named
+          UNION SELECT * FROM ROWS FROM (unnest(%(path_of)s::int[]), unnest(%(paths)s::name[])) AS w (of, schema)),
 tree AS (
-    SELECT c.oid, c.relkind <> ALL (string_to_array(w.kinds, NULL)::"char"[]) AS odd FROM named w
+    SELECT w.of, c.oid, c.relkind <> ALL (string_to_array(w.kinds, NULL)::"char"[]) AS odd FROM named w
     JOIN pg_namespace n ON n.nspname = w.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
-    UNION SELECT i.inhrelid, false FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid)
-SELECT format('%%s %%I.%%I of %%s', CASE c.relkind WHEN 'v' THEN 'the view' ELSE 'the table' END, n.nspname, c.relname,
-              pg_get_userbyid(c.relowner)) AS what
-FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE tree.odd OR c.relowner NOT IN (SELECT oid FROM trusted)
-UNION ALL
-SELECT format('the schema %%I of %%s', nspname, pg_get_userbyid(nspowner)) FROM pg_namespace
-WHERE nspname IN (SELECT schema FROM named UNION SELECT unnest(%(paths)s::name[]))
-    AND nspowner NOT IN (SELECT oid FROM trusted)
-UNION ALL
-SELECT format('the function %%s of %%s', p.oid::regprocedure, pg_get_userbyid(p.proowner)) FROM pg_proc p
-JOIN pg_namespace n ON n.oid = p.pronamespace
-WHERE n.nspname = %(schema)s AND p.proowner NOT IN (SELECT oid FROM trusted)
-    AND EXISTS (SELECT FROM unnest(%(stems)s::text[]) stem WHERE starts_with(p.proname, stem || '_'))
-ORDER BY 1
+    UNION SELECT tree.of, i.inhrelid, false FROM tree JOIN pg_inherits i ON i.inhparent = tree.oid),
+needed AS (
+    SELECT tree.of, c.relowner AS owner, tree.odd, format('%%s %%I.%%I', CASE c.relkind WHEN 'v' THEN 'the view'
+           ELSE 'the table' END, n.nspname, c.relname) AS what
+    FROM tree JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+    UNION ALL SELECT w.of, n.nspowner, false, format('the schema %%I', n.nspname)
+    FROM paths w JOIN pg_namespace n ON n.nspname = w.schema
+    UNION ALL SELECT DISTINCT w.of, p.proowner, false, format('the function %%s', p.oid::regprocedure)
+    FROM stems w JOIN pg_namespace n ON n.nspname = w.schema
+    JOIN pg_proc p ON p.pronamespace = n.oid AND starts_with(p.proname, w.stem || '_'))
+SELECT w.of, format('%%s of %%s', w.what, pg_get_userbyid(w.owner)) AS what FROM needed w
+WHERE w.odd OR (w.owner NOT IN (SELECT oid FROM trusted)
+                AND pg_get_userbyid(w.owner) <> (%(owners)s::name[])[w.of + 1])
+ORDER BY 1, 2
 """
 
+# What there is of a summary: its view, and the tables of all parts, in use or left over.
+_SEEN = """WITH {trusted}, me AS (SELECT coalesce(nullif({owner}, ''), current_user::text) AS owner),
+seen AS (
+    SELECT c.relname::text AS name, c.relkind, d.description AS comment FROM me CROSS JOIN pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_description d ON d.objoid = c.oid AND d.classoid = 'pg_class'::regclass AND d.objsubid = 0
+    WHERE n.nspname = {schema} AND ((c.relkind = 'v' AND c.relname = {name} AND starts_with(d.description, {mark}))
+        OR (c.relkind = 'r' AND starts_with(d.description, {part})
+            AND (c.relowner IN (SELECT oid FROM trusted) OR pg_get_userbyid(c.relowner) = me.owner))))"""
+
+
+def seen(**given: str) -> str:
+    """What there is now of a summary, as a common table expression of that name.
+
+    :param given: ``owner``, ``schema``, ``name``, ``mark`` and ``part``, as SQL has them.
+    """
+    return _SEEN.format(trusted=_TRUSTED, **given)
+
+
 SERVER = f"""{_AS_WE_READ}
-WITH {_TRUSTED}, me AS (SELECT coalesce(nullif(%(owner)s, ''), current_user::text) AS owner)
+{seen(**{name: f"%({name})s" for name in ("owner", "schema", "name", "mark", "part")})}
 SELECT pg_is_in_recovery() AS in_recovery, me.owner,
        ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY(%(readers)s)) AS roles,
        (SELECT has_schema_privilege(r.oid, n.oid, 'CREATE') FROM pg_namespace n, pg_roles r
         WHERE n.nspname = %(schema)s AND r.rolname = me.owner) AS may_create,
        coalesce((SELECT c.relkind::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                  WHERE n.nspname = %(schema)s AND c.relname = %(name)s), '') AS view,
-       ARRAY(SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname = %(schema)s AND c.relkind = 'r' AND c.relowner IN (SELECT oid FROM trusted)
-                 AND obj_description(c.oid, 'pg_class') = %(part)s ORDER BY c.relname) AS stems
+       EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = %(schema)s AND c.relname = %(defining)s
+                   AND (c.relkind <> 'v' OR obj_description(c.oid, 'pg_class') IS DISTINCT FROM %(counts)s))
+           AS defining_taken,
+       ARRAY(SELECT name FROM seen WHERE relkind = 'r' ORDER BY name) AS stems,
+       (SELECT json_object_agg(name, comment)::text FROM seen) AS seen
 FROM me
 """
 
@@ -94,17 +119,20 @@ WHERE NOT EXISTS (SELECT FROM pg_trigger o
                   WHERE o.tgrelid = pg_partition_root(c.oid) AND o.tgname = s.stem || '_row' AND o.tgenabled = 'D')
 """
 
-# A view follows its tables and their columns, whatever they are called by now.
+# Views follow their tables and their columns, whatever they are called by now.
 COUNTED = f"""{_AS_WE_READ}
-SELECT tn.nspname || '.' || t.relname AS label, array_agg(DISTINCT a.attname::text) AS columns
+SELECT n.nspname::text AS schema, v.relname::text AS name, tn.nspname || '.' || t.relname AS label,
+       array_agg(DISTINCT a.attname::text) AS columns
 FROM pg_class v JOIN pg_namespace n ON n.oid = v.relnamespace
 JOIN pg_rewrite r ON r.ev_class = v.oid
 JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
     AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
 JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
-WHERE n.nspname = %(schema)s AND v.relname = %(name)s
-GROUP BY 1
+JOIN ROWS FROM (unnest(%(schemas)s::name[]), unnest(%(names)s::name[]), unnest(%(counts)s::text[]))
+    AS w (schema, name, counts)
+    ON n.nspname = w.schema AND v.relname = w.name AND obj_description(v.oid, 'pg_class') = w.counts
+GROUP BY 1, 2, 3
 """
 
 # Lists of lists come as JSON, since the driver knows no arrays of them. Row security is that of the summary's owner.

@@ -8,10 +8,16 @@ import contextlib
 import dataclasses
 import json
 import random
+import secrets
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Conflict,
+    InvalidInput,
+    Refused,
+    ScaleoutError,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import patience
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.locks import Locked, Patience, Waited
@@ -41,7 +47,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summari
     Standing,
     State,
     Table,
+    defining_comment,
     part_comment,
+    part_mark,
+    turn_of,
 )
 
 _SUFFIXES = [f"_{suffix}" for suffix in SUFFIXES]
@@ -63,7 +72,10 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         "name": wanted.name,
         "owner": owner,
         "readers": list(readers),
-        "part": part_comment(wanted),
+        "mark": MARK,
+        "part": part_mark(wanted),
+        "defining": wanted.defining,
+        "counts": defining_comment(wanted),
     }
     server = session.rows(queries.SERVER, given)[0]
     named = {
@@ -77,13 +89,14 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         own = {"schema": wanted.schema, "stems": server["stems"], "suffixes": _SUFFIXES, "owner": server["owner"]}
         firing = session.rows(queries.FIRING, own)
     if server["view"] or server["stems"]:
-        own = {"schema": wanted.schema, "views": [wanted.name, wanted.defining], "stems": server["stems"]}
+        views = [wanted.name] if server["defining_taken"] else [wanted.name, wanted.defining]
+        own = {"schema": wanted.schema, "views": views, "stems": server["stems"]}
         dependents = session.rows(queries.DEPENDENTS, own)
     kept, odd = marked(session, wanted.schema, wanted.name)
     return State(
         tables={(row["schema"], row["name"]): _table(row) for row in rows},
         view=server["view"],
-        kept=known_now(session, kept[0]) if kept else None,
+        kept=known_now(session, kept)[0] if kept else None,
         stems=tuple(server["stems"]),
         in_recovery=server["in_recovery"],
         owner=server["owner"],
@@ -91,6 +104,8 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         roles=frozenset(server["roles"]),
         dependents=tuple(_dependent(row, wanted) for row in dependents),
         odd=bool(odd),
+        seen=json.loads(server["seen"] or "{}"),
+        defining_taken=server["defining_taken"],
         firing=tuple(Firing(**row) for row in firing),
     )
 
@@ -118,41 +133,69 @@ def marked(session: Session, schema: str = "", name: str | None = None) -> tuple
     return found, odd
 
 
-def known_now(session: Session, kept: Kept) -> Kept:
-    """A summary with what was renamed of its tables."""
-    view = {"schema": kept.summary.schema, "name": kept.summary.defining}
-    now = {row["label"]: row["columns"] for row in session.rows(queries.COUNTED, view)}
-    return dataclasses.replace(kept, altered=fit.altered(kept, now))
+def known_now(session: Session, found: t.Sequence[Kept]) -> list[Kept]:
+    """Summaries with what was renamed of their tables, in one query."""
+    views = [(kept.summary.schema, kept.summary.defining) for kept in found]
+    now: dict[tuple[str, str], dict[str, list[str]]] = {view: {} for view in views}
+    asked = {"schemas": [schema for schema, _name in views], "names": [name for _schema, name in views]}
+    asked["counts"] = [defining_comment(kept.summary) for kept in found]
+    for row in session.rows(queries.COUNTED, asked) if views else ():
+        now[row["schema"], row["name"]][row["label"]] = row["columns"]
+    return [dataclasses.replace(kept, altered=fit.altered(kept, now[view])) for kept, view in zip(found, views)]
 
 
-def distrust(session: Session, kept: Kept, owner: str) -> list[str]:
-    """What of a summary, and of all that is read for it, belongs to a role whose code must not run in this session.
+@dataclasses.dataclass(frozen=True)
+class _Needed:
+    """All that is read or run with a summary, or with a part of one.
+
+    :param owner: a role that is trusted beside the session's own, superusers and the owner of the database.
+    :param tables: each with its schema and the kinds that it may be of.
+    :param stems: what names of functions begin with, in that schema.
+    :param paths: further schemas.
+    """
+
+    owner: str
+    schema: str
+    tables: tuple[tuple[str, str, str], ...]
+    stems: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, kept: Kept, owner: str) -> _Needed:
+        tables = [(source.schema, source.table, "rp") for source in kept.summary.read]
+        for part in kept.parts:
+            tables += [(part.schema, part.stem, "r"), (part.schema, f"{part.stem}_pending", "r")]
+        tables.append((kept.summary.schema, kept.summary.name, "v"))
+        paths = (*kept.schemas, *(schema for part in kept.parts for schema in part.extremes.values()))
+        return cls(owner, kept.summary.schema, tuple(tables), tuple(part.stem for part in kept.parts), paths)
+
+
+def distrust(session: Session, found: t.Sequence[Kept], owners: t.Sequence[str]) -> list[list[str]]:
+    """What of summaries, and of all that is read for each, belongs to a role whose code must not run in this session.
 
     Whoever may make a view may write a summary's comment, and functions of the view or of triggers would run with the
     rights of the session. To be their owner meanwhile would not help: what runs in a session may RESET ROLE.
 
-    :param owner: a role that is trusted beside the session's own, superusers and the owner of the database.
+    :param owners: for each a role that is trusted beside the session's own, superusers and the owner of the database.
     """
-    tables = [(source.schema, source.table, "rp") for source in kept.summary.read]
-    for part in kept.parts:
-        tables += [(part.schema, part.stem, "r"), (part.schema, f"{part.stem}_pending", "r")]
-    tables.append((kept.summary.schema, kept.summary.name, "v"))
-    paths = [*kept.schemas, *(schema for part in kept.parts for schema in part.extremes.values())]
-    return _distrust(session, tables, kept.summary.schema, [part.stem for part in kept.parts], owner, paths)
+    return _distrust(session, [_Needed.of(kept, owner) for kept, owner in zip(found, owners)])
 
 
-def _distrust(
-    session: Session,
-    tables: t.Sequence[tuple[str, str, str]],
-    schema: str,
-    stems: t.Sequence[str],
-    owner: str,
-    paths: t.Sequence[str] = (),
-) -> list[str]:
-    schemas, names, kinds = zip(*tables)
-    given = {"schemas": list(schemas), "names": list(names), "kinds": list(kinds), "schema": schema}
-    given.update(stems=list(stems), owner=owner, paths=list(paths))
-    return [row["what"] for row in session.rows(queries.DISTRUST, given)]
+def _distrust(session: Session, needed: t.Sequence[_Needed]) -> list[list[str]]:
+    tables = [(of, *table) for of, one in enumerate(needed) for table in one.tables]
+    stems = [(of, one.schema, stem) for of, one in enumerate(needed) for stem in one.stems]
+    paths = [(of, path) for of, one in enumerate(needed) for path in one.paths]
+    given: dict[str, list[t.Any]] = {"owners": [one.owner for one in needed]}
+    for names, rows in (
+        (("table_of", "schemas", "names", "kinds"), tables),
+        (("stem_of", "stem_schemas", "stems"), stems),
+        (("path_of", "paths"), paths),
+    ):
+        given.update({name: [row[place] for row in rows] for place, name in enumerate(names)})
+    strange: list[list[str]] = [[] for _one in needed]
+    for row in session.rows(queries.DISTRUST, given) if needed else ():
+        strange[row["of"]].append(row["what"])
+    return strange
 
 
 def standing(session: Session) -> list[Standing]:
@@ -161,21 +204,21 @@ def standing(session: Session) -> list[Standing]:
     There are also those of summaries that are being made, or that a broken-off task has left. What belongs to someone
     else than the base table, the session and those that it trusts is passed over: its functions are not called.
     """
-    given = {"mark": PART_MARK, "suffixes": _SUFFIXES}
+    rows = session.rows(queries.STANDING, {"mark": PART_MARK, "suffixes": _SUFFIXES})
+    needed = [
+        _Needed(row["owner"], row["schema"], ((row["schema"], row["stem"], "r"),), (row["stem"],)) for row in rows
+    ]
     found = {}
-    for row in session.rows(queries.STANDING, given):
-        if _distrust(session, [(row["schema"], row["stem"], "r")], row["schema"], [row["stem"]], row["owner"]):
+    for row, strange in zip(rows, _distrust(session, needed)):
+        if strange:
             continue
         summary = ".".join(json.loads(row["description"][len(MARK) :])["part_of"])
         part = Part(row["schema"], row["stem"], Source(row["base_schema"], row["base_name"], ()))
         found[part.schema, part.stem, part.source.label] = Standing(part, summary, json.loads(row["triggers"]))
-    for kept in summaries(session):
-        named = {
-            "schemas": [part.source.schema for part in kept.parts],
-            "names": [part.source.table for part in kept.parts],
-        }
-        owners = {row["owner"] for row in session.rows(queries.OWNERS, named)}
-        if len(owners) > 1 or distrust(session, kept, "".join(owners)):
+    every = summaries(session)
+    owned = _owners(session, every)
+    for kept, owners, strange in zip(every, owned, distrust(session, every, ["".join(one) for one in owned])):
+        if len(owners) > 1 or strange:
             continue
         for part in kept.parts:
             # Of one whose triggers are all gone, the view still tells.
@@ -183,6 +226,18 @@ def standing(session: Session) -> list[Standing]:
             triggers = found[one].triggers if one in found else {}
             found[one] = Standing(part, kept.summary.label, triggers)
     return list(found.values())
+
+
+def _owners(session: Session, found: t.Sequence[Kept]) -> list[set[str]]:
+    """Who owns the base tables of each summary."""
+    sources = [(place, part.source) for place, kept in enumerate(found) for part in kept.parts]
+    asked = {"schemas": [one.schema for _place, one in sources], "names": [one.table for _place, one in sources]}
+    rows = session.rows(queries.OWNERS, asked) if sources else []
+    owner = {(row["schema"], row["name"]): row["owner"] for row in rows}
+    owners: list[set[str]] = [set() for _kept in found]
+    for place, one in sources:
+        owners[place] |= {owner[one.schema, one.table]} if (one.schema, one.table) in owner else set()
+    return owners
 
 
 def _table(row: dict[str, t.Any]) -> Table:
@@ -231,13 +286,19 @@ class Work:
         self.owner = owner
         self.waiting = waiting
         self.waited = waited
+        self.run = secrets.token_hex(8)
+        self.wanted = Summary("", "")
+        self.seen: dict[str, str] = {}
 
-    def carry_out(self, decision: Decision, oids: t.Mapping[str, int]) -> None:
+    def carry_out(self, decision: Decision, oids: t.Mapping[str, int], seen: t.Mapping[str, str]) -> None:
         """Make what is decided be so.
 
         :param oids: those of the base tables, by their labels.
+        :param seen: the comments that the decision was made on.
         :raises Locked: others held a lock for too long; the next run goes on.
+        :raises Conflict: another task has changed the summary since it was read, or changes it.
         """
+        self.wanted, self.seen = decision.wanted, dict(seen)
         before, after = decision.before, decision.after
         tables = {source.label: source for source in decision.wanted.sources} if after else {}
         label = decision.wanted.label
@@ -254,11 +315,14 @@ class Work:
             # First of all, so that a task that fails each time leaves no more of them each time.
             left = ddl.drop_parts(after.summary.schema, (), decision.leftovers)
             self._patiently(left, f"drop what {label} does not use", strong)
+            self._gone(decision.leftovers)
         if decision.built:
-            self._patiently(ddl.install(after), f"put triggers on the tables of {label}", weak)
+            self._patiently(ddl.install(after, self.run), f"put triggers on the tables of {label}", weak)
+            self.seen.update({part.stem: part_comment(decision.wanted, self.run) for part in after.parts})
             try:
                 self._patiently(ddl.open_view(after, before), f"make {label}", {})
-            except Refused:
+                self.seen[decision.wanted.name] = after.comment()
+            except (Refused, Conflict):
                 with contextlib.suppress(ScaleoutError):
                     self._drop(after.parts, f"drop the new half of {label}", oids)
                 raise
@@ -280,11 +344,17 @@ class Work:
         strong = {oids[part.source.label]: "AccessExclusiveLock" for part in known}
         stems = [part.stem for part in parts]
         self._patiently(ddl.drop_parts(parts[0].schema, [part.base for part in known], stems), what, strong)
+        self._gone(stems)
+
+    def _gone(self, stems: t.Iterable[str]) -> None:
+        for stem in stems:
+            self.seen.pop(stem, None)
 
     def _patiently(self, statements: t.Sequence[str], what: str, locks: t.Mapping[int, str]) -> None:
         try:
-            statement = ddl.together(statements, self.owner)
-            patience.patiently(self.session, statement, what, locks, self.waiting, self.waited)
+            statement = ddl.together(statements, self.owner, ddl.turn(self.wanted, self.owner, self.seen))
+            turn = turn_of(self.wanted)
+            patience.patiently(self.session, statement, what, locks, self.waiting, self.waited, turn=turn)
         except Refused as error:
             raise _understood(error, what) from None
 
@@ -350,9 +420,11 @@ def drift(session: Session, kept: Kept) -> tuple[int, list[dict[str, t.Any]]]:
     return count, list(found.values())
 
 
-def _understood(error: Refused, what: str) -> Refused:
+def _understood(error: Refused, what: str) -> ScaleoutError:
     """A refusal of the server that has a code of its own."""
     state = error.facts.get("sqlstate")
+    if state == ddl.OUTRUN:
+        return Conflict(f"Another task changes the same summary, so this one did not {what}. Run it again.")
     if state == _DEPENDENT_OBJECTS:
         said = f"The server does not {what}: something has come to depend on it. The next run names it."
         return Refused(said, code="depended_on", **error.facts)

@@ -19,6 +19,9 @@ MARK = "scaleout.platform summary: "
 #: What those of a part's tables do.
 PART_MARK = MARK + '{"part_of": '
 
+#: What that of the view does that counts the base tables. It is no summary itself.
+DEFINING_MARK = "scaleout.platform counts what a summary has to have: "
+
 #: A type as format_type writes it: words, names in quotes, numbers in parentheses, brackets. It cannot end a CAST.
 _NAME = r'(?:"(?:[^"\0]|"")+"|\w+(?: \w+)*)'
 _TYPE = re.compile(rf"(?:{_NAME}\.)?{_NAME}(?:\([0-9, -]+\)(?: \w+)*)?(?:\[\])*")
@@ -266,6 +269,9 @@ class State:
     :param view: the kind of relation that has the summary's name, "" for none.
     :param kept: the summary of that name; None where there is none, or the view is another's.
     :param odd: whether the view has the comment of another summary.
+    :param seen: the comments of the view and of all parts' tables, by their names. Whoever changes the summary changes
+        them.
+    :param defining_taken: whether something else has the name of the view that counts the base tables.
     :param stems: those of all parts' objects that are there for this name, in use or left over.
     :param may_create: whether the summary's owner may create objects in its schema; None where there is no such schema.
     :param roles: those among the readers that exist.
@@ -283,9 +289,29 @@ class State:
     roles: frozenset[str] = frozenset()
     dependents: tuple[Dependent, ...] = ()
     odd: bool = False
+    seen: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    defining_taken: bool = False
     firing: tuple[Firing, ...] = ()
 
 
-def part_comment(summary: Summary) -> str:
-    """What the comment of a part's table says, so that it can be found without the view."""
-    return MARK + json.dumps({"part_of": [summary.schema, summary.name]})
+def part_comment(summary: Summary, run: str) -> str:
+    """What the comment of a part's table says, so that it can be found without the view.
+
+    :param run: tells parts of one name apart that two tasks have made.
+    """
+    return MARK + json.dumps({"part_of": [summary.schema, summary.name], "run": run})
+
+
+def part_mark(summary: Summary) -> str:
+    """What the comments of all parts' tables of a summary begin with."""
+    return PART_MARK + json.dumps([summary.schema, summary.name])
+
+
+def turn_of(summary: Summary) -> str:
+    """What tasks that change one summary take turns by."""
+    return f"the summary {summary.label}"
+
+
+def defining_comment(summary: Summary) -> str:
+    """What the comment of the view says that counts the base tables: one of that name may be someone else's."""
+    return DEFINING_MARK + json.dumps([summary.schema, summary.name])

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
+    Conflict,
     Denied,
     InvalidInput,
     Refused,
@@ -28,7 +29,8 @@ def cluster():
 
 
 def _client(cluster, name, **more):
-    return Patroni.from_options(cluster.options(name, **more))
+    # A restart and a switchover are answered when they are done, which takes long on a busy machine.
+    return Patroni.from_options(cluster.options(name, **{"patroni_timeout": 90.0, **more}))
 
 
 def test_every_member_says_who_leads(cluster):
@@ -94,6 +96,19 @@ def test_a_member_that_is_down():
     (port,) = patroni_cluster.free_ports(1)
     with pytest.raises(Unreachable, match=rf"Cannot reach Patroni at 127\.0\.0\.1:{port}: Connection refused"):
         Patroni("127.0.0.1", port).cluster()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (409, b"<!DOCTYPE HTML>\n<title>Error</title>", r"refused, as another change was made: Conflict\.$"),
+        (409, b"busy", r"refused, as another change was made: busy\.$"),
+    ],
+)
+def test_two_who_change_at_the_same_moment(status, body, says):
+    client = Patroni("127.0.0.1")
+    with pytest.raises(Conflict, match=says):
+        raise client._answered(status, body, "Conflict")
 
 
 @pytest.mark.parametrize(

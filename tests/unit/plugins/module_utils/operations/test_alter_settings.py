@@ -19,6 +19,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import alter_settings
 from tests.unit import patroni_cluster, postgres_server
 
+pytestmark = pytest.mark.long_tier
+
 
 @pytest.fixture(scope="module")
 def cluster():

@@ -17,6 +17,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations impor
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from tests.unit import patroni_cluster
 
+pytestmark = pytest.mark.long_tier
+
 
 def _settled(cluster):
     """Wait until a new cluster has a dynamic configuration, and every replica streams."""

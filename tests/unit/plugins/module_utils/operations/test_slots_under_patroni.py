@@ -13,7 +13,7 @@ import psycopg2.extras
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils import patroni
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused, ScaleoutError, Stranger
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, Refused, ScaleoutError, Stranger
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.alter_slots import AlterSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_slots import ShowSlots
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
@@ -267,10 +267,9 @@ def whose(cluster, member):
 def loops(cluster, count=3):
     """Wait until each member has looked at its slots again, and has gone through so many loops since."""
     # Patroni reads the slots again once it has made one.
-    client = patroni.Patroni.from_options(cluster.options(cluster.leader()))
-    client.change_settings({"slots": {"nudge": {"type": "physical"}}})
+    tell(cluster, {"slots": {"nudge": {"type": "physical"}}})
     cluster.wait(lambda _seen: all("nudge" in slots(cluster, member) for member in cluster.names))
-    client.change_settings({"slots": {"nudge": None}})
+    tell(cluster, {"slots": {"nudge": None}})
     begun = {member: turns(cluster, member) for member in cluster.names}
     cluster.wait(
         lambda _seen: all(
@@ -278,6 +277,15 @@ def loops(cluster, count=3):
             for member in cluster.names
         )
     )
+
+
+def tell(cluster, changes):
+    """Change the dynamic configuration; on a busy machine its store takes more than one attempt."""
+    client = patroni.Patroni.from_options(cluster.options(cluster.leader()))
+    for _attempt in range(5):
+        with contextlib.suppress(Conflict):
+            return client.change_settings(changes)
+    raise AssertionError(changes)
 
 
 def turns(cluster, member):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.show_partitions import ShowPartitions
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions import queries
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partitions.axis import Axis
 from tests.unit.plugins.module_utils.postgres.partitions.visits import CREATE_VISITS, VISITS, old
 
@@ -35,7 +36,8 @@ def role(client, server):
 
 def forged(**facts):
     """Return the comment that a run leaves at a table, as any role may write it."""
-    return "partition_set: " + json.dumps({"move_to": "", "of": ["public", "visits"], **facts}).replace("'", "''")
+    stored = {"move_to": "", "of": ["public", "visits"], **facts}
+    return "partition_set: " + json.dumps(stored, sort_keys=True).replace("'", "''")
 
 
 @pytest.mark.parametrize("owner", ["postgres", "maid"])
@@ -70,6 +72,28 @@ def test_the_owner_of_a_set_has_only_its_own_dropped(keep, client, role):
     client.run("RESET ROLE")
     keep(VISITS)
     assert client.one("SELECT count(*) FROM secret") == 1
+
+
+def test_whose_all_leftovers_are_is_asked_once_and_each_gets_its_own_answer(keep, client, role, monkeypatch):
+    role("mallory")
+    client.run(CREATE_VISITS)
+    client.run("CREATE TABLE ours (); CREATE TABLE spare (); CREATE TABLE kept (); CREATE TABLE secret ()")
+    client.run("ALTER TABLE secret OWNER TO mallory")
+    client.run(f"COMMENT ON TABLE ours IS '{forged(action='moving', tables=['ours', 'spare'])}'")
+    client.run(f"COMMENT ON TABLE kept IS '{forged(action='moving', tables=['kept', 'secret'])}'")
+    asked = []
+    rows = connection.Session.rows
+
+    def counted(self, statement, *given):
+        asked.append(statement)
+        return rows(self, statement, *given)
+
+    monkeypatch.setattr(connection.Session, "rows", counted)
+    keep(VISITS, check=True)
+    assert asked.count(queries.OWNERS) == 1
+    keep(VISITS)
+    there = [client.one(f"SELECT to_regclass('{name}') IS NOT NULL") for name in ("ours", "spare", "kept", "secret")]
+    assert there == [False, False, True, True]
 
 
 @pytest.mark.parametrize("name", ["visits_default_copy", "visits_default_moving", "visits_default_rest"])

@@ -18,6 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.postgres.partiti
     Root,
 )
 
+LABELS = r'schema="public",table="odd \"name"'
 NOON = periods.micros_of(datetime.datetime(2024, 3, 15, 12))
 
 
@@ -81,11 +82,58 @@ def test_what_is_not_understood_is_shown_as_it_is(fields):
 def test_the_figures_as_prometheus_reads_them():
     held = [span("2024-03-01", "2024-04-01"), span("2024-04-02", "2024-05-01"), "DEFAULT"]
     text = report.exposition([report.describe(table(*held, default=102), Facts(NOON, default_rows=7))])
-    labels = r'{schema="public",table="odd \"name"}'
+    labels = f"{{{LABELS}}}"
     for sample in ("days_ahead", " 16.5"), ("gaps", " 1"), ("default_rows", " 7"), ("partitions", " 3"):
         assert f"\nscaleout_partition_set_{sample[0]}{labels}{sample[1]}\n" in text
     assert "numbers_ahead" not in text
     assert text.startswith("# HELP scaleout_partition_set_days_ahead Days until")
+
+
+@pytest.mark.parametrize(
+    ("facts", "ahead", "code"),
+    [
+        (Facts(NOON, error=Refused("PostgreSQL refused.", code="timeout")), None, "timeout"),
+        (Facts(NOON, denied=True), None, None),
+        (Facts(NOON), 100, None),
+    ],
+)
+def test_numbers_are_not_counted_from_0_where_the_largest_is_not_known(facts, ahead, code):
+    said = report.describe(table("FOR VALUES FROM ('0') TO ('100')", column_type="bigint"), facts)
+    assert (said["numbers_ahead"], said["failed"], said["code"]) == (ahead, code is not None, code)
+    assert f"failed{{{LABELS}}} {code is not None:d}\n" in report.exposition([said])
+
+
+BROKEN = """
+CREATE TABLE a (at timestamp) PARTITION BY RANGE (at); COMMENT ON TABLE a IS 'partition_set: {"time_zone": "No/Land"}';
+CREATE TABLE a_1 PARTITION OF a FOR VALUES FROM (MINVALUE) TO (MAXVALUE);
+CREATE TABLE b (k int) PARTITION BY RANGE (k);
+CREATE FOREIGN DATA WRAPPER none; CREATE SERVER far FOREIGN DATA WRAPPER none;
+CREATE FOREIGN TABLE b_far PARTITION OF b FOR VALUES FROM (0) TO (10) SERVER far;
+CREATE TABLE c (at timestamptz) PARTITION BY RANGE (at);
+CREATE FOREIGN TABLE c_far PARTITION OF c DEFAULT SERVER far;
+CREATE TABLE c_1 PARTITION OF c FOR VALUES FROM ('2001-01-01') TO (MAXVALUE);
+CREATE TABLE d (k int) PARTITION BY RANGE (k); CREATE TABLE d_0 PARTITION OF d FOR VALUES FROM (0) TO (10)
+"""
+
+
+def test_a_set_that_cannot_be_read_keeps_no_other_from_being_described(server, database, client):
+    client.run(BROKEN)
+    task = ShowPartitions.of({"schema": None, "tables": None, **server.parameters(database)})
+    try:
+        plan = task.plan()
+    finally:
+        task.close()
+    found = {one["table"]: one for one in plan.result["sets"]}
+    codes = {"a": "invalid_input", "b": "refused", "c": "refused", "d": None}
+    assert {name: one["code"] for name, one in found.items()} == codes
+    assert [one["partition_count"] for one in found.values()] == [1, 1, 2, 1]
+    assert [found[name]["numbers_ahead"] for name in "bd"] == [None, 10]
+    assert found["c"]["last_bound"] == "MAXVALUE"
+    assert [said.split(" ")[0] for said in plan.warnings] == ["public.a", "public.b", "public.c"]
+    assert "No/Land" in plan.warnings[0]
+    for name, one in found.items():
+        labels = f'{{schema="public",table="{name}"}}'
+        assert f"scaleout_partition_set_failed{labels} {one['failed']:d}\n" in plan.result["exposition"]
 
 
 def test_a_server_is_asked(server, database, client):

@@ -53,6 +53,47 @@ def test_few_that_are_put_away_are_not_said(keep, client):
     assert "with some 7" in plan.warnings[0] or "with some 6" in plan.warnings[0]
 
 
+@pytest.mark.parametrize("action", ["detach", "move"])
+def test_what_grows_old_each_night_is_said_once(keep, client, action):
+    """With a short retention, what goes each night is more than a fifth of the rows."""
+    client.run(CREATE_VISITS)
+    client.run("CREATE SCHEMA attic")
+    wanted = {**VISITS, "retention": "1 day", "retention_action": action}
+    wanted.update({"move_to": "attic"} if action == "move" else {})
+    keep(VISITS)
+    names = old(client, "visits", 4)
+    said = [len(keep(wanted, check=check).warnings) for check in (True, False)]
+    assert said == [1, 1]
+    for _night in range(2):
+        for name in names:
+            client.run(f"DROP TABLE {'attic.' if action == 'move' else ''}{name}")
+        old(client, "visits", 4)
+        assert not keep(wanted, check=True).warnings
+        plan = keep(wanted)
+        assert [one["name"] for one in plan.result["sets"][0]["retired"]] == names
+        assert not plan.warnings
+        # A run that has none does not make the next one the first.
+        assert not keep(VISITS).changed
+    for name in names:
+        client.run(f"DROP TABLE {'attic.' if action == 'move' else ''}{name}")
+    old(client, "visits", 4)
+    assert len(keep({**wanted, "retention": "2 days"}).warnings) == 1
+
+
+def test_what_a_new_retention_could_not_put_away_is_said_all_the_same(keep, client, server, database):
+    client.run(CREATE_VISITS)
+    names = old(client, "visits", 4)
+    client.run("ANALYZE")
+    with server.connect(database) as other:
+        other.run(f"BEGIN; LOCK TABLE {names[0]} IN ACCESS SHARE MODE")
+        with pytest.raises(ScaleoutError) as caught:
+            keep({**VISITS, "retention": "1 day"})
+    assert caught.value.code == "locked"
+    assert "takes 4 of 4 partitions" in caught.value.facts["warnings"][0]
+    plan = keep({**VISITS, "retention": "1 day"})
+    assert (plan.changed, plan.warnings) == (True, ())
+
+
 def uuid_of(moment):
     return f"rpad(lpad(to_hex((extract(epoch FROM {moment}) * 1000)::bigint), 12, '0'), 32, '0')::uuid"
 

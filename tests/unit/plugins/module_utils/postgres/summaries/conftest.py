@@ -11,6 +11,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.keep_
     OPTIONS,
     KeepPartitions,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 from tests.unit import postgres_server
 
 DEFAULTS = {
@@ -71,7 +72,9 @@ class Database:
             plan = task.plan()
             result = {**plan.result, "before": plan.before, "after": plan.after, "warnings": plan.warnings}
             if plan.changed and not check_mode:
-                result.update(task.apply(plan) or {})
+                done = task.apply(plan)
+                plan = done if isinstance(done, Plan) else plan
+                result.update(done.result if isinstance(done, Plan) else done or {})
             return plan.changed, result
         finally:
             task.close()

@@ -21,9 +21,9 @@ def test_what_comes_to_depend_on_the_view_while_it_changes_leaves_no_second_half
     before = database.rows(OBJECTS)
     install = ddl.install
 
-    def meanwhile(kept):
+    def meanwhile(*given):
         database.sql("CREATE FUNCTION f() RETURNS SETOF user_stats BEGIN ATOMIC SELECT * FROM user_stats; END")
-        return install(kept)
+        return install(*given)
 
     with monkeypatch.context() as patch:
         patch.setattr(ddl, "install", meanwhile)
@@ -58,6 +58,56 @@ def test_a_view_under_another_name_is_named(database):
         database.summary("user_stats", tables=[OF_HABITS])
     database.sql("DROP VIEW mine")
     assert database.summary("user_stats", tables=[OF_HABITS])[1]["outcome"] == "changed"
+
+
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW", "TABLE"])
+def test_what_has_the_name_of_the_defining_view_by_chance_stays(database, monkeypatch, kind):
+    database.sql(TABLES)
+    name = "user_stats__defining"
+    of_user = f"CREATE {kind} {name} AS SELECT 7 AS mine"
+    database.sql(of_user)
+    before = database.rows(OBJECTS)
+    for check_mode in (True, False):
+        with pytest.raises(ScaleoutError, match=rf"public\.{name} is there and does not belong to") as caught:
+            database.summary("user_stats", check_mode=check_mode, **USER_STATS)
+        assert caught.value.code == "name_taken"
+    assert not database.summary("user_stats", state="absent")[0]
+    assert database.rows(OBJECTS) == before
+    database.sql(f"DROP {kind} {name}")
+    database.summary("user_stats", **USER_STATS)
+    # In place of the summary's own view.
+    database.sql(f"DROP VIEW {name}; {of_user}")
+    for options in (USER_STATS, {"tables": [OF_TASKS]}):
+        with pytest.raises(ScaleoutError, match=name) as caught:
+            database.summary("user_stats", **options)
+        assert caught.value.code == "name_taken"
+    assert database.summary(state="verified")[1]["verified"][0]["altered"] == [f"the view public.{name} is gone"]
+    assert database.summary("user_stats", state="absent")[1]["outcome"] == "dropped"
+    assert database.rows(f"SELECT * FROM {name}") == [(7,)]
+    assert database.rows(OBJECTS) == before
+    # Made between the look and the change.
+    database.sql(f"DROP {kind} {name}")
+    install = ddl.install
+
+    def meanwhile(*given):
+        database.sql(of_user)
+        return install(*given)
+
+    monkeypatch.setattr(ddl, "install", meanwhile)
+    with pytest.raises(ScaleoutError, match=name) as caught:
+        database.summary("user_stats", **USER_STATS)
+    assert caught.value.code == "name_taken"
+    assert database.rows(f"SELECT * FROM {name}") == [(7,)]
+    assert database.rows(OBJECTS) == before
+
+
+def test_a_view_that_reads_the_summary_and_has_that_name_is_named(database):
+    database.sql(TABLES)
+    database.summary("user_stats", **USER_STATS)
+    database.sql("DROP VIEW user_stats__defining; CREATE VIEW user_stats__defining AS SELECT * FROM user_stats")
+    with pytest.raises(ScaleoutError, match=r"others depend on it: view public\.user_stats__defining") as caught:
+        database.summary("user_stats", state="absent", check_mode=True)
+    assert caught.value.code == "depended_on"
 
 
 def renamed(old, new):

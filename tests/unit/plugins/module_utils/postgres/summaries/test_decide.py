@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import decide, fit, result
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import ddl, decide, fit, result
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.spec import Column, Source, Summary
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries.state import (
     ColumnFact,
@@ -214,6 +214,14 @@ def test_what_goes():
     assert decide.absent(WANTED, state(stems=STEMS)).outcome == "cleaned"
     with pytest.raises(Refused):
         decide.absent(WANTED, state(view="v"))
+
+
+def test_the_short_limit_of_all_locks_ends_with_the_statement_that_takes_them():
+    kept = there()
+    for statements in (ddl.install(kept, "run"), ddl.equip(kept), ddl.drop_parts("public", ["public.tasks"], [])):
+        (locking,) = [place for place, one in enumerate(statements) if "LOCK TABLE" in one]
+        assert "set_config('statement_timeout', pg_catalog.current_setting('scaleout.timeout')" in statements[locking]
+        assert not any("statement_timeout" in one for one in statements[locking + 1 :])
 
 
 def test_filters_are_read_only_where_one_is_not_known():

@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Session
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.summaries import queries
 
 from .conftest import column, table
 
@@ -86,6 +88,37 @@ def test_the_owner_who_is_named_is_trusted_and_others_are_left_out(database):
     database.sql(f"ALTER DATABASE {database.name} OWNER TO {role}")
     assert len(database.summary(state="verified")[1]["verified"]) == 2
     assert database.summary("s", schema="m", state="absent")[1]["outcome"] == "dropped"
+
+
+def test_whatever_is_asked_of_all_summaries_is_one_query(database, monkeypatch):
+    """And each gets its own answer."""
+    role = trap(database)
+    database.sql("CREATE TABLE t (g int, at timestamptz) PARTITION BY RANGE (at); CREATE TABLE u (g int, h int)")
+    for name in ("one", "two", "three"):
+        database.summary(name, tables=[table("u", ["g"], column("n", "count", "h"))])
+    database.summary("four", tables=[table("t", ["g"], column("n", "count"))])
+    database.sql(f"ALTER TABLE two__u_pending OWNER TO {role}; ALTER TABLE u RENAME h TO i")
+    asked = []
+    rows = Session.rows
+
+    def counted(self, statement, *given):
+        asked.append(statement)
+        return rows(self, statement, *given)
+
+    monkeypatch.setattr(Session, "rows", counted)
+    for state in ("folded", "verified"):
+        asked.clear()
+        _changed, result = database.summary(state=state)
+        words = [one.split(" ")[:3] for one in sorted(result["warnings"])]
+        assert [one[2] for one in words] == ["m.s", "public.one", "public.three", "public.two"]
+        for query in (queries.SUMMARIES, queries.DISTRUST, queries.COUNTED):
+            assert asked.count(query) == 1
+    asked.clear()
+    database.partitions(table="t", column="at", interval="month", premake=1)
+    assert [asked.count(one) for one in (queries.STANDING, queries.SUMMARIES, queries.OWNERS)] == [1, 1, 1]
+    # Once for parts by their comments, once for views.
+    assert asked.count(queries.DISTRUST) == len(["parts", "views"])
+    assert not is_superuser(database, role)
 
 
 def test_a_partition_set_calls_no_function_of_another_role(database):
