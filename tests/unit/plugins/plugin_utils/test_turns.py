@@ -59,7 +59,7 @@ def test_one_at_a_time(tmp_path):
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
-def test_the_first_failure_holds_the_rest(tmp_path):
+def test_s9_the_first_failure_holds_the_rest(tmp_path):
     assert run(tmp_path, {"a": "works"})["a"][0] == "works"
     run(tmp_path, {"b": "fails"})
     held = run(tmp_path, {"c": "works", "d": "works"})
