@@ -97,6 +97,16 @@ def test_a_host_that_is_lost_between_the_tasks_of_its_turn_holds_the_rest(tmp_pa
     assert run(tmp_path, {"b": "works"})["b"][0] == "works"
 
 
+def test_only_the_first_of_a_group_is_the_first(tmp_path):
+    seen = []
+    for host in "ab":
+        with Turn(str(tmp_path), "redis") as turn:
+            seen.append(turn.is_first())
+            turn.begin(host)
+            turn.end(host)
+    assert seen == [True, False]
+
+
 def test_groups_do_not_wait_for_each_other(tmp_path):
     run(tmp_path, {"a": "fails"}, group="redis")
     assert run(tmp_path, {"b": "works"}, group="nginx")["b"][0] == "works"
