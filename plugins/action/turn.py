@@ -34,11 +34,11 @@ class ActionModule(ActionBase):
             if options["state"] != "taken":
                 (turn.fail if options["state"] == "failed" else turn.end)(host)
                 return {**result, "changed": False}
-            broken_by = turn.holds(host)
+            broken_by, first = turn.holds(host), turn.is_first()
             if options["alone"] and not broken_by:
                 turn.begin(host)
         if not broken_by:
-            return {**result, "changed": False, "held": False}
+            return {**result, "changed": False, "held": False, "first": first}
         name = options["name"]
         Ledger(run.FOLDER).note("held", host, service=name, broken_by=broken_by)
         message = f"{name} stays as it is on {host}, because the same rollout failed or broke off on {broken_by}."

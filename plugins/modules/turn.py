@@ -81,6 +81,10 @@ held:
   description: Whether the host has to stay as it is.
   returned: O(state=taken)
   type: bool
+first:
+  description: Whether no other host of the group has had its turn in this run.
+  returned: O(state=taken) and not RV(held)
+  type: bool
 broken_by:
   description: The host that failed, or was lost in its turn.
   returned: when RV(held)

@@ -52,6 +52,10 @@ class Turn:
         """Return the host whose failure holds another one; None for one that failed itself and tries something else."""
         return None if self.broken_by == host else self.broken_by
 
+    def is_first(self) -> bool:
+        """Return whether no host of the group has noted anything yet."""
+        return not self.outcome()
+
     def begin(self, host: str) -> None:
         """Note that a turn of several tasks begins. Whoever asks before its :meth:`end` is held: the host is lost."""
         self._note(_BEGUN, host)

@@ -34,7 +34,7 @@ def test_its_timer_waits(platform):
 
 def test_its_service_runs_the_upkeep_and_the_next_one_changes_nothing(platform):
     (node,) = lab.hosts("control")
-    hosts = {*lab.hosts("postgres"), *lab.hosts("consul_server")}
+    hosts = {*lab.hosts("postgres"), *lab.hosts("analytics"), *lab.hosts("consul_server")}
     # On the lab this is the first upkeep.
     assert len(upkeep(node)) == len(hosts)
     again = upkeep(node)

@@ -92,6 +92,20 @@ def test_a_broken_release_is_stopped_at_the_first_server(trio, name, mode):
     assert trio.current(name) == before
     assert trio.unconfirmed(name) == []
     assert editions(trio, name) == {"second"}
+    trio.declare(name, "second")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_site_yml_stops_at_the_first_server_too(trio, name):
+    trio.declare(name, "leaks")
+    before = trio.current(name)
+    with visited(trio, f"{name}, which leaks, by site.yml", name):
+        broken = trio.run("site.yml", "--tags", "app", log=f"{name}-leaks-by-site")
+    assert broken.status != 0
+    assert [line for line in broken.failures if f"{name} on vm1: release" in line]
+    assert trio.current(name) == before
+    assert editions(trio, name) == {"second"}
+    trio.declare(name, "second")
 
 
 def test_a_failure_on_the_second_server_takes_both_back(trio):

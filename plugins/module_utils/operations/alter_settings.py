@@ -13,6 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     ScaleoutError,
     Stranger,
 )
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import same_database
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
@@ -108,8 +109,7 @@ class AlterSettings(Task):
 
         :raises Refused: a value of this member's own would stay.
         """
-        its_own = patroni.itself().get("database_system_identifier")
-        if its_own and its_own != server.identifier(self.session):
+        if not same_database.is_run_by(patroni, self.session):
             raise Stranger("Patroni", *patroni.place, f"its database is not the one at {self.session.endpoint.place}")
         started = time.monotonic()
         while True:

@@ -9,6 +9,7 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Conflict, InvalidInput, Stranger
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import same_database
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
@@ -151,8 +152,7 @@ def read_registry(patroni: Patroni, session: connection.Session) -> registry.Reg
 
     :raises Stranger: it is the Patroni of another cluster.
     """
-    its = patroni.itself().get("database_system_identifier")
-    if its is not None and str(its) != server.system_identifier(session):
+    if not same_database.is_run_by(patroni, session):
         raise Stranger("the server's Patroni", *patroni.place, "the Patroni there runs another cluster")
     cluster = patroni.cluster()
     leader = cluster.leader

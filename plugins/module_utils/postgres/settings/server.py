@@ -158,11 +158,6 @@ def _text_of(path: str) -> str | None:
         return None
 
 
-def identifier(session: Session) -> str:
-    """What tells this database cluster and its copies from all others."""
-    return str(session.rows("SELECT system_identifier::text AS found FROM pg_control_system()")[0]["found"])
-
-
 def apply(session: Session, actions: t.Sequence[t.Any], others: Others | None = None) -> None:
     """Carry the actions out in order.
 

@@ -127,11 +127,6 @@ def read(session: Session, desired_slots: t.Sequence[Desired] = (), disk: bool =
     )
 
 
-def system_identifier(session: Session) -> str:
-    """The number that a server has in common with its standbys alone."""
-    return str(session.rows("SELECT system_identifier::text FROM pg_control_system()")[0]["system_identifier"])
-
-
 def read_slots(session: Session) -> dict[str, Slot]:
     """All slots of the server by name."""
     newer = ""

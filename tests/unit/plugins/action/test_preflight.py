@@ -276,7 +276,7 @@ def test_providers_are_an_option(preflight):
     assert "topology" in preflight(inventory, fleet_providers=["mine", "docker"])
 
 
-def test_all_problems_are_named_once_and_each_has_its_code(preflight):
+def test_h7_all_problems_are_named_once_and_each_has_its_code(preflight):
     inventory = of_pg1("their_port: 99999").replace("consul_server:", "discovery:").replace("[gossip_key]", "[absent]")
     result = preflight(inventory)
     assert result["code"] == "invalid_inventory"

@@ -59,7 +59,7 @@ def test_one_at_a_time(tmp_path):
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 
-def test_the_first_failure_holds_the_rest(tmp_path):
+def test_s9_the_first_failure_holds_the_rest(tmp_path):
     assert run(tmp_path, {"a": "works"})["a"][0] == "works"
     run(tmp_path, {"b": "fails"})
     held = run(tmp_path, {"c": "works", "d": "works"})
@@ -95,6 +95,16 @@ def test_a_host_that_is_lost_between_the_tasks_of_its_turn_holds_the_rest(tmp_pa
     assert run(tmp_path, {"c": "works"})["c"][:2] == ["held", "b"]
     # It comes back in a later play of the run.
     assert run(tmp_path, {"b": "works"})["b"][0] == "works"
+
+
+def test_only_the_first_of_a_group_is_the_first(tmp_path):
+    seen = []
+    for host in "ab":
+        with Turn(str(tmp_path), "redis") as turn:
+            seen.append(turn.is_first())
+            turn.begin(host)
+            turn.end(host)
+    assert seen == [True, False]
 
 
 def test_groups_do_not_wait_for_each_other(tmp_path):

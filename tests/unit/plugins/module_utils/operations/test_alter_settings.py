@@ -230,7 +230,7 @@ def test_reload_has_no_meaning_there(cluster):
 
 
 def test_another_database_than_patronis(cluster, monkeypatch):
-    monkeypatch.setattr(alter_settings.server, "identifier", lambda _session: "1")
+    monkeypatch.setattr(alter_settings.same_database, "identifier", lambda _session: "1")
     with pytest.raises(Stranger, match="its database is not the one at"):
         _plan(cluster, {})
 

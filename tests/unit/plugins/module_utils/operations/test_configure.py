@@ -248,7 +248,7 @@ def killing(step):
 
 
 @pytest.mark.parametrize("step", STEPS[:9])
-def test_killed_at_each_step_the_next_run_finishes(machine, step):
+def test_s6_killed_at_each_step_the_next_run_finishes(machine, step):
     converge(machine, "one")
     with pytest.raises(Killed):
         converge(machine, "two", on_step=killing(step))

@@ -42,11 +42,12 @@ def test_a_platform_without_problems_has_none():
 @pytest.mark.parametrize(
     ("variables", "code", "sentence"),
     [
-        (
+        pytest.param(
             {"platform_address": "c1.example.com"},
             "bad_address",
             'c1: platform_address is "c1.example.com"; Consul needs the IP address by which the other hosts reach this '
             "one.",
+            id="h1-a-name-is-no-address",
         ),
         (
             {"consul_bind_address": "eth1"},

@@ -240,7 +240,7 @@ def test_patroni_takes_what_it_is_told(permanent, matchers, told):
     after = json.loads(json.dumps(settings))
     patch_config(after, json.loads(json.dumps(changes)))
     known = Registry.of(after)
-    assert {name: known.kind(slot) for name, slot in ours.items()} == {name: kind for name, (kind, _) in told.items()}
+    assert {name: known.kind(slot) for name, slot in ours.items()} == {name: what[0] for name, what in told.items()}
     assert not known.changes(known.told(Entry.of(ours[name], told[name][0]) for name in told))
     assert {name: value for name, value in after.get("slots", {}).items() if name not in told} == {
         name: value for name, value in permanent.items() if name not in told

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Documents and locks in the Consul of this host; stdin has the tokens of who may all and of a reader."""
+"""Documents and locks in the Consul of this host. It is a module, so Ansible sends what it imports."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import sys
+
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.scaleout.platform.plugins.module_utils.consul import documents, lock
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import Consul, Delete, Write
@@ -13,7 +14,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 
 KEY = "scaleout_test/documents"
 HOST = "127.0.0.1"
-MANAGER, READER = sys.stdin.read().split()
 ANNE, BOB = {"user": "anne"}, {"user": "bob"}
 
 
@@ -28,12 +28,12 @@ def code_of(call) -> str:
 
 def equal(found, expected) -> None:
     if found != expected:
-        raise SystemExit(f"{found!r} is not {expected!r}")
+        raise AssertionError(f"{found!r} is not {expected!r}")
 
 
-def count(_worker: int) -> None:
+def count(manager: str) -> None:
     """Add 1 to the number under the key ten times, while others do the same."""
-    consul = Consul(HOST, 8500, MANAGER)
+    consul = Consul(HOST, 8500, manager)
 
     def add() -> None:
         seen = documents.read(consul, KEY)
@@ -44,8 +44,8 @@ def count(_worker: int) -> None:
     consul.close()
 
 
-def main() -> None:
-    consul, reader = Consul(HOST, 8500, MANAGER), Consul(HOST, 8500, READER)
+def check(manager: str, read_only: str) -> None:
+    consul, reader = Consul(HOST, 8500, manager), Consul(HOST, 8500, read_only)
     try:
         equal(documents.read(consul, KEY), None)
         first = documents.write(consul, KEY, {"n": 1}, None, flags=7)
@@ -67,7 +67,7 @@ def main() -> None:
         equal(documents.read(consul, KEY), None)
 
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            list(pool.map(count, range(8)))
+            list(pool.map(count, [manager] * 8))
         equal(documents.read(consul, KEY).value, 80)
         equal(code_of(lambda: lock.take(consul, KEY, ANNE, 100, 60)), "invalid_lock")
         equal(documents.read(consul, KEY).value, 80)
@@ -95,4 +95,12 @@ def main() -> None:
         consul.commit([Delete(KEY), Delete(KEY + "/a")])
 
 
-main()
+def main() -> None:
+    tokens = {name: {"type": "str", "required": True, "no_log": True} for name in ("management_token", "reader_token")}
+    module = AnsibleModule(argument_spec=tokens)
+    check(module.params["management_token"], module.params["reader_token"])
+    module.exit_json(changed=False)
+
+
+if __name__ == "__main__":
+    main()
