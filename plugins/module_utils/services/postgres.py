@@ -282,7 +282,7 @@ def _service(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.Any
 def adopts(host: str, cluster: Cluster, state: State) -> str:
     """Return what Patroni takes over on a host: ``leader`` or ``replica`` for a server that ran before it, or nothing.
 
-    A replica that was never under Patroni follows whoever its own settings name, until Patroni has it follow the leader.
+    A replica that was never under Patroni follows whom its own settings name, until Patroni has it follow the leader.
     """
     if (state.get("patroni") or {}).get("configured") or not (state.get("initialised") and state.get("used")):
         return ""
@@ -314,6 +314,10 @@ def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t
         text = f"the cluster {others} is configured for port {PORT}, which this role needs for {version}/main"
         yield "port_taken", text
     seen = state.get("patroni") or {}
+    if seen.get("cluster") and not seen.get("configured"):
+        text = f"Patroni runs PostgreSQL here as a member of {seen['scope'] or 'a cluster'}, and not by this role"
+        yield "managed_elsewhere", f"{text}; let it go first, or take the host out of the group postgres"
+        return
     if seen.get("scope") not in (None, "", cluster.name):
         text = f"Patroni runs it as a member of {seen['scope']}, and postgres_cluster is {cluster.name}"
         yield "other_cluster", f"{text}; remove the host from the one first"
@@ -331,7 +335,7 @@ def _of_data(platform: Platform, host: str, cluster: Cluster, state: State, data
         return
     leader = leader_of(cluster).name
     rivals = [one.name for one in cluster.members if one.name != host and _leads_alone(platform, one.name, cluster)]
-    if rivals and host != cluster.members[0].name or (cluster.leader and leader != host):
+    if (rivals and host != cluster.members[0].name) or (cluster.leader and leader != host):
         text = f"{data} is a primary's and holds data, and {rivals[0] if rivals else leader} is one too"
         yield "two_primaries", f"{text}; which of them is to stay is yours to say: move the other's {data} away"
 

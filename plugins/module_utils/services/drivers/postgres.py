@@ -87,7 +87,8 @@ def read(version: int, port: int, patroni_host: str = "") -> dict[str, t.Any]:
 def patroni(address: str) -> dict[str, t.Any]:
     """Return what there is of Patroni on this host, and the cluster as it sees it.
 
-    Its ``version`` is that of the package, None where there is none.
+    Its ``version`` is that of the package, None where there is none. One that answers without being ``configured`` is
+    not ours.
     """
     done = run(["dpkg-query", "--show", "--showformat=${Version}", "patroni"])
     number = _VERSION.match(done.output) if done.status == 0 else None
@@ -98,14 +99,14 @@ def patroni(address: str) -> dict[str, t.Any]:
         "scope": "",
         "cluster": None,
     }
-    if not address or not found["configured"]:
+    if not address or not found["version"]:
         return found
     try:
         cluster = Patroni(address, timeout=5).cluster()
     except ScaleoutError:
         return found
     leader = cluster.leader
-    members = {one.name: {name: value for name, value in one._asdict().items()} for one in cluster.members}
+    members = {one.name: one._asdict() for one in cluster.members}
     return {
         **found,
         "scope": cluster.scope,

@@ -320,6 +320,14 @@ def test_a_right_host_has_no_problems(host, state):
             "Patroni runs it as a member of other, and postgres_cluster is main; remove the host from the one first",
         ),
         (
+            "pg1",
+            {},
+            {**BEFORE, "patroni": {**PATRONI, "configured": False, "joined": False, "scope": "batman"}},
+            "managed_elsewhere",
+            "Patroni runs PostgreSQL here as a member of batman, and not by this role; let it go first, or take the "
+            "host out of the group postgres",
+        ),
+        (
             "pg1r",
             {"pg1": {"__postgres": {"state": BEFORE}}},
             BEFORE,
