@@ -31,6 +31,7 @@ SERVER = {
     "receiver": None,
     "active_slots": ["pg1r"],
     "lost_slots": [],
+    "rewinds": True,
     "databases": {"postgres": "postgres"},
     "limits": LIMITS,
     "restart_pending": False,
@@ -364,6 +365,20 @@ def test_slots_have_names_of_their_own(members, host, code, text):
     (problem,) = postgres.problems(made, host)
     assert (problem.code, problem.text) == (code, text)
     assert postgres.problems(made, members[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "due"),
+    [
+        (BARE, 0),
+        (STATE, 0),
+        # Patroni grants them in clusters that it makes; where the role is not there yet, there is no answer.
+        ({**BEFORE, "server": {**SERVER, "rewinds": False}}, 4),
+        ({**BEFORE, "server": {**SERVER, "rewinds": None}}, 4),
+    ],
+)
+def test_a_cluster_that_patroni_has_not_made_lets_its_members_be_rewound(state, due):
+    assert len(postgres.wanted(platform(), "pg1", state)["rewind_due"]) == due
 
 
 @pytest.mark.parametrize("state", [{**BARE, "configured": True}, {**BARE, "patroni": {**PATRONI, "cluster": None}}])
