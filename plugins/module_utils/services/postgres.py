@@ -137,6 +137,8 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "databases": _databases(platform, host, cluster),
         "roles": postgres_roles.roles(platform, cluster, state.get("server") or {}),
         "memberships": postgres_roles.memberships(platform, cluster, users),
+        # Patroni lets the replicas' role do so in a cluster that it makes, not in one that it takes over.
+        "rewinds_due": not (state.get("server") or {}).get("rewinds"),
         "databases_due": _databases_due(platform, host, cluster, state),
         "guards_slots": any(guards),
         "service": _service(platform, host, cluster),

@@ -19,7 +19,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.patroni import P
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
-from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK, REPLICATOR
 
 CONFIGURATIONS = "/etc/postgresql"
 OS_RELEASE = "/etc/os-release"
@@ -47,6 +47,8 @@ QUERY = f"""SELECT json_build_object(
   'logins', (SELECT json_object_agg(rolname, coalesce(
                  (SELECT substr(entry, 6) FROM unnest(rolconfig) AS entry WHERE entry LIKE 'role=%'), ''))
              FROM pg_roles WHERE rolcanlogin),
+  'rewinds', (SELECT has_function_privilege(oid, 'pg_read_binary_file(text)', 'execute') FROM pg_roles
+              WHERE rolname = '{REPLICATOR}'),
   'databases', (SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database),
   'limits', json_build_object({", ".join(f"'{name}', current_setting('{name}')::int" for name in LIMITS)}),
   'restart_pending', EXISTS (SELECT FROM pg_settings WHERE pending_restart),

@@ -451,6 +451,14 @@ def test_what_a_member_is_to_have():
     assert postgres.wanted(made, "lb1", None) == {}
 
 
+@pytest.mark.parametrize(
+    ("told", "due"), [({}, True), ({"rewinds": None}, True), ({"rewinds": False}, True), ({"rewinds": True}, False)]
+)
+def test_the_replicas_role_may_read_what_a_rewind_reads(told, due):
+    state = {**STATE, "server": {**SERVER, **told}}
+    assert postgres.wanted(platform(), "pg1", state)["rewinds_due"] is due
+
+
 def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_place():
     shop = Application("shop", "api", "scaleout.platform.app", database=Database("shop", "seller", "main"))
     other = Application("blog", "api", "scaleout.platform.app", database=Database("blog", "blog", "elsewhere"))
