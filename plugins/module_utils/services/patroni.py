@@ -19,6 +19,8 @@ USER = "patroni"
 HOME = "/var/lib/postgresql"
 #: What a member calls as pg_rewind: it keeps the commits that are lost by it first.
 REWIND = "/usr/local/lib/scaleout/keep_and_rewind"
+#: What it calls before it leads: it archives what the former leader may not have archived.
+ARCHIVE = "/usr/local/lib/scaleout/archive_again"
 #: The first release of Patroni whose synchronous modes lose nothing: before, an asynchronous member could win, and a
 #: stale ``synchronous_standby_names`` could leave writes hanging.
 SYNCHRONOUS_FROM = (4, 0, 6)
@@ -186,6 +188,7 @@ def member(
             "use_unix_socket_repl": True,
             # A rewind throws away what only this member wrote, so its commits are kept before.
             "bin_name": {"pg_rewind": REWIND},
+            "pre_promote": f"{ARCHIVE} {HOME}/{version}/main",
             # What a copy would throw away may be all that is left of some writes.
             "remove_data_directory_on_rewind_failure": False,
             "remove_data_directory_on_diverged_timelines": False,

@@ -4,34 +4,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import pathlib
-import pwd
 import shutil
 import subprocess
-import sys
-import tempfile
 
-import psycopg2
 import pytest
 
-from tests.unit import postgres_server
+from tests.unit import postgres_pair, postgres_server
 
-PROGRAM = pathlib.Path(__file__).parents[4] / "roles" / "postgres" / "files" / "keep_and_rewind.py"
-NEEDED = ("pg_rewind", "pg_waldump", "pg_basebackup", "pg_ctl")
 SIZE = 16 * 1024 * 1024
 
-
-def _load():
-    spec = importlib.util.spec_from_file_location("keep_and_rewind", PROGRAM)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-rewind = _load()
+rewind = postgres_pair.program("keep_and_rewind")
 
 
 @pytest.mark.parametrize(
@@ -72,79 +55,25 @@ def test_what_ends_a_transaction():
     assert [line.split("desc: ")[1].split()[0] for line in rewind.commits(dump)] == ["COMMIT", "PREPARE"]
 
 
-class Pair:
-    """A server and its copy, which was promoted behind its back."""
-
-    def __init__(self, folder, programs, prefix):
-        self.folder, self.programs, self._prefix = folder, programs, prefix
-        self.data = {name: folder / name for name in ("one", "two")}
-        self.run("initdb", "-D", self.data["one"], "-A", "trust", "-U", "postgres", "-N", "-k", "--locale=C.UTF-8")
-        self.start("one")
-        where = ["-h", str(folder), "-p", "5431", "-U", "postgres"]
-        self.run("pg_basebackup", *where, "-D", self.data["two"], "-R", "--checkpoint=fast", "--no-sync")
-        self.start("two")
-        self.run("pg_ctl", "-D", self.data["two"], "-w", "-s", "promote")
-        self.execute("two", "CHECKPOINT")
-
-    def run(self, program, *words, check=True):
-        command = [*self._prefix, str(self.programs / program), *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, cwd="/", check=check)
-
-    def start(self, name):
-        port = {"one": 5431, "two": 5432}[name]
-        options = f"-k {self.folder} -p {port} -c listen_addresses='' -c wal_keep_size=128MB -c fsync=off"
-        command = [*self._prefix, str(self.programs / "pg_ctl"), "-D", str(self.data[name]), "-w", "-s"]
-        log = self.folder / f"{name}.log"
-        subprocess.run([*command, "-l", str(log), "-o", options, "start"], cwd="/", check=True)
-
-    def stop(self, name):
-        self.run("pg_ctl", "-D", self.data[name], "-w", "-s", "-m", "fast", "stop", check=False)
-
-    def execute(self, name, statement):
-        port = {"one": 5431, "two": 5432}[name]
-        connection = psycopg2.connect(host=str(self.folder), port=port, dbname="postgres", user="postgres")
-        connection.autocommit = True
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    def rewind(self, kept, *options):
-        """Rewind the first server by the program, as Patroni would."""
-        code = (
-            f"import sys, pathlib; sys.path.insert(0, {str(self.folder)!r}); import keep_and_rewind as program\n"
-            f"{''.join(f'{option}{chr(10)}' for option in options)}"
-            f"sys.exit(program.main(sys.argv[1:], pathlib.Path({str(kept)!r}), pathlib.Path({str(self.programs)!r})))"
-        )
-        shutil.copy(PROGRAM, self.folder / "keep_and_rewind.py")
-        source = f"host={self.folder} port=5432 user=postgres dbname=postgres"
-        words = ["-D", str(self.data["one"]), "--source-server", source]
-        command = [*self._prefix, "/usr/bin/python3", "-B", "-c", code, *words]
-        return subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+def rewound(pair, kept, *options):
+    """Rewind the first server by the program, as Patroni would."""
+    code = (
+        f"import sys, pathlib; sys.path.insert(0, {str(pair.folder)!r}); import keep_and_rewind as program\n"
+        f"{''.join(f'{option}{chr(10)}' for option in options)}"
+        f"sys.exit(program.main(sys.argv[1:], pathlib.Path({str(kept)!r}), pathlib.Path({str(pair.programs)!r})))"
+    )
+    shutil.copy(postgres_pair.FILES / "keep_and_rewind.py", pair.folder / "keep_and_rewind.py")
+    source = f"host={pair.folder} port=5432 user=postgres dbname=postgres"
+    words = ["-D", str(pair.data["one"]), "--source-server", source]
+    command = [*pair.prefix, "/usr/bin/python3", "-B", "-c", code, *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
 
 
 @pytest.fixture
 def pair():
-    programs = postgres_server.programs()
-    lacking = [name for name in NEEDED if not (programs / name).exists()]
-    if lacking:
-        pytest.skip(f"{programs} lacks {', '.join(lacking)}")
-    prefix, user = postgres_server.as_user()
-    if prefix and (not shutil.which("runuser") or user not in {one.pw_name for one in pwd.getpwall()}):
-        pytest.skip("PostgreSQL does not run as root, and there is no user postgres to run it as")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="scaleout-rewind-", dir=postgres_server.base()))
-    made = None
-    try:
-        if prefix:
-            shutil.chown(folder, user)
-        made = Pair(folder, programs, prefix)
+    with postgres_pair.running() as made:
+        made.promote()
         yield made
-    finally:
-        for name in ("one", "two") if made else ():
-            made.stop(name)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_commits_that_only_this_member_has_are_kept_before_it_is_rewound(pair):
@@ -152,7 +81,7 @@ def test_commits_that_only_this_member_has_are_kept_before_it_is_rewound(pair):
     pair.execute("two", "CREATE TABLE stays AS SELECT 43 AS answer")
     pair.stop("one")
     kept = pair.folder / "kept"
-    done = pair.rewind(kept)
+    done = rewound(pair, kept)
     assert done.returncode == 0, done.stderr
     (place,) = kept.iterdir()
     assert place.name.endswith("-timeline-1")
@@ -172,7 +101,7 @@ def test_commits_that_only_this_member_has_are_kept_before_it_is_rewound(pair):
 def test_a_rewind_that_loses_no_commit_keeps_nothing(pair):
     pair.execute("two", "CREATE TABLE stays AS SELECT 43 AS answer")
     pair.stop("one")
-    done = pair.rewind(pair.folder / "kept")
+    done = rewound(pair, pair.folder / "kept")
     assert done.returncode == 0, done.stderr
     assert "no commit is lost" in done.stderr
     assert not (pair.folder / "kept").exists()
@@ -186,7 +115,7 @@ def test_where_they_cannot_be_kept_nothing_is_rewound(pair, fault):
     if fault == "a file in the way":
         kept.touch()
     before = pair.run("pg_controldata", pair.data["one"]).stdout
-    done = pair.rewind(kept, *(["program.RESERVE = 1 << 62"] if fault == "no room" else []))
+    done = rewound(pair, kept, *(["program.RESERVE = 1 << 62"] if fault == "no room" else []))
     assert done.returncode == 1
     assert "nothing was rewound, for the commits of this member cannot be kept" in done.stderr
     assert pair.run("pg_controldata", pair.data["one"]).stdout == before

@@ -92,6 +92,7 @@ def test_a_member():
     assert found["restapi"]["allowlist"] == ["127.0.0.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"]
     assert found["postgresql"]["listen"] == "127.0.0.1,192.0.2.2:5432"
     assert found["postgresql"]["bin_name"] == {"pg_rewind": patroni.REWIND}
+    assert found["postgresql"]["pre_promote"] == f"{patroni.ARCHIVE} {found['postgresql']['data_dir']}"
     # Neither may be all that is left of some writes.
     assert found["postgresql"]["remove_data_directory_on_rewind_failure"] is False
     assert found["postgresql"]["remove_data_directory_on_diverged_timelines"] is False
