@@ -107,8 +107,9 @@ server:
   description:
     - What the server says of itself on its socket, V(null) where none answers.
     - Its C(version), C(started), C(system) identifier, C(in_recovery), C(lsn), C(receiver), C(active_slots),
-      C(lost_slots), C(logins) with the role that each acts as, C(databases) with their owners, C(limits),
-      C(restart_pending), C(archive_command), C(hba_unread) and C(hba_errors).
+      C(lost_slots), C(logins) with the role that each acts as, whether a former leader C(rewinds) itself by its files,
+      C(databases) with their owners, C(limits), C(restart_pending), C(archive_command), C(hba_unread) and
+      C(hba_errors).
   returned: success
   type: dict
   sample: {version: 17, in_recovery: false, active_slots: [pg1r]}

@@ -115,17 +115,18 @@ def _ssh_options() -> list[str]:
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
-def ssh(host: str, command: str, check: bool = True) -> str:
+def ssh(host: str, command: str, check: bool = True, told: str = "") -> str:
     """Run a shell command as root on a host, and return what it printed.
 
     :param check: fail when it does.
+    :param told: what it reads, such as a secret.
     """
     done = subprocess.run(
         ["ssh", *_ssh_options(), f"ops@{address(host)}", f"sudo sh -c {shlex.quote(command)}"],
         check=False,
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=told,
     )
     assert done.returncode == 0 or not check, f"{host}: {command}: {done.stderr or done.stdout}"
     return done.stdout.strip()

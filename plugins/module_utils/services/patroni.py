@@ -17,6 +17,10 @@ PORT = 8008
 #: Who may tell Patroni to change something.
 USER = "patroni"
 HOME = "/var/lib/postgresql"
+#: What a member calls as pg_rewind: it keeps the commits that are lost by it first.
+REWIND = "/usr/local/lib/scaleout/keep_and_rewind"
+#: What it calls before it leads: it archives what the former leader may not have archived.
+ARCHIVE = "/usr/local/lib/scaleout/archive_again"
 #: The first release of Patroni whose synchronous modes lose nothing: before, an asynchronous member could win, and a
 #: stale ``synchronous_standby_names`` could leave writes hanging.
 SYNCHRONOUS_FROM = (4, 0, 6)
@@ -120,7 +124,8 @@ def dynamic(
         "synchronous_mode": {"off": False, "on": True, "quorum": "quorum"}[mode],
         "synchronous_mode_strict": mode != "off" and cluster.durability == "durable",
         "synchronous_node_count": 1,
-        "postgresql": {"use_pg_rewind": True, "use_slots": True},
+        # Before, a member could not be told to keep its commits first, and would throw them away.
+        "postgresql": {"use_pg_rewind": tuple(version) >= SYNCHRONOUS_FROM, "use_slots": True},
     }
 
 
@@ -181,7 +186,10 @@ def member(
             "pgpass": f"{HOME}/.pgpass.patroni",
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
-            # What a rewind or a copy would throw away may be all that is left of some writes.
+            # A rewind throws away what only this member wrote, so its commits are kept before.
+            "bin_name": {"pg_rewind": REWIND},
+            "pre_promote": f"{ARCHIVE} {HOME}/{version}/main",
+            # What a copy would throw away may be all that is left of some writes.
             "remove_data_directory_on_rewind_failure": False,
             "remove_data_directory_on_diverged_timelines": False,
             "basebackup": [{"checkpoint": "fast"}],

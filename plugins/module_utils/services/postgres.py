@@ -42,14 +42,6 @@ UNSET = {
 #: Those that a profile would compute from the host, which knows nothing of the other members.
 _NOT_OF_THE_PROFILE = ("max_connections", "max_worker_processes")
 
-#: What pg_rewind calls on the leader. Patroni grants these in clusters that it makes, and in no others.
-REWIND = (
-    "pg_ls_dir(text,boolean,boolean)",
-    "pg_stat_file(text,boolean)",
-    "pg_read_binary_file(text)",
-    "pg_read_binary_file(text,bigint,bigint,boolean)",
-)
-
 State = t.Mapping[str, t.Any]
 
 #: The word is the host's name.
@@ -145,8 +137,9 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "databases": _databases(platform, host, cluster),
         "roles": postgres_roles.roles(platform, cluster, state.get("server") or {}),
         "memberships": postgres_roles.memberships(platform, cluster, users),
+        # Patroni lets the replicas' role do so in a cluster that it makes, not in one that it takes over.
+        "rewinds_due": not (state.get("server") or {}).get("rewinds"),
         "databases_due": _databases_due(platform, host, cluster, state),
-        "rewind_due": _rewind_due(state),
         "guards_slots": any(guards),
         "service": _service(platform, host, cluster),
     }
@@ -296,12 +289,6 @@ def adopts(host: str, cluster: Cluster, state: State) -> str:
     if (state.get("patroni") or {}).get("configured") or not (state.get("initialised") and state.get("used")):
         return ""
     return "replica" if state.get("standby_signal") else "leader"
-
-
-def _rewind_due(state: State) -> list[str]:
-    """Return the functions that members may not call on the leader yet, so that a former one could not be rewound."""
-    server = state.get("server")
-    return [] if not server or server.get("rewinds") else list(REWIND)
 
 
 def _members(seen: State) -> list[State]:

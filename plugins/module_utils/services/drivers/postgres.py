@@ -18,7 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import Sc
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
-from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, REWIND, VERSIONS
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
 from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK, REPLICATOR
 
 CONFIGURATIONS = "/etc/postgresql"
@@ -47,8 +47,7 @@ QUERY = f"""SELECT json_build_object(
   'logins', (SELECT json_object_agg(rolname, coalesce(
                  (SELECT substr(entry, 6) FROM unnest(rolconfig) AS entry WHERE entry LIKE 'role=%'), ''))
              FROM pg_roles WHERE rolcanlogin),
-  'rewinds', (SELECT bool_and(has_function_privilege(oid, called, 'EXECUTE'))
-              FROM pg_roles, unnest('{{{",".join(f'"{one}"' for one in REWIND)}}}'::regprocedure[]) AS called
+  'rewinds', (SELECT has_function_privilege(oid, 'pg_read_binary_file(text)', 'execute') FROM pg_roles
               WHERE rolname = '{REPLICATOR}'),
   'databases', (SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database),
   'limits', json_build_object({", ".join(f"'{name}', current_setting('{name}')::int" for name in LIMITS)}),
@@ -109,7 +108,7 @@ def patroni(address: str) -> dict[str, t.Any]:
     except ScaleoutError:
         return found
     leader = cluster.leader
-    members = {one.name: one._asdict() for one in cluster.members}
+    members = {one.name: dict(one._asdict()) for one in cluster.members}
     return {
         **found,
         "scope": cluster.scope,

@@ -58,6 +58,12 @@ def test_its_timing_fits_together_and_is_the_operators_to_change():
     assert (found["ttl"], found["loop_wait"], found["retry_timeout"]) == (30, 2, 10)
 
 
+@pytest.mark.parametrize(("version", "rewinds"), [(TRIXIE, True), (BEFORE, False), (BOOKWORM, False)])
+def test_a_member_is_rewound_only_where_it_keeps_its_commits_first(version, rewinds):
+    platform, cluster = made()
+    assert patroni.dynamic(platform, "pg1", cluster, version)["postgresql"]["use_pg_rewind"] is rewinds
+
+
 def test_what_a_release_does_not_know_it_is_not_told():
     platform, cluster = made()
     assert patroni.dynamic(platform, "pg1", cluster, TRIXIE)["member_slots_ttl"] == "1d"
@@ -85,6 +91,8 @@ def test_a_member():
     assert found["restapi"]["listen"] == found["restapi"]["connect_address"] == "192.0.2.2:8008"
     assert found["restapi"]["allowlist"] == ["127.0.0.1", "192.0.2.2", "192.0.2.1", "192.0.2.3"]
     assert found["postgresql"]["listen"] == "127.0.0.1,192.0.2.2:5432"
+    assert found["postgresql"]["bin_name"] == {"pg_rewind": patroni.REWIND}
+    assert found["postgresql"]["pre_promote"] == f"{patroni.ARCHIVE} {found['postgresql']['data_dir']}"
     # Neither may be all that is left of some writes.
     assert found["postgresql"]["remove_data_directory_on_rewind_failure"] is False
     assert found["postgresql"]["remove_data_directory_on_diverged_timelines"] is False

@@ -31,7 +31,6 @@ SERVER = {
     "receiver": None,
     "active_slots": ["pg1r"],
     "lost_slots": [],
-    "rewinds": True,
     "databases": {"postgres": "postgres"},
     "limits": LIMITS,
     "restart_pending": False,
@@ -367,20 +366,6 @@ def test_slots_have_names_of_their_own(members, host, code, text):
     assert postgres.problems(made, members[0]) == []
 
 
-@pytest.mark.parametrize(
-    ("state", "due"),
-    [
-        (BARE, 0),
-        (STATE, 0),
-        # Patroni grants them in clusters that it makes; where the role is not there yet, there is no answer.
-        ({**BEFORE, "server": {**SERVER, "rewinds": False}}, 4),
-        ({**BEFORE, "server": {**SERVER, "rewinds": None}}, 4),
-    ],
-)
-def test_a_cluster_that_patroni_has_not_made_lets_its_members_be_rewound(state, due):
-    assert len(postgres.wanted(platform(), "pg1", state)["rewind_due"]) == due
-
-
 @pytest.mark.parametrize("state", [{**BARE, "configured": True}, {**BARE, "patroni": {**PATRONI, "cluster": None}}])
 def test_p5_the_name_of_the_host_is_the_word_for_its_data(state):
     (problem,) = postgres.problems(platform(both(postgres_reclone="pg1")), "pg1r", state)
@@ -472,6 +457,14 @@ def test_what_a_member_is_to_have():
     other = postgres.wanted(made, "pg1r", REPLICA)
     assert (other["leads"], other["leader"], other["settings"]) == (False, "pg1", found["settings"])
     assert postgres.wanted(made, "lb1", None) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "due"), [({}, True), ({"rewinds": None}, True), ({"rewinds": False}, True), ({"rewinds": True}, False)]
+)
+def test_the_replicas_role_may_read_what_a_rewind_reads(told, due):
+    state = {**STATE, "server": {**SERVER, **told}}
+    assert postgres.wanted(platform(), "pg1", state)["rewinds_due"] is due
 
 
 def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_place():
