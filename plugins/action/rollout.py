@@ -47,7 +47,7 @@ class ActionModule(StepAction):
             packed = self._said(hosts[0], "__app_packed")
             chosen = roll_out.for_update(self._request, packed, self._settings, there)
         self._note("chosen", dataclasses.asdict(chosen))
-        return {"release": chosen.document()}
+        return {"release": {**chosen.document(), "turns": self._group_of_turns}}
 
     def _planned(self) -> Result:
         if self._step("chosen") is None:

@@ -111,6 +111,21 @@ stanzas:
       description: When the newest segment of WAL came; none without any.
       type: str
       sample: "2026-11-29T21:24:11Z"
+    proven:
+      description:
+        - The newest restore that was proven on this host. When it ended (C(at)), of which C(backup), up to which
+          transaction (C(until)), in how many C(seconds), and how many C(checks) it passed; none without any.
+      type: dict
+      sample:
+        at: "2026-11-28T03:09:41Z"
+        backup: 20261128-010002F
+        until: "2026-11-28T03:08:55Z"
+        seconds: 41
+        checks: 4
+    unproven:
+      description: A later try that failed, with its C(at) and C(reason); none without any.
+      type: dict
+      sample: null
 description:
   description: The same in a few lines for a person; empty with O(archives=false).
   returned: success

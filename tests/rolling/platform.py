@@ -84,7 +84,14 @@ class Trio(OwnTrio):
         lab.LOGS.mkdir(parents=True, exist_ok=True)
         with (lab.LOGS / "rolling-killed.log").open("w") as output:
             return subprocess.Popen(
-                ["ansible-playbook", f"playbooks/{playbook}", "-i", str(self.inventory), *arguments],
+                [
+                    *playbooks.POLITELY,
+                    "ansible-playbook",
+                    f"playbooks/{playbook}",
+                    "-i",
+                    str(self.inventory),
+                    *arguments,
+                ],
                 cwd=ROOT,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -187,6 +187,23 @@ def test_the_reference_api_by_its_own_role(trio):
         assert "CACHE_TTL" in trio.ssh(host, "grep 47 /etc/reference-api/environment")
 
 
+def test_a_reference_api_that_fails_is_taken_back(trio):
+    seen = visitors.Seen("api.productivityapp.com", tells="X-Served-By")
+
+    def visit(one: visitors.Seen, number: int) -> None:
+        one.ask(trio.balancers[number % 3], "GET", "/users?limit=1")
+
+    options = ("-e", "application=reference_api", "-e", "reference_api_health_path=/nowhere", *platform.TIMES)
+    with visitors.visiting((seen, visit)):
+        broken = trio.run("rolling_update.yml", *options, log="reference-api-broken")
+    seen.tell("the reference API, which fails")
+    assert not seen.failed
+    assert broken.status != 0
+    assert "vm1 failed: reference-api on vm1: release" in broken.summary
+    assert not [line for line in broken.failures if "on vm2" in line or "on vm3" in line]
+    assert trio.unconfirmed("reference-api") == []
+
+
 def test_site_yml_finds_nothing_to_do(trio):
     trio.run("site.yml", "--tags", "app", log="put-back").succeeded()
     again = trio.run("site.yml", "--tags", "app", log="again").succeeded()

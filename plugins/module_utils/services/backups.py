@@ -66,6 +66,23 @@ class Gap(t.NamedTuple):
     before: int
 
 
+class Proof(t.NamedTuple):
+    """What is known of restores of a cluster; None for what never was.
+
+    :param at: when one succeeded last, seconds since the epoch.
+    :param until: when the last transaction was committed that it had.
+    :param failed: when one failed after that.
+    """
+
+    at: int | None
+    backup: str
+    until: int | None
+    seconds: int
+    checks: int
+    failed: int | None
+    reason: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Stanza:
     """What the repository has of a cluster.
@@ -240,12 +257,63 @@ def _windows(backups: t.Iterable[Backup], run: _Run) -> list[Window]:
     return [Window(begins, max(begins, run.times[end])) for end, begins in sorted(earliest.items())]
 
 
+def proof(told: t.Mapping[str, t.Any]) -> Proof:
+    """Return what the file says that the program ``prove_restore`` of the role pgbackrest keeps."""
+    good, bad = told.get("proven") or {}, told.get("failed") or {}
+    return Proof(
+        good.get("at"),
+        str(good.get("backup") or ""),
+        good.get("until"),
+        int(good.get("seconds") or 0),
+        int(good.get("checks") or 0),
+        bad.get("at"),
+        str(bad.get("reason") or ""),
+    )
+
+
+def proof_document(of: Proof) -> dict[str, t.Any]:
+    """Return it with its times as text."""
+    good = {
+        "at": _moment(of.at),
+        "backup": of.backup,
+        "until": _moment(of.until),
+        "seconds": of.seconds,
+        "checks": of.checks,
+    }
+    return {
+        "proven": None if of.at is None else good,
+        "unproven": None if of.failed is None else {"at": _moment(of.failed), "reason": of.reason},
+    }
+
+
+def _moment(seconds: int | None) -> str | None:
+    return None if seconds is None else moments.text(seconds)
+
+
 # For a person
 
 
-def description(of: t.Iterable[Stanza], now: int) -> list[str]:
-    """Return a few lines on each cluster."""
-    return [line for one in of for line in _lines(one, now)]
+def description(of: t.Iterable[Stanza], now: int, proofs: t.Mapping[str, Proof] | None = None) -> list[str]:
+    """Return a few lines on each cluster.
+
+    :param proofs: of restores, by clusters; those of other clusters are not spoken of.
+    """
+    return [line for one in of for line in [*_lines(one, now), *_of_proof(one.name, (proofs or {}).get(one.name), now)]]
+
+
+def _of_proof(cluster: str, of: Proof | None, now: int) -> t.Iterator[str]:
+    if of is None:
+        return
+    if of.at is None:
+        yield f"{cluster}: no restore is proven yet. To prove one now: systemctl start pgbackrest-prove@{cluster}"
+    else:
+        until = f" up to {moments.shown(of.until)}" if of.until is not None else ""
+        yield (
+            f"{cluster}: a restore was proven {age(now - of.at)} ago: {of.backup}{until}, in {of.seconds} s, with "
+            f"{of.checks} checks."
+        )
+    if of.failed is not None:
+        yield f"{cluster}: the last try to prove one failed {age(now - of.failed)} ago: {of.reason}."
 
 
 def _lines(of: Stanza, now: int) -> t.Iterator[str]:

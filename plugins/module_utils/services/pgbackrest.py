@@ -16,6 +16,10 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.listen 
 STATE_MODULE = "scaleout.platform.backup_info"
 
 
+#: Says when restores are proven.
+PROOF = "pgbackrest_prove_on_calendar"
+
+
 class Job(t.NamedTuple):
     """What a timer of the host with the repository starts for each cluster.
 
@@ -32,6 +36,7 @@ JOBS = (
     Job("full", "Full backups", "pgbackrest_full_on_calendar"),
     Job("incr", "Incremental backups", "pgbackrest_incremental_on_calendar"),
     Job("verify", "Checks of the backups", "pgbackrest_verify_on_calendar"),
+    Job("prove", "Proofs that a restore works", PROOF),
 )
 #: Stanzas without these have to be made, by the codes of pgBackRest's ``info``.
 _NO_STANZA = (1, 3)
@@ -83,6 +88,7 @@ def problems(platform: Platform, host: str, state: State | None = None) -> list[
     found = [*_of_certificates(platform, host, state), *_of_values(platform, host)]
     if host == conf.repository_of(platform):
         found += [*_of_place(platform, host), *_of_repository(platform, host), *_of_stanzas(platform)]
+        found += _of_checks(platform, host)
     cluster = platform.cluster_of(host)
     if cluster:
         found += _of_archiving(platform, host, cluster)
@@ -130,6 +136,8 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "validate": _validate(host, repository, [name for name, one in known.items() if one["code"] not in _NO_STANZA]),
         "probe": [archiving.PROGRAM, "--log-level-file=off", "server-ping", conf.address_of(platform, host)],
         "jobs": jobs,
+        "proofs": _proofs(platform, host) if keeps else {},
+        "programs": _programs(platform, host) if keeps else [],
         "timers_gone": [name for name in state.get("timers") or () if name not in wanted_timers] if keeps else [],
         "request": conf.request_file(platform, host),
         "subject": f"/CN={host}",
@@ -159,6 +167,26 @@ def _job(platform: Platform, host: str, job: Job, stanzas: t.Sequence[str]) -> d
         "state": "present" if when else "absent",
         "timers": [f"pgbackrest-{job.name}@{stanza}.timer" for stanza in stanzas],
     }
+
+
+def _proofs(platform: Platform, host: str) -> dict[str, t.Any]:
+    """Return what a proof of each cluster's restore is told."""
+    asked = platform.value(host, "pgbackrest_checks", {}) if not [*_of_checks(platform, host)] else {}
+    return {
+        archiving.stanza(cluster): {
+            "hosts": len(cluster.members),
+            "checks": [dict(one) for one in asked.get(cluster.name, ())],
+        }
+        for cluster in platform.clusters.values()
+    }
+
+
+def _programs(platform: Platform, host: str) -> list[str]:
+    """Return the packages by which a restored copy is started, where the host is not itself a member of a cluster."""
+    if not str(platform.value(host, PROOF, "")) or platform.cluster_of(host):
+        return []
+    versions = {conf.version_of(platform, host, cluster) for cluster in platform.clusters.values()}
+    return [f"postgresql-{version}" for version in sorted(versions) if version]
 
 
 def _validate(host: str, repository: str | None, there: t.Sequence[str]) -> list[str]:
@@ -279,6 +307,25 @@ def _of_stanzas(platform: Platform) -> Faults:
         if not _STANZA.fullmatch(name) or name == "global":
             text = f"the cluster {name} cannot have backups, as pgBackRest's name for it is a section of its file"
             yield "bad_name", f"{text}; use letters, digits, hyphens and underscores, and not global"
+
+
+def _of_checks(platform: Platform, host: str) -> Faults:
+    checks = platform.value(host, "pgbackrest_checks", {})
+    form = "a mapping of clusters, each with a list of {database, query}"
+    if not isinstance(checks, t.Mapping):
+        yield "bad_value", f"pgbackrest_checks is {checks!r}; it must be {form}"
+        return
+    for name, asked in checks.items():
+        if name not in platform.clusters:
+            yield "bad_value", f"pgbackrest_checks has {name}, which is not among postgres_clusters"
+            continue
+        known = {*platform.clusters[name].all_databases, "postgres"}
+        for one in asked if isinstance(asked, (list, tuple)) else [asked]:
+            if not (isinstance(one, t.Mapping) and set(one) == {"database", "query"} and all(map(str, one.values()))):
+                yield "bad_value", f"pgbackrest_checks has {one!r} of {name}; it must be {form}"
+            elif one["database"] not in known:
+                text = f"pgbackrest_checks has a query for {one['database']}, which is no database of {name}"
+                yield "bad_value", f"{text}; there is {', '.join(sorted(known))}"
 
 
 def _of_archiving(platform: Platform, host: str, cluster: Cluster) -> Faults:

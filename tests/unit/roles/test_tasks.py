@@ -51,3 +51,10 @@ def test_l6_a_server_that_joins_never_migrates(release_from, command):
     found = jinja2.nativetypes.NativeEnvironment().from_string(template.strip())
     variables = {"app_prepare_command": ["migrate", "--all"], "app_release_from": release_from}
     assert found.render(_app_archive={"programs": {"migrate": "/opt/shop/migrate"}}, **variables) == command
+
+
+def test_turns_of_an_application_have_one_name_everywhere():
+    """A rolling update reads them, and has to call them as the role does, whatever the application's own role is."""
+    found = [task for path in sorted((ROLES / "app" / "tasks").glob("*.yml")) for task in tasks(path)]
+    groups = {task["scaleout.platform.turn"]["group"] for task in found if "scaleout.platform.turn" in task}
+    assert groups == {"{{ _app_turns }}", "{{ _app_turns }} back"}

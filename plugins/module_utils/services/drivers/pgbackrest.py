@@ -28,6 +28,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.postgre
 DEBIANS_FILE = "/etc/pgbackrest.conf"
 #: The timers that are to start with the host.
 TIMERS = "/etc/systemd/system/timers.target.wants/pgbackrest-*@*.timer"
+#: What the last proof of a cluster's restore came to.
+PROOFS = "/var/lib/pgbackrest-proof"
 #: Seconds that a look into the repository may take; one in S3 answers slowly.
 TIMEOUT = 120
 
@@ -55,6 +57,7 @@ def read(clusters: t.Sequence[str], archives: bool, request: str) -> dict[str, t
     found = _VERSION.match(done.output) if done.status == 0 else None
     configured = os.path.exists(FILE)
     told: list[backups.Stanza] = []
+    proofs = {name: proof(name) for name in clusters}
     reason = ""
     if clusters and found and configured:
         try:
@@ -75,9 +78,17 @@ def read(clusters: t.Sequence[str], archives: bool, request: str) -> dict[str, t
         "requested": bool(request) and os.path.exists(request),
         "reason": reason,
         "timers": sorted(os.path.basename(path) for path in glob.glob(TIMERS)),
-        "stanzas": {one.name: one.document() for one in told},
-        "description": backups.description(told, now) if archives else [],
+        "stanzas": {one.name: {**one.document(), **backups.proof_document(proofs[one.name])} for one in told},
+        "description": backups.description(told, now, proofs) if archives else [],
     }
+
+
+def proof(cluster: str) -> backups.Proof:
+    """Return what is known of restores of a cluster; nothing where the file cannot be read."""
+    try:
+        return backups.proof(json.loads(files.text(f"{PROOFS}/{cluster}.json") or "{}"))
+    except ValueError:
+        return backups.proof({})
 
 
 def _stanzas(clusters: t.Sequence[str], archives: bool) -> list[backups.Stanza]:

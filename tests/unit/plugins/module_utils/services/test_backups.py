@@ -180,3 +180,51 @@ def test_ages(seconds, text):
 @pytest.mark.parametrize(("of", "text"), [(0, "0 B"), (2**20, "1 MB"), (1536 * 2**20, "2 GB"), (3 * 2**40, "3.0 TB")])
 def test_sizes(of, text):
     assert backups.size(of) == text
+
+
+@pytest.mark.parametrize(
+    ("told", "lines", "document"),
+    [
+        (
+            {},
+            ["main: no restore is proven yet. To prove one now: systemctl start pgbackrest-prove@main"],
+            {"proven": None, "unproven": None},
+        ),
+        (
+            {"proven": {"at": 1000, "backup": "b", "until": 940, "seconds": 41, "checks": 4}, "failed": None},
+            [
+                "main: a restore was proven 2 h ago: b up to 1970-01-01 00:15:40 UTC, in 41 s, with 4 checks.",
+            ],
+            {
+                "proven": {
+                    "at": "1970-01-01T00:16:40Z",
+                    "backup": "b",
+                    "until": "1970-01-01T00:15:40Z",
+                    "seconds": 41,
+                    "checks": 4,
+                },
+                "unproven": None,
+            },
+        ),
+        (
+            {
+                "proven": {"at": 1000, "backup": "b", "until": None, "seconds": 41, "checks": 4},
+                "failed": {"at": 8000, "reason": "pgbackrest failed: no key"},
+            },
+            [
+                "main: a restore was proven 2 h ago: b, in 41 s, with 4 checks.",
+                "main: the last try to prove one failed 3 min ago: pgbackrest failed: no key.",
+            ],
+            {
+                "proven": {"at": "1970-01-01T00:16:40Z", "backup": "b", "until": None, "seconds": 41, "checks": 4},
+                "unproven": {"at": "1970-01-01T02:13:20Z", "reason": "pgbackrest failed: no key"},
+            },
+        ),
+    ],
+)
+def test_what_is_known_of_restores(told, lines, document):
+    of = backups.proof(told)
+    assert backups.proof_document(of) == document
+    stanza = read(info(backup(1, 1)), archive((1, 1)))
+    assert backups.description([stanza], 8200, {"main": of})[-len(lines) :] == lines
+    assert not [line for line in backups.description([stanza], 8200) if "restore was" in line or "proven" in line]

@@ -407,6 +407,7 @@ def test_timers():
         ("full", "present"),
         ("incr", "present"),
         ("verify", "absent"),
+        ("prove", "present"),
     ]
     assert wanted["jobs"][0]["timers"] == ["pgbackrest-full@main.timer", "pgbackrest-full@other.timer"]
     assert wanted["timers_gone"] == ["pgbackrest-full@gone.timer"]
@@ -450,3 +451,51 @@ def test_nothing_that_is_handed_on_holds_a_secret():
 def test_the_port_is_taken():
     (listen,) = pgbackrest.listens(platform(), "pg1")
     assert listen == ("pgbackrest_port", 8432, "192.0.2.11")
+
+
+CHECK = {"database": "shop", "query": "SELECT count(*) > 0 FROM orders"}
+
+
+def test_what_proves_a_restore():
+    wanted = pgbackrest.wanted(platform({"repo1": {"pgbackrest_checks": {"other": [CHECK]}}}), "repo1", STATE)
+    assert wanted["proofs"] == {"main": {"hosts": 2, "checks": []}, "other": {"hosts": 1, "checks": [CHECK]}}
+    assert pgbackrest.wanted(platform(), "pg1", STATE)["proofs"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "backup", "programs"),
+    [
+        ({"all": {"postgres_version": 17}}, "repo1", ["postgresql-17"]),
+        ({"all": {"postgres_version": 17}, "repo1": {"pgbackrest_prove_on_calendar": ""}}, "repo1", []),
+        # A member has them, and a server that the package is to make.
+        ({"all": {"postgres_version": 17, "pgbackrest_repository_on_member": True}}, "pg1", []),
+    ],
+)
+def test_a_copy_needs_the_programs_of_postgresql(changes, backup, programs):
+    assert pgbackrest.wanted(platform(changes, backup=[backup]), backup, STATE)["programs"] == programs
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        (
+            "shop",
+            "pgbackrest_checks is 'shop'; it must be a mapping of clusters, each with a list of {database, query}.",
+        ),
+        ({"gone": [CHECK]}, "pgbackrest_checks has gone, which is not among postgres_clusters."),
+        (
+            {"other": ["SELECT 1"]},
+            "pgbackrest_checks has 'SELECT 1' of other; it must be a mapping of clusters, each with a list of "
+            "{database, query}.",
+        ),
+        (
+            {"other": [{**CHECK, "database": "till"}]},
+            "pgbackrest_checks has a query for till, which is no database of other; there is postgres, shop.",
+        ),
+    ],
+)
+def test_checks_that_cannot_be(checks, sentence):
+    made = platform({"repo1": {"pgbackrest_checks": checks}})
+    found = pgbackrest.problems(made, "repo1")
+    assert [(one.code, str(one)) for one in found] == [("bad_value", f"repo1: {sentence}")]
+    assert all(one["checks"] == [] for one in pgbackrest.wanted(made, "repo1", STATE)["proofs"].values())
