@@ -407,7 +407,7 @@ def test_a_host_that_patroni_does_not_know_is_not_healthy():
         (STATE, ""),
         (BEFORE, "leader"),
         ({**BEFORE, "standby_signal": True}, "replica"),
-        # Debian's package has made it, and nobody has used it.
+        # Debian's package has made it, and no one has used it.
         ({**BEFORE, "used": False}, ""),
     ],
 )
