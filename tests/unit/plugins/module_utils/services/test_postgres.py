@@ -401,20 +401,22 @@ def test_a_host_that_patroni_does_not_know_is_not_healthy():
 
 
 @pytest.mark.parametrize(
-    ("state", "adopted"),
+    ("state", "adopted", "debians"),
     [
-        (BARE, ""),
-        (STATE, ""),
-        (BEFORE, "leader"),
-        ({**BEFORE, "standby_signal": True}, "replica"),
-        # Debian's package has made it, and no one has used it.
-        ({**BEFORE, "used": False}, ""),
+        (BARE, "", False),
+        (STATE, "", False),
+        (BEFORE, "leader", True),
+        ({**BEFORE, "standby_signal": True}, "replica", True),
+        # Taken over by an earlier run.
+        ({**STATE, "configured": True}, "", True),
+        # Debian's package has made it, and no one has used it: it goes, and its files with it.
+        ({**BEFORE, "used": False}, "", False),
     ],
 )
-def test_what_patroni_takes_over(state, adopted):
+def test_what_patroni_takes_over(state, adopted, debians):
     found = postgres.wanted(platform(), "pg1", state)
     assert found["adopts"] == adopted
-    assert ("config_dir" in found["member"]["postgresql"]) is state["configured"]
+    assert ("config_dir" in found["member"]["postgresql"]) is debians
 
 
 @pytest.mark.parametrize(
