@@ -17,7 +17,7 @@ def made(count=3, durability="available", **variables):
     names = [f"pg{number}" for number in range(1, count + 1)]
     servers = tuple(Server(name, f"192.0.2.{number}") for number, name in enumerate(names, 1))
     cluster = Cluster("main", servers, durability=durability)
-    hosts = {name: {"platform_address": server.host, **variables} for name, server in zip(names, servers)}
+    hosts = {name: {"platform_address": server.host, **variables} for name, server in zip(names, servers, strict=True)}
     return Platform(hosts, {"postgres": names}, {"main": cluster}), cluster
 
 

@@ -219,7 +219,8 @@ def on_all(**variables):
             {},
             clusters(pg1=[0, 1]),
             "invalid_clusters",
-            "postgres_clusters: pg1 is [0, 1], not a mapping with shards, empty_shards, databases, workload, settings, durability.",
+            "postgres_clusters: pg1 is [0, 1], not a mapping with shards, empty_shards, databases, workload, settings, "
+            "durability.",
         ),
         (
             {},
