@@ -93,7 +93,7 @@ def rules_of(node: str, services: t.Iterable[str], keys: t.Iterable[str] = ()) -
     write, read = {"policy": "write"}, {"policy": "read"}
     if not node:
         kept = {"key_prefix": dict.fromkeys(sorted(keys), write), "session_prefix": {"": write}}
-        return json.dumps({**kept, **dict.fromkeys(("agent_prefix", "node_prefix"), {"": read})}, sort_keys=True)
+        return json.dumps({**kept, **{part: {"": read} for part in ("agent_prefix", "node_prefix")}}, sort_keys=True)
     rules = {"agent": {node: write}, "node": {node: write}, "node_prefix": {"": read}, "service_prefix": {"": read}}
     named = dict.fromkeys(sorted(set(services)), write)
     return json.dumps({**rules, **({"service": named} if named else {})}, sort_keys=True)

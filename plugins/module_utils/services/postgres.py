@@ -284,7 +284,7 @@ def _service(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.Any
 def adopts(host: str, cluster: Cluster, state: State) -> str:
     """Return what Patroni takes over on a host: ``leader`` or ``replica`` for a server that ran before it, or nothing.
 
-    A replica that was never under Patroni follows whoever its own settings name, until Patroni has it follow the leader.
+    A replica that was never under Patroni follows whom its own settings name, until Patroni has it follow the leader.
     """
     if (state.get("patroni") or {}).get("configured") or not (state.get("initialised") and state.get("used")):
         return ""
@@ -339,7 +339,7 @@ def _of_data(platform: Platform, host: str, cluster: Cluster, state: State, data
         return
     leader = leader_of(cluster).name
     rivals = [one.name for one in cluster.members if one.name != host and _leads_alone(platform, one.name, cluster)]
-    if rivals and host != cluster.members[0].name or (cluster.leader and leader != host):
+    if (rivals and host != cluster.members[0].name) or (cluster.leader and leader != host):
         text = f"{data} is a primary's and holds data, and {rivals[0] if rivals else leader} is one too"
         yield "two_primaries", f"{text}; which of them is to stay is yours to say: move the other's {data} away"
 

@@ -12,8 +12,9 @@ shards share a database and no two clusters a server. The document is what Consu
      "ranges": [[0, 4095, "0"]]}
 
 A member with a connection pooler before it has its port as well, ``"pooler_port": 6432``. Which member takes writes is
-not in the map, which does not change when that does. Buckets that are on their way to another shard will stand in ``"moving"``, a
-list of ``[first, last, from, to, state]``; a reader that does not know the states must refuse a map that has any.
+not in the map, which does not change when that does. Buckets that are on their way to another shard will stand in
+``"moving"``, a list of ``[first, last, from, to, state]``; a reader that does not know the states must refuse a map
+that has any.
 
 Format 1, in which each shard named a ``primary`` and its ``replicas``, is still read, and never written.
 """

@@ -35,5 +35,5 @@ class Member(Driver):
         if own.state not in (*_SERVES, *_UNDER_WAY):
             return [f"its server's state is {own.state}"]
         server = postgres.ask(int(self.options["port"])) if own.state in _SERVES else None
-        # A file that PostgreSQL cannot read is one that it does not use: the earlier one stays in force until a restart.
+        # What PostgreSQL cannot read it does not use: the earlier file stays in force until a restart.
         return [f"pg_hba.conf is wrong, {', '.join(server['hba_errors'])}"] if server and server["hba_errors"] else []

@@ -105,7 +105,7 @@ def patroni(address: str) -> dict[str, t.Any]:
     except ScaleoutError:
         return found
     leader = cluster.leader
-    members = {one.name: {name: value for name, value in one._asdict().items()} for one in cluster.members}
+    members = {one.name: dict(one._asdict()) for one in cluster.members}
     return {
         **found,
         "scope": cluster.scope,
