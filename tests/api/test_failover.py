@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from api_lab.lab import Lab
+from api_lab.postgres import Postgres
 from api_lab.server import ApiServer
 from api_lab.waiting import until
 
@@ -21,15 +22,21 @@ def failing(lab: Lab) -> t.Iterator[Lab]:
     """The first cluster may lose its leader; afterwards it is as it was."""
     yield lab
     if lab.pg1r.execute("SELECT pg_is_in_recovery()") == [(False,)]:
-        lab.pg1.remove()
-        lab.pg1.create_standby(lab.pg1r)
-        lab.pg1.wait_for_replay_of(lab.pg1r)
+        copy(lab.pg1, lab.pg1r)
         lab.pg1r.stop()
         lab.pg1.promote()
-    lab.pg1r.remove()
-    lab.pg1.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
-    lab.pg1r.create_standby(lab.pg1)
+    copy(lab.pg1r, lab.pg1)
     lab.heal()
+
+
+def copy(replica: Postgres, leader: Postgres) -> None:
+    """Make a server the other one's replica, whatever it was."""
+    replica.remove()
+    drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active"
+    left = "SELECT count(*) FROM pg_replication_slots"
+    until(lambda: leader.execute(drop) == [] and leader.execute(left) == [(0,)], 5, "no slot is left")
+    replica.create_standby(leader)
+    replica.wait_for_replay_of(leader)
 
 
 def leader(api: ApiServer) -> str:
@@ -86,9 +93,7 @@ def test_a_former_leader_is_read_from_once_it_follows(failing: Lab) -> None:
     failing.pg1.stop()
     failing.pg1r.promote()
     until(lambda: failing.a.patch(path, {"name": "after"}).status == 200, FOLLOWS, "the new leader takes writes")
-    failing.pg1.remove()
-    failing.pg1.create_standby(failing.pg1r)
-    failing.pg1.wait_for_replay_of(failing.pg1r)
+    copy(failing.pg1, failing.pg1r)
     until(lambda: failing.a.get(path).read_from == "pg1", FOLLOWS, "the former leader is read from")
     assert failing.a.get(path).body["name"] == "after"
-    assert failing.a.get("/readyz").body["status"] == "ready"
+    until(lambda: failing.a.get("/readyz").body["status"] == "ready", FOLLOWS, "all is well again")
