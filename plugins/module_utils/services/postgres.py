@@ -134,6 +134,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         ),
         "dynamic": patroni.dynamic(platform, host, cluster, patronis),
         "adopts": adopts(host, cluster, state),
+        "followed": cluster.leader,
         "copies": _is_copying(host, seen),
         "token": patroni.token(cluster),
         "databases": _databases(platform, host, cluster),

@@ -419,6 +419,14 @@ def test_what_patroni_takes_over(state, adopted, debians):
     assert ("config_dir" in found["member"]["postgresql"]) is debians
 
 
+def test_a_replica_learns_of_its_leader_from_what_the_run_has_found():
+    made = platform()
+    assert postgres.wanted(made, "pg1r", {**BEFORE, "standby_signal": True})["followed"] == ""
+    found = dataclasses.replace(made.clusters["main"], leader="pg1")
+    made = dataclasses.replace(made, clusters={"main": found})
+    assert postgres.wanted(made, "pg1r", {**BEFORE, "standby_signal": True})["followed"] == "pg1"
+
+
 @pytest.mark.parametrize(
     ("sizes", "memory"), [((4, 2), "2048MB"), ((2, 4), "2048MB"), ((4, None), "4096MB"), ((0, 0), "")]
 )
