@@ -14,12 +14,15 @@ import json
 
 from tests.end_to_end import lab, load, playbooks
 
+#: What the inventory has of PostgreSQL's. A run that is given others has none of these.
+SETTINGS = lab.variables(lab.hosts("postgres")[0])["postgres_settings"]
+
 #: A setting of each service, none of which has this value otherwise.
 CHANGES = {
     "consul_settings": {"log_level": "WARN", "performance": {"raft_multiplier": 5}},
     "nginx_client_max_body_size": "11m",
     "pgbouncer_settings": {"server_lifetime": 3500},
-    "postgres_settings": {"work_mem": "5MB"},
+    "postgres_settings": {**SETTINGS, "work_mem": "5MB"},
     "rabbitmq_settings": {"heartbeat": 45},
     "redis_settings": {"tcp-keepalive": 250},
     "reference_api_cache_ttl": 59,
@@ -69,8 +72,8 @@ def leaders() -> dict[str, str]:
 
 @lab.lab_only
 def test_p1_one_database_server_of_a_cluster_restarts_at_a_time(platform):
-    limit = lab.variables(lab.hosts("postgres")[0])["postgres_settings"]["max_connections"]
-    settings = json.dumps({"postgres_settings": {"max_connections": limit + 20}})
+    more = {**SETTINGS, "max_connections": SETTINGS["max_connections"] + 20}
+    settings = json.dumps({"postgres_settings": more})
     times, led = [started()], [leaders()]
     for arguments, log in ((["-e", settings], "58-restarts"), ([], "58-restarts-back")):
         playbooks.playbook("site.yml", "--tags", "postgres", *arguments, log=log).succeeded()
