@@ -401,7 +401,7 @@ def test_a_host_that_patroni_does_not_know_is_not_healthy():
 
 
 @pytest.mark.parametrize(
-    ("state", "adopted", "debians"),
+    ("state", "adopted", "in_etc"),
     [
         (BARE, "", False),
         (STATE, "", False),
@@ -413,10 +413,10 @@ def test_a_host_that_patroni_does_not_know_is_not_healthy():
         ({**BEFORE, "used": False}, "", False),
     ],
 )
-def test_what_patroni_takes_over(state, adopted, debians):
+def test_what_patroni_takes_over(state, adopted, in_etc):
     found = postgres.wanted(platform(), "pg1", state)
     assert found["adopts"] == adopted
-    assert ("config_dir" in found["member"]["postgresql"]) is debians
+    assert ("config_dir" in found["member"]["postgresql"]) is in_etc
 
 
 def test_a_replica_learns_of_its_leader_from_what_the_run_has_found():
