@@ -141,11 +141,11 @@ def test_a_right_pooler_has_no_problems(host, state, variables):
             "lower the one or raise the other",
         ),
         (
-            {"postgres_settings": {"max_connections": 120}},
-            {"state": {"server": {**SERVER, "connections": 130}}},
+            {"postgres_settings": {"max_connections": 23}},
+            {"state": {"server": {**SERVER, "connections": 20}}},
             "too_many_connections",
             "pgbouncer_pool_max 20 and one look-up for each of 3 databases make 189 connections with those of 2 "
-            "members' poolers, and PostgreSQL has 130 (max_connections less superuser_reserved_connections); "
+            "members' poolers, and PostgreSQL has 20 (max_connections less superuser_reserved_connections); "
             "lower the one or raise the other",
         ),
         *(
