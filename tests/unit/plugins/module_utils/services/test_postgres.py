@@ -401,22 +401,26 @@ def test_a_host_that_patroni_does_not_know_is_not_healthy():
 
 
 @pytest.mark.parametrize(
-    ("state", "adopted", "in_etc"),
+    ("state", "adopted"),
     [
-        (BARE, "", False),
-        (STATE, "", False),
-        (BEFORE, "leader", True),
-        ({**BEFORE, "standby_signal": True}, "replica", True),
-        # Taken over by an earlier run.
-        ({**STATE, "configured": True}, "", True),
-        # Debian's package has made it, and no one has used it: it goes, and its files with it.
-        ({**BEFORE, "used": False}, "", False),
+        (BARE, ""),
+        (STATE, ""),
+        (BEFORE, "leader"),
+        ({**BEFORE, "standby_signal": True}, "replica"),
+        # Debian's package has made it, and no one has used it.
+        ({**BEFORE, "used": False}, ""),
     ],
 )
-def test_what_patroni_takes_over(state, adopted, in_etc):
+def test_what_patroni_takes_over(state, adopted):
     found = postgres.wanted(platform(), "pg1", state)
     assert found["adopts"] == adopted
-    assert ("config_dir" in found["member"]["postgresql"]) is in_etc
+    # A cluster that goes takes its files with it.
+    assert ("config_dir" in found["member"]["postgresql"]) is bool(adopted)
+
+
+def test_a_server_that_was_taken_over_keeps_its_files_where_they_are():
+    found = postgres.wanted(platform(), "pg1", {**STATE, "configured": True})
+    assert (found["adopts"], "config_dir" in found["member"]["postgresql"]) == ("", True)
 
 
 def test_a_replica_learns_of_its_leader_from_what_the_run_has_found():
