@@ -245,7 +245,8 @@ def _of_connections(
     needed = len(names) * _pool_size(platform, host) * (len(cluster.members) + 1)
     server = (state or {}).get("server")
     limit = postgres.declared_limits(platform, host, cluster)["max_connections"] - RESERVED
-    has = server["connections"] if server else limit
+    # What it is told to have it has by the time that the pooler runs.
+    has = max(limit, server["connections"]) if server else limit
     if needed > has:
         text = (
             f"pgbouncer_pool_max {_number(platform, host, 'pgbouncer_pool_max', 20)} and one look-up for each of "

@@ -129,9 +129,12 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "workload": cluster.workload or platform.value(host, "postgres_workload", "web"),
         "settings": settings,
         "memory": _memory(platform, host, cluster, state),
-        "member": patroni.member(platform, host, cluster, version, settings, patronis, bool(state.get("configured"))),
+        "member": patroni.member(
+            platform, host, cluster, version, settings, patronis, _is_debians(host, cluster, state)
+        ),
         "dynamic": patroni.dynamic(platform, host, cluster, patronis),
         "adopts": adopts(host, cluster, state),
+        "followed": cluster.leader,
         "copies": _is_copying(host, seen),
         "token": patroni.token(cluster),
         "databases": _databases(platform, host, cluster),
@@ -289,6 +292,12 @@ def adopts(host: str, cluster: Cluster, state: State) -> str:
     if (state.get("patroni") or {}).get("configured") or not (state.get("initialised") and state.get("used")):
         return ""
     return "replica" if state.get("standby_signal") else "leader"
+
+
+def _is_debians(host: str, cluster: Cluster, state: State) -> bool:
+    """Whether the files of the server's configuration are, and stay, where Debian's package keeps them."""
+    taken = (state.get("patroni") or {}).get("configured") or adopts(host, cluster, state)
+    return bool(state.get("configured") and taken)
 
 
 def _members(seen: State) -> list[State]:

@@ -422,7 +422,21 @@ def test_a_host_that_patroni_does_not_know_is_not_healthy():
 def test_what_patroni_takes_over(state, adopted):
     found = postgres.wanted(platform(), "pg1", state)
     assert found["adopts"] == adopted
-    assert ("config_dir" in found["member"]["postgresql"]) is state["configured"]
+    # A cluster that goes takes its files with it.
+    assert ("config_dir" in found["member"]["postgresql"]) is bool(adopted)
+
+
+def test_a_server_that_was_taken_over_keeps_its_files_where_they_are():
+    found = postgres.wanted(platform(), "pg1", {**STATE, "configured": True})
+    assert (found["adopts"], "config_dir" in found["member"]["postgresql"]) == ("", True)
+
+
+def test_a_replica_learns_of_its_leader_from_what_the_run_has_found():
+    made = platform()
+    assert postgres.wanted(made, "pg1r", {**BEFORE, "standby_signal": True})["followed"] == ""
+    found = dataclasses.replace(made.clusters["main"], leader="pg1")
+    made = dataclasses.replace(made, clusters={"main": found})
+    assert postgres.wanted(made, "pg1r", {**BEFORE, "standby_signal": True})["followed"] == "pg1"
 
 
 @pytest.mark.parametrize(
