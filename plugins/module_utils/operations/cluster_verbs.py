@@ -1,0 +1,145 @@
+# Copyright (c) 2026, The scaleout.platform team
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What ``switchover.yml`` and its kin are asked for, what their module is told, and what they say; asks no host."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.failover import switch
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, leader_of
+from ansible_collections.scaleout.platform.plugins.module_utils.services import patroni, pgbouncer
+
+SWITCHOVER = "switchover"
+#: The module of each verb.
+MODULES = {SWITCHOVER: "cluster_switchover"}
+
+Said = t.Mapping[str, t.Any]
+"""What a module returned."""
+
+
+class Asked(t.NamedTuple):
+    """What the command line says.
+
+    :param member: the one that it is about; empty where it names none.
+    """
+
+    verb: str
+    cluster: Cluster
+    member: str = ""
+
+
+def read(platform: Platform, verb: str, given: t.Mapping[str, t.Any]) -> Asked:
+    """Read the variables of the command line.
+
+    :raises InvalidInput: they name no cluster, or no member of it.
+    """
+    name = given.get("cluster")
+    there = " or ".join(platform.clusters) or "none in this inventory"
+    if name is None:
+        raise InvalidInput("cluster", None, f"is not set; say -e cluster=NAME, where NAME is {there}")
+    if str(name) not in platform.clusters:
+        raise InvalidInput("cluster", name, f"is not a cluster of the inventory; there is {there}")
+    cluster = platform.clusters[str(name)]
+    return Asked(verb, cluster, _member(cluster, "to", given) if verb == SWITCHOVER else "")
+
+
+def host_for(platform: Platform, asked: Asked) -> str:
+    """Return the member that carries it out: the leader, which can write out a checkpoint first; else any that answers.
+
+    :raises Refused: none takes part in the run.
+    """
+    names = [server.name for server in asked.cluster.members if server.name in platform.playing]
+    if not names:
+        text = f"No member of {asked.cluster.name} answers: {', '.join(one.name for one in asked.cluster.members)}."
+        raise Refused(text, code="no_leader")
+    leader = leader_of(asked.cluster).name
+    return leader if leader in names else names[0]
+
+
+def options(platform: Platform, asked: Asked, host: str) -> dict[str, t.Any]:
+    """Return what the verb's module is told on a member."""
+    members = [server.name for server in asked.cluster.members]
+    return {
+        "patroni_host": platform.address(host),
+        "patroni_port": patroni.PORT,
+        "patroni_user": patroni.USER,
+        "patroni_password": platform.value(host, "postgres_patroni_password"),
+        "members": members,
+        "candidate": asked.member or None,
+        **_poolers(platform, asked.cluster, host),
+    }
+
+
+def told(asked: Asked, plan: Said) -> list[str]:
+    """Return the plan for a person."""
+    name, former, leader = asked.cluster.name, plan["former"], plan["leader"]
+    lines = [f"{name}: the lead goes from {former} to {leader}, which is {plan['lag'] or 0} bytes behind"]
+    steps = [f"a checkpoint on {former}, so that its shutdown has little left to write"]
+    if plan["poolers"]:
+        steps.append(
+            f"the poolers of {', '.join(plan['poolers'])} hold requests; open transactions may take "
+            f"{plan['drain']:g} s to end"
+        )
+    steps.append(f"Patroni hands the lead to {leader}")
+    if plan["poolers"]:
+        steps.append(f"each pooler lets go as soon as it sends clients to {leader}")
+    lines += [f"   {number}. {step}" for number, step in enumerate(steps, 1)]
+    if plan["poolers"]:
+        patience = plan["hold"] + switch.MARGIN
+        usual = f" instead of {plan['patience']:g} s" if plan["patience"] else ""
+        lines.append(
+            f"after {plan['hold']:g} s they let go in any case; until then a client may wait {patience:g} s{usual}"
+        )
+    return lines
+
+
+def summary(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
+    """Return what came of it, and what is not as one would like it."""
+    name, timelines = asked.cluster.name, done["timelines"]
+    lines = [
+        f"{name}: {done['leader']} leads on timeline {timelines[-1]}; {done['former']} led before, on {timelines[0]}, "
+        "and follows it",
+        f"writes waited for {done['held']:.1f} s",
+    ]
+    troubles = []
+    if done["late"]:
+        troubles.append(
+            f"The poolers of {', '.join(done['late'])} let go before they sent clients to {done['leader']}, so that "
+            "some may have got an error."
+        )
+    if done["poolers"] and not done["drained"]:
+        lines.append(f"transactions that did not end within {done['drain']:g} s were cut off")
+    if done["without_poolers"]:
+        lines.append(f"the poolers of {', '.join(done['without_poolers'])} held no requests")
+    return lines, troubles
+
+
+def _member(cluster: Cluster, option: str, given: t.Mapping[str, t.Any]) -> str:
+    name = str(given.get(option) or "")
+    members = [server.name for server in cluster.members]
+    if name and name not in members:
+        raise InvalidInput(option, name, f"is not a member of {cluster.name}; its members are {', '.join(members)}")
+    return name
+
+
+def _poolers(platform: Platform, cluster: Cluster, host: str) -> dict[str, t.Any]:
+    """Return the options that say which poolers hold requests."""
+    servers = [server for server in cluster.members if server.pooler_port]
+    names = {str(name): None for server in servers for name in pgbouncer.databases(platform, server.name)}
+    return {
+        "poolers": [
+            {"name": server.name, "host": _console(platform, server.name), "port": server.pooler_port}
+            for server in servers
+        ],
+        "pooler_user": pgbouncer.USER,
+        "pooler_password": platform.value(host, "pgbouncer_password", ""),
+        "databases": [*names],
+    }
+
+
+def _console(platform: Platform, host: str) -> str:
+    """Return where the other members reach a pooler."""
+    address = pgbouncer.address(platform, host)
+    return platform.address(host) if address == "*" else address
