@@ -10,15 +10,16 @@ short_description: One step of a playbook that hands over, restarts or rebuilds 
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - The decisions of C(switchover.yml), in the order of O(state). It runs on the controller, and has a member carry out
-    the plan with M(scaleout.platform.cluster_switchover).
-  - Reads the request from the command line. It is C(-e cluster=NAME), and for a switchover, at will, C(-e to=HOST).
+  - The decisions of C(switchover.yml) and C(restart.yml), in the order of O(state). It runs on the controller, and has
+    a member carry out the plan with M(scaleout.platform.cluster_switchover) or M(scaleout.platform.cluster_restart).
+  - Reads the request from the command line. It is C(-e cluster=NAME), and at will, for a switchover C(-e to=HOST), and
+    for a restart C(-e only_pending=true).
   - What a later step needs of an earlier one is kept for the length of the run.
 options:
   verb:
     description: What is done.
     type: str
-    choices: [switchover]
+    choices: [switchover, restart]
     required: true
   state:
     description:
@@ -35,6 +36,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes.action
   - scaleout.platform.attributes.planned
 seealso:
+  - module: scaleout.platform.cluster_restart
   - module: scaleout.platform.cluster_switchover
 """
 

@@ -84,10 +84,14 @@ class Seen(t.NamedTuple):
 
 
 class View(t.NamedTuple):
-    """A cluster at one moment."""
+    """A cluster at one moment.
+
+    :param expected: names of members that it should have.
+    """
 
     members: tuple[Seen, ...]
     paused: bool = False
+    expected: tuple[str, ...] = ()
 
     @property
     def leader(self) -> Seen | None:
@@ -202,6 +206,7 @@ def missing(view: View, without: str | None = None) -> list[str]:
     leader = view.leader
     if leader is None:
         return [*found, "no member leads"]
+    found += [f"{name}: Patroni does not know it" for name in view.expected if view.of(name) is None]
     for seen in view.members:
         if seen.name == without:
             continue

@@ -135,11 +135,16 @@ def warnings(
 ) -> list[str]:
     """What of the plan is not as one would like it, a sentence each."""
     found = [f"{name} is in the inventory, and Patroni does not know it." for name in known if view.of(name) is None]
-    found += [f"The pooler of {pool.name} holds no requests: {pool.missing}." for pool in pools if pool.missing]
+    found += of_pools(pools)
     if open_for_long:
         named = ", ".join(map(str, open_for_long))
         found.append(f"Open transactions that do not end within {drain:g} s are cut off: {named}.")
     return found
+
+
+def of_pools(pools: t.Sequence[Pool]) -> list[str]:
+    """Name the poolers that hold no requests, a sentence each."""
+    return [f"The pooler of {pool.name} holds no requests: {pool.missing}." for pool in pools if pool.missing]
 
 
 def check_pools(pools: t.Sequence[Pool]) -> None:

@@ -20,10 +20,11 @@ class Members:
     """Looks at a cluster through one of its members, and speaks to each.
 
     :param patroni: any member.
+    :param expected: names of the members that the cluster should have.
     """
 
-    def __init__(self, patroni: Patroni) -> None:
-        self.patroni = patroni
+    def __init__(self, patroni: Patroni, expected: t.Iterable[str] = ()) -> None:
+        self.patroni, self._expected = patroni, tuple(expected)
         self._known: dict[str, Member] = {}
 
     def look(self) -> View:
@@ -33,7 +34,7 @@ class Members:
         """
         cluster = self.patroni.cluster()
         self._known = {member.name: member for member in cluster.members}
-        return View(tuple(self._see(member) for member in cluster.members), cluster.paused)
+        return View(tuple(self._see(member) for member in cluster.members), cluster.paused, self._expected)
 
     def views(self, deadline: float) -> t.Iterator[View]:
         """Look again and again until a moment, and once after it.

@@ -8,12 +8,12 @@ import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.failover import switch
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, leader_of
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, leader_of, truth
 from ansible_collections.scaleout.platform.plugins.module_utils.services import patroni, pgbouncer
 
-SWITCHOVER = "switchover"
+SWITCHOVER, RESTART = "switchover", "restart"
 #: The module of each verb.
-MODULES = {SWITCHOVER: "cluster_switchover"}
+MODULES = {SWITCHOVER: "cluster_switchover", RESTART: "cluster_restart"}
 
 Said = t.Mapping[str, t.Any]
 """What a module returned."""
@@ -23,11 +23,13 @@ class Asked(t.NamedTuple):
     """What the command line says.
 
     :param member: the one that it is about; empty where it names none.
+    :param only_pending: whether only those members restart on which a setting waits for it.
     """
 
     verb: str
     cluster: Cluster
     member: str = ""
+    only_pending: bool = False
 
 
 def read(platform: Platform, verb: str, given: t.Mapping[str, t.Any]) -> Asked:
@@ -42,7 +44,12 @@ def read(platform: Platform, verb: str, given: t.Mapping[str, t.Any]) -> Asked:
     if str(name) not in platform.clusters:
         raise InvalidInput("cluster", name, f"is not a cluster of the inventory; there is {there}")
     cluster = platform.clusters[str(name)]
-    return Asked(verb, cluster, _member(cluster, "to", given) if verb == SWITCHOVER else "")
+    if verb == SWITCHOVER:
+        return Asked(verb, cluster, _member(cluster, "to", given))
+    only_pending = truth(given.get("only_pending", False))
+    if only_pending is None:
+        raise InvalidInput("only_pending", given["only_pending"], "is neither true nor false")
+    return Asked(verb, cluster, only_pending=only_pending)
 
 
 def host_for(platform: Platform, asked: Asked) -> str:
@@ -61,19 +68,59 @@ def host_for(platform: Platform, asked: Asked) -> str:
 def options(platform: Platform, asked: Asked, host: str) -> dict[str, t.Any]:
     """Return what the verb's module is told on a member."""
     members = [server.name for server in asked.cluster.members]
+    own: dict[str, t.Any] = {"members": members, "candidate": asked.member or None}
+    if asked.verb == RESTART:
+        own = {"expected": members, "only_pending": asked.only_pending, "switch_over_first": True}
     return {
         "patroni_host": platform.address(host),
         "patroni_port": patroni.PORT,
         "patroni_user": patroni.USER,
         "patroni_password": platform.value(host, "postgres_patroni_password"),
-        "members": members,
-        "candidate": asked.member or None,
+        **own,
         **_poolers(platform, asked.cluster, host),
     }
 
 
 def told(asked: Asked, plan: Said) -> list[str]:
     """Return the plan for a person."""
+    return _restarts(asked, plan) if asked.verb == RESTART else _switches(asked, plan)
+
+
+def summary(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
+    """Return what came of it, and what is not as one would like it."""
+    return _restarted(asked, done) if asked.verb == RESTART else _switched(asked, done)
+
+
+def _restarts(asked: Asked, plan: Said) -> list[str]:
+    name, steps = asked.cluster.name, plan["steps"]
+    if not steps:
+        return [f"{name}: no member has to restart"]
+    lines = [f"{name}: {len(plan['restarted'])} members restart, one at a time; {plan['leader']} leads"]
+    for number, step in enumerate(steps, 1):
+        what = "hands its lead over, and restarts as a replica" if step["action"] == "switch_over" else "restarts"
+        text = (
+            f"   {number}. {step['member']} {what}{' as the leader' if step['leader'] and what == 'restarts' else ''}"
+        )
+        waits = plan["pending"].get(step["member"])
+        text += f" ({', '.join(waits)})" if waits and not step["if_pending"] else ""
+        lines.append(text + (", if something still waits for it" if step["if_pending"] else ""))
+    if plan["poolers"]:
+        lines.append(f"while the lead changes hands, the poolers of {', '.join(plan['poolers'])} hold requests")
+    lines.append("before each restart all others have to run on the leader's timeline, or it ends there")
+    return lines
+
+
+def _restarted(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
+    restarted = ", ".join(done["restarted"]) or "no member"
+    lines = [f"{asked.cluster.name}: {restarted} restarted; {done['leader']} leads"]
+    if "held" in done:
+        lines.append(f"writes waited for {done['held']:.1f} s while the lead changed hands")
+    if done["without_poolers"]:
+        lines.append(f"the poolers of {', '.join(done['without_poolers'])} held no requests")
+    return lines, []
+
+
+def _switches(asked: Asked, plan: Said) -> list[str]:
     name, former, leader = asked.cluster.name, plan["former"], plan["leader"]
     lines = [f"{name}: the lead goes from {former} to {leader}, which is {plan['lag'] or 0} bytes behind"]
     steps = [f"a checkpoint on {former}, so that its shutdown has little left to write"]
@@ -95,8 +142,7 @@ def told(asked: Asked, plan: Said) -> list[str]:
     return lines
 
 
-def summary(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
-    """Return what came of it, and what is not as one would like it."""
+def _switched(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
     name, timelines = asked.cluster.name, done["timelines"]
     lines = [
         f"{name}: {done['leader']} leads on timeline {timelines[-1]}; {done['former']} led before, on {timelines[0]}, "

@@ -15,11 +15,14 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     ScaleoutError,
     Unreachable,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide
+from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide, switch
 from ansible_collections.scaleout.platform.plugins.module_utils.failover.decide import Seen, Step, View
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.cluster_members import POLL, Members
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.hand_over import HandOver, Server
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.poolers import Poolers
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Endpoint
 
 _LOOP = 10
 """Seconds between Patroni's loops where the dynamic configuration does not say."""
@@ -40,16 +43,23 @@ class RestartCluster(Task):
     :param patroni: any member.
     :param timeout: seconds that each member may take.
     :param take_back: parameters that the dynamic configuration gets back when the first member does not start.
+    :param hand_over: takes the lead from the leader before it restarts.
     """
 
     def __init__(
-        self, patroni: Patroni, wanted: decide.Wanted, timeout: float, take_back: t.Mapping[str, t.Any]
+        self,
+        hand_over: HandOver,
+        patroni: Patroni,
+        wanted: decide.Wanted,
+        timeout: float,
+        take_back: t.Mapping[str, t.Any],
     ) -> None:
         if timeout < 1:
             raise InvalidInput("timeout", timeout, "is less than a second")
         self._patroni, self._wanted, self._timeout, self._take_back = patroni, wanted, timeout, dict(take_back)
         self._restarted: list[str] = []
-        self._members = Members(patroni)
+        self._hand_over, self._members = hand_over, hand_over.members
+        self._held: float | None = None
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any]) -> RestartCluster:
@@ -65,7 +75,8 @@ class RestartCluster(Task):
         )
         # A restart is answered when it is done; what does not answer at all is seen earlier, when it is looked at.
         patroni = t.cast(Patroni, Patroni.from_options(params))
-        return cls(patroni, wanted, params["timeout"], params["take_back"] or {})
+        hand_over = HandOver(Members(patroni, params["expected"]), Poolers.of(params), Server(Endpoint.of(params)))
+        return cls(hand_over, patroni, wanted, params["timeout"], params["take_back"] or {})
 
     def plan(self) -> Plan:
         view = self._members.look()
@@ -74,6 +85,8 @@ class RestartCluster(Task):
         steps = decide.steps(view, self._wanted)
         if steps:
             decide.check_whole(view, steps[0].member)
+        pools = self._hand_over.poolers.look() if any(step.action == decide.SWITCH_OVER for step in steps) else []
+        switch.check_pools(pools)
         before = {seen.name: "waits for a restart" if seen.pending else "runs" for seen in view.members}
         after = {**before, **{step.member: "is restarted" for step in steps}}
         return Plan(
@@ -85,8 +98,10 @@ class RestartCluster(Task):
                 "restarted": list(dict.fromkeys(step.member for step in steps)),
                 "leader": view.leader.name if view.leader else None,
                 "pending": {seen.name: sorted(seen.reasons) for seen in view.members if seen.pending},
+                "poolers": [pool.name for pool in pools if not pool.missing],
+                "without_poolers": [pool.name for pool in pools if pool.missing],
             },
-            warnings=decide.warnings(view, self._wanted),
+            warnings=(*decide.warnings(view, self._wanted), *switch.of_pools(pools)),
         )
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
@@ -109,9 +124,14 @@ class RestartCluster(Task):
                 self._restart(step, seen)
             self._restarted.append(step.member)
         leader = self._members.look().leader
-        return {"restarted": list(dict.fromkeys(self._restarted)), "leader": leader.name if leader else None}
+        return {
+            "restarted": list(dict.fromkeys(self._restarted)),
+            "leader": leader.name if leader else None,
+            **({} if self._held is None else {"held": round(self._held, 3)}),
+        }
 
     def close(self) -> None:
+        self._hand_over.poolers.close()
         self._patroni.close()
 
     def _settled(self, view: View) -> View:
@@ -164,21 +184,15 @@ class RestartCluster(Task):
         :raises Refused: none of them may lead now.
         """
         deadline = time.monotonic() + self._timeout
-        candidate = next((name for each in self._members.views(deadline) for name in decide.candidates(each)), None)
+        synchronous = bool(self._patroni.settings().get("synchronous_mode"))
+        views = self._members.views(deadline)
+        candidate = next((name for each in views for name in decide.candidates(each, synchronous)), None)
         if candidate is None:
             raise self._stopped(Refused(f"No replica may lead now instead of {step.member}.", code="no_candidate"))
-        client = self._members.client(seen.name, self._timeout + _ANSWER)
         try:
-            client.switch_over(step.member, candidate)
-        except Denied as error:
+            self._held = self._hand_over.run(step.member, candidate).held
+        except ScaleoutError as error:
             raise self._stopped(error) from None
-        except Refused as error:
-            # Patroni waits for 20 s, and then says that it does not know; the lead may still change hands.
-            views = self._members.views(min(deadline, time.monotonic() + _ANSWER))
-            if all(each.leader is not None and each.leader.name == step.member for each in views):
-                raise self._stopped(error) from None
-        finally:
-            client.close()
         # Whatever waits for its restart waits no longer, unless a limit falls.
         self._wait(step._replace(keeps=None), seen.started, deadline, "")
 
