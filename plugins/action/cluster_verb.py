@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
@@ -41,18 +42,30 @@ class ActionModule(StepAction):
         if answer.get("failed"):
             return {**self._noted("refused", answer), "failed": True, "told": [answer["msg"]]}
         self._noted("planned", answer)
-        return {**answer, "told": cluster_verbs.told(self._request, answer)}
+        # Only a dry run says that something would change; a real one says so where it does.
+        changed = bool(answer.get("changed")) and self._task.check_mode
+        return {**answer, "changed": changed, "told": cluster_verbs.told(self._request, answer)}
 
     def _carried_out(self) -> Result:
         if self._task.check_mode or not self._step("planned"):
             return {"skipped": True}
         answer = self._module()
+        if self._request.verb == cluster_verbs.REINIT:
+            answer = self._watched(answer)
         if answer.get("failed"):
             return {**self._noted("refused", answer), "failed": True}
         return self._noted("done", answer)
 
+    def _watched(self, answer: Result) -> Result:
+        """Say again and again how far a copy is, until it is done or cannot be waited for any longer."""
+        until = time.monotonic() + cluster_verbs.patience(self._platform, str(self._vars["inventory_hostname"]))
+        while not answer.get("failed") and not answer["done"] and time.monotonic() < until:
+            self._display.display(cluster_verbs.progress(self._request, answer))
+            answer = self._module(state="looked", before=answer["before"])
+        return answer
+
     def _shown(self) -> Result:
-        head = f"The {self._request.verb} of {self._request.cluster.name} did not come to its end:"
+        head = f"The {self._request.verb} of {self._request.cluster.name} did not go as it was asked:"
         refused, done = self._step("refused"), self._step("done")
         if refused:
             return self._ended([], [refused["msg"]], head, code=refused.get("code", "failed"))
@@ -64,11 +77,11 @@ class ActionModule(StepAction):
         lines, troubles = cluster_verbs.summary(self._request, done)
         return self._ended(lines, troubles, head)
 
-    def _module(self) -> Result:
+    def _module(self, **more: t.Any) -> Result:
         host = str(self._vars["inventory_hostname"])
         answer: Result = self._execute_module(
             module_name=f"scaleout.platform.{cluster_verbs.MODULES[self._request.verb]}",
-            module_args=cluster_verbs.options(self._platform, self._request, host),
+            module_args={**cluster_verbs.options(self._platform, self._request, host), **more},
             task_vars=self._vars,
         )
         return answer

@@ -10,16 +10,18 @@ short_description: One step of a playbook that hands over, restarts or rebuilds 
 version_added: 0.2.0
 author: The scaleout.platform team (@scaleout)
 description:
-  - The decisions of C(switchover.yml) and C(restart.yml), in the order of O(state). It runs on the controller, and has
-    a member carry out the plan with M(scaleout.platform.cluster_switchover) or M(scaleout.platform.cluster_restart).
-  - Reads the request from the command line. It is C(-e cluster=NAME), and at will, for a switchover C(-e to=HOST), and
-    for a restart C(-e only_pending=true).
+  - The decisions of C(switchover.yml), C(restart.yml) and C(reinit.yml), in the order of O(state). It runs on the
+    controller, and has a member carry out the plan with M(scaleout.platform.cluster_switchover),
+    M(scaleout.platform.cluster_restart) or M(scaleout.platform.cluster_reinit).
+  - Reads the request from the command line. It is C(-e cluster=NAME), and at will, for a switchover C(-e to=HOST),
+    C(-e drain=SECONDS) and C(-e hold=SECONDS), and
+    for a restart C(-e only_pending=true). For V(reinit) it is C(-e member=HOST) and, as the word, C(-e confirm=HOST).
   - What a later step needs of an earlier one is kept for the length of the run.
 options:
   verb:
     description: What is done.
     type: str
-    choices: [switchover, restart]
+    choices: [switchover, restart, reinit]
     required: true
   state:
     description:
@@ -36,6 +38,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes.action
   - scaleout.platform.attributes.planned
 seealso:
+  - module: scaleout.platform.cluster_reinit
   - module: scaleout.platform.cluster_restart
   - module: scaleout.platform.cluster_switchover
 """

@@ -11,9 +11,11 @@ from ansible_collections.scaleout.platform.plugins.module_utils.failover import 
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, leader_of, truth
 from ansible_collections.scaleout.platform.plugins.module_utils.services import patroni, pgbouncer
 
-SWITCHOVER, RESTART = "switchover", "restart"
+SWITCHOVER, RESTART, REINIT = "switchover", "restart", "reinit"
 #: The module of each verb.
-MODULES = {SWITCHOVER: "cluster_switchover", RESTART: "cluster_restart"}
+MODULES = {SWITCHOVER: "cluster_switchover", RESTART: "cluster_restart", REINIT: "cluster_reinit"}
+#: Seconds between two lines about a copy.
+LOOK = 10
 
 Said = t.Mapping[str, t.Any]
 """What a module returned."""
@@ -24,12 +26,16 @@ class Asked(t.NamedTuple):
 
     :param member: the one that it is about; empty where it names none.
     :param only_pending: whether only those members restart on which a setting waits for it.
+    :param drain: seconds that transactions may take to end while the poolers hold requests.
+    :param hold: seconds that they hold them at most.
     """
 
     verb: str
     cluster: Cluster
     member: str = ""
     only_pending: bool = False
+    drain: float = switch.DRAIN
+    hold: float = switch.HOLD
 
 
 def read(platform: Platform, verb: str, given: t.Mapping[str, t.Any]) -> Asked:
@@ -44,12 +50,16 @@ def read(platform: Platform, verb: str, given: t.Mapping[str, t.Any]) -> Asked:
     if str(name) not in platform.clusters:
         raise InvalidInput("cluster", name, f"is not a cluster of the inventory; there is {there}")
     cluster = platform.clusters[str(name)]
+    if verb == REINIT:
+        return Asked(verb, cluster, _confirmed(cluster, given))
+    drain, hold = _seconds("drain", given, switch.DRAIN), _seconds("hold", given, switch.HOLD)
+    switch.check_times(drain, hold)
     if verb == SWITCHOVER:
-        return Asked(verb, cluster, _member(cluster, "to", given))
+        return Asked(verb, cluster, _member(cluster, "to", given), drain=drain, hold=hold)
     only_pending = truth(given.get("only_pending", False))
     if only_pending is None:
         raise InvalidInput("only_pending", given["only_pending"], "is neither true nor false")
-    return Asked(verb, cluster, only_pending=only_pending)
+    return Asked(verb, cluster, only_pending=only_pending, drain=drain, hold=hold)
 
 
 def host_for(platform: Platform, asked: Asked) -> str:
@@ -71,24 +81,54 @@ def options(platform: Platform, asked: Asked, host: str) -> dict[str, t.Any]:
     own: dict[str, t.Any] = {"members": members, "candidate": asked.member or None}
     if asked.verb == RESTART:
         own = {"expected": members, "only_pending": asked.only_pending, "switch_over_first": True}
+    if asked.verb == REINIT:
+        own = {"member": asked.member, "wait": LOOK}
+    else:
+        own.update(drain=asked.drain, hold=asked.hold, **_poolers(platform, asked.cluster, host))
     return {
         "patroni_host": platform.address(host),
         "patroni_port": patroni.PORT,
         "patroni_user": patroni.USER,
         "patroni_password": platform.value(host, "postgres_patroni_password"),
         **own,
-        **_poolers(platform, asked.cluster, host),
     }
+
+
+def patience(platform: Platform, host: str) -> float:
+    """Return after how many seconds a run waits for a copy no longer."""
+    return float(platform.value(host, "postgres_clone_timeout", 86400))
+
+
+def progress(asked: Asked, seen: Said) -> str:
+    """Return how far a copy is, for a person."""
+    text = f"{asked.member}: {seen['state']}"
+    if seen["copied"] is not None:
+        of = f" of {seen['size'] / 1024**2:.0f}" if seen["size"] else ""
+        return f"{text}, {seen['copied'] / 1024**2:.0f}{of} MB copied"
+    return text if seen["lag"] is None else f"{text}, {seen['lag']} bytes behind"
 
 
 def told(asked: Asked, plan: Said) -> list[str]:
     """Return the plan for a person."""
-    return _restarts(asked, plan) if asked.verb == RESTART else _switches(asked, plan)
+    return {SWITCHOVER: _switches, RESTART: _restarts, REINIT: _copies}[asked.verb](asked, plan)
 
 
 def summary(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
     """Return what came of it, and what is not as one would like it."""
-    return _restarted(asked, done) if asked.verb == RESTART else _switched(asked, done)
+    return {SWITCHOVER: _switched, RESTART: _restarted, REINIT: _copied}[asked.verb](asked, done)
+
+
+def _copies(asked: Asked, plan: Said) -> list[str]:
+    name, leader = asked.cluster.name, plan["leader"]
+    return [f"{name}: {asked.member}, which is {plan['state']}, throws its data away and copies {leader}"]
+
+
+def _copied(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
+    if done["done"]:
+        return [f"{asked.cluster.name}: {asked.member} follows with its new copy, {done['lag']} bytes behind"], []
+    return [], [
+        f"{progress(asked, done)}. It does not follow yet; Patroni goes on, and its log on {asked.member} says why."
+    ]
 
 
 def _restarts(asked: Asked, plan: Said) -> list[str]:
@@ -167,6 +207,27 @@ def _member(cluster: Cluster, option: str, given: t.Mapping[str, t.Any]) -> str:
     members = [server.name for server in cluster.members]
     if name and name not in members:
         raise InvalidInput(option, name, f"is not a member of {cluster.name}; its members are {', '.join(members)}")
+    return name
+
+
+def _seconds(option: str, given: t.Mapping[str, t.Any], default: float) -> float:
+    value = given.get(option, default)
+    try:
+        return float(str(value))
+    except ValueError:
+        raise InvalidInput(option, value, "is not a number of seconds") from None
+
+
+def _confirmed(cluster: Cluster, given: t.Mapping[str, t.Any]) -> str:
+    """Return the member whose data is to go, once its name was said twice."""
+    name = _member(cluster, "member", given)
+    members = ", ".join(server.name for server in cluster.members)
+    if not name:
+        raise InvalidInput("member", None, f"is not set; say -e member=NAME, where NAME is one of {members}")
+    word = given.get("confirm")
+    if word != name:
+        reason = f"is not the word: {name} throws its data away and copies the leader; say -e confirm={name} as well"
+        raise InvalidInput("confirm", word, reason)
     return name
 
 

@@ -39,6 +39,11 @@ def test_what_is_asked():
     assert asked(to="pg3").member == "pg3"
     with pytest.raises(InvalidInput, match="its members are pg1, pg2, pg3"):
         asked(to="pg4")
+    assert (asked(hold="12").hold, asked(hold=12, drain=0).drain) == (12.0, 0.0)
+    with pytest.raises(InvalidInput, match="hold: 'x' is not a number of seconds"):
+        asked(hold="x")
+    with pytest.raises(InvalidInput, match="hold: 60.0 is not a number of seconds from 1 to 15"):
+        asked(hold=60)
     assert asked("restart", only_pending="yes").only_pending
     assert not asked("restart").only_pending
     with pytest.raises(InvalidInput, match="only_pending: 'perhaps' is neither true nor false"):
@@ -68,6 +73,8 @@ def test_what_the_module_is_told():
         "patroni_password": "rest",
         "members": ["pg1", "pg2", "pg3"],
         "candidate": "pg3",
+        "drain": 0.5,
+        "hold": 10.0,
         "poolers": [{"name": name, "host": host["platform_address"], "port": 6432} for name, host in HOSTS.items()],
         "pooler_user": "pgbouncer",
         "pooler_password": "console",
@@ -172,3 +179,40 @@ def test_what_came_of_a_restart():
     )
     nothing = {**RESTART, "restarted": []}
     assert cluster_verbs.summary(asked("restart"), nothing)[0] == ["main: no member restarted; pg2 leads"]
+
+
+SEEN = {"state": "creating replica", "copied": 70 * 1024**2, "size": 100 * 1024**2, "lag": None, "done": False}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({}, "member: None is not set; say -e member=NAME, where NAME is one of pg1, pg2, pg3."),
+        ({"member": "pg4"}, "member: 'pg4' is not a member of main; its members are pg1, pg2, pg3."),
+        ({"member": "pg3"}, "confirm: None is not the word: pg3 throws its data away"),
+        ({"member": "pg3", "confirm": "pg1"}, "confirm: 'pg1' is not the word"),
+        ({"member": "pg3", "confirm": True}, "confirm: True is not the word"),
+    ],
+)
+def test_whose_data_goes_is_said_twice(given, says):
+    with pytest.raises(InvalidInput) as caught:
+        asked("reinit", **given)
+    assert says in caught.value.message
+
+
+def test_a_copy():
+    request = asked("reinit", member="pg3", confirm="pg3")
+    told = cluster_verbs.options(PLATFORM, request, "pg2")
+    assert (told["member"], told["wait"]) == ("pg3", 10)
+    assert "poolers" not in told
+    assert cluster_verbs.told(request, {**SEEN, "leader": "pg2"}) == [
+        "main: pg3, which is creating replica, throws its data away and copies pg2"
+    ]
+    assert cluster_verbs.progress(request, SEEN) == "pg3: creating replica, 70 of 100 MB copied"
+    assert cluster_verbs.progress(request, {**SEEN, "size": None}) == "pg3: creating replica, 70 MB copied"
+    done = {"state": "streaming", "copied": None, "size": None, "lag": 7, "done": True}
+    assert cluster_verbs.progress(request, done) == "pg3: streaming, 7 bytes behind"
+    assert cluster_verbs.progress(request, {**done, "lag": None}) == "pg3: streaming"
+    assert cluster_verbs.summary(request, done) == (["main: pg3 follows with its new copy, 7 bytes behind"], [])
+    assert "It does not follow yet" in cluster_verbs.summary(request, SEEN)[1][0]
+    assert cluster_verbs.patience(PLATFORM, "pg2") == 86400
