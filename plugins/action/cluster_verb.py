@@ -14,6 +14,10 @@ from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps impor
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
 
+#: What no later step needs of an answer; an error's own is no value for a file.
+_NOT_KEPT = ("invocation", "diff", "warnings", "exception", "deprecations")
+
+
 class ActionModule(StepAction):
     """One step of a playbook that does something to a database cluster. The run's ledger has what later ones need."""
 
@@ -87,7 +91,7 @@ class ActionModule(StepAction):
         return answer
 
     def _noted(self, step: str, document: Result) -> Result:
-        kept = {key: value for key, value in document.items() if key not in ("invocation", "diff", "warnings")}
+        kept = {key: value for key, value in document.items() if key not in _NOT_KEPT}
         self._ledger.note("cluster_verb", "", step=step, document=kept)
         return document
 

@@ -13,9 +13,9 @@ description:
   - The decisions of C(switchover.yml), C(restart.yml) and C(reinit.yml), in the order of O(state). It runs on the
     controller, and has a member carry out the plan with M(scaleout.platform.cluster_switchover),
     M(scaleout.platform.cluster_restart) or M(scaleout.platform.cluster_reinit).
-  - Reads the request from the command line. It is C(-e cluster=NAME), and at will, for a switchover C(-e to=HOST),
-    C(-e drain=SECONDS) and C(-e hold=SECONDS), and
-    for a restart C(-e only_pending=true). For V(reinit) it is C(-e member=HOST) and, as the word, C(-e confirm=HOST).
+  - Reads the request from the command line. It is C(-e cluster=NAME), and at will, for a switchover C(-e to=HOST), and
+    for a restart C(-e only_pending=true); for both C(-e drain=SECONDS) and C(-e hold=SECONDS). For V(reinit) it is
+    C(-e member=HOST) and, as the word, C(-e confirm=HOST) as well.
   - What a later step needs of an earlier one is kept for the length of the run.
 options:
   verb:

@@ -160,7 +160,7 @@ def test_a_switchover_says_its_plan_and_what_came_of_it(cluster, play):
 
         status, said = play("switchover", poolers, f"to={to}")
         assert status == 2, said
-        assert f"The switchover of main did not go as it was asked: {to} leads already." in said
+        assert f"The switchover of main did not go as it was asked: {to} leads already." in said, said
         assert patroni_cluster.PASSWORD not in said
         assert pooler.PASSWORD not in said
 
@@ -193,7 +193,7 @@ def test_a_member_is_rebuilt_and_its_way_is_told(cluster, play):
     poolers = dict.fromkeys(cluster.names, pooler.Pooler(cluster.folder, 1, "away"))
     status, said = play("reinit", poolers, f"member={leader}", f"confirm={leader}")
     assert status == 2, said
-    assert f"{leader} leads: what it has would be thrown away. Hand its lead over first." in said
+    assert f"{leader} leads: what it has would be thrown away. Hand its lead over first." in said, said
 
     status, said = play("reinit", poolers, f"member={replica}", f"confirm={replica}")
     assert status == 0, said
