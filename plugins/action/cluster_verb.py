@@ -13,7 +13,6 @@ from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import Options, Result, StepAction
 from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
 
-
 #: What no later step needs of an answer; an error's own is no value for a file.
 _NOT_KEPT = ("invocation", "diff", "warnings", "exception", "deprecations")
 

@@ -172,7 +172,7 @@ class PgBouncer:
                     if cursor.description is None:
                         return []
                     names = [column[0] for column in cursor.description]
-                    return [dict(zip(names, row)) for row in cursor.fetchall()]
+                    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except psycopg2.Error as error:
             raise OSError(f"PgBouncer does not take {commands[0]}: {' '.join(str(error).split())}") from error
 

@@ -38,7 +38,11 @@ all:
     ("playbook", "options", "says"),
     [
         ("switchover", [], "cluster: None is not set; say -e cluster=NAME, where NAME is main or other."),
-        ("switchover", ["cluster=mian"], "cluster: 'mian' is not a cluster of the inventory; there is main or other."),
+        (
+            "switchover",
+            ["cluster=mains"],
+            "cluster: 'mains' is not a cluster of the inventory; there is main or other.",
+        ),
         ("reinit", ["cluster=main", "member=pg2"], "confirm: None is not the word: pg2 throws its data away"),
         ("restart", ["cluster=main", "only_pending=x"], "only_pending: 'x' is neither true nor false."),
         ("switchover", ["cluster=main", "to=pg3"], "to: 'pg3' is not a member of main; its members are pg1, pg2."),

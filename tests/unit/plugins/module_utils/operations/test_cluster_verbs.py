@@ -42,7 +42,7 @@ def test_what_is_asked():
     assert (asked(hold="12").hold, asked(hold=12, drain=0).drain) == (12.0, 0.0)
     with pytest.raises(InvalidInput, match="hold: 'x' is not a number of seconds"):
         asked(hold="x")
-    with pytest.raises(InvalidInput, match="hold: 60.0 is not a number of seconds from 1 to 15"):
+    with pytest.raises(InvalidInput, match=r"hold: 60.0 is not a number of seconds from 1 to 15"):
         asked(hold=60)
     assert asked("restart", only_pending="yes").only_pending
     assert not asked("restart").only_pending
