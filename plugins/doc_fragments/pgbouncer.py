@@ -52,8 +52,8 @@ options:
   hold:
     description:
       - Seconds after which the poolers let go in any case, O(drain) among them; at most 15.
-      - PgBouncer's own limits on a wait, C(query_wait_timeout) and C(client_login_timeout), are set to this and 3 s
-        more for as long as it lasts.
+      - PgBouncer's own limits on a wait, C(query_wait_timeout) and C(client_login_timeout), are raised to this and
+        3 s more for as long as it lasts, where they are lower.
     type: float
     default: 10.0
 """

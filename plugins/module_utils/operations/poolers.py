@@ -55,6 +55,9 @@ _SOON = 0.3
 _SERVED = 1.0
 """Seconds after a hold until PgBouncer's own time-outs are back, so that whoever waited is served first."""
 
+_LIMITS = ("query_wait_timeout", "client_login_timeout")
+"""What ends the wait of a client. 0 is no limit."""
+
 _Result = t.TypeVar("_Result")
 
 
@@ -102,10 +105,19 @@ class _Pooler:
         console = self._connected()
         # Else it would try the leader that shuts down again and again, and take its refusal for that of every leader.
         console.run("SET min_pool_size = 0")
-        for name in ("query_wait_timeout", "client_login_timeout"):
-            console.run(f"SET {name} = {seconds:.0f}")
+        config = {row["key"]: float(row["value"] or 0) for row in console.rows("SHOW CONFIG") if row["key"] in _LIMITS}
+        for name in _LIMITS:
+            # Without a limit, and with a longer one, clients wait anyway.
+            if 0 < config.get(name, 0) < seconds:
+                console.run(f"SET {name} = {seconds:.0f}")
         for database in self._databases:
             threading.Thread(target=self._pause, args=(database,), daemon=True).start()
+        until = time.monotonic() + _ANSWER
+        # The thread may not have come to it yet.
+        while not self.drained and {*self.look().paused} != {*self._databases}:
+            if time.monotonic() > until:
+                raise ScaleoutError(f"it did not take PAUSE within {_ANSWER:g} s.")
+            time.sleep(0.01)
 
     @property
     def drained(self) -> bool:
