@@ -13,6 +13,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.listen 
 
 STATE_MODULE = "scaleout.platform.pgbouncer_info"
 
+#: Who gives commands on the console: over the unix socket the operating system's user, and from members by a password.
+USER = "pgbouncer"
 #: The user that the health check comes as. PgBouncer writes an error for each user that it does not know.
 HEALTH_USER = "scaleout_health"
 #: Its secret belongs to a random password that was thrown away, so no one can log in with it.
@@ -140,7 +142,9 @@ def settings(platform: Platform, host: str) -> dict[str, str]:
         "auth_type": "hba",
         "auth_hba_file": "/etc/pgbouncer/hba.conf",
         "auth_file": USERS,
-        "auth_user": "pgbouncer",
+        "auth_user": USER,
+        # So that a playbook can hold requests on all of a cluster's poolers while the lead changes hands.
+        "admin_users": USER,
         "auth_query": "SELECT usename, passwd FROM pgbouncer.secret_of($1)",
         "pool_mode": value("pool_mode", "transaction"),
         "min_pool_size": value("pool_min", 2),
@@ -285,13 +289,21 @@ def _networks(platform: Platform, host: str) -> list[str]:
 def _hba(platform: Platform, host: str) -> list[str]:
     """Return the lines of PgBouncer's hba.conf; the first that matches decides."""
     kind = "hostssl" if _tls(platform, host) else "host"
-    lines = ['local all "pgbouncer" peer', "local all all scram-sha-256"]
+    lines = [f'local all "{USER}" peer', "local all all scram-sha-256"]
+    cluster = platform.cluster_of(host)
+    members = [server.host for server in cluster.members if _NETWORK.fullmatch(server.host)] if cluster else []
+    # The console is for members of the cluster, and for no other client.
+    lines += [f'{kind} "{USER}" "{USER}" {member}{_mask(member)} scram-sha-256' for member in members]
+    lines += [f'host "{USER}" all {network} reject' for network in ("0.0.0.0/0", "::/0")]
     # The health check comes from the address that it asks.
     own = [each for each in [address(platform, host)] if _NETWORK.fullmatch(each)]
     for network in dict.fromkeys(["127.0.0.1", "::1", *own, *_networks(platform, host)]):
-        mask = "" if "/" in network else "/128" if ":" in network else "/32"
-        lines.append(f"{kind} all all {network}{mask} scram-sha-256")
+        lines.append(f"{kind} all all {network}{_mask(network)} scram-sha-256")
     return lines
+
+
+def _mask(network: str) -> str:
+    return "" if "/" in network else "/128" if ":" in network else "/32"
 
 
 def _service(platform: Platform, host: str, cluster: Cluster, names: t.Sequence[str]) -> dict[str, t.Any]:

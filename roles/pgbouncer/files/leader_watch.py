@@ -10,6 +10,10 @@ When the leader changes, PgBouncer reads its databases again. Connections to the
 their transactions end. Those that are left after :data:`GRACE_SECONDS` hang on a server that is lost or paused: they
 are cut off, with their clients, who then know that they do not know.
 
+A pooler that is told to pause keeps what it was told until it is resumed: playbooks that hand the lead over hold
+requests for some seconds, and let go again. If the one who paused it is gone, it is resumed here, after
+:data:`FORGOTTEN_SECONDS`.
+
 With ``--seed`` it only writes the first file, and leaves a file that is already there alone.
 """
 
@@ -26,6 +30,7 @@ import pathlib
 import re
 import socket
 import sys
+import threading
 import time
 import typing as t
 import urllib.parse
@@ -44,6 +49,15 @@ BREATH_SECONDS = 0.1
 
 #: Seconds that transactions on the former leader may take to end. A leader that is demoted ends them itself.
 GRACE_SECONDS = 2.0
+
+#: Seconds after which a pause counts as forgotten. No playbook holds requests for so long.
+FORGOTTEN_SECONDS = 20
+
+#: Seconds between two looks for one.
+LOOK_SECONDS = 2
+
+#: Settings that whoever pauses the pooler changes for that time; its files say what they are otherwise.
+OF_A_PAUSE = ("min_pool_size", "query_wait_timeout", "client_login_timeout")
 
 _LINE = re.compile(r"^(\S+) = host=(\S+) port=(\d+)$", re.M)
 
@@ -116,7 +130,23 @@ class PgBouncer:
                 console.connect(f"{self._sockets}/.s.PGSQL.{self._port}")
             except (FileNotFoundError, ConnectionRefusedError):
                 return
-        self._rows("RELOAD")
+        self.take_up()
+
+    def take_up(self) -> None:
+        """Take up the files, and keep what a pause has changed for as long as it lasts."""
+        kept = []
+        if self.paused():
+            now = {row["key"]: row["value"] for row in self._rows("SHOW CONFIG")}
+            kept = [f"SET {name} = {now[name]}" for name in OF_A_PAUSE]
+        self._rows("RELOAD", *kept)
+
+    def paused(self) -> list[str]:
+        """Return the databases whose clients wait; none where the pooler does not run."""
+        return sorted(row["name"] for row in self._rows("SHOW DATABASES") if int(row["paused"]))
+
+    def resume(self, databases: t.Iterable[str]) -> None:
+        """Let their clients go on, with the settings of the files."""
+        self._rows(*(f'RESUME "{name}"' for name in databases), "RELOAD")
 
     def hanging(self, address: str) -> list[str]:
         """Return the databases that have connections in use to a server."""
@@ -125,10 +155,10 @@ class PgBouncer:
 
     def cut(self, database: str) -> None:
         """Close all connections of a database, and take new ones."""
-        self._rows(f"KILL {database}")
-        self._rows(f"RESUME {database}")
+        self._rows(f'KILL "{database}"', f'RESUME "{database}"')
 
-    def _rows(self, command: str) -> list[dict[str, t.Any]]:
+    def _rows(self, *commands: str) -> list[dict[str, t.Any]]:
+        """Run commands one right after the other, and return the rows of the last one."""
         # Here, so that the rest of this file can be read where there is no driver.
         import psycopg2
 
@@ -137,13 +167,14 @@ class PgBouncer:
             with contextlib.closing(psycopg2.connect(connect_timeout=5, **place)) as connection:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
-                    cursor.execute(command)
+                    for command in commands:
+                        cursor.execute(command)
                     if cursor.description is None:
                         return []
                     names = [column[0] for column in cursor.description]
                     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except psycopg2.Error as error:
-            raise OSError(f"PgBouncer does not take {command}: {' '.join(str(error).split())}") from error
+            raise OSError(f"PgBouncer does not take {commands[0]}: {' '.join(str(error).split())}") from error
 
 
 class Consul:
@@ -224,6 +255,38 @@ def follow(path: pathlib.Path, databases: t.Sequence[str], found: Leader, pgboun
     return f"the leader is {found}" + (f"; cut off from {former}: {', '.join(hanging)}" if hanging else "")
 
 
+def let_go(databases: t.Collection[str], pgbouncer: t.Any, since: dict[str, float], now: float) -> str:
+    """Resume what has been paused for too long.
+
+    :param pgbouncer: has ``paused`` and ``resume`` as :class:`PgBouncer` has.
+    :param since: when each was first seen paused; it is kept up to date.
+    :returns: a line for the journal, empty when there was nothing to do.
+    """
+    paused = {name for name in pgbouncer.paused() if name in databases}
+    for name in [*since]:
+        if name not in paused:
+            del since[name]
+    for name in paused:
+        since.setdefault(name, now)
+    forgotten = sorted(name for name in since if now - since[name] >= FORGOTTEN_SECONDS)
+    if not forgotten:
+        return ""
+    pgbouncer.resume(forgotten)
+    return f"resumed what was paused for more than {FORGOTTEN_SECONDS} s: {', '.join(forgotten)}"
+
+
+def look_for_pauses(databases: t.Sequence[str], pgbouncer: t.Any, clock: t.Any) -> None:
+    """Resume what is forgotten, forever."""
+    since: dict[str, float] = {}
+    while True:
+        # What keeps the pooler from answering is said where it has to follow the leader.
+        with contextlib.suppress(OSError):
+            line = let_go(databases, pgbouncer, since, clock.monotonic())
+            if line:
+                print(line, flush=True)
+        clock.sleep(LOOK_SECONDS)
+
+
 def watch(
     path: pathlib.Path, databases: t.Sequence[str], consul: t.Any, pgbouncer: t.Any, state: pathlib.Path, clock: t.Any
 ) -> None:
@@ -268,8 +331,9 @@ def main() -> None:
     given = arguments().parse_args()
     if given.seed is None:
         state = pathlib.Path(os.environ.get("RUNTIME_DIRECTORY", "/run")) / "state"
-        consul = Consul(given.consul, given.token_file, given.cluster)
-        watch(DATABASES, given.databases, consul, PgBouncer(given.port), state, time)
+        consul, pgbouncer = Consul(given.consul, given.token_file, given.cluster), PgBouncer(given.port)
+        threading.Thread(target=look_for_pauses, args=(given.databases, pgbouncer, time), daemon=True).start()
+        watch(DATABASES, given.databases, consul, pgbouncer, state, time)
     if not DATABASES.exists():
         try:
             replace(DATABASES, render(given.databases, str(ipaddress.ip_address(given.seed)), 5432))

@@ -138,6 +138,75 @@ def test_a_pooler_that_does_not_run_takes_the_file_up_when_it_starts(tmp_path):
     watch.PgBouncer(6432, str(tmp_path)).reload()
 
 
+class Console(watch.PgBouncer):
+    """Keeps what it is told, and answers by a table."""
+
+    def __init__(self, **answers):
+        super().__init__(6432)
+        self.answers, self.told = answers, []
+
+    def _rows(self, *commands):
+        self.told.append(commands)
+        return self.answers.get(commands[-1].split()[-1].lower(), [])
+
+
+def paused(**databases):
+    return [{"name": name, "paused": value} for name, value in databases.items()]
+
+
+def test_a_reload_keeps_what_a_pause_has_changed():
+    config = [{"key": "query_wait_timeout", "value": "13"}, {"key": "client_login_timeout", "value": "13"}]
+    config += [{"key": "min_pool_size", "value": "0"}, {"key": "max_client_conn", "value": "1000"}]
+    console = Console(databases=paused(pgbouncer=0, shop=1), config=config)
+    console.take_up()
+    # One right after the other, so that no client's wait is measured by the files between them.
+    assert console.told[-1] == (
+        "RELOAD",
+        "SET min_pool_size = 0",
+        "SET query_wait_timeout = 13",
+        "SET client_login_timeout = 13",
+    )
+    console = Console(databases=paused(shop=0), config=config)
+    console.take_up()
+    assert console.told[-1] == ("RELOAD",)
+
+
+def test_a_pause_ends_once_it_is_forgotten():
+    console, since = Console(databases=paused(shop=1, shop_local=1, shard_0=0)), {}
+    last = float(watch.FORGOTTEN_SECONDS)
+    assert watch.let_go(["shop", "shard_0"], console, since, 0.0) == ""
+    assert watch.let_go(["shop", "shard_0"], console, since, last - 1) == ""
+    assert watch.let_go(["shop", "shard_0"], console, since, last).endswith("for more than 20 s: shop")
+    # A replica's own is no business of the watch.
+    assert console.told[-1] == ('RESUME "shop"', "RELOAD")
+
+
+def test_a_pause_that_ends_by_itself_is_no_part_of_the_next_one():
+    console, since = Console(databases=paused(shop=1)), {}
+    watch.let_go(["shop"], console, since, 0.0)
+    console.answers["databases"] = paused(shop=0)
+    watch.let_go(["shop"], console, since, 10.0)
+    console.answers["databases"] = paused(shop=1)
+    assert watch.let_go(["shop"], console, since, 25.0) == ""
+    assert since == {"shop": 25.0}
+
+
+def test_a_pooler_that_does_not_answer_is_asked_again(capsys):
+    class Away:
+        def paused(self):
+            raise OSError("Connection refused")
+
+    class Twice(Clock):
+        def sleep(self, seconds):
+            super().sleep(seconds)
+            if self.now > 3:
+                raise Ended
+
+    with pytest.raises(Ended):
+        watch.look_for_pauses(["shop"], Away(), Twice())
+    assert capsys.readouterr().out == ""
+
+
 class Ended(Exception):
     """The script of a test has come to its end."""
 

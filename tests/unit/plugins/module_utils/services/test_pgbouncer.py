@@ -195,6 +195,10 @@ def test_what_it_is_to_run_with():
     assert found["hba"] == [
         'local all "pgbouncer" peer',
         "local all all scram-sha-256",
+        'host "pgbouncer" "pgbouncer" 192.0.2.11/32 scram-sha-256',
+        'host "pgbouncer" "pgbouncer" 192.0.2.12/32 scram-sha-256',
+        'host "pgbouncer" all 0.0.0.0/0 reject',
+        'host "pgbouncer" all ::/0 reject',
         "host all all 127.0.0.1/32 scram-sha-256",
         "host all all ::1/128 scram-sha-256",
         "host all all 192.0.2.11/32 scram-sha-256",
@@ -213,7 +217,12 @@ def test_with_a_certificate_clients_must_use_tls():
     made = platform(pgbouncer_tls_cert_file="/a", pgbouncer_tls_key_file="/b", pgbouncer_max_client_conn=70000)
     found = pgbouncer.wanted(made, "pg1", None)
     assert found["settings"]["client_tls_sslmode"] == "require"
-    assert found["hba"][2] == "hostssl all all 127.0.0.1/32 scram-sha-256"
+    assert found["hba"][2] == 'hostssl "pgbouncer" "pgbouncer" 192.0.2.11/32 scram-sha-256'
+    assert found["hba"][4:7] == [
+        'host "pgbouncer" all 0.0.0.0/0 reject',
+        'host "pgbouncer" all ::/0 reject',
+        "hostssl all all 127.0.0.1/32 scram-sha-256",
+    ]
     assert found["open_files"] == 70000 + 2 * 63 + 100
 
 
