@@ -298,14 +298,17 @@ def description(of: t.Iterable[Stanza], now: int, proofs: t.Mapping[str, Proof] 
 
     :param proofs: of restores, by clusters; those of other clusters are not spoken of.
     """
-    return [line for one in of for line in [*_lines(one, now), *_of_proof(one.name, (proofs or {}).get(one.name), now)]]
+    return [line for one in of for line in [*_lines(one, now), *_of_proof(one, (proofs or {}).get(one.name), now)]]
 
 
-def _of_proof(cluster: str, of: Proof | None, now: int) -> t.Iterator[str]:
+def _of_proof(stanza: Stanza, of: Proof | None, now: int) -> t.Iterator[str]:
+    cluster = stanza.name
     if of is None:
         return
     if of.at is None:
-        yield f"{cluster}: no restore is proven yet. To prove one now: systemctl start pgbackrest-prove@{cluster}"
+        # Without a backup there is nothing to prove.
+        if stanza.backups:
+            yield f"{cluster}: no restore is proven yet. To prove one now: systemctl start pgbackrest-prove@{cluster}"
     else:
         until = f" up to {moments.shown(of.until)}" if of.until is not None else ""
         yield (

@@ -191,7 +191,10 @@ def test_a_leftover_is_dropped_while_that_is_wanted(keep, client):
     plan = keep(VISITS)
     assert not plan.changed
     assert "public.old was detached to be dropped" in plan.warnings[0]
-    assert not keep({**VISITS, "retention": "90 years", "retention_action": "drop"}).changed
+    longer = {**VISITS, "retention": "90 years", "retention_action": "drop"}
+    # The set remembers its retention, and that is all.
+    assert keep(longer).result["sets"][0]["retired"] == []
+    assert not keep(longer).changed
     dropping = {**VISITS, "retention": "2 years", "retention_action": "drop"}
     assert keep(dropping, check=True).changed
     assert keep(dropping).result["sets"][0]["retired"] == [{"name": "old", "action": "dropped", "bounds": None}]
