@@ -261,6 +261,15 @@ class Session:
         with self._connection.cursor() as cursor:
             self._execute(cursor, statement, parameters, alone)
 
+    @contextlib.contextmanager
+    def snapshot(self) -> t.Iterator[None]:
+        """Statements that read see the database as the first of them found it, whatever others do meanwhile."""
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            self.run("ROLLBACK")
+
     def close(self) -> None:
         self._connection.close()
 
