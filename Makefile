@@ -14,7 +14,7 @@ END_TO_END := pytest -q -s --durations=12 tests/end_to_end
 
 .DEFAULT_GOAL := help
 .PHONY: help up trio smoke autoscale maintain autoscale-test down test test-all lint bench convert-load env prepare unit unit-long integration integration-long integration-bookworm kills kills-all \
-  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab labs loads rest production applications rolling upgrade soak-hosts soak-kills
+  molecule molecule-long molecule-data molecule-bookworm api cores end-to-end end-to-end-long end-to-end-lab labs loads rest production applications rolling upgrade soak-hosts soak-kills drill
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -158,6 +158,9 @@ soak-hosts: ## each VM of the lab (SCALEOUT_LAB=trio: of the trio) off in turn, 
 
 soak-kills: ## site.yml killed while it changes a service, three times each, on the trio (SCALEOUT_LAB=lab: the lab)
 	@python -m tests.soak.kill_runs
+
+drill: env ## breaks the database cluster of the lab (SCALEOUT_LAB=trio: of the trio), fault after fault, and prints what each costs
+	python -m tests.drill --rounds $${ROUNDS:-1}
 
 convert-load: ## a plain table of 5M rows becomes a partition set under 500 writes a second; what the application notices
 	@python -m tests.bench.convert

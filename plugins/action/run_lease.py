@@ -62,5 +62,5 @@ class ActionModule(ActionBase):
         said = answer.get("said")
         if said:
             result["warnings"] = [*result.get("warnings", ()), f"{said} This dry run changes nothing."]
-        told = {name: answer[name] for name in ("holder", "said") if name in answer}
+        told = {name: answer[name] for name in ("holder", "said", "ansible_facts") if name in answer}
         return {**result, **told, "changed": False, "mode": "check"}

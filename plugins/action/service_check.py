@@ -8,6 +8,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import leaders
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.check_platform import SERVICES
 from ansible_collections.scaleout.platform.plugins.plugin_utils.inventory import platform_of
 
@@ -40,6 +41,7 @@ class ActionModule(ActionBase):
             return {**result, "failed": True, "msg": text, "code": found[0].code, "problems": facts}
         return {
             **result,
+            **_facts(state),
             "changed": False,
             "state": state or {},
             "wanted": service.wanted(platform, host, state),
@@ -52,3 +54,10 @@ class ActionModule(ActionBase):
             module_name=service.STATE_MODULE, module_args=service.look(platform, host), task_vars=task_vars
         )
         return answer
+
+
+def _facts(state: t.Any) -> dict[str, t.Any]:
+    """Return what the rest of the run is to know of what was read: who leads a database's cluster."""
+    patroni = (state or {}).get("patroni") or {}
+    leader = (patroni.get("cluster") or {}).get("leader")
+    return leaders.facts({patroni["scope"]: leader}) if leader else {}

@@ -96,6 +96,8 @@ class Cluster:
     :param workload: what its servers do, as ``postgres_workload`` has it; None where the hosts say so themselves.
     :param settings: PostgreSQL's settings of every member.
     :param owners: who owns a database, where an application says so.
+    :param leader: the member that takes writes, as this run has found it; empty where it has not.
+    :param durability: ``available``, or ``durable`` for one that takes no write that a single member alone would have.
     """
 
     name: str
@@ -106,6 +108,8 @@ class Cluster:
     settings: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     owners: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     empty_shards: tuple[int, ...] = ()
+    leader: str = ""
+    durability: str = "available"
 
     @property
     def all_databases(self) -> tuple[str, ...]:
@@ -121,8 +125,11 @@ class Cluster:
 
 
 def leader_of(cluster: Cluster) -> Server:
-    """Return the member that takes writes: the first one, until failover makes it a question to the cluster."""
-    return cluster.members[0]
+    """Return the member that takes writes, as this run has found it.
+
+    A cluster that does not run yet begins with its first member; so does one of which no member answers.
+    """
+    return next((server for server in cluster.members if server.name == cluster.leader), cluster.members[0])
 
 
 def standbys_of(cluster: Cluster) -> tuple[Server, ...]:
@@ -140,6 +147,7 @@ class Database:
     :param cluster: the name of the PostgreSQL cluster on whose leader it is.
     :param user: the role that the application logs in as, and that acts as the owner; empty for the owner itself.
     :param previous_user: a role that may log in as well, while servers still run with its password.
+    :param one_host: whether the application is told of one server only, as its driver takes no list of them.
     """
 
     name: str
@@ -147,6 +155,7 @@ class Database:
     cluster: str
     user: str = ""
     previous_user: str = ""
+    one_host: bool = False
 
     @property
     def login(self) -> str:

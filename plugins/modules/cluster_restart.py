@@ -21,12 +21,20 @@ author:
   - The scaleout.platform team (@scaleout)
 extends_documentation_fragment:
   - scaleout.platform.patroni
+  - scaleout.platform.pgbouncer
+  - scaleout.platform.postgres
+  - scaleout.platform.postgres.client
   - scaleout.platform.attributes
   - scaleout.platform.attributes.action_group_patroni
   - scaleout.platform.attributes.planned
 options:
   patroni_host:
     required: true
+  login_host:
+    description:
+      - Name or address of the leader's server. When empty, it is the one on the host where the module runs.
+      - It is asked for a checkpoint before the leader hands its lead over. A server that does not let the module in is
+        left out.
   only_pending:
     description:
       - Whether only those members restart on which a setting waits for it.
@@ -41,10 +49,17 @@ options:
       - A leader does not restart with higher limits as long as a replica that is left out waits for them too.
     type: list
     elements: str
+  expected:
+    description:
+      - Names of the members that the cluster should have. With it, nothing restarts while Patroni does not know one of
+        them.
+    type: list
+    elements: str
+    default: []
   switch_over_first:
     description:
       - Whether the leader hands its lead to a replica before it restarts, so that clients wait for a switchover and not
-        for a restart.
+        for a restart. O(poolers) hold their requests meanwhile.
       - The replica that is least behind is chosen, of the synchronous ones where there are any. It may be at most 16 MB
         behind, and the module waits for that until O(timeout).
       - A leader on which a limit falls always restarts in place, as no replica can have the lower one before it. So
@@ -141,6 +156,25 @@ leader:
   returned: success
   type: str
   sample: pg1
+held:
+  description:
+    - Seconds from the first request that had to wait until the last pooler let go. Without poolers, until the new
+      leader took writes.
+  returned: when the lead changed hands
+  type: float
+  sample: 1.4
+poolers:
+  description: Names of the poolers that hold requests while the lead changes hands.
+  returned: success
+  type: list
+  elements: str
+  sample: [pg1, pg2]
+without_poolers:
+  description: Names of the poolers that could not be asked, so that their clients may get errors.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 pending:
   description:
     - The settings that waited for a restart before, by the names of the members. A list is empty where Patroni does not
@@ -168,7 +202,9 @@ missing:
 
 from ansible_collections.scaleout.platform.plugins.module_utils import patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.module import run
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import poolers
 from ansible_collections.scaleout.platform.plugins.module_utils.operations.restart_cluster import RestartCluster
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres import connection
 
 
 def main() -> None:
@@ -176,13 +212,17 @@ def main() -> None:
         lambda module: RestartCluster.of(module.params),
         dict(
             patroni.ARGUMENTS,
+            **poolers.ARGUMENTS,
+            **connection.ARGUMENT_SPEC,
             patroni_host={"type": "str", "required": True},
             only_pending={"type": "bool", "default": True},
             members={"type": "list", "elements": "str"},
+            expected={"type": "list", "elements": "str", "default": []},
             switch_over_first={"type": "bool", "default": False},
             timeout={"type": "int", "default": 300},
             take_back={"type": "dict", "default": {}},
         ),
+        connection.secrets_in,
     )
 
 

@@ -31,10 +31,18 @@ options:
         type: str
         required: true
       node:
-        description: Name in Consul; O(hosts[].name) by default.
+        description:
+          - Name in Consul; O(hosts[].name) by default.
+          - Empty for a program that runs on several hosts, such as Patroni. Its token writes O(hosts[].keys) and locks,
+            and registers nothing.
         type: str
       services:
         description: Names of the services that the host registers.
+        type: list
+        elements: str
+        default: []
+      keys:
+        description: Prefixes of the keys that a program may write.
         type: list
         elements: str
         default: []
@@ -99,6 +107,7 @@ def main() -> None:
         "name": {"type": "str", "required": True},
         "node": {"type": "str"},
         "services": {"type": "list", "elements": "str", "default": []},
+        "keys": {"type": "list", "elements": "str", "default": [], "no_log": False},
     }
     run(
         lambda module: KeepTokens.of(module.params),

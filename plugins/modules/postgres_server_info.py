@@ -22,6 +22,10 @@ options:
     description: The server's port.
     type: int
     default: 5432
+  patroni_host:
+    description: The address at which this host's Patroni answers. Without it, Patroni is not asked.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - scaleout.platform.attributes
   - scaleout.platform.attributes.info
@@ -81,16 +85,18 @@ used:
   returned: success
   type: bool
   sample: true
-cloning:
-  description: Whether a base backup into it was begun and has not come to its end.
+memory:
+  description: The memory that the host may use, in bytes; V(0) where it does not say.
   returned: success
-  type: bool
-  sample: false
-settings_saved:
-  description: Whether an interrupted change of settings has left the earlier ones beside it.
+  type: int
+  sample: 1073741824
+patroni:
+  description:
+    - What there is of Patroni. Its C(version), whether it is C(configured), whether the member has C(joined) its
+      cluster once, the C(scope) and the C(cluster) with its C(leader), C(members) and whether it is C(paused).
   returned: success
-  type: bool
-  sample: false
+  type: dict
+  sample: {version: [4, 0, 7], configured: true, joined: true, scope: pg1, cluster: null}
 others:
   description: Other clusters that are configured for O(port).
   returned: success
@@ -101,8 +107,9 @@ server:
   description:
     - What the server says of itself on its socket, V(null) where none answers.
     - Its C(version), C(started), C(system) identifier, C(in_recovery), C(lsn), C(receiver), C(active_slots),
-      C(lost_slots), C(logins) with the role that each acts as, C(databases) with their owners, C(limits),
-      C(restart_pending), C(archive_command), C(hba_unread) and C(hba_errors).
+      C(lost_slots), C(logins) with the role that each acts as, whether a former leader C(rewinds) itself by its files,
+      C(databases) with their owners, C(limits), C(restart_pending), C(archive_command), C(hba_unread) and
+      C(hba_errors).
   returned: success
   type: dict
   sample: {version: 17, in_recovery: false, active_slots: [pg1r]}
@@ -120,9 +127,15 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers
 
 def main() -> None:
     module = AnsibleModule(
-        {"version": {"type": "int", "default": 0}, "port": {"type": "int", "default": 5432}}, supports_check_mode=True
+        {
+            "version": {"type": "int", "default": 0},
+            "port": {"type": "int", "default": 5432},
+            "patroni_host": {"type": "str", "default": ""},
+        },
+        supports_check_mode=True,
     )
-    module.exit_json(changed=False, **postgres.read(module.params["version"], module.params["port"]))
+    found = postgres.read(module.params["version"], module.params["port"], module.params["patroni_host"])
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ EXAMPLES = r"""
     secrets:
       - consul_gossip_key
       - postgres_replicator_password
+      - postgres_patroni_password
+      - pgbouncer_password
   register: platform
 
 - name: Publish the shard map

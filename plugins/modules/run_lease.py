@@ -91,6 +91,11 @@ expires:
   returned: when V(held)
   type: float
   sample: 3600.0
+ansible_facts:
+  description: In C(postgres_leaders), the leader of each PostgreSQL cluster that has one, for the rest of the run.
+  returned: success
+  type: dict
+  sample: {postgres_leaders: {pg1: vm2}}
 said:
   description: What a run that is no dry run would fail with.
   returned: in check mode, when it would
@@ -111,7 +116,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.consul.client import ARGUMENTS, Consul
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError, Unreachable
 from ansible_collections.scaleout.platform.plugins.module_utils.module import Task, run
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import lease
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import leaders, lease
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan
 
 if t.TYPE_CHECKING:
@@ -141,16 +146,19 @@ class KeepLease(Task):
         expires = self._params["expires"]
         taken = lease.take(self._consul, holder, self._params["gone"], time.time(), expires)
         found = dict(taken) if taken else {}
-        return Plan(None, None, result={"mode": "held", "taken_over_from": found, "expires": expires})
+        known = leaders.facts(leaders.read(self._consul))
+        return Plan(None, None, result={"mode": "held", "taken_over_from": found, "expires": expires, **known})
 
     def _look(self) -> dict[str, t.Any]:
+        known: dict[str, t.Any] = {}
         try:
+            known = leaders.facts(leaders.read(self._consul))
             lease.look(self._consul, self._params["holder"], self._params["gone"], time.time())
         except Unreachable:
-            return {}  # as before the first run, of which a dry run is all the more of use
+            return known  # as before the first run, of which a dry run is all the more of use
         except ScaleoutError as error:
             return {"said": error.message, **{name: error.facts[name] for name in ("holder",) if name in error.facts}}
-        return {}
+        return known
 
     def apply(self, plan: Plan) -> None:
         """Nothing is left to do."""

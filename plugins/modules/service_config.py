@@ -34,7 +34,7 @@ options:
         collection's roles.
     type: str
     default: unit
-    choices: [unit, consul, consul_service, firewall, nginx, nginx_watch, pgbouncer, rabbitmq, redis]
+    choices: [unit, consul, consul_service, firewall, nginx, nginx_watch, patroni, pgbouncer, rabbitmq, redis]
   units:
     description: The systemd units, started and enabled as well. The service's own comes first.
     type: list

@@ -132,7 +132,7 @@ def test_migration_repeats_and_names_a_lost_database(events: EventsLab) -> None:
     finally:
         events.analytics.start()
     assert lost.returncode == 1
-    assert lost.stderr.startswith("Cannot migrate analytics/analytics at 127.0.0.1:")
+    assert lost.stderr.startswith("Cannot migrate analytics at 127.0.0.1:")
 
 
 def test_c4_without_an_analytics_database_no_queue_waits_for_it(events: EventsLab, user_id: str) -> None:

@@ -186,7 +186,7 @@ def test_a_map_gives_each_bucket_its_owner() -> None:
     assert (shard_map.version, shard_map.buckets) == (7, 8)
     # In the order of their numbers, as the listing of users walks along them.
     assert list(shard_map.shards) == ["2", "10"]
-    assert str(shard_map.shards["10"].primary) == "pg1/shard_10"
+    assert [str(member) for member in shard_map.shards["10"].members] == ["pg1/shard_10", "pg1r/shard_10"]
     assert {shard_map.shard_of(uuid.UUID(int=number)).id for number in range(50)} == {"2", "10"}
 
 
@@ -195,7 +195,7 @@ def test_a_map_of_format_1_is_read_during_the_changeover() -> None:
     shards = {name: {"database": f"shard_{name}", **entry} for name in ("10", "2")}
     former = ShardMap.parse(document(format=1, clusters=None, shards=shards))
     assert former.shards == ShardMap.parse(document()).shards
-    assert [str(replica) for replica in former.shards["2"].replicas] == ["pg1r/shard_2"]
+    assert [str(member) for member in former.shards["2"].members] == ["pg1/shard_2", "pg1r/shard_2"]
 
 
 @pytest.mark.parametrize(
@@ -307,12 +307,14 @@ def test_the_servers_beside_the_shards_are_optional() -> None:
         "AMQP_ADDRESS": "mq1:5672",
         "AMQP_USER": "events",
         "AMQP_PASSWORD": "the password",
-        "ANALYTICS_DATABASE": "[fd00::54]:5432/analytics",
+        "ANALYTICS_DATABASE": "[fd00::54]:5432,ana2:5433/analytics",
     }
     settings = Settings.from_environment(environment)
     assert settings.caches == {"tasks": Endpoint("cache1", 6379), "users": Endpoint("fd00::52", 6380)}
     assert settings.amqp == Amqp(Endpoint("mq1", 5672), "/", "events", "the password")
-    assert settings.analytics_database == AnalyticsDatabase(Endpoint("fd00::54", 5432), "analytics")
+    assert settings.analytics_database == AnalyticsDatabase(
+        (Endpoint("fd00::54", 5432), Endpoint("ana2", 5433)), "analytics"
+    )
     assert [str(one) for one in settings.caches.values()] == ["cache1:6379", "[fd00::52]:6380"]
     assert "the password" not in repr(settings.amqp)
     with pytest.raises(SettingsError, match="AMQP_PASSWORD"):
@@ -342,6 +344,7 @@ def test_the_servers_beside_the_shards_are_optional() -> None:
         ("CACHES", "tasks=[fd00::1]"),
         ("AMQP_ADDRESS", "mq1"),
         ("ANALYTICS_DATABASE", "ana1:5432"),
+        ("ANALYTICS_DATABASE", "ana1:5432,/analytics"),
         ("LISTEN_ADDRESSES", "api1"),
         ("LISTEN_ADDRESSES", "127.0.0.1:8000"),
     ],

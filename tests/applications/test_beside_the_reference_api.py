@@ -21,8 +21,8 @@ OWNER = {"Authorization": platform.basic("ada", "lovelace")}
 #: A collection for each visitor: Kinto refuses (409) two writes to one collection in the same millisecond.
 COLLECTIONS = [f"/v1/buckets/shop/collections/things{number}" for number in range(visitors.VISITORS)]
 
-#: What hosts of the platform get to: PostgreSQL, PgBouncer, a cache or the queue, and the two applications.
-USED = {"vm2": {5432, 6432, 6379, 9100, 9200}, "vm3": {5432, 6432, 5672, 9200}}
+#: What hosts of the platform get to: PostgreSQL, PgBouncer, Patroni, a cache or the queue, and the two applications.
+USED = {"vm2": {5432, 6432, 8008, 6379, 9100, 9200}, "vm3": {5432, 6432, 8008, 5672, 9200}}
 #: What answers to the controller: sites, and the databases, which the trio opens to its whole network.
 OPEN = {80, 5432, 6432}
 
@@ -190,7 +190,7 @@ def test_a_host_that_was_rebooted_serves_again_behind_its_firewall(trio):
         with contextlib.suppress(OSError, AssertionError):
             visits = (("kinto.example", "/v1/"), ("notes.example", "/"), ("api.productivityapp.com", "/users?limit=1"))
             answers = [visitors.ask(trio.address("vm3"), site, "GET", path)[0] for site, path in visits]
-            followed = not trio.ssh("vm3", "cat /run/nginx-upstream/*/state")
+            followed = not trio.ssh("vm3", "cat /run/nginx-upstream/*/state /run/pgbouncer-leader/state")
             return answers == [200, 200, 200] and followed and reached_within(trio, "vm3") == USED["vm3"]
         return False
 

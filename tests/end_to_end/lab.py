@@ -78,15 +78,51 @@ def address(host: str) -> str:
     return variables(host)["ansible_host"]
 
 
+def cluster_of(host: str) -> str:
+    """The cluster of a database server."""
+    return variables(host)["postgres_cluster"]
+
+
+def members(cluster: str) -> list[str]:
+    """The hosts of a database cluster."""
+    return [host for host in hosts("postgres") if cluster_of(host) == cluster]
+
+
 def shards(host: str) -> list[int]:
-    """The ids of the shards that a database server has, as its cluster's leader or as a standby."""
-    return variables(host)["postgres_clusters"][variables(host)["postgres_cluster"]].get("shards", [])
+    """The ids of the shards that a database server has, as its cluster's leader or as a replica."""
+    return variables(host)["postgres_clusters"][cluster_of(host)].get("shards", [])
+
+
+def patroni(cluster: str) -> dict[str, Mapping[str, Any]]:
+    """The members of a database cluster as the first of them sees them whose Patroni answers; empty where none does."""
+    for host in members(cluster):
+        place = f"http://{address(host)}:8008/cluster"
+        ask = f"import urllib.request as r; print(r.urlopen('{place}', timeout=5).read().decode())"
+        told = ssh(host, f'python3 -c "{ask}"', check=False)
+        if told:
+            return {one["name"]: one for one in json.loads(told)["members"]}
+    return {}
+
+
+def leader(cluster: str) -> str:
+    """The member that takes the writes; empty where there is none."""
+    return next((name for name, one in patroni(cluster).items() if one["role"] == "leader"), "")
 
 
 def leads(host: str) -> bool:
     """Whether a database server is the one of its cluster that takes writes."""
-    cluster = variables(host)["postgres_cluster"]
-    return host == next(other for other in hosts("postgres") if variables(other)["postgres_cluster"] == cluster)
+    return host == leader(cluster_of(host))
+
+
+def whole(cluster: str) -> bool:
+    """Whether one member of a database cluster leads, and all others follow it."""
+    seen = patroni(cluster)
+    return (
+        set(seen) == set(members(cluster))
+        and [one["role"] for one in seen.values()].count("leader") == 1
+        and all(one["state"] in ("running", "streaming") for one in seen.values())
+        and len({one.get("timeline") for one in seen.values()}) == 1
+    )
 
 
 def url() -> str:
@@ -115,17 +151,18 @@ def _ssh_options() -> list[str]:
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
 
 
-def ssh(host: str, command: str, check: bool = True) -> str:
+def ssh(host: str, command: str, check: bool = True, told: str = "") -> str:
     """Run a shell command as root on a host, and return what it printed.
 
     :param check: fail when it does.
+    :param told: what it reads, such as a secret.
     """
     done = subprocess.run(
         ["ssh", *_ssh_options(), f"ops@{address(host)}", f"sudo sh -c {shlex.quote(command)}"],
         check=False,
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=told,
     )
     assert done.returncode == 0 or not check, f"{host}: {command}: {done.stderr or done.stdout}"
     return done.stdout.strip()

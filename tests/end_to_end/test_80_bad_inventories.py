@@ -71,6 +71,28 @@ def a_missing_secret(inventory):
     inventory.forget_secret("postgres_replicator_password")
 
 
+def a_missing_secret_of_patroni(inventory):
+    inventory.forget_secret("postgres_patroni_password")
+
+
+def a_missing_secret_of_the_poolers(inventory):
+    inventory.forget_secret("pgbouncer_password")
+
+
+def no_member_may_lead(inventory):
+    for name in ("pg1", "pg1r"):
+        inventory.host(name)["postgres_nofailover"] = True
+
+
+def a_timing_that_patroni_would_not_take(inventory):
+    inventory.host("pg2")["postgres_patroni_settings"] = {"ttl": 20, "retry_timeout": 10}
+
+
+def an_unknown_durability(inventory):
+    clusters = {"pg1": {"shards": [0, 1], "durability": "always"}, "pg2": {"shards": [2, 3]}}
+    inventory.every(postgres_clusters={**clusters, "analytics": {"databases": ["analytics"]}})
+
+
 def a_missing_secret_of_the_caches(inventory):
     inventory.forget_secret("redis_password")
 
@@ -115,6 +137,11 @@ CASES = [
     (a_gap_in_the_buckets, ["bucket", "2048"]),
     (an_unknown_provider, ["fleet_provider", "api2", "cloud"]),
     (a_missing_secret, ["postgres_replicator_password"]),
+    (a_missing_secret_of_patroni, ["postgres_patroni_password"]),
+    (a_missing_secret_of_the_poolers, ["pgbouncer_password"]),
+    (no_member_may_lead, ["postgres_nofailover", "pg1"]),
+    (a_timing_that_patroni_would_not_take, ["postgres_patroni_settings", "pg2", "ttl"]),
+    (an_unknown_durability, ["durability", "pg1", "always"]),
     (a_missing_secret_of_the_caches, ["redis_password"]),
     (a_missing_secret_of_the_application, ["reference_api_queue_password"]),
     (an_empty_secret, ["consul_gossip_key", "lb1"]),

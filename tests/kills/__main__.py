@@ -60,6 +60,7 @@ class Subject:
 
 _CONSUL = "/etc/consul.d/scaleout.json"
 _NGINX = "/etc/nginx/nginx.conf"
+_PATRONI = "/etc/patroni/scaleout/10-member.yml"
 _POOLER = "/etc/pgbouncer/pgbouncer.ini"
 _RABBITMQ = "/etc/rabbitmq/rabbitmq.conf"
 _REDIS = "/etc/redis/redis-cache.conf"
@@ -89,6 +90,12 @@ SUBJECTS = (
         {_POOLER: {"replace": [r"^query_wait_timeout *=.*$", "query_wait_timeout = 1%"], "needs": "reload"}},
         {_POOLER: {"replace": [r"^listen_addr *=.*$", f"listen_addr = {NOWHERE}"], "needs": "restart"}},
         10,
+    ),
+    Subject(
+        "patroni",
+        {_PATRONI: {"append": "\n# kill %\n"}},
+        {_PATRONI: {"replace": [r"^( *listen: ).*:8008'?$", rf"\g<1>{NOWHERE}:8008"], "needs": "restart"}},
+        20,
     ),
     Subject(
         "consul",

@@ -22,8 +22,7 @@ SITE = "shop.example.com"
 SPARE = "app3.example.com"
 #: What a run does to take a host's right to connect to the databases.
 ACCESS = {
-    "postgres : Write who may connect",
-    "postgres : Load pg_hba.conf",
+    "postgres : Run Patroni with its configuration",
     "pgbouncer : Run PgBouncer with its configuration",
 }
 
@@ -170,7 +169,8 @@ def test_nothing_of_a_lost_vm_is_left(example):
     # A host that is no more in the inventory may not connect to the databases any more, and that is all.
     assert {change.task for change in kept.changed} <= ACCESS, "\n".join(map(str, kept.changes))
     for host in example.hosts("postgres"):
-        left = example.ssh(host, f"grep -rlF {address}/ /etc/postgresql /etc/pgbouncer || true")
+        places = "/etc/patroni /etc/pgbouncer /var/lib/postgresql/*/main/pg_hba.conf"
+        left = example.ssh(host, f"grep -rlF {address}/ {places} || true")
         assert not left, f"{host} still admits {SPARE}: {left}"
 
 
@@ -185,7 +185,9 @@ def test_it_is_removed(example, balancers):
             """
             ss -Hltn | grep -Ev ':22 |127.0.0.11:' || true
             ls -d /srv/shop /etc/shop /var/lib/shop /etc/consul.d /var/lib/postgresql 2>/dev/null || true
-            systemctl --plain --no-legend list-units 'shop*' 'consul*' 'postgresql@*' 'pgbouncer*' 'nginx*' || true
+            find /etc/patroni/scaleout -type f 2>/dev/null || true
+            systemctl --plain --no-legend list-units 'shop*' 'consul*' 'patroni*' 'pgbouncer*' 'nginx*' || true
+            pgrep -l -u postgres || true
             """,
         )
         assert not left, f"{host}: {left}"

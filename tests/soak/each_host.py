@@ -49,6 +49,8 @@ def back(victim: str) -> float:
     made = playbooks.playbook("site.yml", log=f"soak-back-{victim}").succeeded()
     assert victim in made.tasks, f"the run passed {victim} over"
     assert lab.wait_for(lambda: lab.get("/users?limit=1").status == 200, 30) is not None, "the platform does not serve"
+    for cluster in {lab.cluster_of(host) for host in lab.hosts("postgres")}:
+        assert lab.wait_for(lambda name=cluster: lab.whole(name), 30) is not None, lab.patroni(cluster)
     return made.seconds
 
 

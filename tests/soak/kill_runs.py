@@ -30,6 +30,12 @@ KILLS = 3
 CHANGES = {
     "nginx": lambda number: {"nginx_client_max_body_size": f"{20 + number}m"},
     "pgbouncer": lambda number: {"pgbouncer_settings": {"server_lifetime": 3000 + number}},
+    "postgres": lambda number: {
+        "postgres_settings": {
+            **lab.variables(lab.hosts("postgres")[0])["postgres_settings"],
+            "deadlock_timeout": f"{2 + number}s",
+        }
+    },
     "redis": lambda number: {"redis_settings": {"tcp-keepalive": 200 + number}},
     "rabbitmq": lambda number: {"rabbitmq_settings": {"heartbeat": 40 + number}},
     "consul": lambda number: {

@@ -13,7 +13,7 @@ from tests.end_to_end import lab
 
 def commit() -> str:
     """The commit that is tried; ``-dirty`` where files, other than the ledgers, differ from it."""
-    differ = lab.local("git", "status", "--porcelain", "--", ".", ":!tests/soak/*.csv").strip()
+    differ = lab.local("git", "status", "--porcelain", "--", ".", ":!tests/*/*.csv").strip()
     return lab.local("git", "rev-parse", "--short", "HEAD").strip() + ("-dirty" if differ else "")
 
 

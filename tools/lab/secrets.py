@@ -31,6 +31,8 @@ MAKERS = {
     "consul_agent_token": _token,
     "consul_reader_token": _token,
     "postgres_replicator_password": _password,
+    "postgres_patroni_password": _password,
+    "pgbouncer_password": _password,
     "reference_api_database_password": _password,
     "reference_api_queue_password": _password,
     "redis_password": _password,

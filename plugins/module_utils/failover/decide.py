@@ -84,10 +84,14 @@ class Seen(t.NamedTuple):
 
 
 class View(t.NamedTuple):
-    """A cluster at one moment."""
+    """A cluster at one moment.
+
+    :param expected: names of members that it should have.
+    """
 
     members: tuple[Seen, ...]
     paused: bool = False
+    expected: tuple[str, ...] = ()
 
     @property
     def leader(self) -> Seen | None:
@@ -202,6 +206,7 @@ def missing(view: View, without: str | None = None) -> list[str]:
     leader = view.leader
     if leader is None:
         return [*found, "no member leads"]
+    found += [f"{name}: Patroni does not know it" for name in view.expected if view.of(name) is None]
     for seen in view.members:
         if seen.name == without:
             continue
@@ -254,17 +259,40 @@ def failed(view: View, name: str) -> bool:
     return seen is None or (seen.answers and seen.started is None and seen.state not in _STARTING)
 
 
-def candidates(view: View) -> list[str]:
-    """Which replicas may lead now, the best first: near, allowed to, and of those that answer for commits if any do."""
+def unfit(view: View, seen: Seen, synchronous: bool = False) -> str:
+    """Say why a member may not take the lead over now, as a clause; empty when it may.
+
+    :param synchronous: whether it has to be one that answers for commits, though there may be none.
+    """
     leader = view.leader
+    if not seen.answers:
+        return "its Patroni does not answer"
+    if not seen.runs:
+        return "it does not run" if seen.started is None else f"it is {seen.state}"
+    if not seen.may_lead:
+        return "its tag nofailover says so"
+    if leader is None or seen.timeline != leader.timeline:
+        return f"it is on timeline {seen.timeline}, not {leader.timeline if leader else 'known'}"
+    if seen.lag is None:
+        return "how far it is behind is not known"
+    if seen.lag > LAG:
+        return f"it is {seen.lag // 1024**2} MB behind, and {LAG // 1024**2} MB is the most"
+    if not seen.synchronous and (synchronous or any(each.synchronous for each in view.members)):
+        return "it does not answer for commits, as a synchronous member does"
+    return ""
+
+
+def candidates(view: View, synchronous: bool = False) -> list[str]:
+    """Return which replicas may lead now, the best first: the nearest one.
+
+    :param synchronous: as :func:`unfit` has it.
+    """
     ready = [
-        (seen.lag, seen.name, seen.synchronous)
+        (seen.lag or 0, seen.name)
         for seen in view.members
-        if leader and seen.runs and not seen.leads and seen.may_lead and seen.timeline == leader.timeline
-        if seen.lag is not None and seen.lag <= LAG
+        if view.leader and not seen.leads and not unfit(view, seen, synchronous)
     ]
-    waited_for = any(seen.synchronous for seen in view.members)
-    return [name for _lag, name, synchronous in sorted(ready) if synchronous or not waited_for]
+    return [name for _lag, name in sorted(ready)]
 
 
 def _replica(seen: Seen, kept: frozenset[str]) -> Step:

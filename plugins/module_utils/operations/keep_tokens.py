@@ -47,7 +47,13 @@ class KeepTokens(Task):
         if params["state"] == ABSENT:
             return RevokeTokens(consul, [host["name"] for host in params["hosts"]])
         hosts = [
-            tokens.Host(one["name"], one["node"] or one["name"], tuple(one["services"])) for one in params["hosts"]
+            tokens.Host(
+                one["name"],
+                one["name"] if one["node"] is None else one["node"],
+                tuple(one["services"]),
+                tuple(one["keys"]),
+            )
+            for one in params["hosts"]
         ]
         return cls(consul, params["agent_token"], hosts)
 

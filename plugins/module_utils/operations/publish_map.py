@@ -192,11 +192,12 @@ class PublishMap(Task):
             raise Refused(" ".join([measured.message, *problems]), code=refusal.code, **measured.facts) from None
 
     def _measure(self, last: ShardMap, shard_ids: list[int]) -> tuple[dict[int, estimate.Size], list[str]]:
-        """Ask each shard's leader how much it holds; a shard that does not answer is a sentence."""
+        """Ask a server of each shard how much it holds; a shard that does not answer is a sentence."""
         sizes: dict[int, estimate.Size] = {}
         problems = []
         for shard in map(last.shard, shard_ids):
-            login = dict(self._params, login_host=shard.leader.host, login_port=shard.leader.port)
+            members = shard.cluster.members
+            login = dict(self._params, login_host=",".join(one.host for one in members), login_port=members[0].port)
             try:
                 session = connection.Session(connection.Endpoint.of(dict(login, login_db=shard.database)))
                 try:

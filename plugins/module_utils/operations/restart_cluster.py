@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import typing as t
 
@@ -16,13 +15,14 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
     ScaleoutError,
     Unreachable,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide
+from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide, switch
 from ansible_collections.scaleout.platform.plugins.module_utils.failover.decide import Seen, Step, View
-from ansible_collections.scaleout.platform.plugins.module_utils.patroni import FOLLOWING, SYNCHRONOUS, Member, Patroni
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.cluster_members import POLL, Members
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.hand_over import HandOver, Server
+from ansible_collections.scaleout.platform.plugins.module_utils.operations.poolers import Poolers
+from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
-
-_POLL = 0.5
-"""Seconds between two looks."""
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Endpoint
 
 _LOOP = 10
 """Seconds between Patroni's loops where the dynamic configuration does not say."""
@@ -43,16 +43,23 @@ class RestartCluster(Task):
     :param patroni: any member.
     :param timeout: seconds that each member may take.
     :param take_back: parameters that the dynamic configuration gets back when the first member does not start.
+    :param hand_over: takes the lead from the leader before it restarts.
     """
 
     def __init__(
-        self, patroni: Patroni, wanted: decide.Wanted, timeout: float, take_back: t.Mapping[str, t.Any]
+        self,
+        hand_over: HandOver,
+        patroni: Patroni,
+        wanted: decide.Wanted,
+        timeout: float,
+        take_back: t.Mapping[str, t.Any],
     ) -> None:
         if timeout < 1:
             raise InvalidInput("timeout", timeout, "is less than a second")
         self._patroni, self._wanted, self._timeout, self._take_back = patroni, wanted, timeout, dict(take_back)
         self._restarted: list[str] = []
-        self._members: dict[str, Member] = {}
+        self._hand_over, self._members = hand_over, hand_over.members
+        self._held: float | None = None
 
     @classmethod
     def of(cls, params: t.Mapping[str, t.Any]) -> RestartCluster:
@@ -68,15 +75,18 @@ class RestartCluster(Task):
         )
         # A restart is answered when it is done; what does not answer at all is seen earlier, when it is looked at.
         patroni = t.cast(Patroni, Patroni.from_options(params))
-        return cls(patroni, wanted, params["timeout"], params["take_back"] or {})
+        hand_over = HandOver(Members(patroni, params["expected"]), Poolers.of(params), Server(Endpoint.of(params)))
+        return cls(hand_over, patroni, wanted, params["timeout"], params["take_back"] or {})
 
     def plan(self) -> Plan:
-        view = self._look()
+        view = self._members.look()
         if self._wanted.only_pending:
             view = self._settled(view)
         steps = decide.steps(view, self._wanted)
         if steps:
             decide.check_whole(view, steps[0].member)
+        pools = self._hand_over.poolers.look() if any(step.action == decide.SWITCH_OVER for step in steps) else []
+        switch.check_pools(pools)
         before = {seen.name: "waits for a restart" if seen.pending else "runs" for seen in view.members}
         after = {**before, **{step.member: "is restarted" for step in steps}}
         return Plan(
@@ -88,13 +98,15 @@ class RestartCluster(Task):
                 "restarted": list(dict.fromkeys(step.member for step in steps)),
                 "leader": view.leader.name if view.leader else None,
                 "pending": {seen.name: sorted(seen.reasons) for seen in view.members if seen.pending},
+                "poolers": [pool.name for pool in pools if not pool.missing],
+                "without_poolers": [pool.name for pool in pools if pool.missing],
             },
-            warnings=decide.warnings(view, self._wanted),
+            warnings=(*decide.warnings(view, self._wanted), *switch.of_pools(pools)),
         )
 
     def apply(self, plan: Plan) -> dict[str, t.Any]:
         for step in plan.actions:
-            view = self._look()
+            view = self._members.look()
             seen = view.of(step.member)
             if seen is None or seen.leads != step.leads:
                 raise self._stopped(
@@ -111,58 +123,16 @@ class RestartCluster(Task):
             else:
                 self._restart(step, seen)
             self._restarted.append(step.member)
-        leader = self._look().leader
-        return {"restarted": list(dict.fromkeys(self._restarted)), "leader": leader.name if leader else None}
+        leader = self._members.look().leader
+        return {
+            "restarted": list(dict.fromkeys(self._restarted)),
+            "leader": leader.name if leader else None,
+            **({} if self._held is None else {"held": round(self._held, 3)}),
+        }
 
     def close(self) -> None:
+        self._hand_over.poolers.close()
         self._patroni.close()
-
-    def _look(self) -> View:
-        cluster = self._patroni.cluster()
-        self._members = {member.name: member for member in cluster.members}
-        return View(tuple(self._see(member) for member in cluster.members), cluster.paused)
-
-    def _see(self, member: Member) -> Seen:
-        seen = Seen(
-            member.name,
-            member.leads,
-            member.state,
-            member.state in (("running",) if member.leads else FOLLOWING),
-            member.timeline,
-            member.lag,
-            synchronous=member.role in SYNCHRONOUS,
-            may_lead=not member.tags.get("nofailover"),
-            pending=member.pending_restart,
-        )
-        try:
-            its_own = self._itself(member.name)
-        except Unreachable:
-            return seen._replace(answers=False)
-        # The cluster learns of it later.
-        state = its_own.get("state")
-        xlog = its_own.get("xlog") or {}
-        received, replayed = (
-            int(xlog.get("location") or xlog.get(f"{what}_location") or 0) for what in ("received", "replayed")
-        )
-        return seen._replace(
-            state=seen.state if state in (None, "running") else str(state),
-            serves=seen.serves and state in (None, "running"),
-            started=its_own.get("postmaster_start_time"),
-            received=received,
-            replayed=replayed,
-            pending=bool(its_own.get("pending_restart")),
-            reasons={
-                str(name): (str(change.get("old_value", "")), str(change.get("new_value", "")))
-                for name, change in (its_own.get("pending_restart_reason") or {}).items()
-            },
-        )
-
-    def _itself(self, name: str) -> dict[str, t.Any]:
-        with contextlib.closing(self._client(name)) as client:
-            return client.itself()
-
-    def _client(self, name: str, timeout: float | None = None) -> Patroni:
-        return self._patroni.beside(self._members[name], timeout)
 
     def _settled(self, view: View) -> View:
         """Look again after each member has begun two more of its loops: what was just changed waits there then.
@@ -174,16 +144,16 @@ class RestartCluster(Task):
         loops: dict[str, set[t.Any]] = {seen.name: set() for seen in view.members if seen.answers and not seen.pending}
         while True:
             for name in loops:
-                loops[name].add(self._itself(name).get("dcs_last_seen"))
+                loops[name].add(self._members.itself(name).get("dcs_last_seen"))
             # The first may be from before, and the second from a loop that has not ended.
             behind = [name for name, seen in loops.items() if len(seen) <= 2]
             if not behind:
-                return self._look()
+                return self._members.look()
             if time.monotonic() > deadline:
                 raise ScaleoutError(
                     f"Patroni of {', '.join(behind)} does not read what all members share.", code="timeout"
                 )
-            time.sleep(_POLL)
+            time.sleep(POLL)
 
     def _restart(self, step: Step, seen: Seen) -> None:
         """Restart a member, and wait until it is back and the cluster is whole.
@@ -192,7 +162,7 @@ class RestartCluster(Task):
         """
         deadline = time.monotonic() + self._timeout
         said = ""
-        client = self._client(seen.name, self._timeout + _ANSWER)
+        client = self._members.client(seen.name, self._timeout + _ANSWER)
         try:
             client.restart(int(self._timeout))
         except Denied as error:
@@ -214,21 +184,15 @@ class RestartCluster(Task):
         :raises Refused: none of them may lead now.
         """
         deadline = time.monotonic() + self._timeout
-        candidate = next((name for each in self._views(deadline) for name in decide.candidates(each)), None)
+        synchronous = bool(self._patroni.settings().get("synchronous_mode"))
+        views = self._members.views(deadline)
+        candidate = next((name for each in views for name in decide.candidates(each, synchronous)), None)
         if candidate is None:
             raise self._stopped(Refused(f"No replica may lead now instead of {step.member}.", code="no_candidate"))
-        client = self._client(seen.name, self._timeout + _ANSWER)
         try:
-            client.switch_over(step.member, candidate)
-        except Denied as error:
+            self._held = self._hand_over.run(step.member, candidate).held
+        except ScaleoutError as error:
             raise self._stopped(error) from None
-        except Refused as error:
-            # Patroni waits for 20 s, and then says that it does not know; the lead may still change hands.
-            views = self._views(min(deadline, time.monotonic() + _ANSWER))
-            if all(each.leader is not None and each.leader.name == step.member for each in views):
-                raise self._stopped(error) from None
-        finally:
-            client.close()
         # Whatever waits for its restart waits no longer, unless a limit falls.
         self._wait(step._replace(keeps=None), seen.started, deadline, "")
 
@@ -238,7 +202,7 @@ class RestartCluster(Task):
         :param said: what Patroni has against it.
         """
         reach, seen, missing = None, None, ["no member answers"]
-        for view in self._views(deadline):
+        for view in self._members.views(deadline):
             seen, missing = view.of(step.member), decide.missing(view)
             reach = decide.end_of_wal(view, step, started) if reach is None else reach
             if reach is not None and decide.back(view, step, reach):
@@ -277,24 +241,8 @@ class RestartCluster(Task):
         """Give the dynamic configuration its former parameters, and wait until the member runs; whether it does."""
         self._patroni.change_settings({"postgresql": {"parameters": self._take_back}})
         # Patroni starts it in each of its loops.
-        views = self._views(time.monotonic() + self._timeout)
+        views = self._members.views(time.monotonic() + self._timeout)
         return any(seen.runs for view in views for seen in view.members if seen.name == name)
-
-    def _views(self, deadline: float) -> t.Iterator[View]:
-        """Look again and again until a moment, and once after it.
-
-        :raises Unreachable: no answer then; before, as while the lead changes hands, it is only another look.
-        """
-        while True:
-            late = time.monotonic() > deadline
-            try:
-                yield self._look()
-            except Unreachable:
-                if late:
-                    raise
-            if late:
-                return
-            time.sleep(_POLL)
 
     def _stopped(self, error: ScaleoutError) -> ScaleoutError:
         """Add to an error what was done before."""

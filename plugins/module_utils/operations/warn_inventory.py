@@ -24,6 +24,8 @@ def warnings(platform: Platform) -> list[Problem]:
         *_not_members(platform),
         *_not_governed(platform),
         *_failure_domains(platform),
+        *_consul_servers(platform),
+        *_durability(platform),
         *_empty_shards(platform),
         *scaling_policy.warnings(platform),
     ]
@@ -68,6 +70,29 @@ def _failure_domains(platform: Platform) -> t.Iterator[Problem]:
         if len(hosts) > 1 and len(domains) == 1 and domains != {None}:
             text = f"all servers of {of} ({', '.join(hosts)}) are in one failure domain, {domains.pop()} ({DOMAIN}); "
             yield Problem("one_failure_domain", "", f"{text}whatever ends one of them ends all")
+
+
+def _consul_servers(platform: Platform) -> t.Iterator[Problem]:
+    """Say that one more server than an odd number of them is of no use: more than half of them decide."""
+    count = len(platform.members(CONSUL_SERVER))
+    if count and count % 2 == 0:
+        most, needed = count // 2 - 1, count // 2 + 1
+        text = (
+            f"the group {CONSUL_SERVER} has {count} hosts, an even number: {needed} of them have to live, so that it "
+            f"survives the loss of {most or 'none'}, as {count - 1} would; make it {count - 1} or {count + 1}"
+        )
+        yield Problem("even_servers", "", text)
+
+
+def _durability(platform: Platform) -> t.Iterator[Problem]:
+    """Name a cluster whose commits are to wait for a replica that it does not have."""
+    for cluster in platform.clusters.values():
+        if cluster.durability == "durable" and len(cluster.members) == 1:
+            text = (
+                f"postgres_clusters: {cluster.name}: durability is durable, and {cluster.members[0].name} is its only "
+                "member: no replica confirms a commit, so what it loses with its disk is lost"
+            )
+            yield Problem("not_durable", "", text)
 
 
 def _empty_shards(platform: Platform) -> t.Iterator[Problem]:

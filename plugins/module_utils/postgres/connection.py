@@ -9,8 +9,11 @@ planners work without the driver.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import re
+import socket
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import (
@@ -197,6 +200,9 @@ class Session:
     numbers. A byte that is not UTF-8 becomes half of a surrogate pair, as in the names of files.
     """
 
+    #: What it speaks to, for messages.
+    WHAT = "PostgreSQL"
+
     def __init__(self, endpoint: Endpoint, sees_all: bool = False) -> None:
         """Connect.
 
@@ -217,7 +223,7 @@ class Session:
         self.version: int = self._connection.server_version
         """As PostgreSQL counts: 150004 is 15.4."""
         try:
-            versions.require(self.version)
+            self._require()
         except ScaleoutError:
             self.close()
             raise
@@ -255,8 +261,21 @@ class Session:
         with self._connection.cursor() as cursor:
             self._execute(cursor, statement, parameters, alone)
 
+    @contextlib.contextmanager
+    def snapshot(self) -> t.Iterator[None]:
+        """Statements that read see the database as the first of them found it, whatever others do meanwhile."""
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            self.run("ROLLBACK")
+
     def close(self) -> None:
         self._connection.close()
+
+    def _require(self) -> None:
+        """Refuse a version that we do not support."""
+        versions.require(self.version)
 
     def _read_texts(self) -> None:
         """Take texts as bytes, and read them ourselves: the driver fails at the first byte that it does not know."""
@@ -279,20 +298,38 @@ class Session:
             cursor.execute(statement, parameters)
         except ValueError as error:  # a zero byte, or half of a surrogate pair
             raise Refused(
-                f"PostgreSQL cannot take a text of this request: {_sentence(error)}.", code="invalid_input"
+                f"{self.WHAT} cannot take a text of this request: {_sentence(error)}.", code="invalid_input"
             ) from None
         except self._driver.Error as error:
             # A statement that the server refuses leaves the connection open.
             if self._connection.closed:
                 raise self._unreachable(error) from None
             raise Refused(
-                f"PostgreSQL at {self.endpoint.place}:{self.endpoint.port} refused: {_sentence(error)}.",
+                f"{self.WHAT} at {self.endpoint.place}:{self.endpoint.port} refused: {_sentence(error)}.",
                 code=_CODES.get(error.pgcode),
                 sqlstate=error.pgcode,
             ) from None
 
     def _unreachable(self, error: Exception) -> Unreachable:
-        return Unreachable("PostgreSQL", self.endpoint.place, self.endpoint.port, _sentence(error))
+        return Unreachable(self.WHAT, self.endpoint.place, self.endpoint.port, _sentence(error))
+
+
+class Console(Session):
+    """PgBouncer's own database, which takes its commands and no SQL."""
+
+    WHAT = "PgBouncer"
+
+    def close(self) -> None:
+        """Close it, also while another thread waits for an answer: the driver would wait for that thread."""
+        with contextlib.suppress(OSError, self._driver.Error), socket.socket(fileno=self._duplicate()) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+    def _require(self) -> None:
+        """Its version is its own."""
+
+    def _duplicate(self) -> int:
+        return os.dup(self._connection.fileno())
 
 
 def _text(value: t.Any) -> t.Any:

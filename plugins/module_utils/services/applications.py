@@ -16,7 +16,6 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Problem,
     Unevaluated,
     failures,
-    leader_of,
     plain,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.services import app
@@ -84,7 +83,7 @@ def settings(platform: Platform, host: str, application: Application, folder: st
         path = found[name]
         if isinstance(path, str) and path and not path.startswith("~"):
             found[name] = posixpath.join(folder, path)
-    found["environment"] = {**_of_database(platform, application), **(found["environment"] or {})}
+    found["environment"] = {**_of_database(platform, host, application), **(found["environment"] or {})}
     return {
         **found,
         "name": application.name,
@@ -159,16 +158,23 @@ def _of_secret(host: str, where: str, value: t.Any) -> t.Iterator[Problem]:
         yield Problem("missing_secret", host, f"{where} is empty")
 
 
-def _of_database(platform: Platform, application: Application) -> dict[str, t.Any]:
-    """Return where an application's database is, in the variables that libpq and most drivers read."""
+def _of_database(platform: Platform, host: str, application: Application) -> dict[str, t.Any]:
+    """Return where an application's database is, in the variables that libpq and most drivers read.
+
+    Each member's pooler leads to the one that takes writes. So a driver gets all of them and tries one after the other,
+    the one on its own host first.
+    """
     database = application.database
     cluster = platform.clusters.get(database.cluster) if database else None
     if database is None or cluster is None:
         return {}
-    leader = leader_of(cluster)
+    servers = sorted(cluster.members, key=lambda server: server.name != host)
+    if database.one_host:
+        at = platform.members(application.group).index(host) if host in platform.members(application.group) else 0
+        servers = servers[:1] if servers[0].name == host else [servers[at % len(servers)]]
     return {
-        "PGHOST": leader.host,
-        "PGPORT": leader.pooler_port or leader.port,
+        "PGHOST": ",".join(server.host for server in servers),
+        "PGPORT": ",".join(str(server.pooler_port or server.port) for server in servers),
         "PGDATABASE": database.name,
         "PGUSER": database.login,
     }

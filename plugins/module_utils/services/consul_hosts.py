@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Platform
-from ansible_collections.scaleout.platform.plugins.module_utils.services import redis
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform
+from ansible_collections.scaleout.platform.plugins.module_utils.services import patroni, redis
 from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_tokens import described
 from ansible_collections.scaleout.platform.plugins.module_utils.services.table import GROUPS
 
@@ -59,11 +59,17 @@ def hosts_of(platform: Platform) -> list[dict[str, t.Any]]:
     Those that wait are not, nor are those that were written off, unless this run has reached them for other work.
     """
     idle, lost, reached = (platform.groups.get(name, ()) for name in ("fleet_idle", "fleet_lost", "platform_reached"))
-    return [
+    found = [
         described_host(platform, host, _of_app(platform, host))
         for host in platform.hosts
         if host not in idle and (host not in lost or host in reached)
     ]
+    return [*found, *(_of_cluster(one) for _name, one in sorted(platform.clusters.items()))]
+
+
+def _of_cluster(cluster: Cluster) -> dict[str, t.Any]:
+    """Return the program that keeps a cluster's state in Consul, as the module ``consul_tokens`` takes it."""
+    return {"name": patroni.token(cluster), "node": "", "services": [], "keys": [f"service/{cluster.name}/"]}
 
 
 def _of_app(platform: Platform, host: str) -> list[str]:

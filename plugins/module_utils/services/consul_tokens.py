@@ -62,13 +62,15 @@ class Host:
     """A host that is to have a token.
 
     :param name: in the inventory.
-    :param node: in Consul.
+    :param node: in Consul; empty for a program that runs on several hosts and registers none, such as Patroni.
     :param services: those that it may register.
+    :param keys: prefixes of the keys that it may write.
     """
 
     name: str
     node: str
     services: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 def policy_of(host: str) -> str:
@@ -82,12 +84,16 @@ def policy_of(host: str) -> str:
     return f"{name[: _LONGEST_NAME - 17]}_{hashlib.sha256(host.encode()).hexdigest()[:16]}"
 
 
-def rules_of(node: str, services: t.Iterable[str]) -> str:
+def rules_of(node: str, services: t.Iterable[str], keys: t.Iterable[str] = ()) -> str:
     """Return the rules of a host's policy, as Consul reads them.
 
-    It writes itself and its services; it reads all, as whoever drains a server has to see the others.
+    It writes itself and its services; it reads all, as whoever drains a server has to see the others. A program writes
+    its keys, under a lock of its own.
     """
     write, read = {"policy": "write"}, {"policy": "read"}
+    if not node:
+        kept = {"key_prefix": dict.fromkeys(sorted(keys), write), "session_prefix": {"": write}}
+        return json.dumps({**kept, **{part: {"": read} for part in ("agent_prefix", "node_prefix")}}, sort_keys=True)
     rules = {"agent": {node: write}, "node": {node: write}, "node_prefix": {"": read}, "service_prefix": {"": read}}
     named = dict.fromkeys(sorted(set(services)), write)
     return json.dumps({**rules, **({"service": named} if named else {})}, sort_keys=True)
@@ -227,14 +233,14 @@ def decide(shared: str, hosts: t.Sequence[Host], present: Present) -> Decision:
     """
     actions: list[Action] = []
     for host in hosts:
-        own = {one.service for one in present.registered if one.node.lower() == host.node.lower()} - {""}
+        own = {one.service for one in present.registered if host.node and one.node.lower() == host.node.lower()} - {""}
         actions += _of_host(host, sorted({*host.services, *own}), secret_of(shared, host.name), present)
     retired, kept = _retired({policy_of(host.name): secret_of(shared, host.name) for host in hosts}, present)
     return Decision((*actions, *retired), kept)
 
 
 def _of_host(host: Host, services: t.Sequence[str], secret: str, present: Present) -> t.Iterator[Action]:
-    name, rules = policy_of(host.name), rules_of(host.node, services)
+    name, rules = policy_of(host.name), rules_of(host.node, services, host.keys)
     policy = present.policy(name)
     if policy is None or policy.rules != rules:
         yield Action("policy", host.name, policy.id if policy else "", policy is None, name, rules)

@@ -17,6 +17,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
     consul,
     control,
     nginx,
+    patroni,
     pgbackrest,
     pgbackrest_conf,
     pgbouncer,
@@ -128,7 +129,13 @@ def _shown(network: _Network) -> str:
 
 
 def _of_postgres(platform: Platform, host: str) -> list[Rule]:
-    return [Rule("PostgreSQL", (postgres.PORT,), _clients(platform, host, "postgres_allowed_networks"))]
+    cluster = platform.cluster_of(host)
+    members = [server.name for server in cluster.members] if cluster else []
+    return [
+        Rule("PostgreSQL", (postgres.PORT,), _clients(platform, host, "postgres_allowed_networks")),
+        # Who may tell it something else proves that with a login.
+        Rule("Patroni", (patroni.PORT,), _addresses(platform, [*members, *platform.members(_MONITORING)])),
+    ]
 
 
 def _of_pgbouncer(platform: Platform, host: str) -> list[Rule]:

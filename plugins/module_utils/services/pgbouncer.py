@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Problem, leader_of
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Problem
 from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres
 from ansible_collections.scaleout.platform.plugins.module_utils.services.listen import Listen, is_port
 
 STATE_MODULE = "scaleout.platform.pgbouncer_info"
 
+#: Who gives commands on the console: over the unix socket the operating system's user, and from members by a password.
+USER = "pgbouncer"
 #: The user that the health check comes as. PgBouncer writes an error for each user that it does not know.
 HEALTH_USER = "scaleout_health"
 #: Its secret belongs to a random password that was thrown away, so no one can log in with it.
@@ -36,6 +38,10 @@ FUNCTION = {
     "may": ["pgbouncer"],
     "reached": True,
 }
+#: Written by the watch that follows the leader, and read by the pooler.
+LEADER_FILE = "/var/lib/pgbouncer/leader.ini"
+#: The secret of the one user that looks up those of all others.
+USERS = "/etc/pgbouncer/userlist.txt"
 #: Connections that PostgreSQL keeps for superusers unless it is told otherwise.
 RESERVED = 3
 
@@ -66,19 +72,12 @@ def problems(platform: Platform, host: str, state: State | None = None) -> list[
         text = "pgbouncer belongs on a member of a cluster; postgres_cluster must name one of postgres_clusters"
         return [Problem("no_cluster", host, text)]
     found = [
+        *_of_secret(platform, host),
         *_of_databases(platform, host),
         *_of_access(platform, host),
         *_of_numbers(platform, host),
         *_of_connections(platform, host, cluster, state),
     ]
-    server = (state or {}).get("server")
-    standby = host != leader_of(cluster).name
-    if server and server["in_recovery"] != standby:
-        text = (
-            f"it is the {_role(standby)} of the cluster {cluster.name}, but its PostgreSQL is a "
-            f"{_role(server['in_recovery'])}"
-        )
-        found.append(("other_role", text))
     return [Problem(code, host, text) for code, text in found]
 
 
@@ -100,24 +99,26 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
     state = state or {}
     server = state.get("server") or {}
     names = [str(name) for name in databases(platform, host)]
-    standby = host != leader_of(cluster).name
     functions = server.get("functions", {})
     due = [name for name in names if functions.get(name) != FUNCTION]
     given = settings(platform, host)
-    connections = len(names) * _pool_size(platform, host)
+    connections = 2 * len(names) * _pool_size(platform, host)
     return {
         "cluster": cluster.name,
         "databases": names,
         "server_port": postgres.PORT,
+        "locals": {local(name): name for name in names},
+        "leader_file": LEADER_FILE,
         "settings": given,
         "hba": _hba(platform, host),
         "open_files": max(65536, _number(platform, host, "pgbouncer_max_client_conn", 1000) + connections + 100),
         "function_body": FUNCTION_BODY,
-        # In one transaction and one connection for each database. A standby has them from its primary.
-        "functions_due": [] if standby else due,
+        "leads": server.get("in_recovery") is False,
+        # In one transaction and one connection for each database. A replica has them from its leader.
+        "functions_due": due if server.get("in_recovery") is False else [],
         "address": address(platform, host),
         "needs": "restart" if needs_restart(given, state.get("settings", {}), state.get("fixed", [])) else "reload",
-        "service": _service(platform, host, standby, names),
+        "service": _service(platform, host, cluster, names),
     }
 
 
@@ -140,7 +141,10 @@ def settings(platform: Platform, host: str) -> dict[str, str]:
         "unix_socket_dir": "/run/pgbouncer",
         "auth_type": "hba",
         "auth_hba_file": "/etc/pgbouncer/hba.conf",
-        "auth_user": "pgbouncer",
+        "auth_file": USERS,
+        "auth_user": USER,
+        # So that a playbook can hold requests on all of a cluster's poolers while the lead changes hands.
+        "admin_users": USER,
         "auth_query": "SELECT usename, passwd FROM pgbouncer.secret_of($1)",
         "pool_mode": value("pool_mode", "transaction"),
         "min_pool_size": value("pool_min", 2),
@@ -179,6 +183,16 @@ def drift(given: t.Mapping[str, str], in_force: t.Mapping[str, str]) -> list[str
 def needs_restart(given: t.Mapping[str, str], in_force: t.Mapping[str, str], fixed: t.Collection[str]) -> bool:
     """Whether a setting differs that PgBouncer reads when it starts only."""
     return not in_force or any(name in fixed and in_force.get(name) != value for name, value in given.items())
+
+
+def local(database: str) -> str:
+    """Return what a database of this host's own server is called, be that the leader's or a replica's."""
+    return f"{database}_local"
+
+
+def _of_secret(platform: Platform, host: str) -> t.Iterator[tuple[str, str]]:
+    if not str(platform.value(host, "pgbouncer_password", "")).strip():
+        yield "missing_secret", "the secret pgbouncer_password is missing"
 
 
 def _of_databases(platform: Platform, host: str) -> t.Iterator[tuple[str, str]]:
@@ -231,15 +245,18 @@ def _of_connections(
     platform: Platform, host: str, cluster: Cluster, state: State | None
 ) -> t.Iterator[tuple[str, str]]:
     names = databases(platform, host)
-    needed = len(names) * _pool_size(platform, host)
+    # All members' poolers go to the one that leads, and each has its own server as well.
+    needed = len(names) * _pool_size(platform, host) * (len(cluster.members) + 1)
     server = (state or {}).get("server")
     limit = postgres.declared_limits(platform, host, cluster)["max_connections"] - RESERVED
-    has = server["connections"] if server else limit
+    # What it is told to have it has by the time that the pooler runs.
+    has = max(limit, server["connections"]) if server else limit
     if needed > has:
         text = (
             f"pgbouncer_pool_max {_number(platform, host, 'pgbouncer_pool_max', 20)} and one look-up for each of "
-            f"{len(names)} databases make {needed} connections, and PostgreSQL has {has} (max_connections less "
-            "superuser_reserved_connections); lower the one or raise the other"
+            f"{len(names)} databases make {needed} connections with those of {len(cluster.members)} members' poolers, "
+            f"and PostgreSQL has {has} (max_connections less superuser_reserved_connections); lower the one or raise "
+            "the other"
         )
         yield "too_many_connections", text
 
@@ -272,16 +289,24 @@ def _networks(platform: Platform, host: str) -> list[str]:
 def _hba(platform: Platform, host: str) -> list[str]:
     """Return the lines of PgBouncer's hba.conf; the first that matches decides."""
     kind = "hostssl" if _tls(platform, host) else "host"
-    lines = ['local all "pgbouncer" peer', "local all all scram-sha-256"]
+    lines = [f'local all "{USER}" peer', "local all all scram-sha-256"]
+    cluster = platform.cluster_of(host)
+    members = [server.host for server in cluster.members if _NETWORK.fullmatch(server.host)] if cluster else []
+    # The console is for members of the cluster, and for no other client.
+    lines += [f'{kind} "{USER}" "{USER}" {member}{_mask(member)} scram-sha-256' for member in members]
+    lines += [f'host "{USER}" all {network} reject' for network in ("0.0.0.0/0", "::/0")]
     # The health check comes from the address that it asks.
     own = [each for each in [address(platform, host)] if _NETWORK.fullmatch(each)]
     for network in dict.fromkeys(["127.0.0.1", "::1", *own, *_networks(platform, host)]):
-        mask = "" if "/" in network else "/128" if ":" in network else "/32"
-        lines.append(f"{kind} all all {network}{mask} scram-sha-256")
+        lines.append(f"{kind} all all {network}{_mask(network)} scram-sha-256")
     return lines
 
 
-def _service(platform: Platform, host: str, standby: bool, names: t.Sequence[str]) -> dict[str, t.Any]:
+def _mask(network: str) -> str:
+    return "" if "/" in network else "/128" if ":" in network else "/32"
+
+
+def _service(platform: Platform, host: str, cluster: Cluster, names: t.Sequence[str]) -> dict[str, t.Any]:
     where, port = address(platform, host), _number(platform, host, "pgbouncer_port", 6432)
     ask = ["/usr/bin/pg_isready", "--quiet", f"--host={where}", f"--port={port}"]
     return {
@@ -289,7 +314,7 @@ def _service(platform: Platform, host: str, standby: bool, names: t.Sequence[str
         "id": "pgbouncer",
         "address": where,
         "port": port,
-        "tags": [_role(standby), *names],
+        "tags": [cluster.name, *names],
         "checks": [
             {
                 "id": "pgbouncer-accepts",
@@ -301,7 +326,3 @@ def _service(platform: Platform, host: str, standby: bool, names: t.Sequence[str
             }
         ],
     }
-
-
-def _role(standby: bool) -> str:
-    return "standby" if standby else "primary"

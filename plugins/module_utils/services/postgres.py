@@ -1,22 +1,21 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""PostgreSQL: what a member of a cluster may be told to be, and what follows from that for its host; pure."""
+"""PostgreSQL: what a member of a cluster may be told to be, and what follows from that for its host; pure.
+
+Patroni runs the server: it makes the cluster, copies its leader, follows it and takes its place. What is here decides
+what Patroni is told, and what keeps it from being told that.
+"""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import names
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import (
-    Cluster,
-    Platform,
-    Problem,
-    leader_of,
-    standbys_of,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Problem, leader_of
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.versions import NOT_BELOW_PRIMARY
 from ansible_collections.scaleout.platform.plugins.module_utils.services import (
     archiving,
+    patroni,
     postgres_hba,
     postgres_roles,
 )
@@ -25,10 +24,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.listen 
 STATE_MODULE = "scaleout.platform.postgres_server_info"
 
 PORT = 5432
-#: The role of the standbys; ours.
+#: The role of the replicas; ours.
 REPLICATOR = postgres_hba.REPLICATOR
-HOME = "/var/lib/postgresql"
-PASSFILE = f"{HOME}/.pgpass.replication"
+HOME = patroni.HOME
 #: PostgreSQL of each Debian release.
 VERSIONS = {"12": 15, "13": 17}
 #: In the order of their names, as sentences have them.
@@ -46,12 +44,17 @@ _NOT_OF_THE_PROFILE = ("max_connections", "max_worker_processes")
 
 State = t.Mapping[str, t.Any]
 
-_AGAIN = "run again with postgres_reclone=true and a limit to this host"
+#: The word is the host's name.
+_AGAIN = "run again with a limit to this host and -e postgres_reclone="
 
 
 def look(platform: Platform, host: str) -> dict[str, t.Any]:
     """Return the arguments of the module that reads the host."""
-    return {"version": _int(platform.value(host, "postgres_version", 0)) or 0, "port": PORT}
+    return {
+        "version": _int(platform.value(host, "postgres_version", 0)) or 0,
+        "port": PORT,
+        "patroni_host": platform.address(host),
+    }
 
 
 def problems(platform: Platform, host: str, state: State | None = None) -> list[Problem]:
@@ -63,7 +66,8 @@ def problems(platform: Platform, host: str, state: State | None = None) -> list[
         *_of_secret(platform, host),
         *_of_names(platform, host),
         *_of_slot(host, cluster),
-        *_of_limits(platform, host, cluster),
+        *_of_peers_settings(platform, host, cluster),
+        *patroni.problems(platform, host, cluster),
     ]
     if state is not None:
         found += [Problem(code, host, text) for code, text in _of_host(platform, host, cluster, state)]
@@ -71,35 +75,32 @@ def problems(platform: Platform, host: str, state: State | None = None) -> list[
 
 
 def listens(platform: Platform, host: str) -> list[Listen]:
-    """Return the port that PostgreSQL takes."""
-    return [Listen("postgres_port", PORT, "")]
+    """Return the ports that PostgreSQL and Patroni take."""
+    return [Listen("postgres_port", PORT, ""), Listen("postgres_patroni_port", patroni.PORT, "")]
 
 
 def health(platform: Platform, host: str, state: State) -> list[str]:
-    """Say what keeps the server from being healthy, as clauses."""
-    cluster = platform.cluster_of(host)
-    server = state.get("server")
-    if cluster is None or not server:
-        return ["PostgreSQL does not accept connections"]
+    """Say what keeps the member from being healthy, as clauses."""
+    cluster, server = platform.cluster_of(host), state.get("server")
+    seen = (state.get("patroni") or {}).get("cluster")
+    if cluster is None or not seen:
+        return ["Patroni does not answer"]
+    own = seen["members"].get(host)
+    if own is None:
+        return [f"Patroni does not know it as a member of {cluster.name}"]
     found = []
+    if not seen["leader"]:
+        found.append(f"the cluster {cluster.name} has no leader")
+    if not server:
+        return [*found, f"PostgreSQL does not accept connections ({own['state']})"]
     if server["hba_errors"]:
         found.append(f"pg_hba.conf is wrong, {', '.join(server['hba_errors'])}")
-    leader = leader_of(cluster)
-    if host != leader.name:
-        if not server["in_recovery"]:
-            found.append("it is not in recovery")
+    if seen["leader"] and host != seen["leader"]:
+        leads = seen["members"].get(seen["leader"], {})
         if server["receiver"] != "streaming":
-            found.append(f"it does not stream from {leader.name} ({leader.host}:{PORT})")
-            if _is_lost(platform, host, leader.name):
-                found.append(_of_lost_slot(host, leader.name))
-        return found
-    # Slots of the standbys that take part in this run and have not failed.
-    taking_part = platform.value(host, "ansible_play_hosts", [])
-    awaited = [names.slot(standby.name) for standby in standbys_of(cluster) if standby.name in taking_part]
-    # No standby can stream from a lost one: the standby says so, and this server is as well as it was.
-    idle = [slot for slot in awaited if slot not in (*server["active_slots"], *server["lost_slots"])]
-    if idle:
-        found.append(f"no standby streams from the slots {', '.join(idle)}")
+            found.append(f"it does not stream from {seen['leader']} ({own['state']})")
+        elif own["timeline"] != leads.get("timeline"):
+            found.append(f"it is on timeline {own['timeline']} and {seen['leader']} on {leads.get('timeline')}")
     return found
 
 
@@ -109,38 +110,40 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
     if cluster is None:
         return {}
     state = state or {}
-    leader, version = leader_of(cluster), state.get("version") or look(platform, host)["version"]
-    standby = host != leader.name
-    settings = _settings(platform, host, cluster)
+    version = state.get("version") or look(platform, host)["version"]
+    seen = state.get("patroni") or {}
+    leads = (seen.get("cluster") or {}).get("leader") == host
+    patronis = tuple(seen.get("version") or patroni.SYNCHRONOUS_FROM)
     # Of their own, a run gives an operator's settings back; ours it takes back.
     ours = archiving.leftovers(platform, (state.get("server") or {}).get("archive_command"))
-    settings = {**ours, **settings}
-    slots = [names.slot(server.name) for server in standbys_of(cluster)] if not standby else []
+    settings = {**ours, **_settings(platform, host, cluster)}
     users = platform.value(host, "postgres_users", [])
     guards = [platform.value(host, name) for name in ("postgres_slot_max_retained", "postgres_slot_min_free_disk")]
     return {
         "version": version,
         "cluster": cluster.name,
-        "leader": leader.name,
-        "is_standby": standby,
+        "leads": leads,
+        "leader": (seen.get("cluster") or {}).get("leader") or "",
+        "restart_pending": any(one.get("pending_restart") for one in _members(seen)),
         "data": f"{HOME}/{version}/main",
-        "slot": names.slot(host),
-        "conninfo": _conninfo(leader.host, host) if standby else "",
-        "leader_address": leader.host,
         "workload": cluster.workload or platform.value(host, "postgres_workload", "web"),
         "settings": settings,
-        "databases": _databases(platform, host, cluster) if not standby else [],
-        "roles": postgres_roles.roles(platform, cluster, state.get("server") or {}) if not standby else [],
-        "memberships": [] if standby else postgres_roles.memberships(platform, cluster, users),
-        "databases_due": _databases_due(platform, host, cluster, state) if not standby else [],
-        "slots": [{"name": slot, "slot_type": "physical", "reserve_wal": True} for slot in slots],
+        "memory": _memory(platform, host, cluster, state),
+        "member": patroni.member(
+            platform, host, cluster, version, settings, patronis, _is_debians(host, cluster, state)
+        ),
+        "dynamic": patroni.dynamic(platform, host, cluster, patronis),
+        "adopts": adopts(host, cluster, state),
+        "followed": cluster.leader,
+        "copies": _is_copying(host, seen),
+        "token": patroni.token(cluster),
+        "databases": _databases(platform, host, cluster),
+        "roles": postgres_roles.roles(platform, cluster, state.get("server") or {}),
+        "memberships": postgres_roles.memberships(platform, cluster, users),
+        # Patroni lets the replicas' role do so in a cluster that it makes, not in one that it takes over.
+        "rewinds_due": not (state.get("server") or {}).get("rewinds"),
+        "databases_due": _databases_due(platform, host, cluster, state),
         "guards_slots": any(guards),
-        "clone": _clone(platform, host, cluster, state),
-        "limits_fall": _moves(state, settings, min),
-        "turn": _turn(standby, _moves(state, settings, min)),
-        "as_before": _as_before(platform, host, cluster, state),
-        "hba": postgres_hba.lines(platform, host, cluster),
-        "hba_remark": postgres_hba.REMARK,
         "service": _service(platform, host, cluster),
     }
 
@@ -186,44 +189,38 @@ def _of_peers(host: str, users: t.Sequence[t.Any], peers: t.Sequence[t.Any]) -> 
 
 
 def _of_slot(host: str, cluster: Cluster) -> t.Iterator[Problem]:
-    if host == leader_of(cluster).name:
-        return
+    """Each member has a slot on the leader, whoever that is, which Patroni names after it."""
     slot = names.slot(host)
     too_long = names.fault_of_length(slot)
     if too_long:
         yield Problem("invalid_name", host, f"its replication slot {slot} {too_long}")
-    others = [server.name for server in standbys_of(cluster)]
+    others = [server.name for server in cluster.members]
     for other in others[: others.index(host)]:
         if names.slot(other) == slot:
-            yield Problem("slot_taken", host, f"the standby {other} has the same replication slot {slot}; rename one")
+            yield Problem("slot_taken", host, f"the member {other} has the same replication slot {slot}; rename one")
 
 
-def _of_limits(platform: Platform, host: str, cluster: Cluster) -> t.Iterator[Problem]:
-    leader = leader_of(cluster).name
-    if host == leader:
+def _of_peers_settings(platform: Platform, host: str, cluster: Cluster) -> t.Iterator[Problem]:
+    """Any member may lead, so that they have one version and one set of settings."""
+    first = cluster.members[0].name
+    if host == first:
         return
-    own, its = declared_limits(platform, host, cluster), declared_limits(platform, leader, cluster)
-    lower = [name for name in LIMITS if own[name] < its[name]]
-    if lower:
-        text = (
-            f"a standby must not have {', '.join(lower)} lower than its primary {leader}; "
-            "compare the postgres_settings of both"
-        )
-        yield Problem("limits_below_primary", host, text)
+    for variable in ("postgres_version", "postgres_settings", "postgres_base_settings", "postgres_profile"):
+        own, its = (platform.value(one, variable) for one in (host, first))
+        if own != its:
+            text = f"{variable} differs from that of {first}; the members of {cluster.name} have it in common"
+            yield Problem("different_values", host, f"{text}, in group_vars or in postgres_clusters")
 
 
 def _settings(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.Any]:
-    """Return the settings that the server is to have beside its profile's, the strongest last."""
+    """Return the cluster's settings beside its profile's, the strongest last."""
     profiled = platform.value(host, "postgres_profile", "computed") != "none"
     settings: dict[str, t.Any] = {name: UNSET[name] for name in _NOT_OF_THE_PROFILE} if profiled else {}
     settings.update(_mapping(platform, host, "postgres_base_settings"))
     settings.update(archiving.settings(platform, cluster))
-    leader = leader_of(cluster)
-    if host != leader.name:
-        settings.update(primary_conninfo=_conninfo(leader.host, host), primary_slot_name=names.slot(host))
     settings.update(cluster.settings)
     settings.update(_mapping(platform, host, "postgres_settings"))
-    return settings
+    return {name: value for name, value in settings.items() if name not in patroni.NOT_SETTINGS}
 
 
 def declared_limits(platform: Platform, host: str, cluster: Cluster) -> dict[str, int]:
@@ -233,8 +230,17 @@ def declared_limits(platform: Platform, host: str, cluster: Cluster) -> dict[str
     return {name: UNSET[name] if value is None else value for name, value in given.items()}
 
 
-def _conninfo(leader: str, host: str) -> str:
-    return f"host='{leader}' port={PORT} user={REPLICATOR} passfile='{PASSFILE}' application_name={names.slot(host)}"
+def _memory(platform: Platform, host: str, cluster: Cluster, state: State) -> str:
+    """Return what the operator says that a server may use, else what the smallest member has, as any may lead.
+
+    Empty where that is not known.
+    """
+    given = str(platform.value(host, "postgres_memory", ""))
+    if given:
+        return given
+    sizes = [_state_of(platform, one.name).get("memory") for one in cluster.members if one.name != host]
+    least = min((int(size) for size in [*sizes, state.get("memory")] if size), default=0)
+    return f"{least // 1024**2}MB" if least else ""
 
 
 def _databases(platform: Platform, host: str, cluster: Cluster) -> list[dict[str, str]]:
@@ -254,10 +260,8 @@ def _service(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.Any
         "id": "postgres",
         "address": platform.address(host),
         "port": PORT,
-        "tags": [
-            "primary" if host == leader_of(cluster).name else "standby",
-            *(f"shard-{shard_id}" for shard_id in cluster.shards),
-        ],
+        # Who leads is Patroni's to say, and changes without a run.
+        "tags": [cluster.name, *(f"shard-{shard_id}" for shard_id in cluster.shards)],
         "checks": [
             {
                 "id": "postgres-accepts",
@@ -280,50 +284,31 @@ def _service(platform: Platform, host: str, cluster: Cluster) -> dict[str, t.Any
 # What the host shows
 
 
-def _interrupted(state: State) -> bool:
-    """Whether the data directory holds a base backup that did not come to its end."""
-    return bool(state.get("cloning")) and not state.get("ever_started")
+def adopts(host: str, cluster: Cluster, state: State) -> str:
+    """Return what Patroni takes over on a host: ``leader`` or ``replica`` for a server that ran before it, or nothing.
 
-
-def _clone(platform: Platform, host: str, cluster: Cluster, state: State) -> bool:
-    """Whether the data directory of a standby has to be copied from its primary.
-
-    One that is a standby already never is; one that holds a user's data only with postgres_reclone; one that was
-    never started holds none.
+    A replica that was never under Patroni follows whom its own settings name, until Patroni has it follow the leader.
     """
-    if host == leader_of(cluster).name:
-        return False
-    if platform.is_on(host, "postgres_reclone") or _interrupted(state):
-        return True
-    holds = bool(state.get("initialised")) and bool(state.get("used"))
-    return not (state.get("standby_signal") or holds)
+    if (state.get("patroni") or {}).get("configured") or not (state.get("initialised") and state.get("used")):
+        return ""
+    return "replica" if state.get("standby_signal") else "leader"
 
 
-def _moves(state: State, settings: t.Mapping[str, t.Any], pick: t.Callable[[int, int], int]) -> bool:
-    """Whether some limit that is in force has to rise (``max``) or to fall (``min``)."""
-    in_force = (state.get("server") or {}).get("limits", {})
-    given = {name: _int(settings.get(name)) for name in in_force}
-    return any(
-        pick(value, value if given[name] is None else t.cast(int, given[name])) != value
-        for name, value in in_force.items()
-    )
+def _is_debians(host: str, cluster: Cluster, state: State) -> bool:
+    """Whether the files of the server's configuration are, and stay, where Debian's package keeps them."""
+    taken = (state.get("patroni") or {}).get("configured") or adopts(host, cluster, state)
+    return bool(state.get("configured") and taken)
 
 
-def _turn(standby: bool, limits_fall: bool) -> str:
-    """Say when a server takes new settings up: standbys first, but for limits that must not be below the primary's."""
-    if not standby:
-        return "primary"
-    return "after_primary" if limits_fall else "before_primary"
+def _members(seen: State) -> list[State]:
+    """Return the members of the cluster as Patroni sees them."""
+    return list(((seen.get("cluster") or {}).get("members") or {}).values())
 
 
-def _as_before(platform: Platform, host: str, cluster: Cluster, state: State) -> bool:
-    """Whether the server is as it was when its turn began: it answers, streams, and its standbys stream from it."""
-    before, now = _server_of(platform, host, "__postgres_before") or {}, state.get("server")
-    if not now:
-        return False
-    own = {names.slot(server.name) for server in standbys_of(cluster)} & set(before.get("active_slots", ()))
-    streams = before.get("receiver") != "streaming" or now["receiver"] == "streaming"
-    return streams and own <= set(now["active_slots"])
+def _is_copying(host: str, seen: State) -> bool:
+    """Whether the member copies its leader, which may take hours."""
+    own = ((seen.get("cluster") or {}).get("members") or {}).get(host) or {}
+    return own.get("state") == "creating replica"
 
 
 def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t.Iterator[tuple[str, str]]:
@@ -332,7 +317,6 @@ def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t
         yield "unknown_release", f"no PostgreSQL is known for {state.get('release')}; set postgres_version"
         return
     server = state.get("server")
-    data = f"{HOME}/{version}/main"
     if server and server["version"] != version:
         text = f"port {PORT} is served by PostgreSQL {server['version']}, and postgres_version is {version}"
         yield "other_version", f"{text}; this role makes no upgrade"
@@ -340,79 +324,47 @@ def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t
         others = ", ".join(state["others"])
         text = f"the cluster {others} is configured for port {PORT}, which this role needs for {version}/main"
         yield "port_taken", text
-    if host == leader_of(cluster).name:
-        yield from _of_leader(host, cluster, state, data)
-    else:
-        yield from _of_standby(platform, host, cluster, state, data)
-    settings = _settings(platform, host, cluster)
-    if not _clone(platform, host, cluster, state) and _moves(state, settings, max) and _moves(state, settings, min):
-        text = (
-            f"some of {', '.join(LIMITS)} are to rise and others to fall; a standby needs the one before its primary "
-            "and the other after it, so change them in two runs"
-        )
-        yield "limits_both_ways", text
+    seen = state.get("patroni") or {}
+    if seen.get("cluster") and not seen.get("configured"):
+        text = f"Patroni runs PostgreSQL here as a member of {seen['scope'] or 'a cluster'}, and not by this role"
+        yield "managed_elsewhere", f"{text}; let it go first, or take the host out of the group postgres"
+        return
+    if seen.get("scope") not in (None, "", cluster.name):
+        text = f"Patroni runs it as a member of {seen['scope']}, and postgres_cluster is {cluster.name}"
+        yield "other_cluster", f"{text}; remove the host from the one first"
+    yield from _of_data(platform, host, cluster, state, f"{HOME}/{version}/main")
 
 
-def _of_leader(host: str, cluster: Cluster, state: State, data: str) -> t.Iterator[tuple[str, str]]:
-    if state["standby_signal"] or (state.get("server") or {}).get("in_recovery"):
-        text = (
-            f"it is the first member of the cluster {cluster.name}, and so its primary, and is a standby; this role "
-            "promotes nothing: promote it yourself, or put the primary first in the inventory"
-        )
-        yield "is_standby", text
-    if _interrupted(state):
-        text = f"it is the primary of the cluster {cluster.name} and holds a base backup that was interrupted"
-        yield "interrupted_copy", f"{text}; empty {data} first"
-    elif state["configured"] and not state["initialised"]:
-        yield "no_data", f"PostgreSQL is configured, but {data} is empty; is a disk not mounted?"
-
-
-def _of_standby(
-    platform: Platform, host: str, cluster: Cluster, state: State, data: str
-) -> t.Iterator[tuple[str, str]]:
-    again = _AGAIN
+def _of_data(platform: Platform, host: str, cluster: Cluster, state: State, data: str) -> t.Iterator[tuple[str, str]]:
+    seen = state.get("patroni") or {}
+    had_data = seen.get("joined") or (state["configured"] and not seen.get("configured"))
+    if had_data and not state["initialised"] and not seen.get("cluster") and not _reclones(platform, host):
+        # Else a copy of everything would go to the disk below the mount point.
+        text = f"PostgreSQL is configured, but {data} is empty; is a disk not mounted? To copy it anyway, {_AGAIN}"
+        yield "no_data", f"{text}{host}"
+    if adopts(host, cluster, state) != "leader":
+        return
     leader = leader_of(cluster).name
-    reclone = platform.is_on(host, "postgres_reclone")
-    if state["configured"] and not state["initialised"] and not state["cloning"] and not reclone:
-        # Else a base backup of everything would go to the disk below the mount point.
-        yield (
-            "no_data",
-            f"PostgreSQL is configured, but {data} is empty; is a disk not mounted? To copy it anyway, {again}",
-        )
-    clone = _clone(platform, host, cluster, state)
-    if state["initialised"] and state["used"] and not clone and not state["standby_signal"]:
-        text = (
-            f"it is a standby of {leader}, but {data} is a primary's and holds data; to throw that data away, {again}"
-        )
-        yield "is_primary", text
-    own, its = state.get("server"), _server_of(platform, leader)
-    if own and its and not clone and own["system"] != its["system"]:
-        text = f"it is a standby of another database than the one on {leader} (their system identifiers differ)"
-        yield "other_database", f"{text}; to copy that one, {again}"
-    elif own and not clone and own["receiver"] != "streaming" and _is_lost(platform, host, leader):
-        text = _of_lost_slot(host, leader)
-        yield "slot_lost", text
+    rivals = [one.name for one in cluster.members if one.name != host and _leads_alone(platform, one.name, cluster)]
+    if (rivals and host != cluster.members[0].name) or (cluster.leader and leader != host):
+        text = f"{data} is a primary's and holds data, and {rivals[0] if rivals else leader} is one too"
+        yield "two_primaries", f"{text}; which of them is to stay is yours to say: move the other's {data} away"
 
 
-def _is_lost(platform: Platform, host: str, leader: str) -> bool:
-    """Whether the leader has removed what a standby still needs, as far as this run has asked it."""
-    server = _server_of(platform, leader)
-    return server is not None and names.slot(host) in server["lost_slots"]
+def _reclones(platform: Platform, host: str) -> bool:
+    """Whether the operator gave the word for the data of this host, which is its name."""
+    return str(platform.value(host, "postgres_reclone", "")) == host
 
 
-def _of_lost_slot(host: str, leader: str) -> str:
-    slot = names.slot(host)
-    return (
-        f"its replication slot {slot} on {leader} is lost, as what it still needs was removed there; "
-        f"to copy {host} again, {_AGAIN}"
-    )
+def _leads_alone(platform: Platform, host: str, cluster: Cluster) -> bool:
+    return adopts(host, cluster, _state_of(platform, host)) == "leader"
 
 
-def _server_of(platform: Platform, host: str, register: str = "__postgres") -> State | None:
-    """Return what this run has read of a member's server, once its own check is done."""
-    read = platform.value(host, register, {})
+def _state_of(platform: Platform, host: str) -> State:
+    """Return what this run has read of a member, once its own check is done."""
+    read = platform.value(host, "__postgres", {})
     state = read.get("state") if isinstance(read, t.Mapping) else None
-    return state.get("server") if isinstance(state, t.Mapping) else None
+    return state if isinstance(state, t.Mapping) else {}
 
 
 def _mapping(platform: Platform, host: str, variable: str) -> dict[str, t.Any]:

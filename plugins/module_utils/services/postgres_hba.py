@@ -6,12 +6,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.scaleout.platform.plugins.module_utils.platform import (
-    Cluster,
-    Platform,
-    leader_of,
-    standbys_of,
-)
+from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform
 
 #: The role of the standbys; ours.
 REPLICATOR = "replicator"
@@ -27,13 +22,18 @@ def lines(platform: Platform, host: str, cluster: Cluster) -> list[str]:
         *(_local(f'"{user}"', "peer") for user in peers),
         _local("all", "scram-sha-256"),
     ]
+    # Patroni asks its own server where it is.
+    found += [f"local   replication  {REPLICATOR:<52} scram-sha-256"]
     found += [_remote("all", "all", address) for address in ("127.0.0.1/32", "::1/128")]
-    if host == leader_of(cluster).name:
-        found += [_remote("replication", REPLICATOR, _network(server.host)) for server in standbys_of(cluster)]
+    # Any member may lead, and one that comes back rewinds itself by what the leader's files say.
+    for database in ("replication", "postgres"):
+        found += [_remote(database, REPLICATOR, _network(server.host)) for server in cluster.members]
     networks = platform.value(host, "postgres_allowed_networks", [])
     if not networks:
         networks = [platform.address(name) for name in sorted(platform.hosts)]
-    return [*found, *(_remote("all", "all", _network(str(network))) for network in networks)]
+    # Members' poolers come to the leader for whoever came to them.
+    networks = [*(server.host for server in cluster.members), *map(str, networks)]
+    return [*found, *(_remote("all", "all", _network(network)) for network in dict.fromkeys(networks))]
 
 
 def _local(user: str, method: str) -> str:

@@ -12,8 +12,9 @@ shards share a database and no two clusters a server. The document is what Consu
      "ranges": [[0, 4095, "0"]]}
 
 A member with a connection pooler before it has its port as well, ``"pooler_port": 6432``. Which member takes writes is
-not in the map: :func:`leader` answers. Buckets that are on their way to another shard will stand in ``"moving"``, a
-list of ``[first, last, from, to, state]``; a reader that does not know the states must refuse a map that has any.
+not in the map, which does not change when that does. Buckets that are on their way to another shard will stand in
+``"moving"``, a list of ``[first, last, from, to, state]``; a reader that does not know the states must refuse a map
+that has any.
 
 Format 1, in which each shard named a ``primary`` and its ``replicas``, is still read, and never written.
 """
@@ -108,11 +109,6 @@ class Cluster:
         return f"{self.name} ({', '.join(map(str, self.members))})"
 
 
-def leader(cluster: Cluster) -> Endpoint:
-    """Return the member that takes writes: the first one, until failover makes it a question to the cluster."""
-    return cluster.members[0]
-
-
 @dataclasses.dataclass(frozen=True)
 class Shard:
     """A database that holds the rows of its buckets, and the cluster that has it.
@@ -134,11 +130,6 @@ class Shard:
                 f"{self.database!r} is not the name of a database for shard {self.id}: "
                 f"PostgreSQL keeps {_LONGEST_NAME} bytes of a name."
             )
-
-    @property
-    def leader(self) -> Endpoint:
-        """The server that takes the shard's writes."""
-        return leader(self.cluster)
 
     @property
     def location(self) -> tuple[str, str]:

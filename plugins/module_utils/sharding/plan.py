@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding import ranges
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.estimate import Size
-from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import InvalidMap, Shard, ShardMap
+from ansible_collections.scaleout.platform.plugins.module_utils.sharding.map import Cluster, InvalidMap, Shard, ShardMap
 from ansible_collections.scaleout.platform.plugins.module_utils.sharding.ranges import BucketRange
 
 #: So many moves are spelled out in a message; the rest is counted.
@@ -203,8 +203,8 @@ def _refuse_moves(published: ShardMap, candidate: ShardMap) -> None:
 def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Relocation]:
     """Name the shards that keep their buckets and would be read from a database that does not hold their rows.
 
-    A new address, another leader, a renamed cluster and a renamed database have the rows. A leader that was no member
-    of the shard's cluster, and a database that was another shard's, do not.
+    A new address, another member, a renamed cluster and a renamed database have the rows. A cluster of which no member
+    was one of the shard's cluster, and a database that was another shard's, do not.
     """
     found = []
     former = {shard.id: shard for shard in published.shards}
@@ -215,12 +215,10 @@ def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Reloca
         owned = [current for current in candidate.ranges if current.shard == shard.id]
         if before is None or not owned or not kept:
             continue
-        members = before.cluster.members
-        known = [server.name for server in members] + [server.address for server in members]
         taken_over = [other.id for other in published.shards if other.id != shard.id and _same_rows(other, shard)]
         spans = ", ".join(ranges.span(current.first, current.last) for current in owned)
-        if shard.leader.name not in known and shard.leader.address not in known:
-            text = f"{spans} of shard {shard.id} from {before.leader} to {shard.leader}"
+        if not _share_a_member(before.cluster, shard.cluster):
+            text = f"{spans} of shard {shard.id} from {before.cluster} to {shard.cluster}"
         elif taken_over:
             text = f"{spans} of shard {shard.id} to the database of shard {taken_over[0]}"
         else:
@@ -229,11 +227,17 @@ def _moves_of_databases(published: ShardMap, candidate: ShardMap) -> list[Reloca
         facts = {
             "shard": shard.id,
             "buckets": buckets,
-            "source_database": f"{before.database} on {before.leader}",
-            "target_database": f"{shard.database} on {shard.leader}",
+            "source_database": f"{before.database} on {before.cluster}",
+            "target_database": f"{shard.database} on {shard.cluster}",
         }
         found.append(Relocation(text, shard.id, buckets, buckets, facts))
     return found
+
+
+def _share_a_member(one: Cluster, other: Cluster) -> bool:
+    """Whether a server is in both, by its name or its address."""
+    known = {place for server in one.members for place in (server.name, server.address)}
+    return any(server.name in known or server.address in known for server in other.members)
 
 
 def _same_rows(one: Shard, other: Shard) -> bool:

@@ -62,7 +62,7 @@ APP_KEYS = (
 HEALTH_KEYS = ("path", "host", "timeout", "check_timeout")
 #: What ``maintain.yml`` keeps in a database: operations/upkeep.py judges it.
 UPKEEP_KEYS = ("partition_sets", "summaries", "materialized_views")
-DATABASE_KEYS = ("name", "owner", "cluster", "user", "previous_user", "password", *UPKEEP_KEYS)
+DATABASE_KEYS = ("name", "owner", "cluster", "user", "previous_user", "password", *UPKEEP_KEYS, "hosts")
 SITE_KEYS = ("server_name", "listen")
 #: What ``nginx_sites`` takes beside names and ports.
 SITE_OPTIONS = (
@@ -239,7 +239,10 @@ class _Applications(Reader):
             self.problem("missing_secret", "", f"{where}: database: password is missing; its user logs in with it")
         roles = {"owner": owner, **{key: part[key] for key in ("user", "previous_user") if part.get(key) is not None}}
         user, previous = (str(roles.get(key, "")) for key in ("user", "previous_user"))
-        made = Database(str(database), str(owner), str(cluster), user, previous)
+        hosts = part.get("hosts", "all")
+        if hosts not in ("all", "one"):
+            self.problem("invalid_input", "", f"{where}: database: hosts is {hosts!r}; choose one of all, one")
+        made = Database(str(database), str(owner), str(cluster), user, previous, hosts == "one")
         self._check_roles(f"{where}: database", roles, made.login)
         return made if len(self.problems) == before else None
 

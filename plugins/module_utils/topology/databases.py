@@ -17,6 +17,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     leader_of,
 )
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.inventory import (
+    CONSUL_SERVER,
     POSTGRES,
     Reader,
     number,
@@ -24,9 +25,12 @@ from ansible_collections.scaleout.platform.plugins.module_utils.topology.invento
 )
 
 #: What a cluster may say in ``postgres_clusters``.
-KEYS = ("shards", "empty_shards", "databases", "workload", "settings")
+KEYS = ("shards", "empty_shards", "databases", "workload", "settings", "durability")
 #: Databases that every server has.
 SERVERS_OWN = ("postgres", "template0", "template1")
+DURABILITIES = ("available", "durable")
+#: The fact in which a host keeps who leads which cluster, as this run has found it.
+LEADERS_FACT = "postgres_leaders"
 WORKLOADS = ("web", "oltp", "dw", "desktop", "mixed")
 
 
@@ -192,7 +196,26 @@ class _Databases(Reader):
             self._workload(where, entry.get("workload")),
             self._settings(where, entry.get("settings")),
             empty_shards=empty,
+            leader=self._leader(name, members),
+            durability=self._durability(where, entry.get("durability")),
         )
+
+    def _leader(self, name: str, members: t.Sequence[Server]) -> str:
+        """Return the leader that the run has found; what a member says counts more than what Consul said before."""
+        others = [host for host in self.platform.members(CONSUL_SERVER) if host not in {one.name for one in members}]
+        for host in (*(one.name for one in members), *others):
+            facts = self.platform.value(host, "ansible_facts", {})
+            leaders = facts.get(LEADERS_FACT) if isinstance(facts, t.Mapping) else None
+            if isinstance(leaders, t.Mapping) and leaders.get(name):
+                return str(leaders[name])
+        return ""
+
+    def _durability(self, where: str, value: t.Any) -> str:
+        if value is None or value in DURABILITIES:
+            return str(value or DURABILITIES[0])
+        text = f"{where}: durability is {value!r}; choose one of {', '.join(DURABILITIES)}"
+        self.problem("unknown_durability", "", text)
+        return DURABILITIES[0]
 
     def _shards(self, where: str, key: str, value: t.Any) -> tuple[int, ...]:
         if value is None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The whole of it: two primaries with a standby each, the second pair behind PgBouncer, four shards, Consul with their
-map, and two API servers. Maintenance has been to half of the shards (see ``months.py``)."""
+"""The whole of it: two clusters of a leader and a replica, the second one behind PgBouncer, four shards, Consul with
+their map, and two API servers. Maintenance has been to half of the shards (see ``months.py``)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Lab:
         self.directory = directory
         self.postgres = {name: Postgres(name, directory) for name in ("pg1", "pg1r", "pg2", "pg2r")}
         self.pg1, self.pg1r, self.pg2, self.pg2r = self.postgres.values()
-        self.poolers = {server.name: PgBouncer(server) for server in (self.pg2, self.pg2r)}
+        pooled = ["shard_2", "shard_3"]
+        self.poolers = {server.name: PgBouncer(server, self.pg2, pooled) for server in (self.pg2, self.pg2r)}
         self.consul = Consul(directory)
         self.a = ApiServer(self.consul.address, directory / "api-a.log")
         self.b = ApiServer(self.consul.address, directory / "api-b.log")

@@ -86,6 +86,16 @@ class Postgres:
         self._configure()
         self.start()
 
+    def promote(self) -> None:
+        """Have a standby take writes, on a timeline of its own."""
+        assert self.execute("SELECT pg_promote()") == [(True,)]
+
+    def remove(self) -> None:
+        """Stop it, if it runs, and forget all that it holds."""
+        if (self.data / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self.data)
+
     def _configure(self) -> None:
         (self.data / "postgresql.conf").write_text(f"{_SETTINGS}\nport = {self.port}\n")
         (self.data / "pg_hba.conf").write_text(_ACCESS)

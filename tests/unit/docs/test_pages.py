@@ -170,7 +170,7 @@ def test_k3_an_application_of_ones_own_goes_through_preflight(own):
     status, said = own.types(command, SCALEOUT_WHEN_UNREACHABLE="static")
     assert status == 0, said
     assert "WARNING" not in said
-    assert "vm2 192.0.2.12 nginx, shop, Consul server" in said
+    assert "vm2 192.0.2.12 nginx, shop, replica in main (shop), PgBouncer, Consul server" in said
     assert "shop http://shop.example.com/" in said
 
 

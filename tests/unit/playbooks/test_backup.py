@@ -17,6 +17,8 @@ def inventory(*backup):
         "consul_agent_token": "00000000-0000-4000-8000-000000000002",
         "consul_reader_token": "00000000-0000-4000-8000-000000000003",
         "postgres_replicator_password": "secret",
+        "postgres_patroni_password": "secret",
+        "pgbouncer_password": "secret",
         "postgres_clusters": {"main": {"databases": ["shop"]}},
         "pgbackrest_cipher_pass": "correct horse battery",
         "pgbackrest_ca_certificate": "certificate",

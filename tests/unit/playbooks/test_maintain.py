@@ -54,6 +54,8 @@ def inventory(server, **database):
         "consul_agent_token": "00000000-0000-4000-8000-000000000002",
         "consul_reader_token": "00000000-0000-4000-8000-000000000003",
         "postgres_replicator_password": "secret",
+        "postgres_patroni_password": "secret",
+        "pgbouncer_password": "secret",
         "postgres_clusters": {"pg1": {}, "pg2": {"databases": ["other"]}},
         "applications": {
             "shop": {

@@ -17,6 +17,8 @@ all:
     consul_agent_token: 00000000-0000-4000-8000-000000000002
     consul_reader_token: 00000000-0000-4000-8000-000000000003
     postgres_replicator_password: hidden
+    postgres_patroni_password: hidden
+    pgbouncer_password: hidden
     postgres_clusters: {main: {databases: [shop]}}
     MORE
   children:

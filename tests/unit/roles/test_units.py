@@ -17,8 +17,8 @@ UNITS = {
     "firewall": ["scaleout-firewall.service.j2"],
     "nginx": ["nginx-upstream@.service.j2", "unit.conf.j2"],
     "pgbackrest": ["pgbackrest.service.j2"],
-    "pgbouncer": ["unit.conf.j2"],
-    "postgres": ["unit.conf.j2"],
+    "pgbouncer": ["pgbouncer-leader.service.j2", "unit.conf.j2"],
+    "postgres": ["patroni.service.j2"],
     "rabbitmq": ["unit.conf.j2"],
     "redis": ["unit.conf.j2"],
 }
@@ -39,6 +39,14 @@ def test_p7_h2_a_service_is_started_again_without_end(role: str, name: str) -> N
     assert service["Restart"] in ("always", "on-failure")
     assert service["RestartSec"]
     assert settings(text, "Unit")["StartLimitIntervalSec"] == "0"
+
+
+@pytest.mark.parametrize(("role", "name"), [one for one in TEMPLATES if one[1].endswith(".service.j2")])
+def test_p7_h2_a_unit_of_ours_starts_with_the_host(role: str, name: str) -> None:
+    text = (ROLES / role / "templates" / name).read_text()
+    # A drop-in says nothing of it: the package's unit does.
+    if "\nExecStart=" in text:
+        assert settings(text, "Install")["WantedBy"]
 
 
 def test_p7_h2_the_list_of_units_is_whole() -> None:

@@ -63,7 +63,7 @@ _PAUSE = 1.0
 
 
 def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]) -> State:
-    """All that the decision wants to know, in three queries.
+    """All that the decision wants to know, in few queries.
 
     :param owner: who the summary's objects belong to; "" for the session's user.
     """
@@ -77,7 +77,10 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         "defining": wanted.defining,
         "counts": defining_comment(wanted),
     }
-    server = session.rows(queries.SERVER, given)[0]
+    # A view whose comment another task has just dropped with it would pass for someone else's.
+    with session.snapshot():
+        server = session.rows(queries.SERVER, given)[0]
+        kept, odd = marked(session, wanted.schema, wanted.name)
     named = {
         "schemas": [source.schema for source in wanted.read],
         "tables": [source.table for source in wanted.read],
@@ -92,7 +95,6 @@ def read(session: Session, wanted: Summary, owner: str, readers: t.Sequence[str]
         views = [wanted.name] if server["defining_taken"] else [wanted.name, wanted.defining]
         own = {"schema": wanted.schema, "views": views, "stems": server["stems"]}
         dependents = session.rows(queries.DEPENDENTS, own)
-    kept, odd = marked(session, wanted.schema, wanted.name)
     return State(
         tables={(row["schema"], row["name"]): _table(row) for row in rows},
         view=server["view"],

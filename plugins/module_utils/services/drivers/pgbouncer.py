@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import pwd
+import re
 import socket
 import typing as t
 
@@ -21,10 +22,13 @@ SOCKETS = "/run/pgbouncer"
 #: What is between two fields: no name and no setting holds it.
 SEPARATOR = "\x1f"
 
+_INCLUDE = "%include "
+_INCLUDED = re.compile(r"^%include .*$", re.MULTILINE)
+
 SERVER = """SELECT json_build_object('in_recovery', pg_is_in_recovery(),
 'connections', current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
 'role', coalesce((SELECT NOT (rolsuper OR rolreplication OR rolcreaterole OR rolcreatedb OR rolbypassrls)
-  AND rolcanlogin AND rolpassword IS NULL FROM pg_authid WHERE rolname = 'pgbouncer'), false),
+  AND rolcanlogin FROM pg_authid WHERE rolname = 'pgbouncer'), false),
 'databases', (SELECT json_agg(datname) FROM pg_database))"""
 
 FUNCTION = """SELECT json_build_object('body', prosrc, 'config', proconfig, 'definer', prosecdef,
@@ -113,7 +117,9 @@ class Ini(t.NamedTuple):
 
 
 def ini_of(text: str) -> Ini:
-    """Read a ``pgbouncer.ini``."""
+    """Read a ``pgbouncer.ini``, with what it includes."""
+    included = (files.text(line[len(_INCLUDE) :].strip()) for line in text.splitlines() if line.startswith(_INCLUDE))
+    text = _INCLUDED.sub(lambda _line: next(included), text)
     found: dict[str, dict[str, str]] = {"pgbouncer": {}, "databases": {}}
     section = ""
     for line in map(str.strip, text.splitlines()):

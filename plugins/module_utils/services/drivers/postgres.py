@@ -13,19 +13,26 @@ import os
 import re
 import typing as t
 
+from ansible_collections.scaleout.platform.plugins.module_utils import host
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers import files
 from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres import HOME, LIMITS, VERSIONS
-from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK
+from ansible_collections.scaleout.platform.plugins.module_utils.services.postgres_hba import REMARK, REPLICATOR
 
 CONFIGURATIONS = "/etc/postgresql"
 OS_RELEASE = "/etc/os-release"
+#: What Patroni is told, and the mark of a member that has had its data.
+PATRONI = "/etc/patroni/scaleout"
+MEMBER, JOINED = f"{PATRONI}/10-member.yml", f"{PATRONI}/joined"
 #: Objects that initdb makes have lower numbers: a higher one belongs to a user. A rewritten catalog has a high number
 #: too, so that the answer errs to the side that keeps the data.
 FIRST_OF_USERS = 16384
 
 _PORT = re.compile(r"^[ \t]*port[ \t]*=[ \t]*([0-9]+)", re.MULTILINE)
 _OF_CLIENT = re.compile(r"\] [^ ]+@")
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _NUMBER = re.compile(r"[0-9]+")
 
 QUERY = f"""SELECT json_build_object(
@@ -40,6 +47,8 @@ QUERY = f"""SELECT json_build_object(
   'logins', (SELECT json_object_agg(rolname, coalesce(
                  (SELECT substr(entry, 6) FROM unnest(rolconfig) AS entry WHERE entry LIKE 'role=%'), ''))
              FROM pg_roles WHERE rolcanlogin),
+  'rewinds', (SELECT has_function_privilege(oid, 'pg_read_binary_file(text)', 'execute') FROM pg_roles
+              WHERE rolname = '{REPLICATOR}'),
   'databases', (SELECT json_object_agg(datname, pg_get_userbyid(datdba)) FROM pg_database),
   'limits', json_build_object({", ".join(f"'{name}', current_setting('{name}')::int" for name in LIMITS)}),
   'restart_pending', EXISTS (SELECT FROM pg_settings WHERE pending_restart),
@@ -49,10 +58,11 @@ QUERY = f"""SELECT json_build_object(
                  FROM pg_hba_file_rules WHERE error IS NOT NULL))"""
 
 
-def read(version: int, port: int) -> dict[str, t.Any]:
+def read(version: int, port: int, patroni_host: str = "") -> dict[str, t.Any]:
     """Return what there is.
 
     :param version: PostgreSQL's major version; 0 for that of the host's release.
+    :param patroni_host: where this host's Patroni answers.
     """
     release = release_of(files.text(OS_RELEASE))
     version = version or VERSIONS.get(release["id"], 0)
@@ -68,12 +78,48 @@ def read(version: int, port: int) -> dict[str, t.Any]:
         "standby_signal": os.path.exists(f"{data}/standby.signal"),
         "ever_started": os.path.exists(f"{data}/postmaster.opts"),
         "used": used(data),
-        "cloning": os.path.exists(f"{data}.cloning"),
-        "settings_saved": os.path.exists(f"{data}.settings"),
+        "memory": memory(),
+        "patroni": patroni(patroni_host),
         "others": others(CONFIGURATIONS, port, f"{version}/main"),
         "server": server,
         "last_words": "" if server else last_words(files.text(log)),
     }
+
+
+def patroni(address: str) -> dict[str, t.Any]:
+    """Return what there is of Patroni on this host, and the cluster as it sees it.
+
+    Its ``version`` is that of the package, None where there is none. One that answers without being ``configured`` is
+    not ours.
+    """
+    done = run(["dpkg-query", "--show", "--showformat=${Version}", "patroni"])
+    number = _VERSION.match(done.output) if done.status == 0 else None
+    found: dict[str, t.Any] = {
+        "version": [int(part) for part in number.groups()] if number else None,
+        "configured": os.path.exists(MEMBER),
+        "joined": os.path.exists(JOINED),
+        "scope": "",
+        "cluster": None,
+    }
+    if not address or not found["version"]:
+        return found
+    try:
+        cluster = Patroni(address, timeout=5).cluster()
+    except ScaleoutError:
+        return found
+    leader = cluster.leader
+    members = {one.name: dict(one._asdict()) for one in cluster.members}
+    return {
+        **found,
+        "scope": cluster.scope,
+        "cluster": {"leader": leader.name if leader else "", "paused": cluster.paused, "members": members},
+    }
+
+
+def memory() -> int:
+    """Return the bytes of memory that this host may use; 0 where it does not say."""
+    found = host.look(lambda path: files.text(path) or None, os.cpu_count() or 1)
+    return found.memory * 1024 if found else 0
 
 
 def release_of(text: str) -> dict[str, str]:

@@ -69,7 +69,7 @@ class Cluster:
 
     async def adopt(self, shard_map: ShardMap) -> None:
         """Put a map in force. Requests that are on their way finish on the servers that they have chosen."""
-        addresses = {address for shard in shard_map.shards.values() for address in shard.addresses}
+        addresses = {address for shard in shard_map.shards.values() for address in shard.members}
         retired = [server for address, server in self.servers.items() if address not in addresses]
         servers = {address: self.servers.get(address) or self._server(address) for address in addresses}
         kept = {
@@ -87,8 +87,7 @@ class Cluster:
             server.retire()
 
     def _watch(self, shard: Shard, servers: dict[Address, Server]) -> Watch:
-        replicas = [servers[address] for address in shard.replicas]
-        return Watch(shard, servers[shard.primary], replicas, self._settings, self._pulse)
+        return Watch(shard, [servers[address] for address in shard.members], self._settings, self._pulse)
 
     def _server(self, address: Address) -> Server:
         return Server(address, self._settings, self._pulse)

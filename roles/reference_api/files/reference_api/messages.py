@@ -72,6 +72,8 @@ LOOK = """
     SELECT pg_is_in_recovery() AS standby,
            coalesce(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END
                     - '0/0'::pg_lsn, 0)::bigint AS lsn,
+           CASE WHEN pg_is_in_recovery() THEN 0
+                ELSE ('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))::bit(32)::int END AS timeline,
            extract(epoch FROM clock_timestamp())::double precision AS clock,
            coalesce((SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass('tasks')), false) AS partitioned,
            coalesce((SELECT relkind = 'v' AND has_table_privilege(oid, 'SELECT')

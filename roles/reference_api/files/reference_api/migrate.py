@@ -94,13 +94,13 @@ def _index_of(file_name: str, sql: str) -> str:
     return match.group(1)
 
 
-def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migration]) -> list[str]:
+def migrate(members: t.Sequence[Address], settings: Settings, migrations: t.Sequence[Migration]) -> list[str]:
     """Apply what is missing in one database; return the names of what was applied.
 
     :raises MigrationError: the database cannot be reached, or refuses.
     """
     try:
-        with _connect(address, settings) as connection:
+        with _connect(members, settings) as connection:
             # A transaction's lock rather than a session's, so that a transaction pooler may sit between.
             applied: list[str] = []
             for migration in migrations:
@@ -110,7 +110,7 @@ def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migrati
                     connection.execute(_HISTORY)
                     if not _is_applied(connection, migration):
                         if migration.index:
-                            _make_index(address, settings, migration)
+                            _make_index(members, settings, migration)
                         else:
                             connection.execute(migration.sql)
                         connection.execute(
@@ -120,14 +120,17 @@ def migrate(address: Address, settings: Settings, migrations: t.Sequence[Migrati
                         applied.append(migration.name)
             return applied
     except psycopg.Error as error:
-        raise MigrationError(f"Cannot migrate {address} at {address.host}:{address.port}: {one_line(error)}") from error
+        where = ", ".join(f"{member.host}:{member.port}" for member in members)
+        raise MigrationError(f"Cannot migrate {members[0].database} at {where}: {one_line(error)}") from error
 
 
-def _connect(address: Address, settings: Settings) -> psycopg.Connection[t.Any]:
+def _connect(members: t.Sequence[Address], settings: Settings) -> psycopg.Connection[t.Any]:
+    """Connect to the server that takes writes; past a pooler, which would share the connection."""
     return psycopg.connect(
-        host=address.host,
-        port=address.port,
-        dbname=address.database,
+        host=",".join(member.host for member in members),
+        port=",".join(str(member.port) for member in members),
+        target_session_attrs="read-write",
+        dbname=members[0].database,
         user=settings.database_user,
         password=settings.database_password,
         connect_timeout=_CONNECT_TIMEOUT,
@@ -154,8 +157,8 @@ def _take_lock(connection: psycopg.Connection[t.Any]) -> None:
         time.sleep(_LOOK)
 
 
-def _make_index(address: Address, settings: Settings, migration: Migration) -> None:
-    with _connect(address, settings) as connection:
+def _make_index(members: t.Sequence[Address], settings: Settings, migration: Migration) -> None:
+    with _connect(members, settings) as connection:
         connection.execute("SET statement_timeout = 0")
         connection.execute(f"SET lock_timeout = '{_LOCK_TIMEOUT}s'")
         state = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%s) AND indisvalid = %s"
@@ -196,10 +199,11 @@ def main() -> int:
         settings = Settings.from_environment(os.environ)
         migrations = load()
         for shard in read_map(settings).shards.values():
-            applied = migrate(shard.primary, settings, migrations)
-            print(f"shard {shard.id} on {shard.primary.name}: {', '.join(applied) or 'up to date'}")
+            applied = migrate(shard.members, settings, migrations)
+            print(f"shard {shard.id}: {', '.join(applied) or 'up to date'}")
         if settings.analytics_database is not None:
-            applied = migrate(analytics.address_of(settings.analytics_database), settings, load(analytics.MIGRATIONS))
+            members = analytics.addresses_of(settings.analytics_database)
+            applied = migrate(members, settings, load(analytics.MIGRATIONS))
             print(f"analytics: {', '.join(applied) or 'up to date'}")
     except (SettingsError, MigrationError) as error:
         print(error, file=sys.stderr)

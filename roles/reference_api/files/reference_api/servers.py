@@ -66,10 +66,11 @@ class Lost(Exception):
 
 
 def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]:
+    """How to reach this very server, be it the leader or a replica."""
     return {
         "host": address.host,
         "port": address.transaction_port,
-        "dbname": address.database,
+        "dbname": address.own_database,
         "user": settings.database_user,
         "password": settings.database_password,
         "application_name": "reference_api",
@@ -79,6 +80,17 @@ def connection_options(address: Address, settings: Settings) -> dict[str, t.Any]
         "prepare_threshold": None,
         "row_factory": dict_row,
         "cursor_factory": psycopg.AsyncClientCursor,
+    }
+
+
+def leader_options(members: t.Sequence[Address], settings: Settings) -> dict[str, t.Any]:
+    """How to reach whoever takes writes: through the first pooler that answers, or the driver asks each server."""
+    return {
+        **connection_options(members[0], settings),
+        "host": ",".join(member.host for member in members),
+        "port": ",".join(str(member.transaction_port) for member in members),
+        "dbname": members[0].database,
+        "target_session_attrs": "read-write",
     }
 
 

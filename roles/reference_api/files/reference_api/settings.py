@@ -40,9 +40,12 @@ class Amqp:
 
 @dataclass(frozen=True)
 class AnalyticsDatabase:
-    """Its user and password are those of the shards."""
+    """Its user and password are those of the shards.
 
-    address: Endpoint
+    :param addresses: of the servers that have it; one of them takes writes.
+    """
+
+    addresses: tuple[Endpoint, ...]
     database: str
 
 
@@ -179,10 +182,10 @@ class _Reader:
         text = self._environment.get(name, "")
         if not text:
             return None
-        address, _unused, database = text.partition("/")
+        addresses, _unused, database = text.partition("/")
         if not re.fullmatch(r"[A-Za-z0-9_.-]+", database):
             raise SettingsError(f"The environment variable {name} is {text!r}, not such as ana1:5432/analytics.")
-        return AnalyticsDatabase(self.endpoint(name, address), database)
+        return AnalyticsDatabase(tuple(self.endpoint(name, address) for address in addresses.split(",")), database)
 
     def whole(self, name: str, default: int, least: int, most: int) -> int:
         return self._number(name, int, "a whole number", default, least, most)

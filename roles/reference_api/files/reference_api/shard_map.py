@@ -11,8 +11,8 @@ The document is what the module ``scaleout.platform.shard_map`` publishes::
      "ranges": [[0, 4095, "0"]]}
 
 A member with a connection pooler before it has its port as well, ``"pooler_port": 6432``. Who takes writes is not in
-the map: :func:`leader` answers. A map of format 1, whose shards name a ``primary`` and its ``replicas``, is read until
-the next publication replaces it.
+the map, which does not change when that does: each member is asked (``watch.py``). A map of format 1, whose shards name
+a ``primary`` and its ``replicas``, is read until the next publication replaces it.
 
 The reader checks everything that it relies on: a map that does not cover every bucket once would send
 rows to the wrong place.
@@ -56,6 +56,11 @@ class Address:
         """For whoever needs no session that outlives a transaction."""
         return self.pooler_port or self.port
 
+    @property
+    def own_database(self) -> str:
+        """The database on this very server: a pooler sends clients of the plain name to the leader, wherever it is."""
+        return f"{self.database}_local" if self.pooler_port else self.database
+
     def __str__(self) -> str:
         return f"{self.name}/{self.database}"
 
@@ -66,23 +71,6 @@ class Shard:
 
     id: str
     members: tuple[Address, ...]
-
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        return self.members
-
-    @property
-    def primary(self) -> Address:
-        return leader(self.members)
-
-    @property
-    def replicas(self) -> tuple[Address, ...]:
-        return tuple(member for member in self.members if member != self.primary)
-
-
-def leader(members: t.Sequence[Address]) -> Address:
-    """The member that takes writes: the first one, until failover makes it a question to the cluster."""
-    return members[0]
 
 
 class ShardMap:

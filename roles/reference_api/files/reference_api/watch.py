@@ -1,6 +1,9 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The watch over one shard's servers: twice a second it learns who is up, in which role, and how far each replica is.
+"""The watch over one shard's servers: twice a second it learns who is up, who leads, and how far each replica is.
+
+Who takes writes is asked of the servers themselves, so that no one has to tell when that changes. Of two that do, the
+one on the newer timeline leads: the other one is a former leader that has not noticed.
 
 It has a connection of its own to each server, so that a busy pool does not look like a dead server. A server that
 refuses is down at once; one that does not answer has a second chance, since a moment's stall is no failure. While this
@@ -43,6 +46,7 @@ class Seen:
     """What a server says of itself.
 
     :param standby: whether it replays another's log.
+    :param timeline: of the log that it writes; 0 for a replica.
     :param lsn: where it is in its log.
     :param clock: its clock, in seconds since 1970.
     :param partitioned: whether the table of tasks is.
@@ -51,6 +55,7 @@ class Seen:
 
     standby: bool
     lsn: int
+    timeline: int
     clock: float
     partitioned: bool
     summed: bool
@@ -102,30 +107,33 @@ class Probe:
 class Watch:
     """Watches one shard of the map, from :meth:`start` to :meth:`stop`.
 
-    :param primary: the shard's primary; the other servers are its replicas.
+    :param members: the servers of its cluster; the first one leads until they have said who does.
     """
 
-    def __init__(
-        self, shard: Shard, primary: Server, replicas: t.Sequence[Server], settings: Settings, pulse: Pulse
-    ) -> None:
+    def __init__(self, shard: Shard, members: t.Sequence[Server], settings: Settings, pulse: Pulse) -> None:
         self.shard = shard
-        self.primary = primary
-        self.replicas = tuple(replicas)
+        self.primary = members[0]
         #: What the primary says (see :class:`Seen`); until it has, no for both, which is right but slow.
         self.partitioned = self.summed = False
         #: Seconds by which this process's clock is ahead of the primary's, or behind if negative.
         self.ahead = 0.0
+        self._members = tuple(members)
+        self._timeline = 0
         self._settings = settings
         self._pulse = pulse
         self._history = PrimaryHistory()
-        self._as_of = {server: float("-inf") for server in self.replicas}
+        self._as_of = dict.fromkeys(members, float("-inf"))
         self._primary_answered = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
 
+    @property
+    def replicas(self) -> tuple[Server, ...]:
+        """The members that do not lead."""
+        return tuple(server for server in self._members if server is not self.primary)
+
     def start(self) -> None:
-        self._tasks = [asyncio.ensure_future(self._watch_primary())]
-        self._tasks += [asyncio.ensure_future(self._watch_replica(server)) for server in self.replicas]
+        self._tasks = [asyncio.ensure_future(self._watch(server)) for server in self._members]
 
     async def stop(self) -> None:
         # The flag, because psycopg 3.1 may swallow a cancellation (its asyncio.wait_for does, before Python 3.12).
@@ -142,46 +150,46 @@ class Watch:
         """Whether the replica may serve callers who can prove nothing."""
         return bool(replica.up) and self.age(replica) <= self._settings.replica_max_lag
 
-    async def _watch_primary(self) -> None:
-        async def observe(asked_at: float, seen: Seen) -> None:
-            if seen.standby:
-                self.primary.mark_down("is in recovery and no primary")
+    async def _observe(self, server: Server, asked_at: float, seen: Seen) -> None:
+        if seen.standby:
+            if server is self.primary:
+                server.mark_down("is in recovery and no primary")
                 return
+            self._as_of[server] = max(self._as_of[server], self._history.as_of(seen.lsn))
+        elif server is not self.primary and seen.timeline <= self._timeline:
+            server.mark_down(f"takes writes on timeline {seen.timeline}, and {self.primary.name} on {self._timeline}")
+            return
+        else:
+            self._lead(server, seen.timeline)
             self._history.add(asked_at, seen.lsn)
             self.partitioned, self.summed = seen.partitioned, seen.summed
             self.ahead = _ahead(asked_at, seen.clock)
-            await self.primary.mark_up()
+        await server.mark_up()
 
-        async def next_turn() -> None:
+    def _lead(self, server: Server, timeline: int) -> None:
+        """Note who leads. What was known of the former leader's log says nothing of the new one's."""
+        if server is not self.primary:
+            log.warning("shard %s: %s leads, %s did", self.shard.id, server.name, self.primary.name)
+            former, self.primary = self.primary, server
+            self._history = PrimaryHistory()
+            self._as_of = dict.fromkeys(self._members, float("-inf"))
+            former.mark_down("led before and is not known to follow yet")
+        self._timeline = timeline
+
+    async def _next_turn(self, server: Server) -> None:
+        if server is self.primary:
             self._primary_answered.set()
             self._primary_answered.clear()
             await asyncio.sleep(INTERVAL)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(INTERVAL):
+                await self._primary_answered.wait()
+        await asyncio.sleep(_TRAVEL)
 
-        await self._watch(self.primary, observe, next_turn)
-
-    async def _watch_replica(self, replica: Server) -> None:
-        async def observe(_asked_at: float, seen: Seen) -> None:
-            if not seen.standby:
-                replica.mark_down("is not in recovery and no replica")
-                return
-            self._as_of[replica] = max(self._as_of[replica], self._history.as_of(seen.lsn))
-            await replica.mark_up()
-
-        async def next_turn() -> None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(INTERVAL):
-                    await self._primary_answered.wait()
-            await asyncio.sleep(_TRAVEL)
-
-        await next_turn()
-        await self._watch(replica, observe, next_turn)
-
-    async def _watch(
-        self,
-        server: Server,
-        observe: t.Callable[[float, Seen], t.Awaitable[None]],
-        next_turn: t.Callable[[], t.Awaitable[None]],
-    ) -> None:
+    async def _watch(self, server: Server) -> None:
+        if server is not self.primary:
+            await self._next_turn(server)
         probe = Probe(server, self._settings)
         silence = Silence(SILENCE)
         try:
@@ -190,7 +198,7 @@ class Watch:
                 try:
                     seen = await probe.ask()
                     silence.broken()
-                    await observe(asked_at, seen)
+                    await self._observe(server, asked_at, seen)
                 except TimeoutError:
                     now = time.monotonic()
                     if silence.add(now - asked_at, self._pulse.lost(asked_at, now)):
@@ -201,7 +209,7 @@ class Watch:
                 except Exception:
                     # The watch must outlive everything, or its last result would stand forever.
                     log.exception("the watch over %s failed", server.address)
-                await next_turn()
+                await self._next_turn(server)
         finally:
             await probe.close()
 

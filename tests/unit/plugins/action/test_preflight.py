@@ -39,6 +39,8 @@ all:
     applications: {shop: {group: api, role: acme.shop.deploy, secrets: [gossip_key]}}
     nginx_sites: [{name: shop, service: shop}]
     postgres_replicator_password: only-here
+    postgres_patroni_password: only-here
+    pgbouncer_password: only-here
     pgbouncer_port: null
     pgbouncer_allowed_networks: [192.0.2.0/24]
   children:
@@ -149,14 +151,15 @@ def test_an_application_of_the_role_app_gets_its_settings_without_its_secrets(pr
         "cluster": "main",
         "user": "",
         "previous_user": "",
+        "one_host": False,
     }
     assert result["services"]["api1"]["applications"] == [{"name": "shop", "role": "scaleout.platform.app"}]
     settings = result["services"]["api1"]["settings"]["shop"]
     assert settings["environment"] == {
         "A": "192.0.2.3",
         "B": 2,
-        "PGHOST": "192.0.2.11",
-        "PGPORT": 5432,
+        "PGHOST": "192.0.2.11,192.0.2.12",
+        "PGPORT": "5432,6432",
         "PGDATABASE": "shop",
         "PGUSER": "shop",
     }
@@ -326,6 +329,8 @@ SECRETS = {
     "consul_gossip_key": "MDEyMzQ1Njc4OWFiY2RlZg==",
     **{f"consul_{name}_token": f"00000000-0000-4000-8000-00000000000{index}" for index, name in enumerate(TOKENS)},
     "postgres_replicator_password": "hidden",
+    "postgres_patroni_password": "hidden",
+    "pgbouncer_password": "hidden",
 }
 
 

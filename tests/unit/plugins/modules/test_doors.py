@@ -60,6 +60,30 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             "Cannot reach Patroni at 127.0.0.1:1: ",
         ),
         (
+            "cluster_switchover",
+            {"patroni_host": "127.0.0.1", "hold": 60},
+            "invalid_input",
+            "hold: 60.0 is not a number",
+        ),
+        (
+            "cluster_switchover",
+            {"patroni_host": "127.0.0.1", "patroni_port": 1},
+            "unreachable",
+            "Cannot reach Patroni at 127.0.0.1:1: ",
+        ),
+        (
+            "cluster_reinit",
+            {"patroni_host": "127.0.0.1", "member": "a", "wait": -1},
+            "invalid_input",
+            "wait: -1 is less",
+        ),
+        (
+            "cluster_reinit",
+            {"patroni_host": "127.0.0.1", "patroni_port": 1, "member": "a"},
+            "unreachable",
+            "Cannot reach Patroni at 127.0.0.1:1: ",
+        ),
+        (
             "server_settings",
             {"patroni_host": "127.0.0.1", "reload": False, **NOWHERE},
             "invalid_input",

@@ -20,5 +20,5 @@ from ..shard_map import Address
 MIGRATIONS = pathlib.Path(__file__).parent / "migrations"
 
 
-def address_of(setting: AnalyticsDatabase) -> Address:
-    return Address("analytics", setting.address.host, setting.address.port, setting.database)
+def addresses_of(setting: AnalyticsDatabase) -> tuple[Address, ...]:
+    return tuple(Address("analytics", one.host, one.port, setting.database) for one in setting.addresses)

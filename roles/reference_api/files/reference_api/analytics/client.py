@@ -1,6 +1,6 @@
 # Copyright (c) 2026, The scaleout.platform team
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The API reads from the analytics database, watched as a shard's primary is, so that its loss delays no request."""
+"""The API reads from the analytics database, watched as a shard is, so that its loss delays no request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..servers import Lost, Server, Unavailable
 from ..settings import AnalyticsDatabase, Settings
 from ..shard_map import Shard
 from ..watch import Watch
-from . import address_of
+from . import addresses_of
 
 #: Seconds that a request waits for an answer.
 PATIENCE = 2.0
@@ -32,16 +32,16 @@ class AnalyticsUnavailable(ApiError):
 
 class AnalyticsClient:
     def __init__(self, setting: AnalyticsDatabase, settings: Settings, pulse: Pulse) -> None:
-        address = address_of(setting)
-        self._server = Server(address, settings, pulse)
-        self._watch = Watch(Shard("analytics", (address,)), self._server, (), settings, pulse)
+        addresses = addresses_of(setting)
+        self._servers = [Server(address, settings, pulse) for address in addresses]
+        self._watch = Watch(Shard("analytics", addresses), self._servers, settings, pulse)
 
     def start(self) -> None:
         self._watch.start()
 
     async def stop(self) -> None:
         await self._watch.stop()
-        await self._server.close()
+        await asyncio.gather(*(server.close() for server in self._servers))
 
     async def read(self, statement: str, parameters: Parameters) -> Rows:
         """
@@ -49,7 +49,7 @@ class AnalyticsClient:
         """
         message = messages.read_primary([statement], parameters)
         try:
-            reply = await self._server.send(message, asyncio.get_running_loop().time() + PATIENCE)
+            reply = await self._watch.primary.send(message, asyncio.get_running_loop().time() + PATIENCE)
         except (Unavailable, Lost, psycopg.Error) as error:
             raise AnalyticsUnavailable(str(error)) from None
         return reply.rows[0]

@@ -11,7 +11,7 @@ import signal
 import sys
 import typing as t
 
-from ..analytics import address_of
+from ..analytics import addresses_of
 from ..analytics.store import Analytics
 from ..settings import Amqp, Settings, SettingsError
 from .broker import Broker, Publisher
@@ -41,7 +41,8 @@ async def work(settings: Settings, amqp: Amqp) -> None:
     shards = Shards(settings, lambda database: Relay(database, publisher, tally))
     stores: list[Store] = [Notifications(shards)]
     if settings.analytics_database is not None:
-        stores.append(Analytics(Database("the analytics database", address_of(settings.analytics_database), settings)))
+        members = addresses_of(settings.analytics_database)
+        stores.append(Analytics(Database("the analytics database", members, settings)))
     shards.start()
     tasks = [
         publisher.run(relays_ended),

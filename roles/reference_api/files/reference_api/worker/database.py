@@ -11,7 +11,7 @@ import typing as t
 
 import psycopg
 
-from ..servers import Connection, connection_options, cut_off, one_line, until
+from ..servers import Connection, cut_off, leader_options, one_line, until
 from ..settings import Settings
 from ..shard_map import Address
 
@@ -43,12 +43,13 @@ class _Broken(Unavailable):
 
 class Database:
     """
-    :param name: for people, such as ``shard 2 on pg1``.
+    :param name: for people, such as ``shard 2``.
+    :param members: of the cluster that has it.
     """
 
-    def __init__(self, name: str, address: Address, settings: Settings) -> None:
+    def __init__(self, name: str, members: t.Sequence[Address], settings: Settings) -> None:
         self.name = name
-        self._options = {**connection_options(address, settings), "application_name": "reference_api worker"}
+        self._options = {**leader_options(members, settings), "application_name": "reference_api worker"}
         self._connection: Connection = None
         self._turn = asyncio.Lock()
         self._closed = False

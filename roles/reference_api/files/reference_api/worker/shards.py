@@ -65,7 +65,7 @@ class Shards:
         self._parts = {}
         for shard in shard_map.shards.values():
             part = before.get(shard.id)
-            kept = part is not None and part.shard.primary == shard.primary
+            kept = part is not None and part.shard.members == shard.members
             self._parts[shard.id] = part if part is not None and kept else self._start(shard)
         self._map = shard_map
         self.known.set()
@@ -80,7 +80,7 @@ class Shards:
 
     def _start(self, shard: Shard) -> _Part:
         def connect() -> Database:
-            return Database(f"shard {shard.id} on {shard.primary.name}", shard.primary, self._settings)
+            return Database(f"shard {shard.id}", shard.members, self._settings)
 
         stopping = asyncio.Event()
         relay = asyncio.ensure_future(self._relay(connect()).run(stopping))

@@ -68,10 +68,11 @@ def task(consul, monkeypatch, acts, **params):
 @pytest.mark.parametrize("state", ["held", "released"])
 def test_a_dry_run_takes_nothing_and_gives_nothing_back(consul, monkeypatch, state):
     """A6."""
-    assert task(consul, monkeypatch, acts=False, state=state).plan().result == {"mode": "check"}
+    known = {"ansible_facts": {"postgres_leaders": {}}} if state == "held" else {}
+    assert task(consul, monkeypatch, acts=False, state=state).plan().result == {"mode": "check", **known}
     assert consul.kv == {}
     lease.take(consul, BOB, None, time.time())
-    assert task(consul, monkeypatch, acts=False, state=state).plan().result == {"mode": "check"}
+    assert task(consul, monkeypatch, acts=False, state=state).plan().result == {"mode": "check", **known}
     assert consul.held(lease.KEY)["holder"] == BOB
 
 
@@ -95,8 +96,23 @@ def test_an_unreadable_lease_stops_a_run_and_is_said_in_a_dry_run(consul, monkey
 
 
 def test_a_dry_run_before_the_first_run_has_no_consul_to_ask(consul, monkeypatch):
-    def get(_key):
+    def refuse(_key):
         raise Unreachable("Consul", "127.0.0.1", 8500, "Connection refused")
 
-    monkeypatch.setattr(consul, "get", get)
+    monkeypatch.setattr(consul, "get", refuse)
+    monkeypatch.setattr(consul, "entries", refuse)
     assert task(consul, monkeypatch, acts=False).plan().result == {"mode": "check"}
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_a_run_learns_who_leads_which_cluster(consul, monkeypatch, acts):
+    for key, value in {
+        "service/pg1/leader": b"vm2",
+        "service/pg2/leader": b"",
+        "service/pg3/config": b"{}",
+        "service/pg4/members/leader": b"no",
+        "service/pg-5.a/leader": b"vm5",
+    }.items():
+        consul.hold(key, value)
+    found = task(consul, monkeypatch, acts=acts).plan().result["ansible_facts"]
+    assert found == {"postgres_leaders": {"pg1": "vm2", "pg-5.a": "vm5"}}

@@ -12,10 +12,10 @@ import psycopg2
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import Denied, InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide
+from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide, switch
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import restart_cluster
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
-from tests.unit import patroni_cluster
+from tests.unit import patroni_cluster, pooler, postgres_server
 
 pytestmark = pytest.mark.long_tier
 
@@ -47,11 +47,20 @@ def single():
         yield running
 
 
-def _task(cluster, **more):
+def _task(cluster, poolers=(), **more):
+    server = postgres_server.Server(cluster.folder)
     options = {
+        **server.parameters("postgres", login_port=cluster.ports[cluster.leader()]["postgres"]),
         **cluster.options(cluster.names[0]),
+        "poolers": [one.options for one in poolers],
+        "pooler_user": pooler.USER,
+        "pooler_password": pooler.PASSWORD,
+        "databases": [pooler.DATABASE],
+        "drain": 0.5,
+        "hold": switch.LONGEST_HOLD,
         "only_pending": True,
         "members": None,
+        "expected": [],
         "switch_over_first": False,
         "timeout": 60,
         "take_back": {},
@@ -211,6 +220,25 @@ def test_the_lead_is_handed_over_first(cluster):
     assert done["leader"] == cluster.leader() == replica
     after = _started(cluster)
     assert before[replica] < after[replica] < after[leader]
+
+
+def test_poolers_hold_while_the_lead_is_handed_over(cluster):
+    leader, replica = cluster.leader(), cluster.replica()
+    with pooler.following(cluster) as one:
+        done = _run(cluster, only_pending=False, switch_over_first=True, poolers=[one])
+        assert not one.paused()
+        assert one.settings() == pooler.SETTINGS
+    assert (done["restarted"], done["leader"]) == ([replica, leader], replica)
+    assert (done["poolers"], done["without_poolers"]) == (["vm1"], [])
+    assert done["held"] > 0
+
+
+def test_a_member_that_patroni_has_forgotten_keeps_the_others_from_restarting(cluster):
+    before = _started(cluster)
+    with pytest.raises(decide.NotWhole) as caught:
+        _run(cluster, only_pending=False, expected=["one", "two", "three"])
+    assert caught.value.facts["missing"] == ["three: Patroni does not know it"]
+    assert _started(cluster) == before
 
 
 def test_only_the_members_that_are_named(cluster):

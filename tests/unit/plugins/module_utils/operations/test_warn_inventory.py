@@ -79,6 +79,55 @@ def test_servers_that_would_fail_together_are_told(domains, told):
 
 
 @pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (0, []),
+        (1, []),
+        (
+            2,
+            [
+                "the group consul_server has 2 hosts, an even number: 2 of them have to live, so that it survives the "
+                "loss of none, as 1 would; make it 1 or 3."
+            ],
+        ),
+        (3, []),
+        (
+            4,
+            [
+                "the group consul_server has 4 hosts, an even number: 3 of them have to live, so that it survives the "
+                "loss of 1, as 3 would; make it 3 or 5."
+            ],
+        ),
+        (5, []),
+    ],
+)
+def test_an_even_number_of_consul_servers_is_told_with_its_reason(count, told):
+    hosts = [f"consul{number}" for number in range(count)]
+    assert said(Platform({host: {} for host in ["pg1", *hosts]}, {"consul_server": hosts})) == told
+
+
+@pytest.mark.parametrize(
+    ("members", "durability", "told"),
+    [
+        (1, "available", []),
+        (2, "durable", []),
+        (
+            1,
+            "durable",
+            [
+                "postgres_clusters: main: durability is durable, and pg0 is its only member: no replica confirms a "
+                "commit, so what it loses with its disk is lost."
+            ],
+        ),
+    ],
+)
+def test_a_commit_that_no_replica_could_confirm_is_told(members, durability, told):
+    servers = tuple(Server(f"pg{number}", f"192.0.2.{number}") for number in range(members))
+    cluster = Cluster("main", servers, durability=durability)
+    assert said(Platform({server.name: {} for server in servers}, {}, {"main": cluster})) == told
+
+
+@pytest.mark.parametrize(
     ("governed", "told"),
     [
         (None, []),

@@ -89,12 +89,17 @@ def test_h15_it_logs_in_as_the_user_of_its_password():
 def test_it_knows_where_its_database_is():
     found = settings(platform({"environment": {"PGUSER": "other", "A": 1}}, Database("shop", "seller", "pg")))
     assert found["environment"] == {
-        "PGHOST": "192.0.2.1",
-        "PGPORT": 6432,
+        "PGHOST": "192.0.2.1,192.0.2.2",
+        "PGPORT": "6432,5432",
         "PGDATABASE": "shop",
         "PGUSER": "other",
         "A": 1,
     }
+
+
+def test_a_driver_that_takes_one_server_gets_one():
+    found = settings(platform({}, Database("shop", "seller", "pg", one_host=True)))
+    assert (found["environment"]["PGHOST"], found["environment"]["PGPORT"]) == ("192.0.2.1", "6432")
 
 
 def test_no_secret_is_handed_on():

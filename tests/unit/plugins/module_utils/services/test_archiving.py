@@ -14,7 +14,7 @@ OURS = "/usr/bin/pgbackrest --stanza=main archive-push %p"
 
 
 def platform(*backup, **cluster):
-    own = {"postgres_cluster": "main", "postgres_replicator_password": "secret"}
+    own = {"postgres_cluster": "main", "postgres_replicator_password": "secret", "postgres_patroni_password": "secret"}
     groups = {"postgres": ["pg1", "pg1r"], "backup": list(backup), "all": ["pg1", "pg1r", "repo1"]}
     made = MAIN.__class__(**{**MAIN.__dict__, **cluster})
     return Platform({"pg1": own, "pg1r": own, "repo1": {}}, groups, {"main": made})

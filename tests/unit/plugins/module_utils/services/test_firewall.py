@@ -66,7 +66,16 @@ CLIENTS = (*APPS, ADDRESS["pg1"], ADDRESS["pg2"])
         ("lb1", [SSH, AGENT, Rule("sites", (80,), None)]),
         # X1: an API server answers its load balancers, and its metrics the monitoring.
         ("api1", [SSH, AGENT, Rule("shop", (8000,), (ADDRESS["lb1"], ADDRESS["mon1"]))]),
-        ("pg1", [SSH, AGENT, Rule("PostgreSQL", (5432,), CLIENTS), Rule("PgBouncer", (6432,), CLIENTS)]),
+        (
+            "pg1",
+            [
+                SSH,
+                AGENT,
+                Rule("PostgreSQL", (5432,), CLIENTS),
+                Rule("Patroni", (8008,), (ADDRESS["pg1"], ADDRESS["pg2"], ADDRESS["mon1"])),
+                Rule("PgBouncer", (6432,), CLIENTS),
+            ],
+        ),
         ("cache1", [SSH, AGENT, Rule("Redis", (6379,), (*APPS, ADDRESS["mon1"]))]),
         (
             "mq1",

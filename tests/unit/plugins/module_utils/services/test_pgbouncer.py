@@ -13,7 +13,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services import 
 
 SERVER = {
     "in_recovery": False,
-    "connections": 97,
+    "connections": 397,
     "role": True,
     "databases": ["postgres", "shard_0", "shard_1"],
     "functions": {"shard_0": pgbouncer.FUNCTION, "shard_1": None},
@@ -24,7 +24,13 @@ def platform(cluster=None, host="pg1", **variables):
     """A cluster of two with three databases; the variables are those of one of its hosts."""
     addresses = {"pg1": "192.0.2.11", "pg1r": "192.0.2.12"}
     hosts = {
-        name: {"postgres_cluster": "main", "platform_address": address, **(variables if name == host else {})}
+        name: {
+            "postgres_cluster": "main",
+            "platform_address": address,
+            "pgbouncer_password": "secret",
+            "postgres_settings": {"max_connections": 400},
+            **(variables if name == host else {}),
+        }
         for name, address in addresses.items()
     }
     servers = tuple(Server(name, address) for name, address in addresses.items())
@@ -39,12 +45,17 @@ def platform(cluster=None, host="pg1", **variables):
         ("pg1r", None, {}),
         ("pg1", {"server": SERVER}, {}),
         ("pg1r", {"server": {**SERVER, "in_recovery": True}}, {}),
+        # The other one leads by now.
+        ("pg1", {"server": {**SERVER, "in_recovery": True}}, {}),
+        ("pg1r", {"server": SERVER}, {}),
         ("pg1", {"server": None}, {}),
         ("pg1", None, {"pgbouncer_databases": ["other.db-1"]}),
         ("pg1", None, {"pgbouncer_pool_min": 0, "pgbouncer_pool_max": "1"}),
         ("pg1", None, {"pgbouncer_tls_cert_file": "/a", "pgbouncer_tls_key_file": "/b"}),
         ("pg1", None, {"pgbouncer_allowed_networks": ["10.0.0.0/8", "::1", "2001:db8::/32"]}),
-        ("pg1", {"server": {**SERVER, "connections": 500}}, {"pgbouncer_pool_max": 100}),
+        ("pg1", {"server": {**SERVER, "connections": 1000}}, {"pgbouncer_pool_max": 100}),
+        # The run that is about to check the pooler raises them first.
+        ("pg1", {"server": {**SERVER, "connections": 97}}, {}),
     ],
 )
 def test_a_right_pooler_has_no_problems(host, state, variables):
@@ -109,26 +120,33 @@ def test_a_right_pooler_has_no_problems(host, state, variables):
             ({f"pgbouncer_{name}": 0}, {}, "too_small", f"pgbouncer_{name} must be 1 or more")
             for name in ("connection_timeout", "pool_idle_timeout", "max_client_conn")
         ),
+        *(
+            ({"pgbouncer_password": value}, {}, "missing_secret", "the secret pgbouncer_password is missing")
+            for value in (None, "", " ")
+        ),
         (
             {"pgbouncer_pool_max": 50},
             {},
             "too_many_connections",
-            "pgbouncer_pool_max 50 and one look-up for each of 3 databases make 153 connections, and PostgreSQL has 97 "
-            "(max_connections less superuser_reserved_connections); lower the one or raise the other",
+            "pgbouncer_pool_max 50 and one look-up for each of 3 databases make 459 connections with those of 2 "
+            "members' poolers, and PostgreSQL has 397 (max_connections less superuser_reserved_connections); "
+            "lower the one or raise the other",
         ),
         (
-            {"pgbouncer_pool_max": 50},
-            {"cluster": {"settings": {"max_connections": 120}}},
+            {"postgres_settings": {"max_connections": 120}},
+            {},
             "too_many_connections",
-            "pgbouncer_pool_max 50 and one look-up for each of 3 databases make 153 connections, and PostgreSQL has "
-            "117 (max_connections less superuser_reserved_connections); lower the one or raise the other",
+            "pgbouncer_pool_max 20 and one look-up for each of 3 databases make 189 connections with those of 2 "
+            "members' poolers, and PostgreSQL has 117 (max_connections less superuser_reserved_connections); "
+            "lower the one or raise the other",
         ),
         (
-            {"postgres_settings": {"max_connections": 500}},
+            {"postgres_settings": {"max_connections": 23}},
             {"state": {"server": {**SERVER, "connections": 20}}},
             "too_many_connections",
-            "pgbouncer_pool_max 20 and one look-up for each of 3 databases make 63 connections, and PostgreSQL has 20 "
-            "(max_connections less superuser_reserved_connections); lower the one or raise the other",
+            "pgbouncer_pool_max 20 and one look-up for each of 3 databases make 189 connections with those of 2 "
+            "members' poolers, and PostgreSQL has 20 (max_connections less superuser_reserved_connections); "
+            "lower the one or raise the other",
         ),
         *(
             (
@@ -148,18 +166,6 @@ def test_a_right_pooler_has_no_problems(host, state, variables):
                 "pgbouncer_allowed_networks",
             )
             for variable in ("pgbouncer_allowed_networks", "postgres_allowed_networks")
-        ),
-        (
-            {},
-            {"state": {"server": {**SERVER, "in_recovery": True}}},
-            "other_role",
-            "it is the primary of the cluster main, but its PostgreSQL is a standby",
-        ),
-        (
-            {},
-            {"host": "pg1r", "state": {"server": SERVER}},
-            "other_role",
-            "it is the standby of the cluster main, but its PostgreSQL is a primary",
         ),
     ],
 )
@@ -183,11 +189,16 @@ def test_what_it_is_to_run_with():
     assert (settings["tcp_user_timeout"], settings["log_connections"]) == ("9", "1")
     assert "client_tls_sslmode" not in settings
     assert found["open_files"] == 65536
-    assert found["service"]["tags"] == ["primary", "app", "shard_0", "shard_1"]
+    assert found["locals"] == {"app_local": "app", "shard_0_local": "shard_0", "shard_1_local": "shard_1"}
+    assert found["service"]["tags"] == ["main", "app", "shard_0", "shard_1"]
     assert "--dbname=app" in found["service"]["checks"][0]["args"]
     assert found["hba"] == [
         'local all "pgbouncer" peer',
         "local all all scram-sha-256",
+        'host "pgbouncer" "pgbouncer" 192.0.2.11/32 scram-sha-256',
+        'host "pgbouncer" "pgbouncer" 192.0.2.12/32 scram-sha-256',
+        'host "pgbouncer" all 0.0.0.0/0 reject',
+        'host "pgbouncer" all ::/0 reject',
         "host all all 127.0.0.1/32 scram-sha-256",
         "host all all ::1/128 scram-sha-256",
         "host all all 192.0.2.11/32 scram-sha-256",
@@ -206,8 +217,13 @@ def test_with_a_certificate_clients_must_use_tls():
     made = platform(pgbouncer_tls_cert_file="/a", pgbouncer_tls_key_file="/b", pgbouncer_max_client_conn=70000)
     found = pgbouncer.wanted(made, "pg1", None)
     assert found["settings"]["client_tls_sslmode"] == "require"
-    assert found["hba"][2] == "hostssl all all 127.0.0.1/32 scram-sha-256"
-    assert found["open_files"] == 70000 + 63 + 100
+    assert found["hba"][2] == 'hostssl "pgbouncer" "pgbouncer" 192.0.2.11/32 scram-sha-256'
+    assert found["hba"][4:7] == [
+        'host "pgbouncer" all 0.0.0.0/0 reject',
+        'host "pgbouncer" all ::/0 reject',
+        "hostssl all all 127.0.0.1/32 scram-sha-256",
+    ]
+    assert found["open_files"] == 70000 + 2 * 63 + 100
 
 
 @pytest.mark.parametrize(
@@ -216,8 +232,10 @@ def test_with_a_certificate_clients_must_use_tls():
         ("pg1", SERVER, ["app", "shard_1"]),
         ("pg1", {**SERVER, "functions": {}}, ["app", "shard_0", "shard_1"]),
         ("pg1", {**SERVER, "functions": {"app": {**pgbouncer.FUNCTION, "may": ["-"]}}}, ["app", "shard_0", "shard_1"]),
-        ("pg1", None, ["app", "shard_0", "shard_1"]),
-        ("pg1r", SERVER, []),
+        ("pg1r", SERVER, ["app", "shard_1"]),
+        # A replica has them from its leader, and a server that is down is not asked.
+        ("pg1", {**SERVER, "in_recovery": True}, []),
+        ("pg1", None, []),
     ],
 )
 def test_the_function_is_due_where_it_is_missing_or_another(host, server, due):

@@ -18,7 +18,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.platform import 
     Platform,
     Server,
 )
-from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres
+from ansible_collections.scaleout.platform.plugins.module_utils.services import postgres, postgres_hba
 from ansible_collections.scaleout.platform.plugins.module_utils.topology.databases import with_applications
 
 BASE = {"max_connections": 100, "max_worker_processes": 8, "max_wal_senders": 10, "wal_level": "logical"}
@@ -37,42 +37,67 @@ SERVER = {
     "hba_unread": False,
     "hba_errors": [],
 }
+
+
+def member(name, role="replica", state="streaming", timeline=1):
+    return {"name": name, "role": role, "state": state, "timeline": timeline}
+
+
+SEEN = {
+    "leader": "pg1",
+    "paused": False,
+    "members": {"pg1": member("pg1", "leader", "running"), "pg1r": member("pg1r")},
+}
+PATRONI = {"version": [4, 0, 7], "configured": True, "joined": True, "scope": "main", "cluster": SEEN}
+NO_PATRONI = {"version": None, "configured": False, "joined": False, "scope": "", "cluster": None}
 STATE = {
     "version": 17,
     "release": "Debian 13",
-    "configured": True,
+    "configured": False,
     "initialised": True,
     "standby_signal": False,
     "ever_started": True,
     "used": True,
-    "cloning": False,
-    "settings_saved": False,
+    "memory": 2**30,
+    "patroni": PATRONI,
     "others": [],
     "server": SERVER,
 }
-STANDBY = {
+REPLICA = {
     **STATE,
     "standby_signal": True,
     "server": {**SERVER, "in_recovery": True, "receiver": "streaming", "active_slots": []},
 }
 BARE = {
-    **dict.fromkeys(("configured", "initialised", "standby_signal", "ever_started", "used", "cloning"), False),
+    **dict.fromkeys(("configured", "initialised", "standby_signal", "ever_started", "used"), False),
     "version": 17,
     "release": "Debian 13",
-    "settings_saved": False,
+    "memory": 2**30,
+    "patroni": NO_PATRONI,
     "others": [],
     "server": None,
 }
-AGAIN = "run again with postgres_reclone=true and a limit to this host"
+#: As Debian's own unit runs a server, before Patroni.
+BEFORE = {**STATE, "configured": True, "patroni": NO_PATRONI}
+AGAIN = "run again with a limit to this host and -e postgres_reclone="
 
 
 def platform(changes=None, cluster=None, members=("pg1", "pg1r")):
     """A cluster of two, with changes: {host: {variable: value}}."""
-    variables = {"postgres_cluster": "main", "postgres_replicator_password": "secret", "postgres_base_settings": BASE}
+    variables = {
+        "postgres_cluster": "main",
+        "postgres_replicator_password": "secret",
+        "postgres_patroni_password": "secret",
+        "postgres_base_settings": BASE,
+    }
     hosts = {name: {**variables, **(changes or {}).get(name, {})} for name in members}
     servers = tuple(Server(name, f"192.0.2.{number}") for number, name in enumerate(members, 11))
     made = Cluster("main", servers, shards=(0, 1), databases=("app",))
     return Platform(hosts, {"postgres": list(members)}, {"main": dataclasses.replace(made, **(cluster or {}))})
+
+
+def both(**variables):
+    return dict.fromkeys(("pg1", "pg1r"), variables)
 
 
 @pytest.mark.parametrize(
@@ -82,11 +107,14 @@ def platform(changes=None, cluster=None, members=("pg1", "pg1r")):
         ("pg1r", None),
         ("pg1", STATE),
         ("pg1", BARE),
-        ("pg1r", STANDBY),
+        ("pg1r", REPLICA),
         ("pg1r", BARE),
-        # As Debian's package leaves it, and half a copy: both are about to be copied.
+        # As Debian's package leaves it, and as release 0.1.0 does: Patroni takes both over.
         ("pg1r", {**BARE, "configured": True, "initialised": True, "ever_started": True, "server": SERVER}),
-        ("pg1r", {**BARE, "configured": True, "cloning": True}),
+        ("pg1", BEFORE),
+        ("pg1r", {**REPLICA, "configured": True, "patroni": NO_PATRONI}),
+        # Patroni is about to copy its leader.
+        ("pg1r", {**BARE, "patroni": PATRONI}),
     ],
 )
 def test_a_right_host_has_no_problems(host, state):
@@ -186,22 +214,69 @@ def test_a_right_host_has_no_problems(host, state):
         ),
         (
             "pg1r",
-            {"pg1": {"postgres_settings": {"max_connections": "200", "max_wal_senders": 20}}},
+            {"pg1": {"postgres_settings": {"work_mem": "8MB"}}},
             None,
-            "limits_below_primary",
-            "a standby must not have max_connections, max_wal_senders lower than its primary pg1; compare the "
-            "postgres_settings of both",
+            "different_values",
+            "postgres_settings differs from that of pg1; the members of main have it in common, in group_vars or in "
+            "postgres_clusters",
         ),
         (
             "pg1r",
-            {
-                "pg1r": {"postgres_settings": {"max_prepared_transactions": None}},
-                "pg1": {"postgres_settings": {"max_prepared_transactions": 5}},
-            },
+            {"pg1": {"postgres_version": 15}},
             None,
-            "limits_below_primary",
-            "a standby must not have max_prepared_transactions lower than its primary pg1; compare the "
-            "postgres_settings of both",
+            "different_values",
+            "postgres_version differs from that of pg1; the members of main have it in common, in group_vars or in "
+            "postgres_clusters",
+        ),
+        *(
+            (
+                "pg1",
+                {"pg1": {"postgres_patroni_password": value}},
+                None,
+                "missing_secret",
+                "the secret postgres_patroni_password is missing",
+            )
+            for value in (None, "", " ")
+        ),
+        (
+            "pg1",
+            {"pg1": {"postgres_patroni_settings": {"ttl": 30, "tty": 1}}},
+            None,
+            "unknown_setting",
+            "postgres_patroni_settings has 'tty'; it may have ttl, loop_wait, retry_timeout, primary_start_timeout, "
+            "maximum_lag_on_failover, member_slots_ttl",
+        ),
+        (
+            "pg1",
+            {"pg1": {"postgres_patroni_settings": {"retry_timeout": 10}}},
+            None,
+            "bad_timing",
+            "postgres_patroni_settings: ttl 20, loop_wait 2 and retry_timeout 10 do not go together; ttl is at least "
+            "20, loop_wait 1, retry_timeout 3, and loop_wait + 2 * retry_timeout at most ttl",
+        ),
+        (
+            "pg1",
+            {"pg1": {"postgres_patroni_settings": {"ttl": "long"}}},
+            None,
+            "invalid_input",
+            "postgres_patroni_settings has 'long' as its ttl, which is not a number of seconds",
+        ),
+        *(
+            (
+                "pg1",
+                {"pg1": {"postgres_failover_priority": value}},
+                None,
+                "invalid_input",
+                f"postgres_failover_priority is {value!r}, not a number from 1 to 1000",
+            )
+            for value in (0, -1, "high", 1001)
+        ),
+        (
+            "pg1",
+            both(postgres_nofailover=True),
+            None,
+            "no_candidate",
+            "postgres_nofailover is true for all members of main, so that none could lead",
         ),
         # the host
         (
@@ -227,62 +302,38 @@ def test_a_right_host_has_no_problems(host, state):
         ),
         *(
             (
-                "pg1",
+                host,
                 {},
-                state,
-                "is_standby",
-                "it is the first member of the cluster main, and so its primary, and is a standby; this role promotes "
-                "nothing: promote it yourself, or put the primary first in the inventory",
+                {**BARE, **there},
+                "no_data",
+                "PostgreSQL is configured, but /var/lib/postgresql/17/main is empty; is a disk not mounted? To copy it "
+                f"anyway, {AGAIN}{host}",
             )
-            for state in (STANDBY, {**STATE, "standby_signal": True, "server": None})
+            for host in ("pg1", "pg1r")
+            for there in ({"configured": True}, {"patroni": {**PATRONI, "cluster": None}})
         ),
         (
             "pg1",
             {},
-            {**BARE, "cloning": True},
-            "interrupted_copy",
-            "it is the primary of the cluster main and holds a base backup that was interrupted; empty "
-            "/var/lib/postgresql/17/main first",
+            {**STATE, "patroni": {**PATRONI, "scope": "other"}},
+            "other_cluster",
+            "Patroni runs it as a member of other, and postgres_cluster is main; remove the host from the one first",
         ),
         (
             "pg1",
             {},
-            {**BARE, "configured": True},
-            "no_data",
-            "PostgreSQL is configured, but /var/lib/postgresql/17/main is empty; is a disk not mounted?",
+            {**BEFORE, "patroni": {**PATRONI, "configured": False, "joined": False, "scope": "batman"}},
+            "managed_elsewhere",
+            "Patroni runs PostgreSQL here as a member of batman, and not by this role; let it go first, or take the "
+            "host out of the group postgres",
         ),
         (
             "pg1r",
-            {},
-            {**BARE, "configured": True},
-            "no_data",
-            "PostgreSQL is configured, but /var/lib/postgresql/17/main is empty; is a disk not mounted? To copy it "
-            f"anyway, {AGAIN}",
-        ),
-        (
-            "pg1r",
-            {},
-            STATE,
-            "is_primary",
-            "it is a standby of pg1, but /var/lib/postgresql/17/main is a primary's and holds data; to throw that data "
-            f"away, {AGAIN}",
-        ),
-        (
-            "pg1r",
-            {"pg1": {"__postgres": {"state": {**STATE, "server": {**SERVER, "system": "2"}}}}},
-            STANDBY,
-            "other_database",
-            "it is a standby of another database than the one on pg1 (their system identifiers differ); to copy that "
-            f"one, {AGAIN}",
-        ),
-        (
-            "pg1",
-            {"pg1": {"postgres_settings": {"max_connections": 120, "max_wal_senders": 5}}},
-            STATE,
-            "limits_both_ways",
-            "some of max_connections, max_locks_per_transaction, max_prepared_transactions, max_wal_senders, "
-            "max_worker_processes are to rise and others to fall; a standby needs the one before its primary and the "
-            "other after it, so change them in two runs",
+            {"pg1": {"__postgres": {"state": BEFORE}}},
+            BEFORE,
+            "two_primaries",
+            "/var/lib/postgresql/17/main is a primary's and holds data, and pg1 is one too; which of them is to stay "
+            "is yours to say: move the other's /var/lib/postgresql/17/main away",
         ),
     ],
 )
@@ -298,7 +349,7 @@ def test_what_cannot_be_gets_a_code_and_a_sentence(host, changes, state, code, t
             ("pg1", "pg-2", "PG_2"),
             "PG_2",
             "slot_taken",
-            "the standby pg-2 has the same replication slot pg_2; rename one",
+            "the member pg-2 has the same replication slot pg_2; rename one",
         ),
         (
             ("pg1", "a" * 64),
@@ -315,103 +366,119 @@ def test_slots_have_names_of_their_own(members, host, code, text):
     assert postgres.problems(made, members[0]) == []
 
 
+@pytest.mark.parametrize("state", [{**BARE, "configured": True}, {**BARE, "patroni": {**PATRONI, "cluster": None}}])
+def test_p5_the_name_of_the_host_is_the_word_for_its_data(state):
+    (problem,) = postgres.problems(platform(both(postgres_reclone="pg1")), "pg1r", state)
+    assert problem.code == "no_data"
+    assert postgres.problems(platform(both(postgres_reclone="pg1r")), "pg1r", state) == []
+
+
+def seen(leader="pg1", **members):
+    return {**PATRONI, "cluster": {**SEEN, "leader": leader, "members": {**SEEN["members"], **members}}}
+
+
 @pytest.mark.parametrize(
-    ("host", "changes", "state"),
+    ("host", "changes", "server", "found"),
     [
-        ("pg1r", {"pg1r": {"postgres_reclone": "true"}}, STATE),
-        ("pg1r", {"pg1r": {"postgres_reclone": True}}, {**BARE, "configured": True}),
-        ("pg1r", {"pg1": {"__postgres": {"state": {**STATE, "server": None}}}}, STANDBY),
-        ("pg1r", {"pg1": {"__postgres": {"state": STATE}}}, STANDBY),
+        ("pg1", {}, {}, []),
+        ("pg1", {"patroni": {**PATRONI, "cluster": None}}, {}, ["Patroni does not answer"]),
+        ("pg1", {"patroni": seen(leader="")}, {}, ["the cluster main has no leader"]),
+        ("pg1", {"server": None}, {}, ["PostgreSQL does not accept connections (running)"]),
+        ("pg1", {}, {"hba_errors": ["line 3: x", "line 4: y"]}, ["pg_hba.conf is wrong, line 3: x, line 4: y"]),
+        ("pg1r", {}, {}, []),
+        ("pg1r", {}, {"receiver": None}, ["it does not stream from pg1 (streaming)"]),
         (
             "pg1r",
-            {
-                "pg1": {"postgres_settings": {"max_connections": 200}},
-                "pg1r": {"postgres_settings": {"max_connections": 300}},
-            },
-            STANDBY,
+            {"patroni": seen(pg1=member("pg1", "leader", "running", 2))},
+            {},
+            ["it is on timeline 1 and pg1 on 2"],
         ),
+        # The other one leads by now, and this one follows: both are well.
+        ("pg1r", {"patroni": seen(leader="pg1r", pg1r=member("pg1r", "leader", "running"))}, {"receiver": None}, []),
     ],
 )
-def test_a_word_or_the_right_neighbour_makes_it_right(host, changes, state):
-    assert postgres.problems(platform(changes), host, state) == []
+def test_health(host, changes, server, found):
+    state = STATE if host == "pg1" else REPLICA
+    state = {**state, "server": {**state["server"], **server}, **changes}
+    assert postgres.health(platform(), host, state) == found
+
+
+def test_a_host_that_patroni_does_not_know_is_not_healthy():
+    state = {**STATE, "patroni": {**PATRONI, "cluster": {**SEEN, "members": {}}}}
+    assert postgres.health(platform(), "pg1", state) == ["Patroni does not know it as a member of main"]
 
 
 @pytest.mark.parametrize(
-    ("host", "changes", "found"),
+    ("state", "adopted"),
     [
-        ("pg1", {}, []),
-        ("pg1", {"active_slots": []}, ["no standby streams from the slots pg1r"]),
-        ("pg1", {"hba_errors": ["line 3: x", "line 4: y"]}, ["pg_hba.conf is wrong, line 3: x, line 4: y"]),
-        ("pg1r", {}, []),
-        ("pg1r", {"in_recovery": False}, ["it is not in recovery"]),
-        ("pg1r", {"receiver": None}, ["it does not stream from pg1 (192.0.2.11:5432)"]),
+        (BARE, ""),
+        (STATE, ""),
+        (BEFORE, "leader"),
+        ({**BEFORE, "standby_signal": True}, "replica"),
+        # Debian's package has made it, and no one has used it.
+        ({**BEFORE, "used": False}, ""),
     ],
 )
-def test_health(host, changes, found):
-    state = STATE if host == "pg1" else STANDBY
-    made = platform({"pg1": {"ansible_play_hosts": ["pg1", "pg1r"]}})
-    assert postgres.health(made, host, {**state, "server": {**state["server"], **changes}}) == found
-    assert postgres.health(made, host, {**state, "server": None}) == ["PostgreSQL does not accept connections"]
+def test_what_patroni_takes_over(state, adopted):
+    found = postgres.wanted(platform(), "pg1", state)
+    assert found["adopts"] == adopted
+    # A cluster that goes takes its files with it.
+    assert ("config_dir" in found["member"]["postgresql"]) is bool(adopted)
 
 
-LOST = {
-    "pg1": {
-        "ansible_play_hosts": ["pg1", "pg1r"],
-        "__postgres": {"state": {"server": {**SERVER, "lost_slots": ["pg1r"]}}},
-    }
-}
+def test_a_server_that_was_taken_over_keeps_its_files_where_they_are():
+    found = postgres.wanted(platform(), "pg1", {**STATE, "configured": True})
+    assert (found["adopts"], "config_dir" in found["member"]["postgresql"]) == ("", True)
 
 
-def test_p2_a_lost_slot_is_the_standbys_trouble_and_not_the_primarys():
-    """It is the primary that sees it; the run goes on there, and the standby is told what to do."""
-    made = platform(LOST)
-    silent = {**STANDBY, "server": {**STANDBY["server"], "receiver": None}}
-    (problem,) = postgres.problems(made, "pg1r", silent)
-    assert problem.code == "slot_lost"
-    assert problem.text.startswith("its replication slot pg1r on pg1 is lost")
-    assert problem.text.endswith(AGAIN)
-    assert postgres.health(made, "pg1r", silent)[1] == problem.text
-    primary = {**STATE, "server": {**SERVER, "active_slots": [], "lost_slots": ["pg1r"]}}
-    assert postgres.problems(made, "pg1", primary) == postgres.health(made, "pg1", primary) == []
+def test_a_replica_learns_of_its_leader_from_what_the_run_has_found():
+    made = platform()
+    assert postgres.wanted(made, "pg1r", {**BEFORE, "standby_signal": True})["followed"] == ""
+    found = dataclasses.replace(made.clusters["main"], leader="pg1")
+    made = dataclasses.replace(made, clusters={"main": found})
+    assert postgres.wanted(made, "pg1r", {**BEFORE, "standby_signal": True})["followed"] == "pg1"
 
 
 @pytest.mark.parametrize(
-    ("changes", "receiver"),
-    [
-        ({"pg1r": {"postgres_reclone": True}}, None),
-        # It has caught up from an archive, and streams through the slot.
-        ({}, "streaming"),
-    ],
+    ("sizes", "memory"), [((4, 2), "2048MB"), ((2, 4), "2048MB"), ((4, None), "4096MB"), ((0, 0), "")]
 )
-def test_p2_what_is_about_to_be_copied_or_streams_is_not_refused(changes, receiver):
-    state = {**STANDBY, "server": {**STANDBY["server"], "receiver": receiver}}
-    assert postgres.problems(platform({**LOST, **changes}), "pg1r", state) == []
+def test_a_cluster_has_the_memory_of_its_smallest_member(sizes, memory):
+    mine, its = sizes
+    changes = {"pg1r": {"__postgres": {"state": {**REPLICA, "memory": its * 2**30}}}} if its is not None else {}
+    assert postgres.wanted(platform(changes), "pg1", {**STATE, "memory": mine * 2**30})["memory"] == memory
+    made = platform({"pg1": {"postgres_memory": "3GB"}})
+    assert postgres.wanted(made, "pg1", {**STATE, "memory": mine * 2**30})["memory"] == "3GB"
 
 
-@pytest.mark.parametrize("host", ["pg1", "pg1r"])
-def test_p5_a_data_disk_that_is_not_mounted_is_refused(host):
-    (problem,) = postgres.problems(platform(), host, {**BARE, "configured": True})
-    assert problem.code == "no_data"
-    assert "is a disk not mounted?" in problem.text
+@pytest.mark.parametrize(("state", "copies"), [("creating replica", True), ("streaming", False), ("starting", False)])
+def test_a_copy_is_waited_for(state, copies):
+    there = {**REPLICA, "patroni": seen(pg1r=member("pg1r", state=state))}
+    assert postgres.wanted(platform(), "pg1r", there)["copies"] is copies
+    assert postgres.wanted(platform(), "pg1r", BARE)["copies"] is False
 
 
-def test_a_standby_that_takes_no_part_is_not_waited_for():
-    made = platform({"pg1": {"ansible_play_hosts": ["pg1"]}})
-    assert postgres.health(made, "pg1", {**STATE, "server": {**SERVER, "active_slots": []}}) == []
-
-
-def test_what_a_primary_is_to_have():
-    changes = {"pg1": {"postgres_database_owner": "app", "postgres_settings": {"work_mem": "8MB"}}}
+def test_what_a_member_is_to_have():
+    changes = both(postgres_database_owner="app", postgres_settings={"work_mem": "8MB", "port": 1, "hot_standby": "on"})
     made = platform(changes, cluster={"workload": "dw", "settings": {"work_mem": "64MB", "max_wal_size": "2GB"}})
     state = {**STATE, "server": {**SERVER, "databases": {"shard_0": "app", "shard_1": "postgres"}}}
     found = postgres.wanted(made, "pg1", state)
     assert found["settings"] == {**BASE, "work_mem": "8MB", "max_wal_size": "2GB"}
     assert (found["workload"], found["version"], found["data"]) == ("dw", 17, "/var/lib/postgresql/17/main")
-    assert (found["is_standby"], found["leader"], found["clone"]) == (False, "pg1", False)
+    assert (found["leads"], found["leader"]) == (True, "pg1")
     assert found["databases"] == [{"name": name, "owner": "app"} for name in ("shard_0", "shard_1", "app")]
     assert [each["name"] for each in found["databases_due"]] == ["shard_1", "app"]
-    assert found["slots"] == [{"name": "pg1r", "slot_type": "physical", "reserve_wal": True}]
-    assert found["service"]["tags"] == ["primary", "shard-0", "shard-1"]
+    assert found["service"]["tags"] == ["main", "shard-0", "shard-1"]
+    other = postgres.wanted(made, "pg1r", REPLICA)
+    assert (other["leads"], other["leader"], other["settings"]) == (False, "pg1", found["settings"])
+    assert postgres.wanted(made, "lb1", None) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "due"), [({}, True), ({"rewinds": None}, True), ({"rewinds": False}, True), ({"rewinds": True}, False)]
+)
+def test_the_replicas_role_may_read_what_a_rewind_reads(told, due):
+    state = {**STATE, "server": {**SERVER, **told}}
+    assert postgres.wanted(platform(), "pg1", state)["rewinds_due"] is due
 
 
 def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_place():
@@ -431,7 +498,6 @@ def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_pl
     assert found["databases"][-1] == {"name": "shop", "owner": "seller"}
     assert {each["owner"] for each in found["databases"][:-1]} == {"postgres"}
     assert {"name": "shop", "owner": "seller"} in found["databases_due"]
-    assert postgres.wanted(made, "pg1r", STANDBY)["roles"] == []
     twice = {**made.hosts["pg1"], "postgres_users": [{"name": "seller", "password": "hidden"}]}
     problems = postgres.problems(dataclasses.replace(made, hosts={**made.hosts, "pg1": twice}), "pg1")
     assert [(one.code, str(one)) for one in problems] == [
@@ -442,103 +508,40 @@ def test_h12_the_database_of_an_application_and_its_owner_are_declared_in_one_pl
     ]
 
 
-def test_what_a_standby_is_to_have():
-    made = platform()
-    found = postgres.wanted(made, "pg1r", BARE)
-    conninfo = (
-        "host='192.0.2.11' port=5432 user=replicator passfile='/var/lib/postgresql/.pgpass.replication' "
-        "application_name=pg1r"
-    )
-    assert found["settings"] == {**BASE, "primary_conninfo": conninfo, "primary_slot_name": "pg1r"}
-    assert (found["conninfo"], found["slot"], found["leader_address"]) == (conninfo, "pg1r", "192.0.2.11")
-    assert (found["is_standby"], found["clone"], found["databases"], found["slots"]) == (True, True, [], [])
-    assert found["service"]["tags"] == ["standby", "shard-0", "shard-1"]
-    assert postgres.wanted(made, "lb1", None) == {}
-
-
-@pytest.mark.parametrize(
-    ("settings", "fall", "standby"),
-    [
-        ({}, False, "before_primary"),
-        ({"shared_buffers": "1GB"}, False, "before_primary"),
-        ({"max_connections": 120}, False, "before_primary"),
-        ({"max_connections": "90"}, True, "after_primary"),
-        ({"max_connections": None}, False, "before_primary"),
-    ],
-)
-def test_p1_standbys_change_before_their_primary_unless_limits_fall(settings, fall, standby):
-    made = platform({name: {"postgres_settings": settings} for name in ("pg1", "pg1r")})
-    found = postgres.wanted(made, "pg1", STATE)
-    assert (found["limits_fall"], found["turn"]) == (fall, "primary")
-    assert postgres.wanted(made, "pg1r", STANDBY)["turn"] == standby
-
-
-@pytest.mark.parametrize(
-    ("host", "before", "now", "as_before"),
-    [
-        ("pg1r", {"receiver": "streaming"}, None, False),
-        ("pg1r", {"receiver": "streaming"}, {"receiver": None}, False),
-        ("pg1r", {"receiver": "streaming"}, {"receiver": "streaming"}, True),
-        # Its primary was away before: that it answers is all there is to wait for.
-        ("pg1r", {"receiver": None}, {"receiver": None}, True),
-        ("pg1", {"active_slots": ["pg1r"]}, {"active_slots": []}, False),
-        ("pg1", {"active_slots": ["pg1r"]}, {"active_slots": ["pg1r", "other"]}, True),
-        # The consumer of a slot that is none of ours comes back when it likes.
-        ("pg1", {"active_slots": ["other"]}, {"active_slots": []}, True),
-        ("pg1", {"active_slots": []}, {"active_slots": []}, True),
-        ("pg1", None, {"active_slots": []}, True),
-    ],
-)
-def test_p1_a_turn_ends_when_the_server_is_as_it_was_before(host, before, now, as_before):
-    read = {"state": {"server": before and {**SERVER, **before}}}
-    made = platform({host: {"__postgres_before": read}})
-    state = {**STATE, "server": now and {**SERVER, **now}}
-    assert postgres.wanted(made, host, state)["as_before"] is as_before
-
-
-@pytest.mark.parametrize(
-    ("changes", "clone"),
-    [
-        ({}, False),
-        ({"standby_signal": False, "used": False}, True),
-        ({"standby_signal": False, "initialised": False}, True),
-        ({"standby_signal": False}, False),
-        ({"cloning": True, "ever_started": False}, True),
-        ({"cloning": True}, False),
-    ],
-)
-def test_a_standby_is_copied_only_where_there_is_nothing_to_lose(changes, clone):
-    assert postgres.wanted(platform(), "pg1r", {**STANDBY, **changes})["clone"] is clone
-    assert not postgres.wanted(platform(), "pg1", {**STANDBY, **changes})["clone"]
-
-
 def test_who_may_connect():
     made = platform({"pg1": {"postgres_peer_users": ["pgbouncer"], "platform_address": "2001:db8::1"}})
-    assert postgres.wanted(made, "pg1", None)["hba"] == [
-        "local   all          postgres                                             peer",
-        'local   all          "pgbouncer"                                          peer',
-        "local   all          all                                                  scram-sha-256",
-        "host    all          all         127.0.0.1/32                             scram-sha-256",
-        "host    all          all         ::1/128                                  scram-sha-256",
-        "host    replication  replicator  192.0.2.12/32                            scram-sha-256",
-        "host    all          all         2001:db8::1/128                          scram-sha-256",
-        "host    all          all         pg1r                                     scram-sha-256",
+    found = [" ".join(line.split()) for line in postgres_hba.lines(made, "pg1", made.clusters["main"])]
+    assert found == [
+        "local all postgres peer",
+        'local all "pgbouncer" peer',
+        "local all all scram-sha-256",
+        "local replication replicator scram-sha-256",
+        "host all all 127.0.0.1/32 scram-sha-256",
+        "host all all ::1/128 scram-sha-256",
+        "host replication replicator 192.0.2.11/32 scram-sha-256",
+        "host replication replicator 192.0.2.12/32 scram-sha-256",
+        "host postgres replicator 192.0.2.11/32 scram-sha-256",
+        "host postgres replicator 192.0.2.12/32 scram-sha-256",
+        "host all all 192.0.2.11/32 scram-sha-256",
+        "host all all 192.0.2.12/32 scram-sha-256",
+        "host all all 2001:db8::1/128 scram-sha-256",
+        "host all all pg1r scram-sha-256",
     ]
     made = platform({"pg1r": {"postgres_allowed_networks": ["10.0.0.0/8", "app.internal"]}})
-    assert postgres.wanted(made, "pg1r", None)["hba"][-2:] == [
-        "host    all          all         10.0.0.0/8                               scram-sha-256",
-        "host    all          all         app.internal                             scram-sha-256",
-    ]
+    found = [" ".join(line.split()) for line in postgres_hba.lines(made, "pg1r", made.clusters["main"])]
+    assert found[-2:] == ["host all all 10.0.0.0/8 scram-sha-256", "host all all app.internal scram-sha-256"]
+    assert postgres.wanted(made, "pg1r", None)["member"]["postgresql"]["pg_hba"] == found
 
 
 @given(st.text(alphabet=string.printable + "äß漢", min_size=1))
 def test_no_sentence_and_no_answer_tells_the_password(secret):
     marked = f"s3cr3t{secret}s3cr3t"
-    made = platform({name: {"postgres_replicator_password": marked} for name in ("pg1", "pg1r")})
-    for host, state in (("pg1", STATE), ("pg1r", STATE), ("pg1r", STANDBY)):
+    made = platform(both(postgres_replicator_password=marked, postgres_patroni_password=marked))
+    for host, state in (("pg1", STATE), ("pg1r", STATE), ("pg1r", REPLICA)):
         assert "s3cr3t" not in repr((postgres.problems(made, host, state), postgres.wanted(made, host, state)))
 
 
 def test_the_argument_of_the_look():
-    assert postgres.look(platform({"pg1": {"postgres_version": "15"}}), "pg1") == {"version": 15, "port": 5432}
-    assert postgres.look(platform(), "pg1") == {"version": 0, "port": 5432}
+    made = platform({"pg1": {"postgres_version": "15", "platform_address": "192.0.2.1"}})
+    assert postgres.look(made, "pg1") == {"version": 15, "port": 5432, "patroni_host": "192.0.2.1"}
+    assert postgres.look(platform(), "pg1") == {"version": 0, "port": 5432, "patroni_host": "pg1"}

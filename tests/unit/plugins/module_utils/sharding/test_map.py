@@ -86,11 +86,6 @@ def test_a_document_of_format_1_is_read_and_written_in_format_2():
     assert shard_map.document() == {**DOCUMENT, "clusters": clusters, "shards": shards}
 
 
-def test_the_leader_is_the_first_member():
-    shard = shard_maps.read(DOCUMENT).shard(1)
-    assert shard_maps.leader(shard.cluster) == shard.leader == shard.cluster.members[0]
-
-
 def test_the_text_has_a_line_for_each_cluster_and_shard():
     assert shard_maps.read(DOCUMENT).text() == (
         "version 7, 4096 buckets\n"

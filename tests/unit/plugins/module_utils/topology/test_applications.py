@@ -135,7 +135,14 @@ def test_what_playbooks_are_told():
         "role": "scaleout.platform.app",
         "service": "shop",
         "port": 8000,
-        "database": {"name": "shop", "owner": "shop", "cluster": "pg1", "user": "", "previous_user": ""},
+        "database": {
+            "name": "shop",
+            "owner": "shop",
+            "cluster": "pg1",
+            "user": "",
+            "previous_user": "",
+            "one_host": False,
+        },
         "site": {"server_name": ("_",), "listen": ("80",), "options": {"extra": "gzip on;"}},
         "pool": {"min": None, "max": None},
     }
@@ -180,7 +187,7 @@ def wrong(entry, code, text):
                 (
                     "database",
                     "name, owner, cluster, user, previous_user, password, partition_sets, summaries, "
-                    "materialized_views",
+                    "materialized_views, hosts",
                 ),
                 ("shards", "partition_sets, summaries, materialized_views"),
                 ("pool", "min, max"),

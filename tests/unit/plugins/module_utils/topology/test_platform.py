@@ -219,14 +219,15 @@ def on_all(**variables):
             {},
             clusters(pg1=[0, 1]),
             "invalid_clusters",
-            "postgres_clusters: pg1 is [0, 1], not a mapping with shards, empty_shards, databases, workload, settings.",
+            "postgres_clusters: pg1 is [0, 1], not a mapping with shards, empty_shards, databases, workload, settings, "
+            "durability.",
         ),
         (
             {},
             clusters(pg1={"shard": [0, 1]}),
             "unknown_key",
             "postgres_clusters: pg1 has 'shard', which is not known here; did you mean shards; it may have shards, "
-            "empty_shards, databases, workload, settings.",
+            "empty_shards, databases, workload, settings, durability.",
         ),
         (
             {"pg1": {"postgres_cluster": "a b"}, "pg1r": {"postgres_cluster": "a b"}},

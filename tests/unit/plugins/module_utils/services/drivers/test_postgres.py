@@ -80,10 +80,17 @@ def test_a_host_that_has_nothing_is_an_answer(tmp_path, monkeypatch):
     (tmp_path / "os-release").write_text('ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian 13"')
     found = postgres.read(0, 1)
     assert (found["version"], found["release"], found["server"], found["others"]) == (17, "Debian 13", None, [])
-    flags = ("configured", "initialised", "standby_signal", "ever_started", "used", "cloning", "settings_saved")
+    monkeypatch.setattr(postgres, "MEMBER", str(tmp_path / "10-member.yml"))
+    monkeypatch.setattr(postgres, "JOINED", str(tmp_path / "joined"))
+    found = postgres.read(0, 1, "127.0.0.1")
+    assert not found["patroni"]["configured"]
+    assert not found["patroni"]["joined"]
+    assert found["patroni"]["cluster"] is None
+    assert found["memory"] > 2**20
+    flags = ("configured", "initialised", "standby_signal", "ever_started", "used")
     assert not any(found[flag] for flag in flags)
     (tmp_path / "17/main").mkdir(parents=True)
-    for name in ("main/PG_VERSION", "main/standby.signal", "main/postmaster.opts", "main.cloning", "main.settings"):
+    for name in ("main/PG_VERSION", "main/standby.signal", "main/postmaster.opts"):
         (tmp_path / "17" / name).touch()
     found = postgres.read(0, 1)
     assert all(found[flag] for flag in flags if flag not in ("configured", "used"))
