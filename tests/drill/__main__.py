@@ -12,6 +12,7 @@ commit has already are not run again. A lab must be up (`make up` or `make trio`
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from tests.soak.ledger import Ledger
 RATE, CONNECTIONS = 100, 8
 #: Seconds of writing before the fault, and after the cluster takes writes again.
 BEFORE, AFTER = 3.0, 5.0
+#: Seconds that a replica may take to replay what it has.
+REPLAY = 10.0
 COLUMNS = ("row", "gap", "refused", "unknown", "lost", "vanished", "two_leaders", "redundant", "timelines", "outcome")
 
 
@@ -32,22 +35,33 @@ def round_of(row: Row, place: Place) -> tuple[judge.Result, float]:
     place.wait_for(place.is_redundant, "before the round the cluster is redundant")
     place.prepare()
     writer = client.Client(place.poolers(), place.local(), RATE, CONNECTIONS)
-    with client.limited():
+    with client.limited(), contextlib.ExitStack() as ends:
+        ends.callback(writer.stop)
         writer.start()
         time.sleep(BEFORE)
         steps = row.steps(place)
-        taken = next(steps)
-        try:
+        with contextlib.closing(steps):
+            taken = next(steps)
             time.sleep(row.away)
-        finally:
-            next(steps, None)
         redundant = place.wait_for(place.is_redundant, "after the fault the cluster is redundant")
         time.sleep(AFTER)
         writer.stop()
         leader = place.leader()
-        rows = {member: client.rows(way) for member, way in place.local().items()}
+        rows = _rows(place, leader)
     spared = [member for member in place.members if member not in taken]
     return judge.judge(writer.attempts, rows, leader, writer.sightings, spared), redundant
+
+
+def _rows(place: Place, leader: str) -> dict[str, list[int]]:
+    """The rows of each member; a replica replays for a moment after the last commit."""
+    ways = place.local()
+    there = client.rows(ways[leader])
+    until = time.monotonic() + REPLAY
+    while True:
+        rows = {member: client.rows(way) for member, way in ways.items()}
+        if time.monotonic() > until or all(set(found) == set(there) for found in rows.values()):
+            return rows
+        time.sleep(0.2)
 
 
 def main(words: Sequence[str]) -> int:

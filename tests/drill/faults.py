@@ -2,20 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The rows of the failover table: what is broken, how it is seen that it broke, and how it is made whole.
 
-Each fault is a generator: up to its ``yield`` it breaks something, and has to see that it did; after it, it heals what
-does not heal by itself. It yields the poolers whose host it took.
+Each fault is a generator: up to its ``yield`` it breaks something, and has to see that it did; after it, and also where
+it did not bite, it heals what does not heal by itself. It yields the poolers whose host it took.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from tests.drill.place import Place
 from tests.end_to_end import lab
 
-Steps = Iterator[Sequence[str]]
+Steps = Generator[Sequence[str], None, None]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,11 @@ def _running(host: str) -> bool:
 
 def _killed(host: str) -> Steps:
     lab.engine("kill", lab.container(host))
-    assert not _running(host), f"{host} still runs"
-    yield [host]
-    lab.engine("start", lab.container(host))
+    try:
+        assert not _running(host), f"{host} still runs"
+        yield [host]
+    finally:
+        lab.engine("start", lab.container(host))
 
 
 def _process(host: str, pattern: str, signal: str) -> str:
@@ -71,9 +73,11 @@ def patroni_killed(place: Place) -> Steps:
 def patroni_hung(place: Place) -> Steps:
     leader = place.leader()
     number = _process(leader, "/usr/bin/patroni ", "STOP")
-    assert "T" in lab.ssh(leader, f"ps -o stat= -p {number}"), "Patroni was not stopped"
-    yield []
-    lab.ssh(leader, f"kill -CONT {number}", check=False)
+    try:
+        assert "T" in lab.ssh(leader, f"ps -o stat= -p {number}"), "Patroni was not stopped"
+        yield []
+    finally:
+        lab.ssh(leader, f"kill -CONT {number}", check=False)
 
 
 def leader_killed(place: Place) -> Steps:
@@ -88,26 +92,32 @@ def leader_paused(place: Place) -> Steps:
     """For longer than the lease lasts."""
     leader = place.leader()
     lab.engine("pause", lab.container(leader))
-    assert not _running(leader), f"{leader} was not paused"
-    yield [leader]
-    lab.engine("unpause", lab.container(leader))
+    try:
+        assert not _running(leader), f"{leader} was not paused"
+        yield [leader]
+    finally:
+        lab.engine("unpause", lab.container(leader))
 
 
 def _cut_off(host: str, others: Sequence[str]) -> Steps:
-    """Drop what comes from and goes to other hosts; the tester still reaches it."""
-    for other in others:
-        lab.ssh(
-            host,
-            f"iptables -I INPUT -s {lab.address(other)} -j DROP; iptables -I OUTPUT -d {lab.address(other)} -j DROP",
-        )
-    reached = lab.ssh(host, f"timeout 2 bash -c '</dev/tcp/{lab.address(others[0])}/22' && echo reached", check=False)
-    assert reached != "reached", f"{host} is not cut off"
-    yield [host]
-    for other in others:
-        lab.ssh(
-            host,
-            f"iptables -D INPUT -s {lab.address(other)} -j DROP; iptables -D OUTPUT -d {lab.address(other)} -j DROP",
-        )
+    """Lose what goes from a host to others and back, in silence; the tester still reaches it.
+
+    The address of a network card that no one has takes the place of the other's.
+    """
+    pairs = [pair for other in others for pair in ((host, other), (other, host))]
+    to = "$(ip -o route get {address} | sed 's/.* dev \\([^ ]*\\).*/\\1/')"
+    try:
+        for one, other in pairs:
+            address = lab.address(other)
+            device = to.format(address=address)
+            lab.ssh(one, f"ip neigh replace {address} lladdr 02:00:00:00:00:01 nud permanent dev {device}")
+        probe = f"timeout 2 bash -c '</dev/tcp/{lab.address(others[0])}/22' && echo reached"
+        assert lab.ssh(host, probe, check=False) != "reached", f"{host} is not cut off"
+        yield [host]
+    finally:
+        for one, other in pairs:
+            address = lab.address(other)
+            lab.ssh(one, f"ip neigh del {address} dev {to.format(address=address)}", check=False)
 
 
 def leader_cut_off(place: Place) -> Steps:
@@ -127,9 +137,12 @@ def consul_gone(place: Place) -> Steps:
     """All Consul servers stop; failsafe keeps the leader."""
     servers = lab.hosts("consul_server")
     lab.everywhere("systemctl stop consul", servers)
-    assert set(lab.everywhere("systemctl is-active consul || true", servers).values()) == {"inactive"}
-    yield []
-    lab.everywhere("systemctl start consul", servers)
+    try:
+        states = lab.everywhere("systemctl is-active consul || true", servers)
+        assert "active" not in states.values(), states
+        yield []
+    finally:
+        lab.everywhere("systemctl start consul", servers)
 
 
 def switched_over(place: Place) -> Steps:
@@ -143,15 +156,17 @@ def everything_off(place: Place) -> Steps:
     """All VMs of the cluster and of Consul, with Consul last to come back."""
     servers = [host for host in lab.hosts("consul_server") if host not in place.members]
     everyone = [*place.members, *servers]
-    for host in everyone:
-        lab.engine("kill", lab.container(host))
-    assert not any(map(_running, everyone))
-    yield everyone
-    for host in place.members:
-        lab.engine("start", lab.container(host))
-    time.sleep(5)
-    for host in servers:
-        lab.engine("start", lab.container(host))
+    try:
+        for host in everyone:
+            lab.engine("kill", lab.container(host))
+        assert not any(map(_running, everyone)), "one still runs"
+        yield everyone
+    finally:
+        for host in place.members:
+            lab.engine("start", lab.container(host))
+        time.sleep(5)
+        for host in servers:
+            lab.engine("start", lab.container(host))
 
 
 ROWS = (
