@@ -99,25 +99,36 @@ def leader_paused(place: Place) -> Steps:
         lab.engine("unpause", lab.container(leader))
 
 
+def _within(host: str, command: str) -> None:
+    """Run a shell command in the network of a VM, which may not change it itself."""
+    vm = lab.container(host)
+    image = lab.engine("inspect", "-f", "{{.Config.Image}}", vm).strip()
+    alone = ("--rm", "--network", f"container:{vm}", "--cap-add", "NET_ADMIN", "--entrypoint", "sh")
+    lab.engine("run", *alone, image, "-ec", command)
+
+
 def _cut_off(host: str, others: Sequence[str]) -> Steps:
     """Lose what goes from a host to others and back, in silence; the tester still reaches it.
 
     The address of a network card that no one has takes the place of the other's.
     """
-    pairs = [pair for other in others for pair in ((host, other), (other, host))]
-    to = "$(ip -o route get {address} | sed 's/.* dev \\([^ ]*\\).*/\\1/')"
+
+    def change(how: str) -> None:
+        for one, far in ((host, others), *((other, [host]) for other in others)):
+            steps = (
+                f"device=$(ip -o route get {address} | sed 's/.* dev \\([^ ]*\\).*/\\1/'); "
+                f"ip neigh {how.format(address=address)} dev $device"
+                for address in map(lab.address, far)
+            )
+            _within(one, "; ".join(steps))
+
     try:
-        for one, other in pairs:
-            address = lab.address(other)
-            device = to.format(address=address)
-            lab.ssh(one, f"ip neigh replace {address} lladdr 02:00:00:00:00:01 nud permanent dev {device}")
+        change("replace {address} lladdr 02:00:00:00:00:01 nud permanent")
         probe = f"timeout 2 bash -c '</dev/tcp/{lab.address(others[0])}/22' && echo reached"
         assert lab.ssh(host, probe, check=False) != "reached", f"{host} is not cut off"
         yield [host]
     finally:
-        for one, other in pairs:
-            address = lab.address(other)
-            lab.ssh(one, f"ip neigh del {address} dev {to.format(address=address)}", check=False)
+        change("del {address}")
 
 
 def leader_cut_off(place: Place) -> Steps:

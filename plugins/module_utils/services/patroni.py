@@ -129,6 +129,16 @@ def dynamic(
     }
 
 
+def hangs_after(config: t.Mapping[str, t.Any]) -> float:
+    """Return the seconds without an answer after which a Patroni is ended, so that it renews its lease in time.
+
+    Consul ends a lease at the earliest after half of its ``ttl``, and a Patroni that starts needs some seconds.
+
+    :param config: the dynamic configuration.
+    """
+    return max(int(config["ttl"]) / 2 - 4, 4)
+
+
 def checks(cluster: Cluster, version: t.Sequence[int] = SYNCHRONOUS_FROM) -> list[str]:
     """Return the checks of Consul that end a leader's lease when they fail.
 

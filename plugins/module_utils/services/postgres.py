@@ -119,6 +119,7 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
     settings = {**ours, **_settings(platform, host, cluster)}
     users = platform.value(host, "postgres_users", [])
     guards = [platform.value(host, name) for name in ("postgres_slot_max_retained", "postgres_slot_min_free_disk")]
+    dynamic = patroni.dynamic(platform, host, cluster, patronis)
     return {
         "version": version,
         "cluster": cluster.name,
@@ -132,7 +133,9 @@ def wanted(platform: Platform, host: str, state: State | None) -> dict[str, t.An
         "member": patroni.member(
             platform, host, cluster, version, settings, patronis, _is_debians(host, cluster, state)
         ),
-        "dynamic": patroni.dynamic(platform, host, cluster, patronis),
+        "dynamic": dynamic,
+        "rest_port": patroni.PORT,
+        "hangs_after": patroni.hangs_after(dynamic),
         "adopts": adopts(host, cluster, state),
         "followed": cluster.leader,
         "copies": _is_copying(host, seen),

@@ -92,9 +92,8 @@ def test_what_only_a_run_upgrades_and_restarts(groups, packages, units):
 
 def test_each_service_with_a_package_of_its_own_is_kept():
     """By what the roles install."""
-    installed = {
-        path.parts[-3] for path in ROLES.glob("*/tasks/install.yml") if "ansible.builtin.apt" in path.read_text()
-    }
+    tasks = [*ROLES.glob("*/tasks/install.yml"), *ROLES.glob("*/tasks/programs.yml")]
+    installed = {path.parts[-3] for path in tasks if "ansible.builtin.apt" in path.read_text()}
     assert installed - {"base", "app", "firewall"} == set(table.PACKAGES) == set(table.UNITS)
 
 
