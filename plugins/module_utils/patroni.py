@@ -189,6 +189,13 @@ class Patroni:
         """
         return self._object(self._tell("PATCH", "/config", changes))
 
+    def wake(self) -> None:
+        """Have this member look at its cluster now, rather than up to ``loop_wait`` later.
+
+        A change that changes nothing does that. A replica that has no leader to watch would sleep.
+        """
+        self._tell("PATCH", "/config", {"wake": None})
+
     def reload(self) -> None:
         """Let this member read its configuration file again."""
         self._tell("POST", "/reload", {}, accepted=(200, 202))

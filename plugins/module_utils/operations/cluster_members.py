@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import Unreachable
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError, Unreachable
 from ansible_collections.scaleout.platform.plugins.module_utils.failover.decide import Seen, View
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import FOLLOWING, SYNCHRONOUS, Member, Patroni
 
@@ -60,6 +61,12 @@ class Members:
         with contextlib.closing(self.client(name)) as client:
             return client.itself()
 
+    def wake_followers(self, leader: str) -> None:
+        """Have all but the leader look whom to follow, and wait for none of them; a commit may wait for one."""
+        for name in self._known:
+            if name != leader:
+                threading.Thread(target=self._wake, args=(name,), daemon=True).start()
+
     def client(self, name: str, timeout: float | None = None) -> Patroni:
         """Return a client of a member that was seen."""
         return self.patroni.beside(self._known[name], timeout)
@@ -67,6 +74,11 @@ class Members:
     def server(self, name: str) -> tuple[str, int]:
         """Return where a member's PostgreSQL is, as it was seen last."""
         return self._known[name].host, self._known[name].port
+
+    def _wake(self, name: str) -> None:
+        # One that does not answer looks by itself.
+        with contextlib.suppress(ScaleoutError), contextlib.closing(self.client(name)) as client:
+            client.wake()
 
     def _see(self, member: Member) -> Seen:
         seen = Seen(

@@ -111,7 +111,10 @@ class HandOver:
                 late = self.poolers.holding
                 self.poolers.release()
                 break
-            leader = leader or self._leads(candidate) or order.another()
+            if not leader:
+                leader = self._leads(candidate) or order.another()
+                if leader:
+                    self.members.wake_followers(leader)
             if leader:
                 self.poolers.release_those_at(self.members.server(leader))
             elif order.failed:

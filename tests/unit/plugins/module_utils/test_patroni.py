@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+import time
 
 import pytest
 
@@ -75,6 +76,40 @@ def test_the_lead_is_handed_over(cluster):
     cluster.wait(lambda seen: seen[replica]["role"] == "leader" and seen[leader]["state"] == "streaming")
     with cluster.connect(replica) as sql:
         assert sql.one("SELECT pg_is_in_recovery()") is False
+
+
+def test_a_member_looks_at_its_cluster_when_it_is_woken(cluster):
+    replica = cluster.replica()
+    client = _client(cluster, replica)
+    client.change_settings({"loop_wait": 10})
+
+    def looked():
+        return cluster.ask(replica, "/patroni")["dcs_last_seen"]
+
+    try:
+        first = looked()
+        assert lasts(lambda: looked() == first, 30), "it looks all the time"
+        before, first = cluster.ask(replica, "/config"), looked()
+        client.wake()
+        assert within(lambda: looked() != first, 3)
+        assert cluster.ask(replica, "/config") == before
+    finally:
+        client.change_settings({"loop_wait": 1})
+
+
+def lasts(condition, seconds):
+    """Whether a condition holds for two seconds on end at some time within so many."""
+    return within(lambda: condition() and not within(lambda: not condition(), 2), seconds)
+
+
+def within(condition, seconds):
+    """Whether a condition comes true in time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_what_patroni_refuses(cluster):

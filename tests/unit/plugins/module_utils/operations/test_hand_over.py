@@ -55,12 +55,16 @@ class Members:
 
     def __init__(self, says=None, takes=0.0, winner="b"):
         self.leader, self.says, self.takes, self.winner, self.told = "a", says, takes, winner, None
+        self.woken = []
 
     def client(self, name, timeout=None):
         return self
 
     def close(self):
         pass
+
+    def wake_followers(self, leader):
+        self.woken.append(leader)
 
     def switch_over(self, leader, candidate):
         self.told = (leader, candidate)
@@ -113,6 +117,7 @@ def test_each_pooler_lets_go_once_it_points_to_the_new_leader():
     outcome = run(members, poolers)
     assert members.told == ("a", "b")
     assert poolers.done == ["hold", *["release at b"] * 3, "release", "release", "settle"]
+    assert members.woken == ["b"], "once, since a commit may wait for a replica that has not heard of it"
     assert (outcome.leader, outcome.former, outcome.late, outcome.drained) == ("b", "a", (), True)
     assert 0 < outcome.held < 4
 
@@ -124,9 +129,10 @@ def test_another_member_than_the_one_that_was_asked_for():
 
 
 def test_patroni_refuses():
-    poolers = Poolers()
+    members, poolers = Members(says=Refused("Patroni refused: no good candidates.")), Poolers()
     with pytest.raises(hand_over.NotSwitched, match=r"not handed to b; a leads as before\. Patroni refused") as caught:
-        run(Members(says=Refused("Patroni refused: no good candidates.")), poolers)
+        run(members, poolers)
+    assert members.woken == []
     assert caught.value.code == "not_switched"
     assert caught.value.facts["leader"] == "a"
     assert poolers.done[-3:] == ["release vm1 vm2", "release", "settle"]
