@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from tests.drill import client, judge
@@ -27,11 +28,16 @@ RATE, CONNECTIONS = 100, 8
 BEFORE, AFTER = 3.0, 5.0
 #: Seconds that a replica may take to replay what it has.
 REPLAY = 10.0
+#: Of what failed, so many reasons are printed, each to so many characters.
+MOST_REASONS, LONGEST_REASON = 4, 110
 COLUMNS = ("row", "gap", "refused", "unknown", "lost", "vanished", "two_leaders", "redundant", "timelines", "outcome")
 
 
-def round_of(row: Row, place: Place) -> tuple[judge.Result, float]:
-    """Run one round; returns what it came to, and the seconds from the end of the fault until all was redundant."""
+def round_of(row: Row, place: Place) -> tuple[judge.Result, float, str]:
+    """Run one round.
+
+    :returns: what it came to, the seconds from the end of the fault until all was redundant, and why writes failed.
+    """
     place.wait_for(place.is_redundant, "before the round the cluster is redundant")
     place.prepare()
     writer = client.Client(place.poolers(), place.local(), RATE, CONNECTIONS)
@@ -49,7 +55,9 @@ def round_of(row: Row, place: Place) -> tuple[judge.Result, float]:
         leader = place.leader()
         rows = _rows(place, leader)
     spared = [member for member in place.members if member not in taken]
-    return judge.judge(writer.attempts, rows, leader, writer.sightings, spared), redundant
+    failed = Counter(each.reason[:LONGEST_REASON] for each in writer.attempts if each.reason)
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in failed.most_common(MOST_REASONS))
+    return judge.judge(writer.attempts, rows, leader, writer.sightings, spared), redundant, reasons
 
 
 def _rows(place: Place, leader: str) -> dict[str, list[int]]:
@@ -77,9 +85,9 @@ def main(words: Sequence[str]) -> int:
     for row in chosen:
         done = sum(line["row"] == row.name for line in ledger.of_this_commit())
         for number in range(done + 1, given.rounds + 1):
-            outcome, told = "passed", {}
+            outcome, told, reasons = "passed", {}, ""
             try:
-                result, redundant = round_of(row, place)
+                result, redundant, reasons = round_of(row, place)
                 if not result.is_right:
                     found = {"lost": result.lost, "vanished": result.vanished, "two leaders": result.two_leaders}
                     outcome = f"{found}, members that differ: {', '.join(result.differing) or 'none'}"
@@ -100,6 +108,8 @@ def main(words: Sequence[str]) -> int:
             failed += outcome != "passed"
             ledger.note(row=row.name, **{name: told.get(name, "") for name in COLUMNS[1:-1]}, outcome=outcome)
             print(f"{row.name} {number}: gap {told.get('gap', '?')} s, {told}: {outcome}", flush=True)
+            if reasons:
+                print(f"    {reasons}", flush=True)
     place.clean()
     return min(failed, 1)
 
