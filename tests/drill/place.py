@@ -19,7 +19,6 @@ from tests.end_to_end import lab
 
 PATRONI, POSTGRES, POOLER = 8008, 5432, 6432
 DATABASE = "shard_0"
-USER = "drill"
 #: Seconds that a cluster may take to be whole again before a round counts as failed.
 PATIENCE = 300
 #: Asks a Consul server, on its own loopback, how many servers are healthy and vote; reads the token.
@@ -59,6 +58,8 @@ class Place:
         hosts = lab.hosts("postgres")
         self.cluster = cluster or lab.variables(hosts[0])["postgres_cluster"]
         self.members = [host for host in hosts if lab.variables(host)["postgres_cluster"] == self.cluster]
+        #: Another one for each run: a pooler keeps sessions of a user, and a new one of that name would have no rights.
+        self._user = f"drill_{secrets.token_hex(4)}"
         self._password = secrets.token_urlsafe(24)
         self._consul_token = yaml.safe_load(lab.CHOSEN.secrets.read_text())["consul_management_token"]
 
@@ -113,15 +114,15 @@ class Place:
         leader = self.leader()
         # The password comes by standard input, so that no list of processes shows it.
         statements = (
-            f"DO $$ BEGIN CREATE ROLE {USER} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
-            f" ALTER ROLE {USER} PASSWORD '{self._password}'; DROP TABLE IF EXISTS drill; {client.TABLE};"
-            f" GRANT SELECT, INSERT, UPDATE ON drill TO {USER}"
+            f"DO $$ BEGIN CREATE ROLE {self._user} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+            f" ALTER ROLE {self._user} PASSWORD '{self._password}'; DROP TABLE IF EXISTS drill; {client.TABLE};"
+            f" GRANT SELECT, INSERT, UPDATE ON drill TO {self._user}"
         )
         lab.ssh(leader, f"cd / && sudo -u postgres psql -Xq -v ON_ERROR_STOP=1 -d {DATABASE}", told=statements)
 
     def clean(self) -> None:
         """Remove both."""
-        statements = f"DROP TABLE IF EXISTS drill; DROP ROLE IF EXISTS {USER}"
+        statements = f"DROP TABLE IF EXISTS drill; DROP ROLE IF EXISTS {self._user}"
         lab.ssh(self.leader(), f"cd / && sudo -u postgres psql -Xq -d {DATABASE}", told=statements)
 
     def poolers(self) -> dict[str, dict[str, Any]]:
@@ -134,4 +135,4 @@ class Place:
 
     def _way(self, member: str, database: str) -> dict[str, Any]:
         place = {"host": lab.address(member), "port": POOLER, "dbname": database}
-        return {**place, "user": USER, "password": self._password, "connect_timeout": 3}
+        return {**place, "user": self._user, "password": self._password, "connect_timeout": 3}
