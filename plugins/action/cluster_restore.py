@@ -47,7 +47,7 @@ class ActionModule(StepAction):
             answers.append(self._module("restore_member", self._options("looked")))
         for answer in answers:
             if answer.get("failed"):
-                return {**self._noted("refused", {**answer, "msg": f"{self._host}: {answer['msg']}"}), "failed": True}
+                return self._failed(answer)
             self._noted("backups" if "stanzas" in answer else "looked", {key: answer.get(key) for key in _KEPT})
         return {"skipped": not answers}
 
@@ -104,7 +104,7 @@ class ActionModule(StepAction):
             reason = f"{restore_cluster.progress(self._host, answer)}; that takes longer than postgres_clone_timeout"
             answer = {"failed": True, "code": "incomplete", "msg": reason}
         if answer.get("failed"):
-            return {**self._noted("refused", {**answer, "msg": f"{self._host}: {answer['msg']}"}), "failed": True}
+            return self._failed(answer)
         return self._noted(state, {**answer, "done": True})
 
     def _shown(self) -> Result:
@@ -132,6 +132,11 @@ class ActionModule(StepAction):
             module_name=f"scaleout.platform.{name}", module_args=options, task_vars=self._vars
         )
         return answer
+
+    def _failed(self, answer: Result) -> Result:
+        """Note a failure of a host's module: no later step does anything."""
+        reason = answer.get("msg") or answer.get("module_stderr") or "its module failed without a word"
+        return {**self._noted("refused", {**answer, "msg": f"{self._host}: {reason}"}), "failed": True}
 
     def _noted(self, step: str, document: Result) -> Result:
         kept = {key: value for key, value in document.items() if key not in ("invocation", "diff", "exception")}

@@ -174,18 +174,18 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.resto
 def main() -> None:
     run(
         lambda module: RestoreMember.of(module.params),
-        dict(
-            client.ARGUMENTS,
+        {
+            **client.ARGUMENTS,
             **patroni.ARGUMENTS,
-            patroni_host={"type": "str", "required": True},
-            cluster={"type": "str", "required": True},
-            member={"type": "str", "required": True},
-            state={"type": "str", "choices": list(STATES), "default": "looked"},
-            data={"type": "path", "required": True},
-            programs={"type": "path", "required": True},
-            restore={"type": "dict", "default": {}},
-            wait={"type": "float", "default": 10},
-        ),
+            "patroni_host": {"type": "str", "required": True},
+            "cluster": {"type": "str", "required": True},
+            "member": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": list(STATES), "default": "looked"},
+            "data": {"type": "path", "required": True},
+            "programs": {"type": "path", "required": True},
+            "restore": {"type": "dict", "default": {}},
+            "wait": {"type": "float", "default": 10},
+        },
     )
 
 
