@@ -23,7 +23,6 @@ _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ]+(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?) *(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?", re.IGNORECASE
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_CLOCK = re.compile(r"\d\d:\d\d(:\d\d(\.\d+)?)?( ?([A-Za-z]+|[+-][0-9:]+))?")
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)?")
 #: PostgreSQL keeps so many bytes of a restore point's name.
 _NAMED = re.compile(r"[^\x00-\x1f\x7f']{1,63}")
@@ -89,15 +88,12 @@ class There(t.NamedTuple):
     histories: t.Mapping[int, t.Mapping[int, int]] = {}
 
 
-def parse(given: t.Any, rest: t.Any = None) -> Target:
+def parse(given: t.Any) -> Target:
     """Read what the option ``to`` says.
 
-    :param rest: what the command line has beside it: of ``-e to="2026-11-29 21:24:05+00"`` Ansible makes two words.
     :raises InvalidInput: it is no point in time.
     """
     text = str(given).strip() if given is not None else ""
-    if _DATE.fullmatch(text) and _CLOCK.fullmatch(str(rest or "").strip()):
-        text = f"{text} {str(rest).strip()}"
     if not text:
         raise InvalidInput("to", given, f"is not set; say -e to=, with {_FORMS}")
     if text in (IMMEDIATE, NEWEST):
@@ -108,6 +104,9 @@ def parse(given: t.Any, rest: t.Any = None) -> Target:
         return Target(NAME, text[5:])
     if wal.is_lsn(text):
         return Target(LSN, wal.lsn(wal.position(text)))
+    if _DATE.fullmatch(text):
+        # Of -e to="2026-11-29 21:24:05+00" Ansible makes two words.
+        raise InvalidInput("to", given, f"has no time of day; write it without a blank, as in {text}T21:24:05+00")
     found = _MOMENT.fullmatch(text)
     if found is None:
         raise InvalidInput("to", given, f"is not {_FORMS}")
@@ -250,13 +249,13 @@ def _listed(backups: t.Iterable[Backup]) -> str:
 
 
 def arguments(target: Target, timeline: int) -> list[str]:
-    """Return what ``pgbackrest restore`` is told of the point.
+    """Return what ``pgbackrest restore`` is told of the point. Of ``immediate`` it follows the backup's own timeline.
 
     :param timeline: which is followed. PostgreSQL itself would take the newest one; after a crash in the middle of its
         promotion that is the one that it has just begun, which ends short of the point.
     """
     if target.kind == IMMEDIATE:
-        return ["--type=immediate", "--target-action=promote", "--target-timeline=current"]
+        return ["--type=immediate", "--target-action=promote"]
     way = f"--target-timeline={timeline}"
     if target.kind == NEWEST:
         return ["--type=default", way]

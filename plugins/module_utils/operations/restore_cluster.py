@@ -80,7 +80,7 @@ def read(platform: Platform, given: Said) -> Asked:
         raise InvalidInput("member", member, f"is not a member of {cluster.name}; its members are {', '.join(names)}")
     return Asked(
         cluster,
-        target.parse(given.get("to"), given.get("_raw_params")),
+        target.parse(given.get("to")),
         target.parse_timeline(given.get("timeline")),
         str(given.get("set") or ""),
         member,

@@ -20,6 +20,8 @@ _BYTES = 16 * 1024 * 1024
 _IN_FILE = 256
 _SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})-[0-9a-f]{40}(?:\.[a-z0-9]+)?")
 _HISTORY = re.compile(r"(?:.*/)?([0-9A-F]{8})\.history")
+#: Of timelines, the earlier ones and where each ended, in bytes.
+Histories = t.Mapping[int, t.Mapping[int, int]]
 #: What pgBackRest has for a stanza that it does not have.
 MISSING = 1
 
@@ -119,7 +121,7 @@ class Stanza:
     gaps: tuple[Gap, ...] = ()
     archived: int | None = None
     reaches: tuple[Reach, ...] = ()
-    histories: t.Mapping[int, t.Mapping[int, int]] = dataclasses.field(default_factory=dict)
+    histories: Histories = dataclasses.field(default_factory=dict)
 
     def document(self) -> dict[str, t.Any]:
         """Return it with its times as text."""
@@ -186,7 +188,7 @@ def stanzas(
     wanted: t.Sequence[str],
     info: t.Sequence[t.Mapping[str, t.Any]],
     archives: t.Mapping[str, t.Mapping[str, t.Any]],
-    histories: t.Mapping[str, t.Mapping[int, t.Mapping[int, int]]] | None = None,
+    histories: t.Mapping[str, Histories] | None = None,
 ) -> list[Stanza]:
     """Return what there is of each cluster.
 
@@ -206,7 +208,7 @@ def _stanza(
     of: str,
     told: t.Mapping[str, t.Any],
     archive: t.Mapping[str, t.Any] | None,
-    histories: t.Mapping[int, t.Mapping[int, int]],
+    histories: Histories,
 ) -> Stanza:
     status = told.get("status") or {}
     versions = {one["id"]: f"{one['version']}-{one['id']}" for one in told.get("db") or ()}
@@ -219,7 +221,7 @@ def _stanza(
         times += segments.values()
         of_part = [one for one in backups if one.archive == part and not one.broken]
         if of_part:
-            run = _Run(segments, min(one.first for one in of_part))
+            run = _Run(segments, min(one.first for one in of_part), histories)
             windows += _windows(of_part, run)
             gaps += run.gaps
     return Stanza(
@@ -274,7 +276,7 @@ class _Run:
     there on the newest timeline counts, whatever a former leader has still archived.
     """
 
-    def __init__(self, segments: t.Mapping[tuple[int, int], int], start: int) -> None:
+    def __init__(self, segments: t.Mapping[tuple[int, int], int], start: int, histories: Histories) -> None:
         self.times: dict[int, int] = {}
         self.gaps: list[Gap] = []
         #: The timeline that counts at each segment.
@@ -283,6 +285,7 @@ class _Run:
         for timeline, segment in segments:
             begins[timeline] = min(segment, begins.get(timeline, segment))
         newest = max(begins, default=0)
+        self._newest, self._ends = newest, histories.get(newest)
         last = max((segment for timeline, segment in segments if timeline == newest), default=start - 1)
         # Of timelines that begin at one segment the newest counts.
         changes = sorted(begins.items(), key=lambda one: (one[1], one[0]))
@@ -302,12 +305,20 @@ class _Run:
             missing = []
             self.times[segment] = came
 
+    def _leads_on(self, backup: Backup) -> bool:
+        """Whether the newest timeline goes on where a backup ends; within a segment only a history knows."""
+        if backup.timeline == self._newest:
+            return True
+        if self._ends is None:
+            return self.counts.get(backup.last) == backup.timeline
+        return backup.end <= self._ends.get(backup.timeline, -1)
+
     def end(self, backup: Backup) -> int | None:
         """Return the last segment to which a backup can be brought; None where it lacks one of its own.
 
         None also for one of a timeline that a restore to an earlier moment has left: no newer WAL follows it.
         """
-        if self.counts.get(backup.last) != backup.timeline:
+        if not self._leads_on(backup):
             return None
         if any(segment not in self.times for segment in range(backup.first, backup.last + 1)):
             return None

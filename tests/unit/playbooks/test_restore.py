@@ -35,13 +35,18 @@ def inventory(backup):
         ((), True, "cluster: None is not set; say -e cluster=NAME, where NAME is main."),
         (("cluster=main",), True, "to: None is not set; say -e to=, with a time with its zone such as 2026-11-29T"),
         (
-            ("cluster=main", "to=2026-11-29 21:24:05"),
+            ("cluster=main", "to=2026-11-29T21:24:05"),
             True,
             "has no time zone; say one, such as 2026-11-29T21:24:05+00.",
         ),
-        # Of this one Ansible makes two words, and it is a point all the same.
+        # Ansible makes two words of it.
         (
-            ("cluster=main", "to=2026-11-29 21:24:05+00", "member=pg2"),
+            ("cluster=main", "to=2026-11-29 21:24:05+00"),
+            True,
+            "to: '2026-11-29' has no time of day; write it without a blank, as in 2026-11-29T21:24:05+00.",
+        ),
+        (
+            ("cluster=main", "to=2026-11-29T21:24:05+00", "member=pg2"),
             True,
             "member: 'pg2' is not a member of main; its members are pg1.",
         ),

@@ -18,46 +18,43 @@ SEGMENT = 16 * 1024 * 1024
 
 
 @pytest.mark.parametrize(
-    ("to", "rest", "kind", "text"),
+    ("to", "kind", "text"),
     [
-        ("2026-11-29T21:24:05+00", None, "time", "2026-11-29 21:24:05+00"),
-        ("2026-11-29 21:24:05.25+01:30", None, "time", "2026-11-29 19:54:05.25+00"),
-        ("2026-11-29 21:24Z", None, "time", "2026-11-29 21:24:00+00"),
-        ("2026-11-29 21:24:05 UTC", None, "time", "2026-11-29 21:24:05+00"),
-        ("2026-01-01 00:30:00-0800", None, "time", "2026-01-01 08:30:00+00"),
-        # Of a text with a blank Ansible makes two words.
-        ("2026-11-29", "21:24:05+00", "time", "2026-11-29 21:24:05+00"),
-        ("0/3000060", None, "lsn", "0/3000060"),
-        ("1/ab00", "something", "lsn", "1/AB00"),
-        ("name:before_release", None, "name", "before_release"),
-        ("immediate", None, "immediate", ""),
-        ("newest", None, "newest", ""),
+        ("2026-11-29T21:24:05+00", "time", "2026-11-29 21:24:05+00"),
+        ("2026-11-29 21:24:05.25+01:30", "time", "2026-11-29 19:54:05.25+00"),
+        ("2026-11-29 21:24Z", "time", "2026-11-29 21:24:00+00"),
+        ("2026-11-29 21:24:05 UTC", "time", "2026-11-29 21:24:05+00"),
+        ("2026-01-01 00:30:00-0800", "time", "2026-01-01 08:30:00+00"),
+        ("0/3000060", "lsn", "0/3000060"),
+        ("1/ab00", "lsn", "1/AB00"),
+        ("name:before_release", "name", "before_release"),
+        ("immediate", "immediate", ""),
+        ("newest", "newest", ""),
     ],
 )
-def test_what_is_a_point(to, rest, kind, text):
-    found = target.parse(to, rest)
+def test_what_is_a_point(to, kind, text):
+    found = target.parse(to)
     assert (found.kind, found.text) == (kind, text)
 
 
 @pytest.mark.parametrize(
-    ("to", "rest", "says"),
+    ("to", "says"),
     [
-        (None, None, "to: None is not set; say -e to=, with a time with its zone such as 2026-11-29T21:24:05+00"),
-        ("2026-11-29T21:24:05", None, "has no time zone; say one, such as 2026-11-29T21:24:05+00."),
-        ("2026-11-29", "21:24:05", "to: '2026-11-29' has no time zone"),
-        ("2026-11-29", None, "to: '2026-11-29' is not a time with its zone"),
-        ("2026-13-29T21:24:05Z", None, "is not a time."),
-        ("0001-01-01T00:00:00+05", None, "is not a time."),
-        ("yesterday", None, "to: 'yesterday' is not a time with its zone"),
-        ("newst", None, "name:RESTORE_POINT, immediate, or newest."),
-        ("name:", None, "has no name of a restore point"),
-        ("name:it's", None, "has no name of a restore point"),
-        ("0/123456789", None, "is not a time with its zone"),
+        (None, "to: None is not set; say -e to=, with a time with its zone such as 2026-11-29T21:24:05+00"),
+        ("2026-11-29T21:24:05", "has no time zone; say one, such as 2026-11-29T21:24:05+00."),
+        ("2026-11-29", "has no time of day; write it without a blank, as in 2026-11-29T21:24:05+00."),
+        ("2026-13-29T21:24:05Z", "is not a time."),
+        ("0001-01-01T00:00:00+05", "is not a time."),
+        ("yesterday", "to: 'yesterday' is not a time with its zone"),
+        ("newst", "name:RESTORE_POINT, immediate, or newest."),
+        ("name:", "has no name of a restore point"),
+        ("name:it's", "has no name of a restore point"),
+        ("0/123456789", "is not a time with its zone"),
     ],
 )
-def test_what_is_none(to, rest, says):
+def test_what_is_none(to, says):
     with pytest.raises(InvalidInput) as caught:
-        target.parse(to, rest)
+        target.parse(to)
     assert says in caught.value.message
 
 
@@ -84,7 +81,7 @@ def test_what_pgbackrest_is_told():
     ]
     assert target.arguments(Target("newest"), 2) == ["--type=default", "--target-timeline=2"]
     # What is newer than the backup may be another timeline.
-    assert target.arguments(Target("immediate"), 2)[-1] == "--target-timeline=current"
+    assert target.arguments(Target("immediate"), 2) == ["--type=immediate", "--target-action=promote"]
 
 
 def backup(number, timeline=1, **more):

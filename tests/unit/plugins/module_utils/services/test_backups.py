@@ -120,6 +120,15 @@ def test_windows_and_gaps(entries, segments, windows, gaps):
     assert found.archived == max((came(segment) for _timeline, segment in segments), default=None)
 
 
+@pytest.mark.parametrize(("end", "earliest"), [("0/20000F0", 2), ("0/2000100", 2), ("0/2000101", None)])
+def test_where_a_timeline_left_another_is_in_its_history(end, earliest):
+    """A restore to the end of a backup begins a timeline in the backup's own last segment."""
+    first = backup(2, 2, lsn={"start": "0/2000028", "stop": end})
+    listed = archive(*row(1, 2, 3), *row(2, 2, 3, 4))
+    (found,) = backups.stanzas(["main"], info(first), {"main": listed}, {"main": {2: {1: 0x2000100}}})
+    assert [window.earliest for window in found.windows] == ([] if earliest is None else [came(earliest)])
+
+
 def test_a_backup_says_where_it_begins_and_ends():
     found = read(info(backup(2, 3, timeline=3, lsn={"start": "0/2000028", "stop": "0/3000100"})), archive((3, 2)))
     document = found.document()["backups"][0]
