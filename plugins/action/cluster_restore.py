@@ -8,7 +8,11 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import restore_cluster, restore_member
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import (
+    aside_copy,
+    restore_cluster,
+    restore_member,
+)
 from ansible_collections.scaleout.platform.plugins.module_utils.services import archiving
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import Options, Result, StepAction
@@ -43,7 +47,7 @@ class ActionModule(StepAction):
         if self._host in self._group(archiving.GROUP):
             clusters = [archiving.stanza(self._request.cluster)]
             answers.append(self._module("backup_info", {"clusters": clusters}))
-        if any(server.name == self._host for server in self._request.cluster.members):
+        if not self._request.aside and any(one.name == self._host for one in self._request.cluster.members):
             answers.append(self._module("restore_member", self._options("looked")))
         for answer in answers:
             if answer.get("failed"):
@@ -56,13 +60,12 @@ class ActionModule(StepAction):
             return {"skipped": True, "told": [one["msg"] for one in self._steps("refused").values()]}
         stanza = next(iter(self._steps("backups").values()), {}).get("stanzas")
         cluster = archiving.stanza(self._request.cluster)
-        decision = restore_cluster.decide(
-            self._platform,
-            self._request,
-            self._steps("looked"),
-            None if stanza is None else stanza.get(cluster) or {},
-            time.time(),
-        )
+        there = None if stanza is None else stanza.get(cluster) or {}
+        if self._request.aside:
+            decided, lines = aside_copy.decide(self._platform, self._request, there)
+            self._noted("planned", decided)
+            return {"changed": bool(self._task.check_mode), "told": lines}
+        decision = restore_cluster.decide(self._platform, self._request, self._steps("looked"), there, time.time())
         self._noted("planned", decision.document())
         return {"changed": bool(self._task.check_mode), "told": list(decision.lines)}
 
@@ -89,18 +92,28 @@ class ActionModule(StepAction):
         decision = next(iter(self._steps("planned").values()), None)
         if self._task.check_mode or decision is None or self._steps("refused"):
             return {"skipped": True}
+        if self._request.aside:
+            if state != restore_member.RESTORED or self._host not in self._group(archiving.GROUP):
+                return {"skipped": True}
+            options = aside_copy.options(self._platform, self._request, decision, run.ID, restore_cluster.LOOK)
+            return self._taken(state, "restore_aside", options)
         if not restore_cluster.takes_part(decision, state, self._host, self._leader):
             return {"skipped": True}
         done = {name: self._steps(name) for name in restore_member.STATES}
         if restore_cluster.awaited(decision, state, self._leader, done):
             return {"skipped": True}
+        told = {**decision["told"], "run": run.ID}
+        options = {**self._options(state), "restore": told, "wait": restore_cluster.LOOK}
+        return self._taken(state, "restore_member", options)
+
+    def _taken(self, state: str, module: str, options: Result) -> Result:
+        """Call a module again and again until its step is done."""
         until = time.monotonic() + restore_cluster.patience(self._platform, self._host)
-        options = {**self._options(state), "restore": {**decision["told"], "run": run.ID}, "wait": restore_cluster.LOOK}
-        answer = self._module("restore_member", options)
-        while not answer.get("failed") and not answer["done"] and time.monotonic() < until:
+        answer = self._module(module, options)
+        while not answer.get("failed") and not answer.get("done", True) and time.monotonic() < until:
             self._display.display(restore_cluster.progress(self._host, answer))
-            answer = self._module("restore_member", options)
-        if not answer.get("failed") and not answer["done"]:
+            answer = self._module(module, options)
+        if not answer.get("failed") and not answer.get("done", True):
             reason = f"{restore_cluster.progress(self._host, answer)}; that takes longer than postgres_clone_timeout"
             answer = {"failed": True, "code": "incomplete", "msg": reason}
         if answer.get("failed"):
@@ -112,11 +125,16 @@ class ActionModule(StepAction):
         refused, planned = self._steps("refused"), next(iter(self._steps("planned").values()), None)
         if refused:
             troubles = [str(one["msg"]) for one in refused.values()]
-            if planned is not None and not self._task.check_mode:
+            if planned is not None and not self._task.check_mode and not self._request.aside:
                 troubles.append("Run again with the same words to go on; docs/backups.md says how it is taken back.")
             return self._ended([], troubles, head, code=next(iter(refused.values())).get("code", "failed"))
         if self._task.check_mode and planned:
             return {"lines": []}
+        if self._request.aside:
+            copied = next(iter(self._steps(restore_member.RESTORED).values()), None)
+            if copied is None:
+                return self._ended([], ["The host of the backups was lost on the way; run again."], head)
+            return self._ended(aside_copy.summary(self._platform, self._request, copied), [], head)
         led = next(iter(self._steps(restore_member.LED).values()), None)
         finished = next(iter(self._steps(restore_member.FINISHED).values()), None)
         if planned is None or led is None or finished is None:

@@ -15,6 +15,8 @@ description:
   - Reads the request from the command line. It is C(-e cluster=NAME) and C(-e to=POINT), and while the cluster serves,
     as the word, C(-e confirm=NAME). The point is a time with its zone, an LSN, C(name:RESTORE_POINT), C(immediate) or
     C(newest).
+  - With C(-e aside=true) the cluster goes on, and the point is restored on the host of the backups with
+    M(scaleout.platform.restore_aside). C(-e aside=remove) removes that copy.
   - At will C(-e set=BACKUP), C(-e timeline=NUMBER), C(-e member=HOST), C(-e discard_old=true) and C(-e lost=HOST,HOST).
   - What a later step needs of an earlier one is kept for the length of the run. What fails in one step keeps all later
     ones from doing anything.
@@ -40,6 +42,7 @@ extends_documentation_fragment:
   - scaleout.platform.attributes.planned
 seealso:
   - module: scaleout.platform.backup_info
+  - module: scaleout.platform.restore_aside
   - module: scaleout.platform.restore_member
 """
 

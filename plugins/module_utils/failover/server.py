@@ -48,7 +48,7 @@ class Host:
     """
 
     def __init__(self, data: str, programs: str, marks: str = MARKS, user: str = "postgres", socket: str = "") -> None:
-        self._socket = socket
+        self.user, self._socket = user, socket
         self.data = pathlib.Path(data)
         #: What a restore needs, beside the data and on the same volume.
         self.place = self.data.with_name(f"{self.data.name}.restore")
@@ -267,10 +267,10 @@ class Host:
         found = self.text(self.place / name).splitlines()[-lines:]
         return " | ".join(line.strip() for line in found if line.strip())[-1000:]
 
-    def size(self) -> int:
+    def size(self, place: pathlib.Path | None = None) -> int:
         """Return the bytes that have been restored so far."""
         total = 0
-        for folder, _folders, files in os.walk(self.place):
+        for folder, _folders, files in os.walk(place or self.place):
             for name in files:
                 with contextlib.suppress(OSError):
                     total += os.lstat(os.path.join(folder, name)).st_size

@@ -244,6 +244,11 @@ def _windows(there: There) -> str:
     return f"It covers {'; and '.join(spans)}."
 
 
+def covered(there: There) -> list[str]:
+    """Return what the archive covers, a line each, for a person."""
+    return [f"the archive covers {moments.shown(one.earliest)} to {moments.shown(one.latest)}" for one in there.windows]
+
+
 def _listed(backups: t.Iterable[Backup]) -> str:
     return ", ".join(one.label for one in backups)
 

@@ -18,6 +18,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_
 #: Seconds between two lines about something that takes long.
 LOOK = 10
 
+#: What ``aside`` says so that the copy goes again.
+REMOVE = "remove"
+
 Document = dict[str, t.Any]
 Said = t.Mapping[str, t.Any]
 
@@ -32,6 +35,7 @@ class Asked(t.NamedTuple):
     :param discard_old: whether the data of before are given up.
     :param lost: members that are off and stay off.
     :param confirm: the word, as it was given.
+    :param aside: ``true`` for a copy beside everything, ``remove`` for its end; empty for the cluster itself.
     """
 
     cluster: Cluster
@@ -42,6 +46,7 @@ class Asked(t.NamedTuple):
     discard_old: bool = False
     lost: tuple[str, ...] = ()
     confirm: t.Any = None
+    aside: str = ""
 
     @property
     def same(self) -> Document:
@@ -78,15 +83,22 @@ def read(platform: Platform, given: Said) -> Asked:
     names = [server.name for server in cluster.members]
     if member and member not in names:
         raise InvalidInput("member", member, f"is not a member of {cluster.name}; its members are {', '.join(names)}")
+    aside = str(given.get("aside") or "").strip().lower()
+    if aside != REMOVE and aside:
+        wanted = truth(aside)
+        if wanted is None:
+            raise InvalidInput("aside", given["aside"], f"is neither true nor false, nor {REMOVE}")
+        aside = "true" if wanted else ""
     return Asked(
         cluster,
-        target.parse(given.get("to")),
+        target.Target(target.NEWEST) if aside == REMOVE else target.parse(given.get("to")),
         target.parse_timeline(given.get("timeline")),
         str(given.get("set") or ""),
         member,
         discard_old,
         tuple(filter(None, str(given.get("lost") or "").split(","))),
         given.get("confirm"),
+        aside,
     )
 
 
@@ -176,8 +188,7 @@ def _begins(asked: Asked, there: target.There, backup: target.Backup, told: Docu
         f"{name}: restored to {asked.to} from the backup {backup.label} ({backup.kind}, of a database of "
         f"{backups.size(backup.size)}), which ended {moments.shown(backup.stopped)}"
     )
-    for one in there.windows:
-        yield f"the archive covers {moments.shown(one.earliest)} to {moments.shown(one.latest)}"
+    yield from target.covered(there)
     yield told["gone"]
     if asked.to.kind == target.NAME:
         yield "only the replay finds the restore point; if it is older than the backup, choose an earlier one: -e set="

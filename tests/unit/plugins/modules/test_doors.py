@@ -84,6 +84,7 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             "unreachable",
             "Cannot reach Patroni at 127.0.0.1:1: ",
         ),
+        ("restore_aside", {"cluster": "main", "programs": "/n"}, "invalid_input", "restore: {} lacks told, command"),
         ("restore_member", {**MEMBER, "state": "led"}, "invalid_input", "restore: {} lacks id, member, asked"),
         ("restore_member", {**MEMBER, "wait": -1}, "invalid_input", "wait: -1.0 is less than 0."),
         ("restore_member", {**MEMBER, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),

@@ -9,7 +9,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
-from ansible_collections.scaleout.platform.plugins.module_utils.operations import restore_cluster
+from ansible_collections.scaleout.platform.plugins.module_utils.operations import aside_copy, restore_cluster
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Server
 from ansible_collections.scaleout.platform.plugins.module_utils.services.consul_tokens import secret_of
 
@@ -94,6 +94,8 @@ def decide(request=None, stanza=STANZA, platform=PLATFORM, **more):
         ({"timeline": "x"}, "timeline: 'x' is not the number of a timeline."),
         ({"member": "pg9"}, "member: 'pg9' is not a member of main; its members are pg1, pg2, pg3."),
         ({"discard_old": "perhaps"}, "discard_old: 'perhaps' is neither true nor false."),
+        ({"aside": "gone"}, "aside: 'gone' is neither true nor false, nor remove."),
+        ({"aside": "true", "to": None}, "to: None is not set"),
     ],
 )
 def test_what_cannot_be_asked(given, says):
@@ -249,6 +251,37 @@ def test_what_came_of_it():
     ]
     without = dataclasses.replace(PLATFORM, groups={"postgres": [*NAMES]})
     assert restore_cluster.caches(without) == []
+
+
+def test_a_copy_beside_everything():
+    request = asked(aside="true", confirm=None)
+    decision, lines = aside_copy.decide(PLATFORM, request, STANZA)
+    assert lines == [
+        "main: a copy as of 2026-11-29 21:24:05 UTC is restored on repo1, beside everything, from the backup "
+        "20261129-010002F (full, of a database of 40 GB), which ended 2026-11-29 01:04:11 UTC",
+        "the archive covers 2026-11-29 01:04:11 UTC to 2026-11-29 21:30:00 UTC",
+        "main itself goes on, and nothing of it changes",
+    ]
+    told = aside_copy.options(PLATFORM, request, decision, "r", 10)
+    assert (told["cluster"], told["state"], told["hosts"]) == ("main", "present", 3)
+    assert told["programs"] == "/usr/lib/postgresql/17/bin"
+    assert told["restore"]["set"] == "20261129-010002F"
+    assert told["restore"]["run"] == "r"
+    lines = aside_copy.summary(PLATFORM, request, {"socket": "/s"})
+    assert lines[0] == "main: a copy as of 2026-11-29 21:24:05 UTC runs on repo1, on the socket /s alone"
+    assert "pg_dump -h /s --table=TABLE DATABASE' | ssh pg1 'runuser -u postgres -- psql DATABASE'" in lines[3]
+
+
+def test_a_copy_is_removed():
+    request = asked(aside="remove", to=None)
+    decision, lines = aside_copy.decide(PLATFORM, request, {})
+    assert lines == ["main: the copy on repo1 stops and is removed"]
+    told = aside_copy.options(PLATFORM, request, decision, "r", 10)
+    assert (told["state"], told["restore"]) == ("absent", {})
+    assert aside_copy.summary(PLATFORM, request, {}) == ["main: there is no copy on repo1 any more"]
+    with pytest.raises(ScaleoutError, match="repo1, does not answer"):
+        aside_copy.decide(PLATFORM, request, None)
+    assert asked(aside="no").aside == ""
 
 
 def test_progress():

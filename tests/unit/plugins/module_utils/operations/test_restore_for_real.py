@@ -315,6 +315,8 @@ def _lab():
     lacking = [name for name in ("patroni", "consul") if importlib.util.find_spec(name) is None]
     if lacking:
         pytest.skip(f"Python lacks {', '.join(lacking)}: requirements.txt has it")
+    if postgres_server.as_user()[1] != "postgres":
+        pytest.skip("who runs this is neither root nor postgres, and a member knows PostgreSQL as its own user")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scaleout-real-", dir=postgres_server.base()))
     folder.chmod(0o755)
     before, lab = server.PGBACKREST, Lab(folder)
