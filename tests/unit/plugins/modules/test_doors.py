@@ -19,6 +19,7 @@ GROUP = {"group": "api", "count": 1, "provider": "static"}
 RELEASE = {"name": "shop", "version": "1", "digest": "d", "unit": "u"}
 SAMPLED = {"service": "shop", "instance": "shop1", "look": 0}
 TOKENS = {"agent_token": "6f1c2a54-93c0-4d57-8a58-0f6f0c7f1f02", "consul_port": 1}
+MEMBER = {"cluster": "main", "member": "a", "data": "/nowhere/main", "programs": "/n", "patroni_host": "127.0.0.1"}
 NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
 
 
@@ -83,6 +84,10 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             "unreachable",
             "Cannot reach Patroni at 127.0.0.1:1: ",
         ),
+        ("restore_aside", {"cluster": "main", "programs": "/n"}, "invalid_input", "restore: {} lacks told, command"),
+        ("restore_member", {**MEMBER, "state": "led"}, "invalid_input", "restore: {} lacks id, member, asked"),
+        ("restore_member", {**MEMBER, "wait": -1}, "invalid_input", "wait: -1.0 is less than 0."),
+        ("restore_member", {**MEMBER, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
         (
             "server_settings",
             {"patroni_host": "127.0.0.1", "reload": False, **NOWHERE},
