@@ -60,6 +60,12 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             "Cannot reach Patroni at 127.0.0.1:1: ",
         ),
         (
+            "cluster_restart",
+            {"patroni_host": "127.0.0.1", "unit": "patroni.service", "members": ["a"]},
+            "invalid_input",
+            "unit: 'patroni.service' restarts the member of this host: members has to name it alone, and only_pending",
+        ),
+        (
             "cluster_switchover",
             {"patroni_host": "127.0.0.1", "hold": 60},
             "invalid_input",
