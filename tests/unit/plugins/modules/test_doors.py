@@ -43,6 +43,7 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("replication_slot", {"name": "A", **NOWHERE}, "invalid_input", "name: 'A' is not a slot name"),
         ("replication_slot", {"name": "a", **NOWHERE}, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", {"pattern": "A", **NOWHERE}, "invalid_input", "pattern: 'A' is not a pattern"),
+        ("package_updates_info", {"packages": ["("]}, "invalid_input", "packages: '(' is no regular expression: "),
         ("partition_set", {"table": "a", **NOWHERE}, "invalid_input", "column: '' is needed for public.a"),
         ("partition_set_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
