@@ -20,12 +20,14 @@ _NOT_KEPT = ("invocation", "diff", "warnings", "exception", "deprecations")
 _LISTENS, _LOCK = 30, 300
 #: Debian's scripts ask by it whether they may start, stop or restart a service. They may not.
 _NO_RESTARTS = 101
+#: What the packages of another turn would take long for, or fail with, comes before the first.
+_FETCH = ("apt-get", "--yes", "--quiet", "--download-only", "--only-upgrade", "--no-install-recommends", "--no-remove")
 
 
 class ActionModule(StepAction):
     """One step of a playbook that does something to a database cluster. The run's ledger has what later ones need."""
 
-    STATES = ("asked", "looked", "chosen", "planned", "carried_out", "handed_over", "updated", "shown")
+    STATES = ("asked", "looked", "chosen", "planned", "carried_out", "fetched", "handed_over", "updated", "shown")
     OPTIONS: t.ClassVar[Options] = {"verb": {"type": "str", "choices": [*cluster_verbs.MODULES], "required": True}}
 
     def _prepare(self, options: Result) -> None:
@@ -89,7 +91,17 @@ class ActionModule(StepAction):
             answer = self._module({**options, "state": "looked", "before": answer["before"]})
         return answer
 
-    # A member's turn in an update
+    # A member's part in an update
+
+    def _fetched(self) -> Result:
+        """Download a member's packages, so that nothing is begun that a mirror would keep from its end."""
+        if not self._goes_on() or self._host not in self._step("planned")["turns"] or not self._due().packages:
+            return {"skipped": True}
+        argv = [*_FETCH, "-o", f"DPkg::Lock::Timeout={_LOCK}", "install", *self._due().names]
+        answer = self._elsewhere("ansible.builtin.command", {"argv": argv})
+        if answer.get("failed"):
+            answer["msg"] = str(answer.get("stderr") or answer["msg"]).strip()
+        return {"changed": bool(self._must(answer))}
 
     def _handed_over(self) -> Result:
         """Begin a member's turn: if its restart would take the leader away, another one leads first."""
@@ -112,10 +124,9 @@ class ActionModule(StepAction):
         due = self._due()
         try:
             if due.packages:
-                apt = {"name": due.names, "only_upgrade": True, "install_recommends": False}
-                self._must(
-                    self._elsewhere("ansible.builtin.apt", {**apt, "policy_rc_d": _NO_RESTARTS, "lock_timeout": _LOCK})
-                )
+                careful = {"only_upgrade": True, "install_recommends": False, "fail_on_autoremove": True}
+                apt = {"name": due.names, **careful, "policy_rc_d": _NO_RESTARTS, "lock_timeout": _LOCK}
+                self._must(self._elsewhere("ansible.builtin.apt", apt))
             if due.restarts:
                 self._must(self._module(cluster_verbs.turn(self._platform, self._request, self._host)))
             place = cluster_verbs.pooler(self._platform, self._request, self._host)
@@ -132,12 +143,10 @@ class ActionModule(StepAction):
     def _has_turn(self) -> bool:
         """Whether all went well so far; a member that was lost in its turn never says how that ended."""
         lost = [name for name in self._noted_hosts("begun") if name not in self._noted_hosts("updated")]
-        return not (
-            self._task.check_mode
-            or not self._step("planned")
-            or self._step("refused")
-            or [name for name in lost if name != self._host]
-        )
+        return self._goes_on() and not [name for name in lost if name != self._host]
+
+    def _goes_on(self) -> bool:
+        return not self._task.check_mode and bool(self._step("planned")) and not self._step("refused")
 
     def _due(self) -> update.Due:
         return update.due(next(host for host in self._hosts() if host.name == self._host))

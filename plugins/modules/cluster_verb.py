@@ -32,13 +32,14 @@ options:
       - V(chosen) chooses the member that carries it out, the leader if it answers.
       - V(planned) has it look at the cluster, and returns the plan.
       - V(carried_out) has it carry the plan out, and does nothing in check mode or where there is none.
+      - V(fetched) downloads the packages of a member that is to be updated. It needs root.
       - V(handed_over) begins the turn of a member that is to be updated. If it leads and has to restart, another one
         leads afterwards.
-      - V(updated) installs its packages, and restarts what is made of them. It needs root. Neither of the two does
+      - V(updated) installs its packages, and restarts what is made of them. It needs root. None of these three does
         anything once a member has failed, or was lost in its turn.
       - V(shown) shows what came of it, and fails if that is not what was requested.
     type: str
-    choices: [asked, looked, chosen, planned, carried_out, handed_over, updated, shown]
+    choices: [asked, looked, chosen, planned, carried_out, fetched, handed_over, updated, shown]
     required: true
 extends_documentation_fragment:
   - scaleout.platform.attributes

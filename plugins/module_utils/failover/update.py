@@ -190,7 +190,7 @@ def plan(cluster: str, leader: str, turns: t.Sequence[str], hosts: t.Sequence[Ho
     by_name = {host.name: host for host in hosts}
     lines = [has(host) for host in hosts]
     if turns:
-        lines.append(f"{cluster}: {_count(turns)} updated, one at a time; {leader} leads")
+        lines.append(f"{cluster}: {_count(turns)}; {leader} leads")
     else:
         lines.append(f"{cluster}: every member has the newest packages, and runs with them")
     for number, name in enumerate(turns, 1):
@@ -269,7 +269,7 @@ def _major(version: str) -> str:
 
 
 def _count(turns: t.Sequence[str]) -> str:
-    return "1 member is" if len(turns) == 1 else f"{len(turns)} members are"
+    return "1 member is updated" if len(turns) == 1 else f"{len(turns)} members are updated, one at a time"
 
 
 def _gets(packages: t.Iterable[Package]) -> str:

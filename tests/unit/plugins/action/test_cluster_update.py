@@ -42,7 +42,7 @@ class Played:
         what = "refresh" if "update_cache" in args else module.rpartition(".")[2]
         if what == "package_updates_info":
             return self._read(host)
-        if not check and what != "refresh":
+        if not check and what not in ("refresh", "command"):
             self.calls.append((host, what, *args.get("name", [])) if what == "apt" else (host, what))
         if self.lost.get(host) == what and not check:
             raise ConnectionError(host)
@@ -66,8 +66,14 @@ class Played:
     def _refresh(self, host, args, check):
         return {"changed": True}
 
+    def _command(self, host, args, check):
+        assert args["argv"][:2] == ["apt-get", "--yes"]
+        assert args["argv"][args["argv"].index("install") + 1].endswith(("=" + NEW, "=1.24-2"))
+        assert not check
+        return {"changed": True, "rc": 0}
+
     def _apt(self, host, args, check):
-        assert args["policy_rc_d"] == 101
+        assert (args["policy_rc_d"], args["fail_on_autoremove"], check) == (101, True, False)
         for one in args["name"]:
             name, _equals, version = one.partition("=")
             self.packages[host][name] = (version, self._now())
@@ -141,6 +147,8 @@ def _play(tmp_path):
             step("looked", name)
         host = step("chosen", cluster.names[0])["host"]
         plan = step("planned", host)
+        for name in answering or cluster.names:
+            step("fetched", name)
         for member in plan.get("turns", []):
             with contextlib.suppress(ConnectionError):
                 step("handed_over", member)
@@ -258,6 +266,14 @@ def test_a_cluster_that_is_not_whole(play):
     plan, end = play(cluster)
     assert (plan["failed"], plan["told"]) == (True, ["pg2 does not restart now: pg3 does not run."])
     assert (end["code"], cluster.calls) == ("not_whole", [])
+
+
+def test_a_package_that_cannot_be_downloaded_keeps_all_from_it(play):
+    cluster = Played()
+    cluster.fails["pg1", "command"] = "E: Unable to fetch some archives"
+    _plan, end = play(cluster)
+    assert end["msg"].endswith("pg1: E: Unable to fetch some archives")
+    assert (cluster.calls, _lines(end)) == ([], [f"{name} has {OLD}" for name in NAMES])
 
 
 def test_an_index_that_cannot_be_fetched(play):
