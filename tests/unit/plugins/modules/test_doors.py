@@ -44,6 +44,7 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("replication_slot", {"name": "A", **NOWHERE}, "invalid_input", "name: 'A' is not a slot name"),
         ("replication_slot", {"name": "a", **NOWHERE}, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", {"pattern": "A", **NOWHERE}, "invalid_input", "pattern: 'A' is not a pattern"),
+        ("package_updates_info", {"packages": ["("]}, "invalid_input", "packages: '(' is no regular expression: "),
         ("partition_set", {"table": "a", **NOWHERE}, "invalid_input", "column: '' is needed for public.a"),
         ("partition_set_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
@@ -59,6 +60,12 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             {"patroni_host": "127.0.0.1", "patroni_port": 1},
             "unreachable",
             "Cannot reach Patroni at 127.0.0.1:1: ",
+        ),
+        (
+            "cluster_restart",
+            {"patroni_host": "127.0.0.1", "unit": "patroni.service", "members": ["a"]},
+            "invalid_input",
+            "unit: 'patroni.service' restarts the member of this host: members has to name it alone, and only_pending",
         ),
         (
             "cluster_switchover",
