@@ -160,8 +160,14 @@ class Host:
         :raises RestoreFailed: it does not start.
         """
         options = " ".join(f"-c {name}={restore.quoted(value)}" for name, value in settings.items())
-        log = f"--log={self.place}/server.log"
-        self._must("pg_ctl", f"--pgdata={data}", "--silent", "--no-wait", log, f"--options={options}", "start")
+        log = self.place / "server.log"
+        before = len(self.text(log))
+        words = [f"--pgdata={data}", "--silent", "--no-wait", f"--log={log}", f"--options={options}", "start"]
+        self._must("pg_ctl", *words)
+        # On a busy host it takes a while until it is seen; what it says comes after that, or instead of it.
+        deadline = time.monotonic() + _LOOK
+        while len(self.text(log)) == before and not self.postmaster(data) and time.monotonic() < deadline:
+            time.sleep(0.1)
 
     def ask(self, query: str, socket: str = "") -> str | None:
         """Return what a server prints; None while it takes no connection."""
