@@ -79,7 +79,8 @@ stanzas:
     backups:
       description:
         - Each backup with its C(label), C(type), when it C(started) and C(stopped), the C(size) of the database and the
-          bytes C(stored) in the repository, and whether it is C(broken), as pages of it have wrong checksums.
+          bytes C(stored) in the repository, whether it is C(broken), as pages of it have wrong checksums, and the
+          C(timeline) and the positions in the WAL (C(lsn)) at which it began and ended.
       type: list
       elements: dict
       sample:
@@ -90,11 +91,21 @@ stanzas:
           size: 23033334
           stored: 2832368
           broken: false
+          timeline: 1
+          lsn: [0/5000028, 0/5000138]
     windows:
-      description: Spans of time, to each moment of which the cluster can be restored; one, unless WAL is missing.
+      description:
+        - Spans of time, to each moment of which the cluster can be restored; one, unless WAL is missing. C(lsn) is the
+          same as two positions in the WAL.
       type: list
       elements: dict
-      sample: [{earliest: "2026-11-29T01:04:11Z", latest: "2026-11-29T21:24:11Z"}]
+      sample: [{earliest: "2026-11-29T01:04:11Z", latest: "2026-11-29T21:24:11Z", lsn: [0/5000138, 0/9000000]}]
+    histories:
+      description:
+        - Of each of the newest timelines but the first one, the earlier timelines that lead to it and where each of
+          them ended. A promotion and a restore begin another one.
+      type: dict
+      sample: {"2": {"1": 0/7000060}}
     gaps:
       description:
         - WAL that is missing since the first backup, with the C(first) and the C(last) segment and how many C(segments)

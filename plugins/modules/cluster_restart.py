@@ -66,6 +66,15 @@ options:
         does one without a replica. A warning says so.
     type: bool
     default: false
+  unit:
+    description:
+      - Name of Patroni's systemd unit on the host where the module runs, which then has to run as root. With it, the
+        unit restarts instead of the server alone, so that a Patroni that was upgraded counts as well. Patroni stops its
+        server first, and starts it again.
+      - O(members) has to name the member of this host alone, and O(only_pending) has to be V(false). A member that
+        leads others is refused.
+    type: str
+    default: ''
   timeout:
     description:
       - Seconds that each member may take to restart and to follow again, and to start after O(take_back).
@@ -116,6 +125,16 @@ EXAMPLES = r"""
     only_pending: false
     switch_over_first: true
     timeout: 600
+
+- name: Restart Patroni and its server on a replica
+  scaleout.platform.cluster_restart:
+    patroni_host: pg2.internal
+    patroni_user: patroni
+    patroni_password: "{{ patroni_rest_password }}"
+    members: [pg2]
+    only_pending: false
+    unit: patroni.service
+  become: true
 """
 
 RETURN = r"""
@@ -184,7 +203,7 @@ pending:
   sample: {pg1: [shared_buffers], pg2: [shared_buffers], pg3: [shared_buffers]}
 member:
   description: Name of the member that did not start, or that does not restart because others are missing.
-  returned: when RV(ignore:code) is V(not_started) or V(not_whole)
+  returned: when RV(ignore:code) is V(is_leader), V(not_started) or V(not_whole)
   type: str
   sample: pg2
 taken_back:
@@ -219,6 +238,7 @@ def main() -> None:
             members={"type": "list", "elements": "str"},
             expected={"type": "list", "elements": "str", "default": []},
             switch_over_first={"type": "bool", "default": False},
+            unit={"type": "str", "default": ""},
             timeout={"type": "int", "default": 300},
             take_back={"type": "dict", "default": {}},
         ),

@@ -93,10 +93,11 @@ memory:
 patroni:
   description:
     - What there is of Patroni. Its C(version), whether it is C(configured), whether the member has C(joined) its
-      cluster once, the C(scope) and the C(cluster) with its C(leader), C(members) and whether it is C(paused).
+      cluster once, whether a restore that has not ended keeps it from starting (C(restoring)), the C(scope) and the
+      C(cluster) with its C(leader), C(members) and whether it is C(paused).
   returned: success
   type: dict
-  sample: {version: [4, 0, 7], configured: true, joined: true, scope: pg1, cluster: null}
+  sample: {version: [4, 0, 7], configured: true, joined: true, restoring: false, scope: pg1, cluster: null}
 others:
   description: Other clusters that are configured for O(port).
   returned: success

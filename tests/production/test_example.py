@@ -43,13 +43,12 @@ def balancers(example):
 
 
 def upstream(example) -> set[str]:
-    """The addresses that both load balancers send orders to."""
+    """The addresses that a load balancer sends orders to; each line has all of one, while the two differ."""
     files = {
         example.ssh(host, "grep -o 'server [0-9.]*' /etc/nginx/upstreams/shop.conf | sort -u")
         for host in example.hosts("loadbalancer")
     }
-    (text,) = files
-    return {line.split()[1] for line in text.splitlines()}
+    return {line.split()[1] for text in files for line in text.splitlines()} if len(files) == 1 else files
 
 
 def members(example) -> set[str]:

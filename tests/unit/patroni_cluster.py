@@ -90,6 +90,12 @@ class Cluster:
             cwd=str(self.folder),
         )
 
+    def stop(self, name):
+        """End a member's Patroni, which stops its server."""
+        process = self._processes.pop(name)
+        process.terminate()
+        process.wait(PATIENCE)
+
     def stop_all(self):
         """End every member."""
         for process in self._processes.values():

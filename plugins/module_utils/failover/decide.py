@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused, ScaleoutError
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres import versions
 
 RESTART, SWITCH_OVER = "restart", "switch_over"
@@ -147,9 +147,7 @@ def steps(view: View, wanted: Wanted) -> tuple[Step, ...]:
     :raises InvalidInput: a member that the cluster does not have.
     """
     for name in wanted.members or ():
-        if view.of(name) is None:
-            there = ", ".join(seen.name for seen in view.members)
-            raise InvalidInput("members", name, f"is not a member of the cluster; its members are {there}")
+        _known(view, name)
     chosen = [
         seen
         for seen in view.members
@@ -171,6 +169,17 @@ def steps(view: View, wanted: Wanted) -> tuple[Step, ...]:
     ]
     found = [*first, *last, *again]
     return tuple(step._replace(trial=position == 0) for position, step in enumerate(found))
+
+
+def alone(view: View, name: str) -> tuple[Step, ...]:
+    """Return what happens to a member whose Patroni restarts as well, and to no other.
+
+    :raises InvalidInput: the cluster does not have it; :raises Refused: it would let the lead go.
+    """
+    seen = _known(view, name)
+    if seen.leads and len(view.members) > 1:
+        raise Refused(f"{name} leads; hand its lead over before its Patroni restarts.", code="is_leader", member=name)
+    return (Step(RESTART, name, leads=seen.leads, trial=True, keeps=None),)
 
 
 def warnings(view: View, wanted: Wanted) -> tuple[str, ...]:
@@ -293,6 +302,18 @@ def candidates(view: View, synchronous: bool = False) -> list[str]:
         if view.leader and not seen.leads and not unfit(view, seen, synchronous)
     ]
     return [name for _lag, name in sorted(ready)]
+
+
+def _known(view: View, name: str) -> Seen:
+    """Return a member by its name.
+
+    :raises InvalidInput: the cluster does not have it.
+    """
+    seen = view.of(name)
+    if seen is None:
+        there = ", ".join(each.name for each in view.members)
+        raise InvalidInput("members", name, f"is not a member of the cluster; its members are {there}")
+    return seen
 
 
 def _replica(seen: Seen, kept: frozenset[str]) -> Step:

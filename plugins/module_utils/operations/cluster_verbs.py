@@ -7,15 +7,22 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
-from ansible_collections.scaleout.platform.plugins.module_utils.failover import switch
+from ansible_collections.scaleout.platform.plugins.module_utils.failover import switch, update
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, leader_of, truth
-from ansible_collections.scaleout.platform.plugins.module_utils.services import patroni, pgbouncer
+from ansible_collections.scaleout.platform.plugins.module_utils.services import patroni, pgbouncer, table
 
-SWITCHOVER, RESTART, REINIT = "switchover", "restart", "reinit"
-#: The module of each verb.
-MODULES = {SWITCHOVER: "cluster_switchover", RESTART: "cluster_restart", REINIT: "cluster_reinit"}
+SWITCHOVER, RESTART, UPDATE, REINIT = "switchover", "restart", "update", "reinit"
+#: The module of each verb. An update only asks it for the plan, and takes each member's turn by :func:`turn`.
+MODULES = {
+    SWITCHOVER: "cluster_switchover",
+    RESTART: "cluster_restart",
+    UPDATE: "cluster_restart",
+    REINIT: "cluster_reinit",
+}
 #: Seconds between two lines about a copy.
 LOOK = 10
+#: Seconds that an update gives a member to restart and to follow: as long as Patroni's unit gives it to stop.
+TURN = 600
 
 Said = t.Mapping[str, t.Any]
 """What a module returned."""
@@ -56,6 +63,8 @@ def read(platform: Platform, verb: str, given: t.Mapping[str, t.Any]) -> Asked:
     switch.check_times(drain, hold)
     if verb == SWITCHOVER:
         return Asked(verb, cluster, _member(cluster, "to", given), drain=drain, hold=hold)
+    if verb == UPDATE:
+        return Asked(verb, cluster, drain=drain, hold=hold)
     only_pending = truth(given.get("only_pending", False))
     if only_pending is None:
         raise InvalidInput("only_pending", given["only_pending"], "is neither true nor false")
@@ -79,7 +88,7 @@ def options(platform: Platform, asked: Asked, host: str) -> dict[str, t.Any]:
     """Return what the verb's module is told on a member."""
     members = [server.name for server in asked.cluster.members]
     own: dict[str, t.Any] = {"members": members, "candidate": asked.member or None}
-    if asked.verb == RESTART:
+    if asked.verb in (RESTART, UPDATE):
         own = {"expected": members, "only_pending": asked.only_pending, "switch_over_first": True}
     if asked.verb == REINIT:
         own = {"member": asked.member, "wait": LOOK}
@@ -92,6 +101,23 @@ def options(platform: Platform, asked: Asked, host: str) -> dict[str, t.Any]:
         "patroni_password": platform.value(host, "postgres_patroni_password"),
         **own,
     }
+
+
+def turn(platform: Platform, asked: Asked, host: str) -> dict[str, t.Any]:
+    """Return what ``cluster_restart`` is told of a member whose packages have changed, on its host."""
+    more = {"members": [host], "unit": update.PATRONI, "switch_over_first": False, "timeout": TURN}
+    return {**options(platform, asked, host), **more}
+
+
+def looked_for(platform: Platform, host: str) -> dict[str, t.Any]:
+    """Return the arguments of the module that reads a member's packages."""
+    return {"packages": table.kept_packages(platform, host), "units": [update.PATRONI, update.POOLER]}
+
+
+def pooler(platform: Platform, asked: Asked, host: str) -> tuple[str, int] | None:
+    """Return where a member's pooler answers; None where it has none."""
+    port = asked.cluster.member(host).pooler_port
+    return (_console(platform, host), port) if port else None
 
 
 def patience(platform: Platform, host: str) -> float:
@@ -111,6 +137,32 @@ def progress(asked: Asked, seen: Said) -> str:
 def told(asked: Asked, plan: Said) -> list[str]:
     """Return the plan for a person."""
     return {SWITCHOVER: _switches, RESTART: _restarts, REINIT: _copies}[asked.verb](asked, plan)
+
+
+def told_update(asked: Asked, plan: Said, turns: t.Sequence[str], hosts: t.Sequence[update.Host]) -> list[str]:
+    """Return the plan of an update for a person.
+
+    :param plan: what ``cluster_restart`` said of all members.
+    :param turns: who has one, in order.
+    """
+    leader, alone = plan["leader"], len(asked.cluster.members) == 1
+    lines = update.plan(asked.cluster.name, leader, turns, hosts, alone)
+    hands_over = not alone and any(host.name == leader and update.due(host).restarts for host in hosts)
+    if hands_over and plan["poolers"]:
+        lines.append(_holding(plan["poolers"]))
+    if hands_over and plan["without_poolers"]:
+        lines.append(f"the poolers of {', '.join(plan['without_poolers'])} do not answer, and hold none")
+    return lines
+
+
+def held(done: Said) -> list[str]:
+    """Return what clients saw while the lead changed hands in an update."""
+    lines = [f"{done['leader']} leads; writes waited for {done['held']:.1f} s while the lead changed hands"]
+    if done["late"]:
+        lines.append(f"the poolers of {', '.join(done['late'])} let go before they sent clients to {done['leader']}")
+    if done["without_poolers"]:
+        lines.append(f"the poolers of {', '.join(done['without_poolers'])} held no requests")
+    return lines
 
 
 def summary(asked: Asked, done: Said) -> tuple[list[str], list[str]]:
@@ -145,9 +197,13 @@ def _restarts(asked: Asked, plan: Said) -> list[str]:
         text += f" ({', '.join(waits)})" if waits and not step["if_pending"] else ""
         lines.append(text + (", if something still waits for it" if step["if_pending"] else ""))
     if plan["poolers"]:
-        lines.append(f"while the lead changes hands, the poolers of {', '.join(plan['poolers'])} hold requests")
+        lines.append(_holding(plan["poolers"]))
     lines.append("before each restart all others have to run on the leader's timeline, or it ends there")
     return lines
+
+
+def _holding(poolers: t.Iterable[str]) -> str:
+    return f"while the lead changes hands, the poolers of {', '.join(poolers)} hold requests"
 
 
 def _restarted(asked: Asked, done: Said) -> tuple[list[str], list[str]]:

@@ -23,6 +23,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations.poole
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
 from ansible_collections.scaleout.platform.plugins.module_utils.plan import Plan, Task
 from ansible_collections.scaleout.platform.plugins.module_utils.postgres.connection import Endpoint
+from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 
 _LOOP = 10
 """Seconds between Patroni's loops where the dynamic configuration does not say."""
@@ -44,6 +45,7 @@ class RestartCluster(Task):
     :param timeout: seconds that each member may take.
     :param take_back: parameters that the dynamic configuration gets back when the first member does not start.
     :param hand_over: takes the lead from the leader before it restarts.
+    :param unit: of the one member's Patroni on this host, which is restarted with its server; empty for servers alone.
     """
 
     def __init__(
@@ -53,12 +55,13 @@ class RestartCluster(Task):
         wanted: decide.Wanted,
         timeout: float,
         take_back: t.Mapping[str, t.Any],
+        unit: str = "",
     ) -> None:
         if timeout < 1:
             raise InvalidInput("timeout", timeout, "is less than a second")
         self._patroni, self._wanted, self._timeout, self._take_back = patroni, wanted, timeout, dict(take_back)
         self._restarted: list[str] = []
-        self._hand_over, self._members = hand_over, hand_over.members
+        self._hand_over, self._members, self._unit = hand_over, hand_over.members, unit
         self._held: float | None = None
 
     @classmethod
@@ -70,19 +73,23 @@ class RestartCluster(Task):
         members = params["members"]
         if members is not None and (not members or len(set(members)) < len(members)):
             raise InvalidInput("members", members, "is empty, or names one twice")
+        unit = params["unit"]
+        if unit and (members is None or len(members) > 1 or params["only_pending"]):
+            reason = "restarts the member of this host: members has to name it alone, and only_pending has to be false"
+            raise InvalidInput("unit", unit, reason)
         wanted = decide.Wanted(
             None if members is None else tuple(members), params["only_pending"], params["switch_over_first"]
         )
         # A restart is answered when it is done; what does not answer at all is seen earlier, when it is looked at.
         patroni = t.cast(Patroni, Patroni.from_options(params))
         hand_over = HandOver(Members(patroni, params["expected"]), Poolers.of(params), Server(Endpoint.of(params)))
-        return cls(hand_over, patroni, wanted, params["timeout"], params["take_back"] or {})
+        return cls(hand_over, patroni, wanted, params["timeout"], params["take_back"] or {}, unit)
 
     def plan(self) -> Plan:
         view = self._members.look()
         if self._wanted.only_pending:
             view = self._settled(view)
-        steps = decide.steps(view, self._wanted)
+        steps = self._steps(view)
         if steps:
             decide.check_whole(view, steps[0].member)
         pools = self._hand_over.poolers.look() if any(step.action == decide.SWITCH_OVER for step in steps) else []
@@ -134,6 +141,11 @@ class RestartCluster(Task):
         self._hand_over.poolers.close()
         self._patroni.close()
 
+    def _steps(self, view: View) -> tuple[Step, ...]:
+        if self._unit and self._wanted.members:
+            return decide.alone(view, self._wanted.members[0])
+        return decide.steps(view, self._wanted)
+
     def _settled(self, view: View) -> View:
         """Look again after each member has begun two more of its loops: what was just changed waits there then.
 
@@ -162,6 +174,11 @@ class RestartCluster(Task):
         """
         deadline = time.monotonic() + self._timeout
         said = ""
+        if self._unit:
+            # Patroni stops its server, and starts it again. Its time-out is that of the unit.
+            done = run(["systemctl", "restart", self._unit], self._timeout)
+            self._wait(step, seen.started, deadline, done.said if done.status else "")
+            return
         client = self._members.client(seen.name, self._timeout + _ANSWER)
         try:
             client.restart(int(self._timeout))

@@ -13,10 +13,15 @@ import re
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils import moments
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.wal import lsn, position
 
+_BYTES = 16 * 1024 * 1024
 #: Segments of 16 MB in each of the files that a WAL position's upper half counts.
 _IN_FILE = 256
 _SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})-[0-9a-f]{40}(?:\.[a-z0-9]+)?")
+_HISTORY = re.compile(r"(?:.*/)?([0-9A-F]{8})\.history")
+#: Of timelines, the earlier ones and where each ended, in bytes.
+Histories = t.Mapping[int, t.Mapping[int, int]]
 #: What pgBackRest has for a stanza that it does not have.
 MISSING = 1
 
@@ -31,6 +36,9 @@ class Backup(t.NamedTuple):
     :param size: bytes of the database.
     :param stored: bytes that it takes in the repository, without what it shares with an earlier one.
     :param broken: whether a page of it has a wrong checksum.
+    :param timeline: on which it was taken.
+    :param begin: the position in the WAL from which a restore of it replays, in bytes.
+    :param end: the position up to which it has to.
     """
 
     label: str
@@ -43,6 +51,9 @@ class Backup(t.NamedTuple):
     size: int
     stored: int
     broken: bool
+    timeline: int = 1
+    begin: int = 0
+    end: int = 0
 
 
 class Window(t.NamedTuple):
@@ -50,6 +61,13 @@ class Window(t.NamedTuple):
 
     earliest: int
     latest: int
+
+
+class Reach(t.NamedTuple):
+    """Positions in the WAL between which a cluster can be restored to each, in bytes."""
+
+    first: int
+    last: int
 
 
 class Gap(t.NamedTuple):
@@ -89,7 +107,9 @@ class Stanza:
 
     :param code: pgBackRest's status; 0 for all is well.
     :param running: whether a backup is being taken.
+    :param reaches: the same as the windows, in the same order, as positions.
     :param archived: when the newest segment came; None without any, or where the archive was not read.
+    :param histories: of each timeline but the first, the earlier ones and where each ended, in bytes.
     """
 
     name: str
@@ -100,6 +120,8 @@ class Stanza:
     windows: tuple[Window, ...] = ()
     gaps: tuple[Gap, ...] = ()
     archived: int | None = None
+    reaches: tuple[Reach, ...] = ()
+    histories: Histories = dataclasses.field(default_factory=dict)
 
     def document(self) -> dict[str, t.Any]:
         """Return it with its times as text."""
@@ -117,12 +139,23 @@ class Stanza:
                     "size": one.size,
                     "stored": one.stored,
                     "broken": one.broken,
+                    "timeline": one.timeline,
+                    "lsn": [lsn(one.begin), lsn(one.end)],
                 }
                 for one in self.backups
             ],
             "windows": [
-                {"earliest": moments.text(one.earliest), "latest": moments.text(one.latest)} for one in self.windows
+                {
+                    "earliest": moments.text(one.earliest),
+                    "latest": moments.text(one.latest),
+                    "lsn": [lsn(reach.first), lsn(reach.last)],
+                }
+                for one, reach in zip(self.windows, self.reaches)
             ],
+            "histories": {
+                str(timeline): {str(earlier): lsn(end) for earlier, end in ends.items()}
+                for timeline, ends in self.histories.items()
+            },
             "gaps": [
                 {**one._asdict(), "after": moments.text(one.after), "before": moments.text(one.before)}
                 for one in self.gaps
@@ -136,28 +169,51 @@ def number(segment: str) -> int:
     return int(segment[8:16], 16) * _IN_FILE + int(segment[16:24], 16)
 
 
+def timelines(archive: t.Mapping[str, t.Any]) -> dict[int, str]:
+    """Return the files of the timelines' histories in an archive, by the timelines."""
+    found = {}
+    for path in archive:
+        match = _HISTORY.fullmatch(path)
+        if match:
+            found[int(match[1], 16)] = path
+    return found
+
+
 def name(timeline: int, segment: int) -> str:
     """Return the name of a segment."""
     return f"{timeline:08X}{segment // _IN_FILE:08X}{segment % _IN_FILE:08X}"
 
 
 def stanzas(
-    wanted: t.Sequence[str], info: t.Sequence[t.Mapping[str, t.Any]], archives: t.Mapping[str, t.Mapping[str, t.Any]]
+    wanted: t.Sequence[str],
+    info: t.Sequence[t.Mapping[str, t.Any]],
+    archives: t.Mapping[str, t.Mapping[str, t.Any]],
+    histories: t.Mapping[str, Histories] | None = None,
 ) -> list[Stanza]:
     """Return what there is of each cluster.
 
     :param info: what ``pgbackrest info --output=json`` prints.
     :param archives: of each cluster, what ``pgbackrest repo-ls --recurse --output=json`` prints of its archive.
+    :param histories: of each cluster, what the files say that :func:`timelines` finds there.
     """
     told = {str(one.get("name")): one for one in info}
-    return [_stanza(one, told[one], archives.get(one)) if one in told else Stanza(one) for one in wanted]
+    past = histories or {}
+    return [
+        _stanza(one, told[one], archives.get(one), past.get(one) or {}) if one in told else Stanza(one)
+        for one in wanted
+    ]
 
 
-def _stanza(of: str, told: t.Mapping[str, t.Any], archive: t.Mapping[str, t.Any] | None) -> Stanza:
+def _stanza(
+    of: str,
+    told: t.Mapping[str, t.Any],
+    archive: t.Mapping[str, t.Any] | None,
+    histories: Histories,
+) -> Stanza:
     status = told.get("status") or {}
     versions = {one["id"]: f"{one['version']}-{one['id']}" for one in told.get("db") or ()}
     backups = tuple(_backup(one, versions) for one in told.get("backup") or ())
-    windows: list[Window] = []
+    windows: list[tuple[Window, Reach]] = []
     gaps: list[Gap] = []
     times: list[int] = []
     for part in dict.fromkeys(versions.values()) if archive is not None else ():
@@ -165,7 +221,7 @@ def _stanza(of: str, told: t.Mapping[str, t.Any], archive: t.Mapping[str, t.Any]
         times += segments.values()
         of_part = [one for one in backups if one.archive == part and not one.broken]
         if of_part:
-            run = _Run(segments, min(one.first for one in of_part))
+            run = _Run(segments, min(one.first for one in of_part), histories)
             windows += _windows(of_part, run)
             gaps += run.gaps
     return Stanza(
@@ -174,25 +230,32 @@ def _stanza(of: str, told: t.Mapping[str, t.Any], archive: t.Mapping[str, t.Any]
         str(status.get("message", "")),
         bool(((status.get("lock") or {}).get("backup") or {}).get("held")),
         backups,
-        tuple(windows),
+        tuple(window for window, _reach in windows),
         tuple(gaps),
         max(times) if times else None,
+        tuple(reach for _window, reach in windows),
+        histories,
     )
 
 
 def _backup(told: t.Mapping[str, t.Any], versions: t.Mapping[int, str]) -> Backup:
-    sizes = told.get("info") or {}
+    sizes, positions = told.get("info") or {}, told.get("lsn") or {}
+    first, last = str(told["archive"]["start"]), str(told["archive"]["stop"])
     return Backup(
         label=str(told["label"]),
         kind=str(told["type"]),
         archive=versions.get((told.get("database") or {}).get("id", 0), ""),
-        first=number(str(told["archive"]["start"])),
-        last=number(str(told["archive"]["stop"])),
+        first=number(first),
+        last=number(last),
         started=int(told["timestamp"]["start"]),
         stopped=int(told["timestamp"]["stop"]),
         size=int(sizes.get("size") or 0),
         stored=int((sizes.get("repository") or {}).get("delta") or 0),
         broken=bool(told.get("error")),
+        timeline=int(last[:8], 16),
+        # A release that does not say where in a segment has it begin and end with the segment.
+        begin=position(str(positions["start"])) if "start" in positions else number(first) * _BYTES,
+        end=position(str(positions["stop"])) if "stop" in positions else (number(last) + 1) * _BYTES,
     )
 
 
@@ -213,13 +276,16 @@ class _Run:
     there on the newest timeline counts, whatever a former leader has still archived.
     """
 
-    def __init__(self, segments: t.Mapping[tuple[int, int], int], start: int) -> None:
+    def __init__(self, segments: t.Mapping[tuple[int, int], int], start: int, histories: Histories) -> None:
         self.times: dict[int, int] = {}
         self.gaps: list[Gap] = []
+        #: The timeline that counts at each segment.
+        self.counts: dict[int, int] = {}
         begins: dict[int, int] = {}
         for timeline, segment in segments:
             begins[timeline] = min(segment, begins.get(timeline, segment))
         newest = max(begins, default=0)
+        self._newest, self._ends = newest, histories.get(newest)
         last = max((segment for timeline, segment in segments if timeline == newest), default=start - 1)
         # Of timelines that begin at one segment the newest counts.
         changes = sorted(begins.items(), key=lambda one: (one[1], one[0]))
@@ -228,6 +294,7 @@ class _Run:
         for segment in range(start, last + 1):
             while changes and changes[0][1] <= segment:
                 timeline = max(timeline, changes.pop(0)[0])
+            self.counts[segment] = timeline
             came = segments.get((timeline, segment))
             if came is None:
                 missing.append(name(timeline, segment))
@@ -238,8 +305,21 @@ class _Run:
             missing = []
             self.times[segment] = came
 
+    def _leads_on(self, backup: Backup) -> bool:
+        """Whether the newest timeline goes on where a backup ends; within a segment only a history knows."""
+        if backup.timeline == self._newest:
+            return True
+        if self._ends is None:
+            return self.counts.get(backup.last) == backup.timeline
+        return backup.end <= self._ends.get(backup.timeline, -1)
+
     def end(self, backup: Backup) -> int | None:
-        """Return the last segment to which a backup can be brought; None where it lacks one of its own."""
+        """Return the last segment to which a backup can be brought; None where it lacks one of its own.
+
+        None also for one of a timeline that a restore to an earlier moment has left: no newer WAL follows it.
+        """
+        if not self._leads_on(backup):
+            return None
         if any(segment not in self.times for segment in range(backup.first, backup.last + 1)):
             return None
         last = backup.last
@@ -248,13 +328,16 @@ class _Run:
         return last
 
 
-def _windows(backups: t.Iterable[Backup], run: _Run) -> list[Window]:
-    earliest: dict[int, int] = {}
+def _windows(backups: t.Iterable[Backup], run: _Run) -> list[tuple[Window, Reach]]:
+    earliest: dict[int, Backup] = {}
     for backup in backups:
         end = run.end(backup)
         if end is not None:
-            earliest[end] = min(backup.stopped, earliest.get(end, backup.stopped))
-    return [Window(begins, max(begins, run.times[end])) for end, begins in sorted(earliest.items())]
+            earliest[end] = min(backup, earliest.get(end, backup), key=lambda one: one.stopped)
+    return [
+        (Window(first.stopped, max(first.stopped, run.times[end])), Reach(first.end, (end + 1) * _BYTES))
+        for end, first in sorted(earliest.items())
+    ]
 
 
 def proof(told: t.Mapping[str, t.Any]) -> Proof:

@@ -335,6 +335,10 @@ def _of_host(platform: Platform, host: str, cluster: Cluster, state: State) -> t
     if seen.get("scope") not in (None, "", cluster.name):
         text = f"Patroni runs it as a member of {seen['scope']}, and postgres_cluster is {cluster.name}"
         yield "other_cluster", f"{text}; remove the host from the one first"
+    if seen.get("restoring"):
+        text = f"a restore of {cluster.name} has not ended, and keeps Patroni from starting"
+        yield "restore_open", f"{text}; run restore.yml again, or take it back as docs/backups.md says"
+        return
     yield from _of_data(platform, host, cluster, state, f"{HOME}/{version}/main")
 
 

@@ -25,7 +25,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 #: would do so on all hosts in one night.
 PACKAGES: dict[str, tuple[str, ...]] = {
     "consul": ("consul",),
-    "postgres": ("postgresql",),
+    "postgres": ("postgresql", "patroni"),
     archiving.SERVICE: ("pgbackrest",),
     "pgbouncer": ("pgbouncer",),
     "redis": ("redis", "valkey"),
@@ -34,7 +34,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 }
 UNITS: dict[str, tuple[str, ...]] = {
     "consul": ("consul",),
-    "postgres": ("postgresql",),
+    "postgres": ("postgresql", "patroni"),
     # A backup that runs for hours as well as the servers that copy its files.
     archiving.SERVICE: ("pgbackrest",),
     "pgbouncer": ("pgbouncer",),

@@ -45,6 +45,9 @@ all:
         ),
         ("reinit", ["cluster=main", "member=pg2"], "confirm: None is not the word: pg2 throws its data away"),
         ("restart", ["cluster=main", "only_pending=x"], "only_pending: 'x' is neither true nor false."),
+        ("update", [], "cluster: None is not set; say -e cluster=NAME, where NAME is main or other."),
+        ("update", ["cluster=mains"], "cluster: 'mains' is not a cluster of the inventory; there is main or other."),
+        ("update", ["cluster=main", "hold=60"], "hold: 60.0 is not a number of seconds from 1 to 15."),
         ("switchover", ["cluster=main", "to=pg3"], "to: 'pg3' is not a member of main; its members are pg1, pg2."),
     ],
 )

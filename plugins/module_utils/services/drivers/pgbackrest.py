@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import ScaleoutError
+from ansible_collections.scaleout.platform.plugins.module_utils.postgres.wal import history
 from ansible_collections.scaleout.platform.plugins.module_utils.process import run
 from ansible_collections.scaleout.platform.plugins.module_utils.services import backups
 from ansible_collections.scaleout.platform.plugins.module_utils.services.archiving import PROGRAM
@@ -32,6 +33,8 @@ TIMERS = "/etc/systemd/system/timers.target.wants/pgbackrest-*@*.timer"
 PROOFS = "/var/lib/pgbackrest-proof"
 #: Seconds that a look into the repository may take; one in S3 answers slowly.
 TIMEOUT = 120
+#: So many timelines are asked where the earlier ones ended, the newest ones.
+_HISTORIES = 8
 
 _VERSION = re.compile(r"pgBackRest (\S+)")
 _OF_STANZA = re.compile(r"^[ \t]*pg[0-9]*-(?:path|host)[ \t]*=", re.MULTILINE)
@@ -94,14 +97,28 @@ def proof(cluster: str) -> backups.Proof:
 def _stanzas(clusters: t.Sequence[str], archives: bool) -> list[backups.Stanza]:
     info = _ask(["info", "--output=json"])
     listed = {name: _ask(["repo-ls", f"archive/{name}", "--recurse", "--output=json"]) for name in clusters if archives}
-    return backups.stanzas(clusters, info, listed)
+    return backups.stanzas(
+        clusters, info, listed, {name: _histories(name, archive) for name, archive in listed.items()}
+    )
+
+
+def _histories(cluster: str, archive: t.Mapping[str, t.Any]) -> dict[int, dict[int, int]]:
+    """Return where the earlier timelines of each ended; there is one more with each promotion."""
+    newest = sorted(backups.timelines(archive).items())[-_HISTORIES:]
+    command = [f"--stanza={cluster}", "repo-get"]
+    return {timeline: history(_output([*command, f"archive/{cluster}/{path}"])) for timeline, path in newest}
 
 
 def _ask(command: t.Sequence[str]) -> t.Any:
+    output = _output(command)
+    try:
+        return json.loads(output)
+    except ValueError:
+        raise RepositoryUnreadable(f"pgbackrest {command[0]} printed no JSON: {output[:100]!r}") from None
+
+
+def _output(command: t.Sequence[str]) -> str:
     done = run(["runuser", "--user=postgres", "--", PROGRAM, *command], TIMEOUT)
     if done.status:
         raise RepositoryUnreadable(f"pgBackRest cannot read the repository: {done.said}")
-    try:
-        return json.loads(done.output)
-    except ValueError:
-        raise RepositoryUnreadable(f"pgbackrest {command[0]} printed no JSON: {done.output[:100]!r}") from None
+    return done.output

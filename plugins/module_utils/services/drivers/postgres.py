@@ -25,7 +25,7 @@ CONFIGURATIONS = "/etc/postgresql"
 OS_RELEASE = "/etc/os-release"
 #: What Patroni is told, and the mark of a member that has had its data.
 PATRONI = "/etc/patroni/scaleout"
-MEMBER, JOINED = f"{PATRONI}/10-member.yml", f"{PATRONI}/joined"
+MEMBER, JOINED, RESTORING = f"{PATRONI}/10-member.yml", f"{PATRONI}/joined", f"{PATRONI}/restoring"
 #: Objects that initdb makes have lower numbers: a higher one belongs to a user. A rewritten catalog has a high number
 #: too, so that the answer errs to the side that keeps the data.
 FIRST_OF_USERS = 16384
@@ -98,6 +98,7 @@ def patroni(address: str) -> dict[str, t.Any]:
         "version": [int(part) for part in number.groups()] if number else None,
         "configured": os.path.exists(MEMBER),
         "joined": os.path.exists(JOINED),
+        "restoring": os.path.exists(RESTORING),
         "scope": "",
         "cluster": None,
     }

@@ -19,6 +19,7 @@ GROUP = {"group": "api", "count": 1, "provider": "static"}
 RELEASE = {"name": "shop", "version": "1", "digest": "d", "unit": "u"}
 SAMPLED = {"service": "shop", "instance": "shop1", "look": 0}
 TOKENS = {"agent_token": "6f1c2a54-93c0-4d57-8a58-0f6f0c7f1f02", "consul_port": 1}
+MEMBER = {"cluster": "main", "member": "a", "data": "/nowhere/main", "programs": "/n", "patroni_host": "127.0.0.1"}
 NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
 
 
@@ -43,6 +44,7 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
         ("replication_slot", {"name": "A", **NOWHERE}, "invalid_input", "name: 'A' is not a slot name"),
         ("replication_slot", {"name": "a", **NOWHERE}, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", {"pattern": "A", **NOWHERE}, "invalid_input", "pattern: 'A' is not a pattern"),
+        ("package_updates_info", {"packages": ["("]}, "invalid_input", "packages: '(' is no regular expression: "),
         ("partition_set", {"table": "a", **NOWHERE}, "invalid_input", "column: '' is needed for public.a"),
         ("partition_set_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
         ("replication_slot_info", NOWHERE, "unreachable", "Cannot reach PostgreSQL at 127.0.0.1:1: "),
@@ -58,6 +60,12 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             {"patroni_host": "127.0.0.1", "patroni_port": 1},
             "unreachable",
             "Cannot reach Patroni at 127.0.0.1:1: ",
+        ),
+        (
+            "cluster_restart",
+            {"patroni_host": "127.0.0.1", "unit": "patroni.service", "members": ["a"]},
+            "invalid_input",
+            "unit: 'patroni.service' restarts the member of this host: members has to name it alone, and only_pending",
         ),
         (
             "cluster_switchover",
@@ -83,6 +91,10 @@ NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
             "unreachable",
             "Cannot reach Patroni at 127.0.0.1:1: ",
         ),
+        ("restore_aside", {"cluster": "main", "programs": "/n"}, "invalid_input", "restore: {} lacks told, command"),
+        ("restore_member", {**MEMBER, "state": "led"}, "invalid_input", "restore: {} lacks id, member, asked"),
+        ("restore_member", {**MEMBER, "wait": -1}, "invalid_input", "wait: -1.0 is less than 0."),
+        ("restore_member", {**MEMBER, "consul_port": 1}, "unreachable", "Cannot reach Consul at 127.0.0.1:1: "),
         (
             "server_settings",
             {"patroni_host": "127.0.0.1", "reload": False, **NOWHERE},

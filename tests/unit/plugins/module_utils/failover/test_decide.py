@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput
+from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
 from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide
 from ansible_collections.scaleout.platform.plugins.module_utils.failover.decide import Seen, Step, View, Wanted
 
@@ -285,3 +285,26 @@ def test_only_members_that_are_named_restart_and_no_replica_is_left_that_cannot_
     assert {step.member for step in steps} <= names
     for step in steps:
         model.take(step)
+
+
+@pytest.mark.parametrize(
+    ("view", "name", "order"),
+    [
+        (trio(), "b", "b"),
+        # A limit that falls would keep it from restarting by itself.
+        (trio(LESS), "b", "b"),
+        (View((seen("a", "leader"),)), "a", "a!"),
+    ],
+)
+def test_a_member_whose_patroni_restarts_does_so_alone(view, name, order):
+    steps = decide.alone(view, name)
+    assert words(steps) == order
+    assert [(step.trial, step.keeps) for step in steps] == [(True, None)]
+
+
+def test_the_patroni_of_a_leader_does_not_restart():
+    with pytest.raises(Refused) as caught:
+        decide.alone(trio(), "a")
+    assert (caught.value.code, caught.value.facts) == ("is_leader", {"member": "a"})
+    with pytest.raises(InvalidInput, match="its members are a, b, c"):
+        decide.alone(trio(), "d")

@@ -9,6 +9,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.scaleout.platform.plugins.module_utils.errors import InvalidInput, Refused
+from ansible_collections.scaleout.platform.plugins.module_utils.failover import update
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import cluster_verbs
 from ansible_collections.scaleout.platform.plugins.module_utils.platform import Cluster, Platform, Server
 
@@ -216,3 +217,46 @@ def test_a_copy():
     assert cluster_verbs.summary(request, done) == (["main: pg3 follows with its new copy, 7 bytes behind"], [])
     assert "It does not follow yet" in cluster_verbs.summary(request, SEEN)[1][0]
     assert cluster_verbs.patience(PLATFORM, "pg2") == 86400
+
+
+def test_an_update():
+    request = asked("update", hold=12)
+    assert (request.hold, request.member) == (12.0, "")
+    told = cluster_verbs.options(PLATFORM, request, "pg2")
+    assert (told["expected"], told["only_pending"], told["switch_over_first"]) == (["pg1", "pg2", "pg3"], False, True)
+    assert "members" not in told
+    turn = cluster_verbs.turn(PLATFORM, request, "pg3")
+    assert (turn["members"], turn["unit"], turn["switch_over_first"]) == (["pg3"], "patroni.service", False)
+    assert (turn["patroni_host"], turn["timeout"]) == ("192.0.2.3", 600)
+    looked = cluster_verbs.looked_for(PLATFORM, "pg3")
+    assert looked["packages"] == ["consul", "postgresql", "patroni", "pgbouncer"]
+    assert cluster_verbs.pooler(PLATFORM, request, "pg3") == ("192.0.2.3", 6432)
+    without = dataclasses.replace(PLATFORM.clusters["main"], members=(Server("pg1", "192.0.2.1"),))
+    assert cluster_verbs.pooler(PLATFORM, request._replace(cluster=without), "pg1") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        ({}, []),
+        ({"late": ["pg1"]}, ["the poolers of pg1 let go before they sent clients to pg3"]),
+        ({"without_poolers": ["pg1"]}, ["the poolers of pg1 held no requests"]),
+    ],
+)
+def test_what_an_update_cost(more, lines):
+    done = {"leader": "pg3", "held": 1.43, "late": [], "without_poolers": [], **more}
+    first = "pg3 leads; writes waited for 1.4 s while the lead changed hands"
+    assert cluster_verbs.held(done) == [first, *lines]
+
+
+def test_poolers_that_hold_are_told_only_where_the_lead_changes_hands():
+    answer = {"leader": "pg2", "poolers": ["pg1"], "without_poolers": ["pg3"]}
+    package = update.Package("postgresql-17", "17.1", "17.2")
+    newer = update.Host("pg2", (package,), {"17": 1.0})
+    told = cluster_verbs.told_update(asked("update"), answer, ["pg2"], [newer])
+    assert told[-2:] == [
+        "while the lead changes hands, the poolers of pg1 hold requests",
+        "the poolers of pg3 do not answer, and hold none",
+    ]
+    told = cluster_verbs.told_update(asked("update"), answer, ["pg1"], [newer._replace(name="pg1")])
+    assert not any("poolers" in line for line in told)

@@ -15,6 +15,7 @@ from ansible_collections.scaleout.platform.plugins.module_utils.errors import De
 from ansible_collections.scaleout.platform.plugins.module_utils.failover import decide, switch
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import restart_cluster
 from ansible_collections.scaleout.platform.plugins.module_utils.patroni import Patroni
+from ansible_collections.scaleout.platform.plugins.module_utils.process import Done
 from tests.unit import patroni_cluster, pooler, postgres_server
 
 pytestmark = pytest.mark.long_tier
@@ -52,6 +53,7 @@ def _task(cluster, poolers=(), **more):
     options = {
         **server.parameters("postgres", login_port=cluster.ports[cluster.leader()]["postgres"]),
         **cluster.options(cluster.names[0]),
+        "unit": "",
         "poolers": [one.options for one in poolers],
         "pooler_user": pooler.USER,
         "pooler_password": pooler.PASSWORD,
@@ -231,6 +233,58 @@ def test_poolers_hold_while_the_lead_is_handed_over(cluster):
     assert (done["restarted"], done["leader"]) == ([replica, leader], replica)
     assert (done["poolers"], done["without_poolers"]) == (["vm1"], [])
     assert done["held"] > 0
+
+
+@pytest.fixture(name="systemctl")
+def _systemctl(cluster, monkeypatch):
+    """Stand in for systemd, of which there is none here: yields what it was told. ``one`` and ``two`` are the units."""
+    told = []
+
+    def run(argv, _timeout):
+        told.append(argv)
+        cluster.stop(argv[-1])
+        cluster.start(argv[-1])
+        return Done(0, "", "")
+
+    monkeypatch.setattr(restart_cluster, "run", run)
+    return told
+
+
+def test_patroni_restarts_with_its_server(cluster, systemctl):
+    leader, replica = cluster.leader(), cluster.replica()
+    before = _started(cluster)
+    with _writes(cluster, leader) as failed:
+        # It is asked itself, as on its host.
+        its_own = {"patroni_port": cluster.ports[replica]["rest"]}
+        done = _run(cluster, only_pending=False, members=[replica], unit=replica, **its_own)
+    assert failed == []
+    assert (done["restarted"], done["leader"], systemctl) == ([replica], leader, [["systemctl", "restart", replica]])
+    after = _started(cluster)
+    assert before[replica] < after[replica]
+    assert before[leader] == after[leader] == _started(cluster)[leader]
+
+
+def test_patroni_does_not_restart_on_a_leader(cluster, systemctl):
+    leader = cluster.leader()
+    with pytest.raises(Refused, match=f"{leader} leads; hand its lead over") as caught:
+        _run(cluster, only_pending=False, members=[leader], unit=leader)
+    assert (caught.value.code, systemctl, cluster.leader()) == ("is_leader", [], leader)
+
+
+def test_a_patroni_that_does_not_come_back(cluster, monkeypatch):
+    replica = cluster.replica()
+
+    def run(argv, _timeout):
+        cluster.stop(replica)
+        return Done(1, "", "Job for one.service failed.")
+
+    monkeypatch.setattr(restart_cluster, "run", run)
+    other = cluster.ports[cluster.leader()]["rest"]
+    with pytest.raises(restart_cluster.NotStarted, match=f"{replica} did not start") as caught:
+        _run(cluster, only_pending=False, members=[replica], unit=replica, timeout=10, patroni_port=other)
+    assert "Job for one.service failed." in caught.value.message
+    cluster.start(replica)
+    cluster.wait(lambda seen: seen[replica]["state"] == "streaming")
 
 
 def test_a_member_that_patroni_has_forgotten_keeps_the_others_from_restarting(cluster):

@@ -94,6 +94,20 @@ def row(timeline, *numbers):
         ),
         # Two promotions within one segment.
         ([backup(2, 2)], [*row(1, 2, 3), *row(2, 4), *row(3, 4, 5)], [Window(came(2), came(5))], []),
+        # A restore to a moment before the second backup has left its timeline; the third one is of the new one.
+        (
+            [backup(2, 2), backup(5, 5), backup(8, 8, timeline=2)],
+            [*row(1, 2, 3, 4, 5, 6), *row(2, 4, 5, 6, 7, 8, 9)],
+            [Window(came(2), came(9))],
+            [],
+        ),
+        # Without the first one only the third is left.
+        (
+            [backup(5, 5), backup(8, 8, timeline=2)],
+            [*row(1, 5, 6), *row(2, 4, 5, 6, 7, 8, 9)],
+            [Window(came(8), came(9))],
+            [],
+        ),
         # A file of 256 segments is over.
         ([backup(254, 254)], row(1, 254, 255, 256, 257), [Window(came(254), came(257))], []),
         ([backup(2, 2)], [], [], []),
@@ -104,6 +118,23 @@ def test_windows_and_gaps(entries, segments, windows, gaps):
     assert list(found.windows) == windows
     assert list(found.gaps) == gaps
     assert found.archived == max((came(segment) for _timeline, segment in segments), default=None)
+
+
+@pytest.mark.parametrize(("end", "earliest"), [("0/20000F0", 2), ("0/2000100", 2), ("0/2000101", None)])
+def test_where_a_timeline_left_another_is_in_its_history(end, earliest):
+    """A restore to the end of a backup begins a timeline in the backup's own last segment."""
+    first = backup(2, 2, lsn={"start": "0/2000028", "stop": end})
+    listed = archive(*row(1, 2, 3), *row(2, 2, 3, 4))
+    (found,) = backups.stanzas(["main"], info(first), {"main": listed}, {"main": {2: {1: 0x2000100}}})
+    assert [window.earliest for window in found.windows] == ([] if earliest is None else [came(earliest)])
+
+
+def test_a_backup_says_where_it_begins_and_ends():
+    found = read(info(backup(2, 3, timeline=3, lsn={"start": "0/2000028", "stop": "0/3000100"})), archive((3, 2)))
+    document = found.document()["backups"][0]
+    assert (document["timeline"], document["lsn"]) == (3, ["0/2000028", "0/3000100"])
+    # A release that does not say.
+    assert read(info(backup(2, 3)), archive()).document()["backups"][0]["lsn"] == ["0/2000000", "0/4000000"]
 
 
 def test_an_archive_that_was_not_read_says_nothing():
@@ -164,7 +195,9 @@ def test_what_a_person_reads():
 
 def test_the_document_has_times_as_text():
     document = read(info(backup(2, 2)), archive((1, 2), (1, 4))).document()
-    assert document["windows"] == [{"earliest": "1970-01-01T00:18:40Z", "latest": "1970-01-01T00:18:40Z"}]
+    assert document["windows"] == [
+        {"earliest": "1970-01-01T00:18:40Z", "latest": "1970-01-01T00:18:40Z", "lsn": ["0/3000000", "0/3000000"]}
+    ]
     assert document["gaps"][0]["before"] == "1970-01-01T00:20:40Z"
     assert document["archived"] == "1970-01-01T00:20:40Z"
     assert document["backups"][0]["stored"] == 2**20

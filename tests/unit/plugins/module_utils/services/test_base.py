@@ -76,6 +76,11 @@ def test_what_is_missing(variables, state, missing, stale):
         ({"loadbalancer": ["vm1"]}, ["consul", "nginx", "libnginx"], ["consul", "nginx"]),
         ({"postgres": ["vm2"], "api": ["vm2"]}, ["consul"], ["consul"]),
         (
+            {"postgres": ["vm1"]},
+            ["consul", "postgresql", "patroni", "pgbouncer"],
+            ["consul", "postgresql", "patroni", "pgbouncer"],
+        ),
+        (
             {"cache": ["vm1"], "queue": ["vm1"]},
             ["consul", "redis", "valkey", "rabbitmq-server", "erlang"],
             ["consul", "redis-server", "valkey-server", "rabbitmq-server", "epmd"],

@@ -48,8 +48,15 @@ SEEN = {
     "paused": False,
     "members": {"pg1": member("pg1", "leader", "running"), "pg1r": member("pg1r")},
 }
-PATRONI = {"version": [4, 0, 7], "configured": True, "joined": True, "scope": "main", "cluster": SEEN}
-NO_PATRONI = {"version": None, "configured": False, "joined": False, "scope": "", "cluster": None}
+PATRONI = {
+    "version": [4, 0, 7],
+    "configured": True,
+    "joined": True,
+    "restoring": False,
+    "scope": "main",
+    "cluster": SEEN,
+}
+NO_PATRONI = {"version": None, "configured": False, "joined": False, "restoring": False, "scope": "", "cluster": None}
 STATE = {
     "version": 17,
     "release": "Debian 13",
@@ -326,6 +333,14 @@ def test_a_right_host_has_no_problems(host, state):
             "managed_elsewhere",
             "Patroni runs PostgreSQL here as a member of batman, and not by this role; let it go first, or take the "
             "host out of the group postgres",
+        ),
+        (
+            "pg1",
+            {},
+            {**STATE, "patroni": {**PATRONI, "restoring": True, "cluster": None}, "initialised": False},
+            "restore_open",
+            "a restore of main has not ended, and keeps Patroni from starting; run restore.yml again, or take it back "
+            "as docs/backups.md says",
         ),
         (
             "pg1r",

@@ -68,6 +68,16 @@ def test_the_repository_is_asked(host, archives, commands):
     assert (found["timers"], found["requested"]) == (["pgbackrest-full@main.timer"], True)
 
 
+def test_the_histories_of_timelines_are_asked(host):
+    answers, asked, folder = host
+    (folder / "FILE").write_text("[global]\n")
+    answers["repo-ls"] = Done(0, json.dumps({"15-1/00000002.history": {"type": "file", "time": 1}}), "")
+    answers["--stanza=main"] = Done(0, "1\t0/5000060\tno recovery target specified\n", "")
+    found = pgbackrest.read(["main"], True, "")
+    assert asked[-1] == ["--stanza=main", "repo-get", "archive/main/15-1/00000002.history"]
+    assert found["stanzas"]["main"]["histories"] == {"2": {"1": "0/5000060"}}
+
+
 @pytest.mark.parametrize("answer", [Done(103, "", "ERROR: [103]: no answer"), Done(0, "no JSON", "")])
 def test_a_repository_that_cannot_be_read(host, answer):
     answers, _asked, folder = host
