@@ -68,6 +68,7 @@ class Seen(t.NamedTuple):
     fixed: str = ""
     may_lead: bool = True
     timeline: int = 0
+    used: int = 0
 
 
 def seen(name: str, told: Document, may_lead: bool = True) -> Seen:
@@ -84,6 +85,7 @@ def seen(name: str, told: Document, may_lead: bool = True) -> Seen:
         str(told["fixed"]),
         may_lead,
         int(told["timeline"]),
+        int(told.get("used", 0)),
     )
 
 
@@ -158,6 +160,30 @@ def check_all_there(cluster: str, expected: t.Sequence[str], there: t.Collection
         raise Refused(f"{text}.", code="not_whole", missing=missing)
 
 
+def check_known(cluster: str, expected: t.Collection[str], consul: t.Collection[str]) -> None:
+    """Refuse while Consul has a member that the inventory does not: it would lead as soon as the others have stopped.
+
+    :raises Refused: with their names.
+    """
+    strangers = sorted(set(consul) - set(expected))
+    if strangers:
+        text = f"Consul has {', '.join(strangers)} as a member of {cluster}, and the inventory has not"
+        what = "Stop its Patroni, and run again once Consul has forgotten it"
+        raise Refused(f"{text}. {what}.", code="not_whole", missing=strangers)
+
+
+def check_not_paused(cluster: str, paused: bool) -> None:
+    """Refuse while Patroni is paused: it would not start PostgreSQL on what was restored.
+
+    :raises Refused: it is.
+    """
+    if paused:
+        raise Refused(
+            f"Patroni of {cluster} is paused, and would not start what is restored; resume it first.",
+            code="patroni_paused",
+        )
+
+
 def restores(cluster: str, members: t.Sequence[Seen], wanted: str, leader: str) -> Seen:
     """Return the member that restores: the named one, else the leader, whose data are worth keeping most, else any.
 
@@ -187,6 +213,13 @@ def check_room(member: Seen, size: int, discard_old: bool) -> None:
     :raises Refused: there is none.
     """
     if not member.data or discard_old:
+        if member.free + member.used < size + RESERVE:
+            raise Refused(
+                f"{member.name} has {(member.free + member.used) / 1024**3:.1f} GB for the database and its WAL, and "
+                f"they take {(size + RESERVE) / 1024**3:.1f} GB.",
+                code="no_space",
+                member=member.name,
+            )
         return
     reason = member.fixed
     if not reason and member.free < size + RESERVE:

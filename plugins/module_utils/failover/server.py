@@ -219,6 +219,12 @@ class Host:
         )
         self._shell(script, folder)
 
+    def empty_places_elsewhere(self) -> None:
+        """Empty tablespaces and a folder of WAL that lie elsewhere: a new copy refuses places that hold something."""
+        for link in (*(self.data / "pg_tblspc").glob("*"), self.data / "pg_wal"):
+            if link.is_symlink():
+                self._shell('find "$1" -xdev -mindepth 1 -delete', link.resolve())
+
     def text(self, path: pathlib.Path) -> str:
         """Return a file of the data; empty where there is none."""
         try:

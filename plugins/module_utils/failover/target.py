@@ -219,6 +219,31 @@ def newest_timeline(there: There) -> int:
     return max([*there.histories, *(one.timeline for one in there.backups)])
 
 
+def check_followed(cluster: str, held: int, archived: int) -> None:
+    """Refuse to follow a timeline that no member is on, such as of a restore that was taken back, without being told.
+
+    :param held: the newest of the members' timelines; 0 where none has data.
+    :param archived: the newest one of the archive.
+    :raises Refused: they differ.
+    """
+    if 0 < held < archived:
+        raise Refused(
+            f"The members of {cluster} are on timeline {held}, and none is on timeline {archived}, which the archive has. "
+            f"Say which one the point is on: -e timeline={held} or -e timeline={archived}.",
+            code="not_covered",
+        )
+
+
+def left(there: There, timeline: int) -> t.Iterator[str]:
+    """Say what a restore does not reach: what was written to the timeline before, after this one had left it."""
+    earlier = max(there.histories.get(timeline, ()), default=0)
+    if earlier:
+        yield (
+            f"it follows timeline {timeline}; what was written to timeline {earlier} after the two had parted, as by "
+            f"an earlier restore, is reached with -e timeline={earlier}"
+        )
+
+
 def _check_window(there: There, target: Target, cluster: str) -> None:
     """Refuse a point that the archive does not cover.
 

@@ -138,6 +138,8 @@ def decide(platform: Platform, asked: Asked, looked: t.Mapping[str, Said], stanz
     if not members:
         raise Refused(f"No member of {name} answers: {', '.join(expected)}.", code="unreachable")
     restore.check_all_there(name, expected, list(looked), asked.lost)
+    restore.check_known(name, expected, {str(each) for one in looked.values() for each in one.get("members", ())})
+    restore.check_not_paused(name, any(one.get("paused") for one in looked.values()))
     leader = next((str(one["leader"]) for one in looked.values() if one["leader"]), "")
     begun = restore.open_one(members)
     if begun is not None:
@@ -145,8 +147,13 @@ def decide(platform: Platform, asked: Asked, looked: t.Mapping[str, Said], stanz
         if begun["member"] not in looked:
             text = f"{begun['member']} has begun to restore, and cannot be reached. Bring it back, and run again."
             raise Refused(text, code="not_whole", missing=[begun["member"]])
-        told = {key: value for key, value in begun.items() if key not in ("step", "kept", "started_by")}
+        told = {key: value for key, value in begun.items() if key not in ("step", "kept", "started_by", "fetched_by")}
+        # Who was lost since the first run must not lead either.
+        told["lost"] = list(dict.fromkeys([*begun.get("lost", ()), *asked.lost]))
         way = restore.way(members, str(begun["member"]), leader)
+        restore.check_confirmed(
+            name, way.replays and any(one.runs and one.mark is None for one in members), asked.confirm
+        )
         begins = f"{name}: the restore to {told['told']} goes on that was begun {told['id']}"
         lines = [begins, told["gone"], *_steps(asked, told, way)]
         return Decision(told, way, False, True, tuple(lines))
@@ -159,8 +166,10 @@ def decide(platform: Platform, asked: Asked, looked: t.Mapping[str, Said], stanz
     restore.check_room(member, backup.size, asked.discard_old)
     restore.check_limits(name, members)
     # The end of the archive may be on a timeline of which nothing has come yet.
-    newest = max(one.timeline for one in members) if asked.to.kind == target.NEWEST else 0
-    timeline = max(target.newest_timeline(there), newest)
+    held, archived = max(one.timeline for one in members), target.newest_timeline(there)
+    if not asked.timeline:
+        target.check_followed(name, held, archived)
+    timeline = asked.timeline or max(archived, held if asked.to.kind == target.NEWEST else 0)
     # Words last: who is asked for one knows that the rest is possible.
     serves = any(one.runs for one in members)
     restore.check_confirmed(name, serves, asked.confirm)
@@ -170,7 +179,7 @@ def decide(platform: Platform, asked: Asked, looked: t.Mapping[str, Said], stanz
         "member": member.name,
         "asked": asked.same,
         "told": str(asked.to),
-        "command": target.arguments(asked.to, asked.timeline or timeline),
+        "command": target.arguments(asked.to, timeline),
         "set": backup.label,
         "keep": member.data and not asked.discard_old,
         "stanza": archiving.stanza(asked.cluster),
@@ -178,7 +187,7 @@ def decide(platform: Platform, asked: Asked, looked: t.Mapping[str, Said], stanz
         "gone": target.lost(asked.to, backup, serves),
     }
     way = restore.way(members, member.name, leader)
-    lines = [*_begins(asked, there, backup, told), *_steps(asked, told, way)]
+    lines = [*_begins(asked, there, backup, told), *target.left(there, timeline), *_steps(asked, told, way)]
     return Decision(told, way, serves, False, tuple(lines))
 
 

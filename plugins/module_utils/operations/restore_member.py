@@ -106,7 +106,8 @@ class RestoreMember(Task):
         if self._state in (FORGOTTEN, RESTORED):
             return own and (mark or {}).get("step") != _CHANGED
         if self._state == FOLLOWED:
-            return own or not self._host.is_active() or not self._host.joined_file.exists()
+            # Also one that was lost in an earlier run and is back: only Patroni knows whether it follows.
+            return True
         return noted or (own and self._state == LED)
 
     # What there is
@@ -123,6 +124,9 @@ class RestoreMember(Task):
             "limits": restore.limits(control),
             "given": restore.given(_json(config.value)) if config else {},
             "free": host.free(),
+            "used": host.size(host.data),
+            "paused": bool(_json(config.value).get("pause")) if config else False,
+            "members": sorted(key.rsplit("/", 1)[1] for key in keys if key.startswith(f"{self._folder}/members/")),
             "fixed": host.fixed(),
             "leader": leader.value.decode("utf-8", "replace") if leader else "",
             "timeline": int(restore.controldata(control).get("Latest checkpoint's TimeLineID", 0)),
@@ -225,8 +229,14 @@ class RestoreMember(Task):
             self._comes_to(_FETCHED, mark)
             return "replays"
         if status is not None:
-            self._forget_status()
+            # Removed, not emptied: on a full disk nothing can be written.
+            host.remove(host.place / "status")
             raise server.RestoreFailed(f"pgbackrest restore failed: {host.said('fetch.log')}.")
+        if mark.get("fetched_by") == self._told.get("run", ""):
+            # Such as on a full disk, where it cannot even say how it ended.
+            text = f"pgbackrest restore ended without a status ({host.free()} bytes are free): {host.said('fetch.log')}"
+            raise server.RestoreFailed(f"{text}.")
+        self._comes_to(_COPIES, mark, fetched_by=self._told.get("run", ""))
         host.make(host.place)
         whole = any((target / name).exists() for name in ("PG_VERSION", "backup.manifest"))
         if not whole:
@@ -254,7 +264,8 @@ class RestoreMember(Task):
             # A later run tries again, as after a restart of the host.
             if mark.get("started_by") == self._told.get("run", ""):
                 text = f"PostgreSQL did not replay to {self._told['told']}: {host.said('server.log')}"
-                raise server.RestoreFailed(f"{text}. What was there before is untouched.")
+                before = "What was there before is untouched" if self._told["keep"] else "The data of before are gone"
+                raise server.RestoreFailed(f"{text}. {before}.")
             host.write(host.mark_file, {**mark, "started_by": self._told.get("run", "")})
             self._start(target)
             return "replays"
@@ -307,6 +318,7 @@ class RestoreMember(Task):
         mark = host.read(host.mark_file)
         if mark is not None:
             host.stop()
+            host.empty_places_elsewhere()
             host.remove(host.data)
             host.remove(host.place)
             with contextlib.suppress(FileNotFoundError):

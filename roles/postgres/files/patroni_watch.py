@@ -43,10 +43,12 @@ def answers(host: str, port: int) -> bool:
 
 
 def main_process() -> int:
-    """The number of Patroni's process; 0 where it does not run."""
-    command = ["systemctl", "show", "--property=MainPID", "--value", UNIT]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return int(told) if told.isdigit() else 0
+    """The number of Patroni's process; 0 where it does not run, or is being stopped and answers no more for that."""
+    command = ["systemctl", "show", "--property=MainPID", "--property=ActiveState", UNIT]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    fields = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    number = fields.get("MainPID", "")
+    return int(number) if number.isdigit() and fields.get("ActiveState") != "deactivating" else 0
 
 
 def started(number: int) -> float:

@@ -18,7 +18,7 @@ UNITS = {
     "nginx": ["nginx-upstream@.service.j2", "unit.conf.j2"],
     "pgbackrest": ["pgbackrest.service.j2"],
     "pgbouncer": ["pgbouncer-leader.service.j2", "unit.conf.j2"],
-    "postgres": ["patroni.service.j2"],
+    "postgres": ["patroni-watch.service.j2", "patroni.service.j2"],
     "rabbitmq": ["unit.conf.j2"],
     "redis": ["unit.conf.j2"],
 }

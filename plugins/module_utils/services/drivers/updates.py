@@ -20,6 +20,9 @@ from ansible_collections.scaleout.platform.plugins.module_utils.services.drivers
 #: Seconds in which apt reads its index, on a host that is busy.
 _PATIENCE = 60
 
+#: What dpkg calls a package that is there.
+_THERE = ("installed", "triggers-awaited", "triggers-pending")
+
 _PACKAGE = re.compile(r"^(\S+):$")
 _VERSION = re.compile(r"^ (?:\*\*\*|   ) (\S+) -?\d+$")
 _SECURITY = re.compile(r"^ {8}\s*-?\d+ \S+ \S*-security/")
@@ -57,7 +60,12 @@ def read(patterns: t.Sequence[str], units: t.Sequence[str], root: str = "/") -> 
             re.compile(pattern)
         except re.error as error:
             raise InvalidInput("packages", pattern, f"is no regular expression: {error}") from None
-    there = installed(files.text(os.path.join(root, "var/lib/dpkg/status")))
+    status = files.text(os.path.join(root, "var/lib/dpkg/status"))
+    there = installed(status)
+    half = [name for name in unfinished(status) if any(re.match(one, name) for one in patterns)]
+    if half:
+        text = f"dpkg has not finished with {', '.join(half)}; type dpkg --configure -a there"
+        raise ScaleoutError(f"{text}.", code="no_package_index")
     found = {name: there[name] for name in sorted(there) if any(re.match(one, name) for one in patterns)}
     done = run(["apt-cache", "policy", *found], _PATIENCE) if found else None
     if done and done.status:
@@ -86,9 +94,15 @@ def installed(status: str) -> dict[str, Installed]:
     for paragraph in status.split("\n\n"):
         fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if re.match(r"[A-Z][\w-]*: ", line))
         words = fields.get("Status", "").split()
-        if words and words[-1] == "installed":
+        if words and words[-1] in _THERE:
             found[fields["Package"]] = Installed(fields.get("Version", ""), words[0] == "hold")
     return found
+
+
+def unfinished(status: str) -> list[str]:
+    """Return the packages with which dpkg did not come to its end, as on a host that was lost meanwhile."""
+    rows = re.findall(r"(?m)^Package: (\S+)\nStatus: \S+ \S+ (\S+)$", status)
+    return sorted({name for name, state in rows if state not in (*_THERE, "config-files", "not-installed")})
 
 
 def offered(policy: str) -> dict[str, Offered]:

@@ -73,6 +73,15 @@ def test_one_that_is_stopped_answers_no_more_and_can_be_ended(patroni, monkeypat
     assert not watch.answers("127.0.0.1", port)
 
 
+@pytest.mark.parametrize(("state", "number"), [("active", 7), ("deactivating", 0), ("inactive", 0)])
+def test_one_that_is_being_stopped_does_not_answer_and_is_left_alone(tmp_path, monkeypatch, state, number):
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\necho MainPID={0 if state == 'inactive' else 7}\necho ActiveState={state}\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert watch.main_process() == number
+
+
 def test_what_has_gone_was_never_started(patroni):
     process, _port = patroni
     process.kill()

@@ -74,6 +74,18 @@ def test_the_word():
     assert found.message == "confirm: True is not the word: main serves; say -e confirm=main."
 
 
+def test_a_member_that_only_consul_knows_would_lead():
+    restore.check_known("main", ["pg1", "pg2"], ["pg2"])
+    found = refused(restore.check_known, "main", ["pg1", "pg2"], ["pg1", "pg9"])
+    assert (found.code, found.facts["missing"]) == ("not_whole", ["pg9"])
+    assert "Consul has pg9 as a member of main, and the inventory has not." in found.message
+
+
+def test_a_paused_patroni_would_not_start_what_is_restored():
+    restore.check_not_paused("main", False)
+    assert refused(restore.check_not_paused, "main", True).code == "patroni_paused"
+
+
 def test_who_is_missing():
     names = ["pg1", "pg2", "pg3"]
     restore.check_all_there("main", names, names, [])
@@ -90,8 +102,10 @@ def test_who_is_missing():
     [
         (Seen("pg1", free=100 * GB), False, ""),
         (Seen("pg1", free=40 * GB), False, "it has 40.0 GB free, and the database takes 40.0 GB and 0.5 GB for WAL."),
-        (Seen("pg1", free=1), True, ""),
-        (Seen("pg1", free=1, data=False), False, ""),
+        (Seen("pg1", free=GB, used=40 * GB), True, ""),
+        (Seen("pg1", free=1, used=40 * GB), True, "has 40.0 GB for the database and its WAL, and they take 40.5 GB."),
+        (Seen("pg1", free=41 * GB, data=False), False, ""),
+        (Seen("pg1", free=40 * GB, data=False), False, "has 40.0 GB for the database and its WAL"),
         (Seen("pg1", free=100 * GB, fixed="it is a mount point"), False, "it is a mount point."),
         (Seen("pg1", free=100 * GB, fixed="it is a mount point"), True, ""),
     ],
@@ -103,7 +117,7 @@ def test_there_is_room_for_both(member, discard, says):
     found = refused(restore.check_room, member, 40 * GB, discard)
     assert found.code == "no_space"
     assert says in found.message
-    assert "-e discard_old=true; they are then overwritten" in found.message
+    assert ("-e discard_old=true; they are then overwritten" in found.message) == (member.data and not discard)
 
 
 def test_a_target_with_smaller_limits():

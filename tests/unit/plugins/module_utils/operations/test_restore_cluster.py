@@ -170,6 +170,40 @@ def test_a_cluster_that_does_not_run_needs_no_word():
     assert (found.serves, found.told["member"]) == (False, "pg1")
 
 
+def test_an_earlier_timeline_is_named():
+    there = {**STANZA, "histories": {2: {1: "0/5000000"}}}
+    with pytest.raises(
+        ScaleoutError, match="are on timeline 1, and none is on timeline 2, which the archive has"
+    ) as caught:
+        decide(stanza=there)
+    assert caught.value.code == "not_covered"
+    two = {name: {"timeline": 2} for name in NAMES}
+    assert any("reached with -e timeline=1" in line for line in decide(stanza=there, **two).lines)
+
+
+def test_who_is_lost_by_the_second_run_must_not_lead_either():
+    first = decide()
+    stopped = {"runs": False, "leader": "", "mark": first.told}
+    found = decide(asked(lost="pg3"), None, pg1=stopped, pg2=stopped, pg3=None)
+    assert found.told["lost"] == ["pg3"]
+
+
+def test_a_mark_that_was_left_behind_is_not_the_word():
+    old = {**decide().told, "id": "20261101T000000Z"}
+    with pytest.raises(ScaleoutError) as caught:
+        decide(asked(confirm=None), None, pg3={"mark": old, "runs": False})
+    assert caught.value.code == "serves"
+
+
+@pytest.mark.parametrize(
+    ("more", "code"), [({"members": ["pg1", "pg2", "pg9"]}, "not_whole"), ({"paused": True}, "patroni_paused")]
+)
+def test_what_consul_has_that_would_undo_a_restore(more, code):
+    with pytest.raises(ScaleoutError) as caught:
+        decide(pg1=more)
+    assert caught.value.code == code
+
+
 def test_a_second_run_goes_on():
     first = decide()
     mark = {**first.told, "step": "fetched", "started_by": "x"}

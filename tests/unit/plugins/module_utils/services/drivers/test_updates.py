@@ -56,6 +56,12 @@ gone:
 """
 
 
+def test_packages_with_which_dpkg_has_not_finished():
+    broken = STATUS.replace("hold ok installed", "install ok half-configured")
+    assert updates.unfinished(broken) == ["patroni"]
+    assert updates.unfinished(STATUS.replace("install ok installed", "install ok triggers-pending")) == []
+
+
 def test_what_is_installed():
     assert updates.installed(STATUS) == {
         "postgresql-15": updates.Installed("15.18-0+deb12u1", False),
