@@ -228,8 +228,8 @@ def check_followed(cluster: str, held: int, archived: int) -> None:
     """
     if 0 < held < archived:
         raise Refused(
-            f"The members of {cluster} are on timeline {held}, and none is on timeline {archived}, which the archive has. "
-            f"Say which one the point is on: -e timeline={held} or -e timeline={archived}.",
+            f"The members of {cluster} are on timeline {held}, and none is on timeline {archived}, which the archive "
+            f"has. Say which one the point is on: -e timeline={held} or -e timeline={archived}.",
             code="not_covered",
         )
 
