@@ -4,7 +4,10 @@
 
     python -m tests.bench.metrics [--rounds N] [--hosts N] [--tasks N] [--members N]
 
-The play runs without a callback, with push_metrics and with ara, in turns. ara is measured where it can be imported;
+The play runs without a callback, with one that does nothing, with push_metrics and with ara, in turns of which each
+begins with another. What the one that does nothing adds is what ansible-core takes for any callback, and this machine's
+noise. Beside the clock stands the time of all processors that ansible-playbook and its children took: on a machine that
+has other work too, the clock says little. ara is measured where it can be imported;
 ``pip install --target FOLDER 'ara[server]'`` and ``BENCH_ARA=FOLDER`` bring it without touching the environment.
 """
 
@@ -17,6 +20,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -39,6 +43,29 @@ DAY = 24 * 3600
 INTERVAL = 30
 OURS = "push_metrics"
 CALLBACKS = "ANSIBLE_CALLBACKS_ENABLED"
+BASE = "no callback"
+
+#: A callback with the hooks of ours, of which none does anything.
+EMPTY = """
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = "{name: empty, type: aggregate, short_description: Nothing, description: Nothing}"
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "empty"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def v2_playbook_on_start(self, playbook): pass
+    def v2_playbook_on_play_start(self, play): pass
+    def v2_runner_on_start(self, host, task): pass
+    def v2_runner_on_ok(self, result): pass
+    def v2_runner_on_failed(self, result, ignore_errors=False): pass
+    def v2_runner_on_unreachable(self, result): pass
+    def v2_playbook_on_stats(self, stats): pass
+"""
 
 
 def play(tasks: int) -> str:
@@ -66,29 +93,49 @@ def ara() -> dict[str, str] | None:
     }
 
 
+def empty(folder: pathlib.Path) -> dict[str, str]:
+    """Write the callback that does nothing; the environment that brings it."""
+    folder.mkdir()
+    (folder / "empty.py").write_text(EMPTY, encoding="utf-8")
+    return {"ANSIBLE_CALLBACK_PLUGINS": str(folder), CALLBACKS: "empty"}
+
+
+def processors() -> float:
+    """Seconds that the processes which have ended took of all processors, with their own children."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def callback(rounds: int, hosts: int, tasks: int) -> None:
     """Measure runs in turns and print what the callback took of them."""
     wall: dict[str, list[float]] = {}
+    cpu: dict[str, list[float]] = {}
     hooks, shares = [], []
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = stack.enter_context(redis_server.running(folder / "redis"))
         project = Project(folder / "project", port, hosts)
         # An empty list of callbacks is an error, so the variable is not there where there are none.
-        kinds = {"no callback": {}, OURS: {CALLBACKS: project.environment.pop(CALLBACKS)}}
+        ours = {CALLBACKS: project.environment.pop(CALLBACKS)}
+        kinds = {BASE: {}, "an empty one": empty(folder / "callbacks"), OURS: ours}
         brought = ara()
         if brought:
             kinds["ara"] = {**brought, "ARA_BASE_DIR": str(folder / "ara")}
         else:
             print("ara is not in this environment, so it was not measured: BENCH_ARA=FOLDER brings it.")
         for number in range(rounds + 1):
-            for kind, environment in kinds.items():
+            # A machine that slows down while this runs would charge it to whoever is always last.
+            first = number % len(kinds)
+            for kind, environment in [*kinds.items()][first:] + [*kinds.items()][:first]:
+                before = processors()
                 run = project.play(play(tasks), "-v", "--forks", "10", **environment)
+                used = processors() - before
                 if run.status or run.warnings:
                     raise SystemExit(f"The run with {kind} ended with status {run.status}: {run.said[-2000:]}")
                 if not number:
                     continue  # The first of each fills caches.
                 wall.setdefault(kind, []).append(run.seconds)
+                cpu.setdefault(kind, []).append(used)
                 if kind == OURS:
                     found = re.search(r"push_metrics: ([0-9.]+) s in hooks, (\d+) samples", run.said)
                     if not found or int(found[2]) != hosts:
@@ -99,9 +146,10 @@ def callback(rounds: int, hosts: int, tasks: int) -> None:
     print(
         f"  seconds in the callback's hooks       {spread(hooks, 3)}, {spread(shares, 2)} % of the run; the goal is 2 %"
     )
-    for kind, seconds in wall.items():
-        ratios = [one / base for one, base in zip(seconds, wall["no callback"], strict=True)]
-        print(f"  {kind:<14} {spread(seconds, 2)} s, {spread(ratios, 3)} of a run without a callback")
+    for what, taken in (("by the clock", wall), ("of all processors", cpu)):
+        for kind in kinds:
+            ratios = [one / base for one, base in zip(taken[kind], taken[BASE], strict=True)]
+            print(f"  {kind:<14} {spread(taken[kind], 2)} s {what}, {spread(ratios, 3)} of a run without a callback")
 
 
 def spread(values: list[float], places: int) -> str:
