@@ -15,6 +15,8 @@ description:
   - Patroni checks little of what it is told. Change PostgreSQL's own settings with
     M(scaleout.platform.server_settings), which asks the server first.
 options:
+  patroni_host:
+    required: true
   config:
     description:
       - The keys and their values, nested as Patroni nests them.

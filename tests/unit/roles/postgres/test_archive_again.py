@@ -57,7 +57,7 @@ def test_what_the_lost_leader_had_not_archived(pair, is_called):
         assert "segments are archived again once this member leads" in told.stdout
     pair.run_as(["touch", str(pair.folder / "gate")])
     pair.promote()
-    pair.wait(lambda: (pair.place / "00000002.history").exists())
+    pair.wait((pair.place / "00000002.history").exists)
     pair.wait(lambda: not list((pair.data["two"] / "pg_wal" / "archive_status").glob("00000001*.ready")))
     found = sorted(path.name for path in pair.place.iterdir())
     # Without the program there is the gap that it is for.

@@ -80,8 +80,9 @@ def looked(**more):
     return {name: {**LOOKED, **more.get(name, {})} for name in NAMES if more.get(name, {}) is not None}
 
 
-def decide(request=None, stanza=STANZA, platform=PLATFORM, **more):
-    return restore_cluster.decide(platform, request or asked(), looked(**more), stanza, NOW)
+def decide(request=None, stanza=..., platform=PLATFORM, **more):
+    found = STANZA if stanza is ... else stanza
+    return restore_cluster.decide(platform, request or asked(), looked(**more), found, NOW)
 
 
 @pytest.mark.parametrize(

@@ -118,11 +118,11 @@ class Lab:
             )
         for name in NAMES:
             (self.folder / f"{name}.yml").write_text(yaml.safe_dump(self._configuration(name)))
-        self.wait(lambda: self._consul_leads())
+        self.wait(self._consul_leads)
         self.members["one"].unit("start")
         self.wait(lambda: self.leader() == "one")
         self.members["two"].unit("start")
-        self.wait(lambda: self.streams())
+        self.wait(self.streams)
         self.pgbackrest("one", "stanza-create")
 
     def _own(self, folder):
@@ -366,7 +366,7 @@ def test_a_cluster_is_restored_again_and_again(lab):
     # 4. Back to the first moment: the newest backup before it is chosen by its timeline, over two restores.
     lab.restore(point, "two")
     assert lab.rows("two") == sums["first"]
-    lab.wait(lambda: lab.streams())
+    lab.wait(lab.streams)
     assert lab.rows("one") == sums["first"]
     with lab.connect("two") as client:
         assert (
