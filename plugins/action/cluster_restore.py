@@ -16,10 +16,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.operations impor
 from ansible_collections.scaleout.platform.plugins.module_utils.services import archiving
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import Options, Result, StepAction
-from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
+from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, kept
 
-#: Of an answer, what a later step needs.
-_KEPT = ("stanzas", "mark", "note", "runs", "data", "limits", "given", "free", "fixed", "leader", "timeline", "kept")
 _HEAD = "The restore of {} did not go as it was asked:"
 
 
@@ -52,7 +50,10 @@ class ActionModule(StepAction):
         for answer in answers:
             if answer.get("failed"):
                 return self._failed(answer)
-            self._noted("backups" if "stanzas" in answer else "looked", {key: answer.get(key) for key in _KEPT})
+            if "stanzas" in answer:
+                self._noted("backups", {"stanzas": answer["stanzas"]})
+            else:
+                self._noted("looked", answer)
         return {"skipped": not answers}
 
     def _planned(self) -> Result:
@@ -157,8 +158,7 @@ class ActionModule(StepAction):
         return {**self._noted("refused", {**answer, "msg": f"{self._host}: {reason}"}), "failed": True}
 
     def _noted(self, step: str, document: Result) -> Result:
-        kept = {key: value for key, value in document.items() if key not in ("invocation", "diff", "exception")}
-        self._ledger.note("cluster_restore", self._host, step=step, document=kept)
+        self._ledger.note("cluster_restore", self._host, step=step, document=kept(document))
         return document
 
     def _steps(self, name: str) -> dict[str, t.Any]:

@@ -12,10 +12,8 @@ from ansible_collections.scaleout.platform.plugins.module_utils.failover import 
 from ansible_collections.scaleout.platform.plugins.module_utils.operations import cluster_verbs
 from ansible_collections.scaleout.platform.plugins.plugin_utils import run
 from ansible_collections.scaleout.platform.plugins.plugin_utils.pool_steps import Options, Result, StepAction
-from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger
+from ansible_collections.scaleout.platform.plugins.plugin_utils.turns import Ledger, kept
 
-#: What no later step needs of an answer; an error's own is no value for a file.
-_NOT_KEPT = ("invocation", "diff", "warnings", "exception", "deprecations")
 #: Seconds in which a pooler has to listen again, and in which another program may have apt's lock.
 _LISTENS, _LOCK = 30, 300
 #: Debian's scripts ask by it whether they may start, stop or restart a service. They may not.
@@ -161,8 +159,8 @@ class ActionModule(StepAction):
         if said.get("failed"):
             said, trouble = {}, str(said["msg"])
         rows = [update.row(package) for package in said.get("packages", ())]
-        kept = {"packages": rows, "units": said.get("units", {}), "servers": said.get("servers", {})}
-        self._noted("looked", {**kept, "trouble": trouble}, self._host)
+        seen = {"packages": rows, "units": said.get("units", {}), "servers": said.get("servers", {})}
+        self._noted("looked", {**seen, "trouble": trouble}, self._host)
         return {"packages": said.get("packages", [])}
 
     def _hosts(self) -> list[update.Host]:
@@ -231,8 +229,7 @@ class ActionModule(StepAction):
         return answer
 
     def _noted(self, step: str, document: Result, host: str = "") -> Result:
-        kept = {key: value for key, value in document.items() if key not in _NOT_KEPT}
-        self._ledger.note("cluster_verb", host, step=step, document=kept)
+        self._ledger.note("cluster_verb", host, step=step, document=kept(document))
         return document
 
     def _entries(self, step: str) -> list[Result]:

@@ -110,6 +110,15 @@ def _broken_by(notes: t.Iterable[t.Sequence[str]], own: str) -> str | None:
     return next(iter(begun), None)
 
 
+#: What no later step needs of a module's answer; an error's own is no value for a file.
+_NOT_KEPT = ("invocation", "diff", "warnings", "exception", "deprecations")
+
+
+def kept(answer: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return what a :class:`Ledger` may have of a module's answer."""
+    return {key: value for key, value in answer.items() if key not in _NOT_KEPT}
+
+
 class Ledger:
     """What happened to hosts in this run, beyond what Ansible itself counts; its summary reads it.
 

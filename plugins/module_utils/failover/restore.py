@@ -55,6 +55,7 @@ class Seen(t.NamedTuple):
     :param free: bytes on the volume.
     :param fixed: why the data cannot be kept beside, as a clause; empty where they can.
     :param timeline: that of its data; 0 without any.
+    :param used: bytes of its data.
     """
 
     name: str
@@ -85,7 +86,7 @@ def seen(name: str, told: Document, may_lead: bool = True) -> Seen:
         str(told["fixed"]),
         may_lead,
         int(told["timeline"]),
-        int(told.get("used", 0)),
+        int(told["used"]),
     )
 
 

@@ -138,8 +138,8 @@ def decide(platform: Platform, asked: Asked, looked: t.Mapping[str, Said], stanz
     if not members:
         raise Refused(f"No member of {name} answers: {', '.join(expected)}.", code="unreachable")
     restore.check_all_there(name, expected, list(looked), asked.lost)
-    restore.check_known(name, expected, {str(each) for one in looked.values() for each in one.get("members", ())})
-    restore.check_not_paused(name, any(one.get("paused") for one in looked.values()))
+    restore.check_known(name, expected, {str(each) for one in looked.values() for each in one["members"]})
+    restore.check_not_paused(name, any(one["paused"] for one in looked.values()))
     leader = next((str(one["leader"]) for one in looked.values() if one["leader"]), "")
     begun = restore.open_one(members)
     if begun is not None:

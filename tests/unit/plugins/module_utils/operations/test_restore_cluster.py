@@ -49,6 +49,9 @@ LOOKED = {
     "fixed": "",
     "leader": "pg2",
     "timeline": 1,
+    "used": 40 * GB,
+    "paused": False,
+    "members": [*NAMES],
 }
 STANZA = {
     "backups": [
